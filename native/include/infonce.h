@@ -1,0 +1,366 @@
+/*
+ * infonce: fused contrastive losses and their gradients, without the N x M similarity matrix.
+ *
+ * Words. queries Q[n x dim], keys K[m x dim], similarity s, temperature tau, logits z = s / tau, rows = queries,
+ * columns = keys, forward = loss, backward = gradients, plan = a loss fixed to shapes, types and device,
+ * workspace = scratch memory that the caller lends.
+ *
+ * Conventions, for every function unless it says otherwise:
+ *  - Success is NCE_STATUS_OK. On any other status the outputs are untouched and nce_last_error() explains, naming the
+ *    argument, what was given and what is allowed. No function aborts, prints, or lets a C++ exception out.
+ *  - Sizes and strides count elements, never bytes, unless the name ends in _bytes. Matrices are row-major; row i of a
+ *    matrix starts at data + i * stride, and stride >= dim.
+ *  - Every struct starts with struct_size, which the caller sets to sizeof of the struct it was compiled with. A larger
+ *    struct is accepted when the fields that this library does not know are zero.
+ *  - "Memory of the context" is host memory for NCE_BACKEND_CPU and NCE_BACKEND_EMULATED, device memory for
+ *    NCE_BACKEND_CUDA. Pointers must be aligned to their element, the workspace to NCE_WORKSPACE_ALIGNMENT bytes.
+ *  - Outputs must not overlap inputs, each other or the workspace.
+ *  - Functions may be called from any thread. Contexts and plans are immutable after creation and may be shared; each
+ *    call needs its own workspace and outputs. Destroying a handle while another thread uses it is undefined.
+ *
+ * Formulas (sources: InfoNCE 1807.03748 eq. 4, NT-Xent 2002.05709 eq. 1, CLIP 2103.00020 fig. 3, NT-Logistic
+ * 2002.05709 table 2, contrastive: Hadsell 2006 eq. 4, triplet 1503.03832 eq. 3, alignment and uniformity 2005.10242).
+ */
+#ifndef INFONCE_H
+#define INFONCE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define NCE_API __attribute__((visibility("default")))
+#else
+#define NCE_API
+#endif
+
+/* The version of this interface. Libraries and callers of different versions must not be mixed. */
+#define NCE_ABI_VERSION 1
+
+/* The alignment, in bytes, that a workspace must have. */
+#define NCE_WORKSPACE_ALIGNMENT 64
+
+/* What a call ended with. */
+typedef enum nce_status {
+  NCE_STATUS_OK = 0,
+  NCE_STATUS_INVALID_ARGUMENT = 1,    /* a null, a size, a stride, an alignment, an enum value or a number out of range */
+  NCE_STATUS_UNSUPPORTED = 2,         /* valid, but this backend does not do it */
+  NCE_STATUS_OUT_OF_MEMORY = 3,       /* the host or the device refused an allocation */
+  NCE_STATUS_WORKSPACE_TOO_SMALL = 4, /* fewer bytes than nce_plan_workspace_bytes said */
+  NCE_STATUS_NON_FINITE = 5,          /* an input holds a NaN or an infinity; the message names matrix and row */
+  NCE_STATUS_INVALID_STATE = 6,       /* nce_backward on a workspace that holds no forward of this plan */
+  NCE_STATUS_NO_DEVICE = 7,           /* the backend is not in this library, or the machine has no such device */
+  NCE_STATUS_DEVICE_ERROR = 8,        /* the device runtime reported an error */
+  NCE_STATUS_INTERNAL = 9             /* a defect of this library */
+} nce_status;
+
+/* Where work runs. */
+typedef enum nce_backend {
+  NCE_BACKEND_CPU = 0,
+  NCE_BACKEND_CUDA = 1,
+  NCE_BACKEND_EMULATED = 2 /* the CUDA kernels run on the CPU, for tests */
+} nce_backend;
+
+/* Instruction sets of the CPU backend, in rising order. As a cap it only ever lowers the choice. */
+typedef enum nce_isa {
+  NCE_ISA_BEST = 0, /* as a cap: no cap */
+  NCE_ISA_PORTABLE = 1,
+  NCE_ISA_AVX2 = 2,  /* AVX2 and FMA */
+  NCE_ISA_AVX512 = 3 /* AVX-512 F, BW, DQ, VL */
+} nce_isa;
+
+/* Element types of matrices. */
+typedef enum nce_dtype {
+  NCE_DTYPE_FLOAT32 = 0,
+  NCE_DTYPE_FLOAT64 = 1,
+  NCE_DTYPE_FLOAT16 = 2,
+  NCE_DTYPE_BFLOAT16 = 3
+} nce_dtype;
+
+/* The losses. l_i is the loss of row i, w_i its weight, s_ij the similarity of row i and column j. */
+typedef enum nce_loss {
+  /*
+   * l_i = log(1 + sum over negatives j of exp((s_ij - s_i+) / tau)), s_i+ the similarity of query i and key i.
+   * nce_plan_desc.negatives says which negatives; with symmetric = 1 (in-batch, n = m) l_i is half the sum of the losses
+   * of row i and of column i.
+   */
+  NCE_LOSS_INFONCE = 0,
+  /*
+   * InfoNCE on one tower of two views: t rows, row i and row i + t/2 being views of one thing; every other row is a
+   * negative, a row is no negative of itself, and all t rows have a loss.
+   */
+  NCE_LOSS_NT_XENT = 1,
+  /*
+   * NCE_NEGATIVES_PAIRED: l_i = softplus(-s_i+ / tau) + softplus(s_i- / tau) with query, key and negative of row i.
+   * NCE_NEGATIVES_IN_BATCH: one tower of two views as in NT_XENT; softplus(-s_i+ / tau) plus the mean or the sum
+   * (negative_reduction) of softplus(s_ij / tau) over the negatives j.
+   */
+  NCE_LOSS_NT_LOGISTIC = 2,
+  /* Pairs (query i, key i): d^2 / 2 where label i is 1, max(0, margin - d)^2 / 2 where it is 0; d is the distance. */
+  NCE_LOSS_CONTRASTIVE = 3,
+  /* max(0, d(query i, key i) - d(query i, negative i) + margin). */
+  NCE_LOSS_TRIPLET = 4
+} nce_loss;
+
+/* Which rows are the negatives of row i. */
+typedef enum nce_negatives {
+  NCE_NEGATIVES_IN_BATCH = 0, /* the other keys (two towers, m >= n) or the other rows (one tower) */
+  NCE_NEGATIVES_SHARED = 1,   /* the m rows of negatives[m x dim]; keys are n x dim */
+  NCE_NEGATIVES_OWN = 2,      /* rows i*m ... i*m + m-1 of negatives[(n*m) x dim]; keys are n x dim */
+  NCE_NEGATIVES_PAIRED = 3    /* row i of negatives[n x dim] (m = n); NT_LOGISTIC and TRIPLET */
+} nce_negatives;
+
+/* How alike two vectors are. */
+typedef enum nce_similarity {
+  NCE_SIMILARITY_COSINE = 0, /* <x, y> / (|x| |y|); rows are normalised here; 0 if either is zero */
+  NCE_SIMILARITY_DOT = 1,
+  NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN = 2, /* -|x - y|^2 */
+  NCE_SIMILARITY_NEG_EUCLIDEAN = 3          /* -|x - y|, gradient 0 where x = y */
+} nce_similarity;
+
+/* How far apart two vectors are, for CONTRASTIVE and TRIPLET. */
+typedef enum nce_distance {
+  NCE_DISTANCE_EUCLIDEAN = 0, /* |x - y|, gradient 0 where x = y */
+  NCE_DISTANCE_SQUARED_EUCLIDEAN = 1,
+  NCE_DISTANCE_COSINE = 2 /* 1 - cosine similarity */
+} nce_distance;
+
+/* How row losses become the loss. */
+typedef enum nce_reduction {
+  NCE_REDUCTION_MEAN = 0, /* sum of w_i l_i over sum of w_i; 0 where every weight is 0 */
+  NCE_REDUCTION_SUM = 1,  /* sum of w_i l_i */
+  NCE_REDUCTION_NONE = 2  /* every w_i l_i */
+} nce_reduction;
+
+/* What the caller wants to pay for. */
+typedef enum nce_precision {
+  NCE_PRECISION_PRECISE = 0, /* arithmetic is widened where fp32 would lose the promised digits; the default */
+  NCE_PRECISION_FAST = 1     /* the fastest arithmetic of the element type; errors grow with 1 / tau */
+} nce_precision;
+
+/* What nce_inputs.temperature points to. */
+typedef enum nce_temperature_form {
+  NCE_TEMPERATURE_VALUE = 0,    /* tau, in [1e-9, 1e9] */
+  NCE_TEMPERATURE_LOGARITHM = 1 /* ln tau, as learned by models; the gradient is then by ln tau */
+} nce_temperature_form;
+
+/* For nce_plan_workspace_bytes. */
+typedef enum nce_pass {
+  NCE_PASS_FORWARD = 0, /* nce_forward that no nce_backward follows */
+  NCE_PASS_FORWARD_BACKWARD = 1
+} nce_pass;
+
+/* Kinds of memory for nce_memory_allocate. */
+typedef enum nce_memory_kind {
+  NCE_MEMORY_CONTEXT = 0,    /* memory of the context */
+  NCE_MEMORY_HOST_PINNED = 1 /* host memory that the device can copy from and to asynchronously */
+} nce_memory_kind;
+
+/* A device with what is needed to run on it (threads, streams). Opaque. */
+typedef struct nce_context nce_context;
+
+/* A loss fixed to shapes, types and device. Opaque. */
+typedef struct nce_plan nce_plan;
+
+/* What nce_context_create makes. */
+typedef struct nce_context_desc {
+  uint32_t struct_size;
+  int32_t backend;      /* nce_backend */
+  int32_t device_index; /* 0 ... nce_device_count - 1; 0 for the CPU */
+  int32_t threads;      /* CPU: threads that work on a call, 1 ... 1024, or 0 for one a processor. Never changes a result */
+  int32_t max_isa;      /* CPU: nce_isa, a cap */
+} nce_context_desc;
+
+/* What nce_context_info answers. Strings live as long as the context. */
+typedef struct nce_device_info {
+  uint32_t struct_size;
+  int32_t backend;
+  int32_t device_index;
+  int32_t threads;
+  int32_t isa;              /* CPU: the nce_isa in use, after the cap */
+  int32_t reserved;         /* 0 */
+  const char *device_name; /* such as "AVX-512, 2 threads" or a GPU's name */
+  int64_t memory_bytes;     /* memory of the context in all, 0 if unknown */
+} nce_device_info;
+
+/*
+ * What nce_plan_create makes a plan of. Fields that the loss does not use must be 0.
+ * Shapes: two towers: queries n x dim, keys m x dim, m >= n, m = n if symmetric. SHARED and OWN: keys n x dim, m >= 0
+ * counts negatives (for each row, if OWN). One tower (NT_XENT, NT_LOGISTIC in-batch): m = 0 and n even: queries holds all
+ * t = n rows; or m = n: queries is the first view, keys the second, t = 2n. PAIRED, CONTRASTIVE, TRIPLET: m = n.
+ * Limits: 1 <= n, 0 <= m, 1 <= dim <= 2^20, n * max(1, m) * dim < 2^60.
+ */
+typedef struct nce_plan_desc {
+  uint32_t struct_size;
+  int32_t loss;               /* nce_loss */
+  int32_t negatives;          /* nce_negatives; 0 for CONTRASTIVE, PAIRED for TRIPLET */
+  int32_t similarity;         /* nce_similarity; 0 for CONTRASTIVE and TRIPLET */
+  int32_t distance;           /* nce_distance; CONTRASTIVE and TRIPLET only */
+  int32_t reduction;          /* nce_reduction */
+  int32_t symmetric;          /* 0 or 1; 1 only for INFONCE in-batch with m = n */
+  int32_t negative_reduction; /* MEAN or SUM; NT_LOGISTIC in-batch only */
+  int32_t dtype;              /* nce_dtype of queries, keys and negatives */
+  int32_t gradient_dtype;     /* nce_dtype of their gradients: dtype, or FLOAT32 for 16-bit inputs */
+  int32_t precision;          /* nce_precision */
+  int32_t metrics;            /* 1 if calls may ask for metrics (costs some speed), else 0 */
+  int32_t top_k;              /* k of nce_metrics.topk_accuracy, >= 1 if metrics = 1 */
+  int32_t reserved;           /* 0 */
+  int64_t n;
+  int64_t m;
+  int64_t dim;
+  int64_t workspace_budget_bytes; /* scratch for kept tiles beyond the necessary; -1 for the default (256 MiB), 0 for
+                                     none. Changes speed, never a bit of a result */
+  double margin;                  /* CONTRASTIVE and TRIPLET: finite, >= 0 (CONTRASTIVE: > 0) */
+} nce_plan_desc;
+
+/*
+ * What a call reads. r is the number of rows that have a loss: n, or t for one tower. Matrices and arrays are in memory
+ * of the context.
+ */
+typedef struct nce_inputs {
+  uint32_t struct_size;
+  int32_t temperature_form; /* nce_temperature_form */
+  int32_t upstream_per_row; /* 0: upstream is one number; 1: upstream has r numbers (NONE only) */
+  int32_t reserved;         /* 0 */
+  const void *queries;
+  const void *keys;      /* NULL for one tower in one matrix */
+  const void *negatives; /* SHARED (NULL allowed if m = 0), OWN (likewise) and PAIRED, else NULL */
+  int64_t queries_stride;
+  int64_t keys_stride;
+  int64_t negatives_stride;
+  const double *temperature; /* one number; NULL for CONTRASTIVE and TRIPLET */
+  const float *weights;      /* r finite numbers >= 0, or NULL for all 1 */
+  const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not; else NULL */
+  const float *upstream;     /* gradient of the caller's objective by the loss (finite), or NULL for 1 */
+} nce_inputs;
+
+/*
+ * Metrics of one call, over the same similarities as the loss. A metric without meaning for the loss is NaN.
+ * Unit vectors x^ = x / |x| (0 for zero rows).
+ */
+typedef struct nce_metrics {
+  uint32_t struct_size;
+  int32_t reserved;
+  double top1_accuracy;       /* share of rows whose positive is at least as similar as every negative */
+  double topk_accuracy;       /* share of rows with fewer than top_k negatives more similar than the positive */
+  double positive_similarity; /* mean of s over positives; of -distance for CONTRASTIVE and TRIPLET */
+  double negative_similarity; /* mean over all negatives, likewise */
+  double alignment;           /* mean |x^ - y^|^2 over positives (2005.10242 eq. 1, alpha = 2) */
+  double uniformity;          /* ln of the mean of exp(-2 |x^ - y^|^2) over negatives (eq. 2, t = 2, across towers) */
+  double effective_negatives; /* mean over rows of exp(entropy of the softmax over the row's negatives) */
+  int64_t rows;               /* r */
+  int64_t zero_rows;          /* input rows of norm 0, over queries, keys and negatives */
+  int64_t non_finite_rows;    /* input rows with a NaN or an infinity; calls that can tell refuse them */
+} nce_metrics;
+
+/* What a call writes. NULL: not wanted. Matrices and arrays are in memory of the context; gradients are shaped as inputs. */
+typedef struct nce_outputs {
+  uint32_t struct_size;
+  int32_t reserved;
+  double *loss;        /* one number, or r numbers for NONE; ignored by nce_backward */
+  void *d_queries;     /* gradients, times upstream; ignored by nce_forward */
+  void *d_keys;
+  void *d_negatives;
+  int64_t d_queries_stride;
+  int64_t d_keys_stride;
+  int64_t d_negatives_stride;
+  double *d_temperature; /* one number: gradient by what temperature points to (tau or ln tau); 0 for margin losses */
+  nce_metrics *metrics;  /* host memory; the plan must have metrics = 1; ignored by nce_backward */
+} nce_outputs;
+
+/* One line of the layout report: a field of a struct, or a whole struct (field = NULL, offset = 0). */
+typedef struct nce_layout {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char *name;  /* the struct's name */
+  const char *field; /* the field's name, or NULL */
+  int64_t offset;    /* in bytes */
+  int64_t size;      /* in bytes */
+} nce_layout;
+
+/* The NCE_ABI_VERSION that the library was built with. Never fails. */
+NCE_API int32_t nce_abi_version(void);
+
+/* The library's version, such as "0.1.0". Static. Never fails. */
+NCE_API const char *nce_version(void);
+
+/* The name of a status, such as "NCE_STATUS_OK"; "unknown status" for any other number. Static. Never fails. */
+NCE_API const char *nce_status_string(nce_status status);
+
+/* What the last failed call of this thread said; "" before the first. Valid until the thread's next failure. */
+NCE_API const char *nce_last_error(void);
+
+/* The number of lines of the layout report. Never fails. */
+NCE_API int64_t nce_layout_count(void);
+
+/* Line `index` (0 ... nce_layout_count() - 1) of the layout report. INVALID_ARGUMENT for any other index. */
+NCE_API nce_status nce_layout_at(int64_t index, nce_layout *layout);
+
+/* How many devices of a backend can be used here. *count is 0, with the reason in nce_last_error(), if none. */
+NCE_API nce_status nce_device_count(nce_backend backend, int32_t *count);
+
+/* Opens a device. NO_DEVICE if there is none such. *context is to be closed with nce_context_destroy. */
+NCE_API nce_status nce_context_create(const nce_context_desc *desc, nce_context **context);
+
+/* Describes an open device. The caller sets info->struct_size. */
+NCE_API nce_status nce_context_info(const nce_context *context, nce_device_info *info);
+
+/* Closes a device, after its plans. NULL is allowed. */
+NCE_API void nce_context_destroy(nce_context *context);
+
+/* OK if nce_plan_create would succeed on this context; else its status and message. Allocates nothing that stays. */
+NCE_API nce_status nce_plan_supported(const nce_context *context, const nce_plan_desc *desc);
+
+/* Validates and chooses kernels, on the host only. *plan is to be closed with nce_plan_destroy before the context. */
+NCE_API nce_status nce_plan_create(nce_context *context, const nce_plan_desc *desc, nce_plan **plan);
+
+/* Closes a plan. NULL is allowed. */
+NCE_API void nce_plan_destroy(nce_plan *plan);
+
+/* The bytes of memory of the context that a call needs as workspace. At least 1. */
+NCE_API nce_status nce_plan_workspace_bytes(const nce_plan *plan, nce_pass pass, int64_t *bytes);
+
+/*
+ * The loss, and the metrics if asked for. Leaves in the workspace what nce_backward needs, if it has the bytes of
+ * NCE_PASS_FORWARD_BACKWARD. stream: NULL, or on CUDA a cudaStream_t, on which the work is enqueued.
+ */
+NCE_API nce_status nce_forward(const nce_plan *plan, const nce_inputs *inputs, const nce_outputs *outputs,
+                               void *workspace, int64_t workspace_bytes, void *stream);
+
+/*
+ * The gradients, after nce_forward of the same plan on the same workspace and the same inputs (upstream may differ).
+ * INVALID_STATE if the workspace holds no such forward (a CUDA backend cannot always tell).
+ */
+NCE_API nce_status nce_backward(const nce_plan *plan, const nce_inputs *inputs, const nce_outputs *outputs,
+                                void *workspace, int64_t workspace_bytes, void *stream);
+
+/* nce_forward and nce_backward in one, to the same bits. */
+NCE_API nce_status nce_forward_backward(const nce_plan *plan, const nce_inputs *inputs, const nce_outputs *outputs,
+                                        void *workspace, int64_t workspace_bytes, void *stream);
+
+/* Allocates bytes >= 1, aligned to NCE_WORKSPACE_ALIGNMENT and not cleared. To be freed with nce_memory_free. */
+NCE_API nce_status nce_memory_allocate(nce_context *context, nce_memory_kind kind, int64_t bytes, void **memory);
+
+/* Frees what nce_memory_allocate gave, with the same context and kind. NULL is allowed. */
+NCE_API nce_status nce_memory_free(nce_context *context, nce_memory_kind kind, void *memory);
+
+/* Copies bytes >= 0 between any two of host memory and memory of the context; on CUDA enqueued on stream. */
+NCE_API nce_status nce_memory_copy(nce_context *context, void *destination, const void *source, int64_t bytes,
+                                   void *stream);
+
+/* Makes a stream. UNSUPPORTED on the CPU, where every call has ended when it returns. */
+NCE_API nce_status nce_stream_create(nce_context *context, void **stream);
+
+/* Waits until all that was enqueued on stream has ended; returns at once on the CPU. */
+NCE_API nce_status nce_stream_synchronize(nce_context *context, void *stream);
+
+/* Closes a stream of nce_stream_create. NULL is allowed. */
+NCE_API nce_status nce_stream_destroy(nce_context *context, void *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* INFONCE_H */

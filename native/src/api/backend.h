@@ -1,0 +1,59 @@
+#pragma once
+// What a backend is to the C interface: contexts make plans, plans run calls. Backends never see unchecked arguments.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "infonce.h"
+
+namespace nce {
+
+/// A call that cannot go on. Thrown anywhere below the C border, translated there.
+class Error {
+ public:
+  Error(nce_status status, std::string message) : status_(status), message_(std::move(message)) {}
+  nce_status status() const { return status_; }
+  const std::string& message() const { return message_; }
+
+ private:
+  nce_status status_;
+  std::string message_;
+};
+
+/// Scratch memory of a call: checked to be large enough and aligned.
+struct Workspace {
+  std::byte* data;
+  int64_t bytes;
+};
+
+/// A validated plan: shapes, kernels and workspace size are fixed. Immutable, shared by threads.
+class Plan {
+ public:
+  virtual ~Plan() = default;
+  virtual int64_t workspace_bytes(nce_pass pass) const = 0;
+  /// Inputs and outputs are checked for nulls, strides and alignment; values are the backend's to check, before it
+  /// writes any output. `stream` is null on the CPU.
+  virtual void forward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void* stream) const = 0;
+  virtual void backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void* stream) const = 0;
+  virtual void forward_backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace,
+                                void* stream) const = 0;
+};
+
+/// An open device.
+class Context {
+ public:
+  virtual ~Context() = default;
+  virtual nce_device_info info() const = 0;
+  /// Throws UNSUPPORTED for what this backend does not do. `desc` is validated and complete (budget default filled in).
+  virtual std::unique_ptr<Plan> plan(const nce_plan_desc& desc) = 0;
+  virtual void* allocate(nce_memory_kind kind, int64_t bytes) = 0;
+  virtual void free(nce_memory_kind kind, void* memory) = 0;
+  virtual void copy(void* destination, const void* source, int64_t bytes, void* stream) = 0;
+  virtual void* stream_create() = 0;
+  virtual void stream_synchronize(void* stream) = 0;
+  virtual void stream_destroy(void* stream) = 0;
+};
+
+}  // namespace nce
