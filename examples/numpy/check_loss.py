@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""Checks `./infonce loss` against NumPy in float64: every loss, similarity and temperature, on every device named.
+
+Usage: check_loss.py [--device java --device cpu] [--tolerance 1e-5]
+Prints a line for each loss with the worst relative error of loss, temperature gradient and gradients, and exits 1 if any
+is over the tolerance. Written from the formulas alone; it shares nothing with the library.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SIMILARITIES = ["cosine", "dot", "neg-squared-euclidean", "neg-euclidean"]
+DISTANCES = ["euclidean", "squared-euclidean", "cosine"]
+TEMPERATURES = [1.0, 0.5, 0.07, 0.01]
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def similarity_and_gradient(kind, x, y):
+    """s[...], ds/dx, ds/dy of broadcast rows."""
+    if kind == "dot":
+        return (x * y).sum(-1), y + 0 * x, x + 0 * y
+    if kind == "cosine":
+        nx, ny = np.linalg.norm(x, axis=-1, keepdims=True), np.linalg.norm(y, axis=-1, keepdims=True)
+        ux, uy = x / nx, y / ny
+        s = (ux * uy).sum(-1)
+        return s, (uy - s[..., None] * ux) / nx, (ux - s[..., None] * uy) / ny
+    difference = x - y
+    square = (difference**2).sum(-1)
+    if kind == "neg-squared-euclidean":
+        return -square, -2 * difference, 2 * difference
+    root = np.sqrt(square)
+    direction = np.divide(difference, root[..., None], out=np.zeros_like(difference), where=root[..., None] > 0)
+    return -root, -direction, direction
+
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def sigmoid(x):
+    return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
+
+
+def softmax_rows(positive, negatives, tau):
+    """Row losses and their gradient by the similarities, the positive kept out of the sum so that nothing cancels.
+
+    positive: [n]; negatives: [n, m], -inf where a column is no negative.
+    """
+    peak = negatives.max(1)
+    shifted = np.exp((negatives - peak[:, None]) / tau)
+    margin = peak / tau + np.log(shifted.sum(1)) - positive / tau
+    wrong = sigmoid(margin)
+    share = shifted / shifted.sum(1, keepdims=True)
+    return softplus(margin), -wrong / tau, wrong[:, None] * share / tau
+
+
+def pull_back(kind, x, y, g):
+    """Gradients of sum g_ij s(x_i, y_j) by x and y, row by row to bound memory."""
+    dx, dy = np.zeros_like(x), np.zeros_like(y)
+    for i in range(len(x)):
+        _, by_x, by_y = similarity_and_gradient(kind, x[i][None, :], y)
+        dx[i] = (g[i][:, None] * by_x).sum(0)
+        dy += g[i][:, None] * by_y
+    return dx, dy
+
+
+def all_similarities(kind, x, y):
+    return np.stack([similarity_and_gradient(kind, row[None, :], y)[0] for row in x])
+
+
+def with_tau(g, s, tau):
+    """dL/dtau = -sum (dL/ds) s / tau, since L depends on s / tau alone."""
+    finite = g != 0
+    return -(g[finite] * s[finite]).sum() / tau
+
+
+def infonce(kind, q, k, tau):
+    n = len(q)
+    s = all_similarities(kind, q, k)
+    others = np.where(np.eye(n, len(k), dtype=bool), -np.inf, s)
+    losses, to_positive, g = softmax_rows(np.diagonal(s)[:n], others, tau)
+    g[np.arange(n), np.arange(n)] = to_positive
+    return losses, s, g
+
+
+def reference(case, kind, tau, data):
+    q, k, negatives = (None if data.get(name) is None else data[name].astype(np.float64)
+                       for name in ("queries", "keys", "negatives"))
+    n = len(q)
+    if case in ("infonce", "infonce-more-keys"):
+        losses, s, g = infonce(kind, q, k, tau)
+        g = g / n
+        dq, dk = pull_back(kind, q, k, g)
+        return losses.mean(), with_tau(g, s, tau), dq, dk, None
+    if case == "symmetric":
+        rows, s, g_rows = infonce(kind, q, k, tau)
+        columns, _, g_columns = infonce(kind, k, q, tau)
+        g = (g_rows + g_columns.T) / (2 * n)
+        dq, dk = pull_back(kind, q, k, g)
+        return (rows.mean() + columns.mean()) / 2, with_tau(g, s, tau), dq, dk, None
+    if case in ("infonce-shared", "infonce-own"):
+        positive, by_q, by_k = similarity_and_gradient(kind, q, k)
+        own = negatives if case == "infonce-own" else np.broadcast_to(negatives, (n, *negatives.shape))
+        s, by_q_n, by_negative = similarity_and_gradient(kind, q[:, None, :], own)
+        losses, to_positive, g = softmax_rows(positive, s, tau)
+        to_positive, g = to_positive / n, g / n
+        dq = to_positive[:, None] * by_q + (g[..., None] * by_q_n).sum(1)
+        dn = g[..., None] * by_negative
+        return (losses.mean(), with_tau(g, s, tau) + with_tau(to_positive, positive, tau), dq,
+                to_positive[:, None] * by_k, dn if case == "infonce-own" else dn.sum(0))
+    if case.startswith(("ntxent", "nt-logistic-tower")):
+        tower = q if k is None else np.concatenate([q, k])
+        t = len(tower)
+        s = all_similarities(kind, tower, tower)
+        partner = (np.arange(t) + t // 2) % t
+        negative = ~np.eye(t, dtype=bool)
+        negative[np.arange(t), partner] = False
+        positive = s[np.arange(t), partner]
+        if case.startswith("ntxent"):
+            losses, to_positive, g = softmax_rows(positive, np.where(negative, s, -np.inf), tau)
+        else:
+            losses = softplus(-positive / tau) + np.where(negative, softplus(s / tau), 0).sum(1) / (t - 2)
+            to_positive = -sigmoid(-positive / tau) / tau
+            g = np.where(negative, sigmoid(s / tau), 0) / (t - 2) / tau
+        g[np.arange(t), partner] = to_positive
+        g = g / t
+        dx, dy = pull_back(kind, tower, tower, g)
+        both = dx + dy
+        if k is None:
+            return losses.mean(), with_tau(g, s, tau), both, None, None
+        return losses.mean(), with_tau(g, s, tau), both[:n], both[n:], None
+    if case == "nt-logistic-triples":
+        sp, sp_q, sp_k = similarity_and_gradient(kind, q, k)
+        sn, sn_q, sn_n = similarity_and_gradient(kind, q, negatives)
+        losses = softplus(-sp / tau) + softplus(sn / tau)
+        gp, gn = -sigmoid(-sp / tau) / tau / n, sigmoid(sn / tau) / tau / n
+        return (losses.mean(), with_tau(gp, sp, tau) + with_tau(gn, sn, tau),
+                gp[:, None] * sp_q + gn[:, None] * sn_q, gp[:, None] * sp_k, gn[:, None] * sn_n)
+    negated = {"euclidean": "neg-euclidean", "squared-euclidean": "neg-squared-euclidean", "cosine": "cosine"}[kind]
+    offset = 1.0 if kind == "cosine" else 0.0
+    margin = data["margin"]
+
+    def distance(x, y):
+        s, by_x, by_y = similarity_and_gradient(negated, x, y)
+        return offset - s, -by_x, -by_y
+
+    d, by_q, by_k = distance(q, k)
+    if case == "contrastive":
+        alike = data["labels"] == 1
+        losses = np.where(alike, d**2 / 2, np.maximum(0, margin - d) ** 2 / 2)
+        g = np.where(alike, d, -np.maximum(0, margin - d)) / n
+        return losses.mean(), 0.0, g[:, None] * by_q, g[:, None] * by_k, None
+    dn, by_q_n, by_n = distance(q, negatives)
+    active = (d - dn + margin > 0) / n
+    losses = np.maximum(0, d - dn + margin)
+    return (losses.mean(), 0.0, active[:, None] * (by_q - by_q_n), active[:, None] * by_k, -active[:, None] * by_n)
+
+
+def relative(got, want):
+    """Norm-wise, beyond the rounding that the element type cannot avoid near its smallest number."""
+    got, want = np.asarray(got), np.asarray(want, np.float64)
+    smallest = np.finfo(got.dtype).smallest_subnormal.astype(np.float64) / 2
+    error = max(0.0, np.linalg.norm(got.astype(np.float64) - want) - smallest * np.sqrt(want.size))
+    size = np.linalg.norm(want)
+    return error / size if size > 0 else error
+
+
+def run(arguments, data, folder, device):
+    command = [str(ROOT / "infonce"), "loss", "--device", device, "--json", "--gradients", str(folder), *arguments]
+    for name in ("queries", "keys", "negatives", "labels"):
+        if data.get(name) is not None:
+            np.save(folder / f"{name}.npy", data[name])
+            command += [f"--{name}", str(folder / f"{name}.npy")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\nexit {done.returncode}\n{done.stdout}{done.stderr}")
+    gradients = {}
+    for name in ("queries", "keys", "negatives"):
+        if data.get(name) is not None:
+            gradients[name] = np.load(folder / f"d{name.capitalize()}.npy")
+            assert gradients[name].shape == data[name].shape, (name, gradients[name].shape)
+            assert gradients[name].dtype == data[name].dtype, (name, gradients[name].dtype)
+    return json.loads(done.stdout), gradients
+
+
+def check(case, kind, tau, data, device, extra):
+    with tempfile.TemporaryDirectory() as folder:
+        got, gradients = run(extra, data, pathlib.Path(folder), device)
+    loss, d_temperature, dq, dk, dn = reference(case, kind, tau, data)
+    errors = {"loss": relative(float(got["loss"]), loss),
+              "dTemperature": relative(float(got["dTemperature"]), d_temperature)}
+    for name, want in (("queries", dq), ("keys", dk), ("negatives", dn)):
+        if want is not None:
+            errors[f"d{name.capitalize()}"] = relative(gradients[name], want)
+    return loss, errors
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", action="append", choices=["java", "cpu", "cuda", "emulated"])
+    parser.add_argument("--tolerance", type=float, default=1e-5)
+    parser.add_argument("--only", help="a case by name")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    options = parser.parse_args()
+    generator = np.random.default_rng(20261124)
+    n, m, dim = 37, 53, 48
+
+    def rows(count, *more):
+        return generator.standard_normal((count, *more, dim)).astype(options.dtype)
+
+    def near(x, amount):
+        return (x + amount * generator.standard_normal(x.shape)).astype(options.dtype)
+
+    q = rows(n)
+    cases = []
+    for noise in (0.7, 0.02):
+        views = {"infonce": {"queries": q, "keys": near(q, noise)},
+                 "infonce-more-keys": {"queries": q, "keys": np.concatenate([near(q, noise), rows(m - n)])},
+                 "infonce-shared": {"queries": q, "keys": near(q, noise), "negatives": rows(m)},
+                 "infonce-own": {"queries": q, "keys": near(q, noise), "negatives": rows(n, 11)},
+                 "symmetric": {"queries": q, "keys": near(q, noise)},
+                 "ntxent-one-matrix": {"queries": np.concatenate([q, near(q, noise)])},
+                 "ntxent-two-views": {"queries": q, "keys": near(q, noise)},
+                 "nt-logistic-tower": {"queries": np.concatenate([q, near(q, noise)])},
+                 "nt-logistic-tower-two-views": {"queries": q, "keys": near(q, noise)},
+                 "nt-logistic-triples": {"queries": q, "keys": near(q, noise), "negatives": rows(n)}}
+        for case, data in views.items():
+            loss = {"symm": "symmetric", "ntxe": "ntxent", "nt-l": "nt-logistic"}.get(case[:4], "infonce")
+            for kind in SIMILARITIES:
+                for tau in TEMPERATURES:
+                    cases.append((case, kind, tau, data, ["--loss", loss, "--temperature", repr(tau), "--similarity", kind]))
+    for case, margin, more in (("contrastive", 6.0, "labels"), ("triplet", 2.0, "negatives")):
+        for kind in DISTANCES:
+            scaled = {"euclidean": margin, "squared-euclidean": margin * 8, "cosine": 0.9}[kind]
+            data = {"queries": q, "keys": near(q, 0.7), "margin": scaled}
+            data[more] = rows(n) if more == "negatives" else generator.integers(0, 2, n).astype(np.int64)
+            cases.append((case, kind, None, data, ["--loss", case, "--margin", repr(scaled), "--distance", kind]))
+    failed = 0
+    for device in options.device or ["java", "cpu"]:
+        worst = {}
+        for case, kind, tau, data, extra in cases:
+            if options.only and case != options.only:
+                continue
+            loss, errors = check(case, kind, tau, data, device, extra)
+            name, error = max(errors.items(), key=lambda item: item[1] if np.isfinite(item[1]) else np.inf)
+            entry = worst.setdefault(case, [0.0, "", np.inf, 0])
+            entry[2], entry[3] = min(entry[2], loss), entry[3] + 1
+            if not error <= options.tolerance:
+                failed += 1
+                print(f"  FAIL {device} {case} {kind} tau={tau} loss={loss:.6g}: {errors}")
+            if not error <= entry[0]:
+                entry[0], entry[1] = error, f"{name}, {kind}, tau={tau}, loss {loss:.3g}"
+        for case, (error, where, smallest, count) in worst.items():
+            print(f"{device:5} {case:28} {count:3} runs, worst relative error {error:.2e} ({where}); smallest loss {smallest:.2e}")
+    print(f"{failed} over the tolerance of {options.tolerance:g}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
