@@ -1,0 +1,33 @@
+#pragma once
+// Numbers that a call reads from memory, checked before anything is written. Errors name the argument and the row.
+
+#include <cstdint>
+
+#include "api/backend.h"
+
+namespace nce::cpu {
+
+/// tau and what the gradient by nce_inputs.temperature is of d/dtau: 1 for the value, tau for the logarithm.
+struct Temperature {
+  double tau;
+  double gradient_factor;
+};
+
+/// Reads the temperature in either form. `in.temperature` must not be null.
+Temperature read_temperature(const nce_inputs& in);
+
+/// Throws unless all `rows` weights are finite and >= 0; null is allowed. Returns their sum in row order (`rows` for
+/// null).
+double check_weights(const nce_inputs& in, int64_t rows);
+
+/// Throws unless all `rows` labels are 0 or 1.
+void check_labels(const nce_inputs& in, int64_t rows);
+
+/// Throws unless the upstream gradient (one number or `rows`) is finite; null is allowed.
+void check_upstream(const nce_inputs& in, int64_t rows);
+
+/// What row `row`'s loss gradient is multiplied by: upstream and weight, and 1 / sum of weights for MEAN.
+/// `weight_sum` is check_weights' result.
+double row_factor(const nce_inputs& in, nce_reduction reduction, double weight_sum, int64_t row);
+
+}  // namespace nce::cpu
