@@ -1,0 +1,48 @@
+#pragma once
+// The threads of a CPU context. Results never depend on how many there are: tasks are cut from the shape alone.
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace nce::cpu {
+
+/// A fixed number of threads, the caller's included. Started at the first parallel call; several callers may use it at
+/// once, and a body may itself call parallel_for.
+class ThreadPool {
+ public:
+  /// `threads` >= 1 counts the caller: 1 starts none.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return threads_; }
+
+  /// Runs body(task, worker) once for every task in [0, tasks) and returns when all have ended. `worker` is in
+  /// [0, threads()), and no two bodies of one call that run at the same time have the same. The first exception stops
+  /// the handing out of tasks and is rethrown here. Throws Error OUT_OF_MEMORY if the system refuses a thread.
+  void parallel_for(int64_t tasks, const std::function<void(int64_t task, int worker)>& body);
+
+ private:
+  struct Job;
+
+  void start();
+  void serve();
+  static void run(Job& job, int worker);
+  void drop(const Job* job);
+
+  const int threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable idle_;
+  std::deque<Job*> open_;  // jobs that another worker may still join
+  std::vector<std::thread> workers_;
+  bool stopping_ = false;
+};
+
+}  // namespace nce::cpu
