@@ -1,0 +1,235 @@
+package dev.infonce;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+
+/**
+ * The checks of a plan and its calls: what can be told before any device is asked. The sizes of every matrix follow from loss
+ * and shape; -1 stands for a matrix that the loss does not take.
+ */
+final class CallChecks {
+    private static final long NONE = -1;
+
+    private final ContrastiveLoss loss;
+    private final Shape shape;
+    private final DType dtype;
+    private final long keysRows;
+    private final long negativesRows;
+    private final long lossRows;
+
+    CallChecks(ContrastiveLoss loss, Shape shape, DType dtype) {
+        this.loss = Objects.requireNonNull(loss, "loss");
+        this.shape = Objects.requireNonNull(shape, "shape");
+        this.dtype = dtype;
+        long n = shape.n();
+        long m = shape.m();
+        Negatives negatives = switch (loss) {
+            case InfoNce infoNce -> infoNce.negatives();
+            case NtLogistic logistic -> logistic.negatives();
+            case NtXent _ -> Negatives.IN_BATCH;
+            case PairwiseContrastive _, Triplet _ -> Negatives.PAIRED;
+        };
+        boolean twoTowers = loss instanceof InfoNce;
+        boolean oneMatrix = !twoTowers && negatives == Negatives.IN_BATCH && m == 0;
+        if (twoTowers && negatives == Negatives.IN_BATCH) {
+            Checks.argument(m >= n, "shape: InfoNce in-batch needs m >= n, but got n = %d, m = %d", n, m);
+            Checks.argument(
+                    m == n || !((InfoNce) loss).isSymmetric(),
+                    "shape: a symmetric InfoNce needs m = n, but got n = %d, m = %d",
+                    n,
+                    m);
+        } else if (oneMatrix) {
+            Checks.argument(
+                    n % 2 == 0, "shape: one tower of two views needs an even number of rows, but got n = %d", n);
+        } else if (!twoTowers) {
+            Checks.argument(
+                    m == n, "shape: %s needs m = n%s, but got n = %d, m = %d", name(), towerHint(negatives), n, m);
+        }
+        this.keysRows = oneMatrix ? NONE : twoTowers && negatives == Negatives.IN_BATCH ? m : n;
+        this.negativesRows = switch (negatives) {
+            case IN_BATCH -> NONE;
+            case SHARED -> m;
+            case OWN -> n * m;
+            case PAIRED -> loss instanceof PairwiseContrastive ? NONE : n;
+        };
+        this.lossRows = !twoTowers && negatives == Negatives.IN_BATCH && !oneMatrix ? 2 * n : n;
+    }
+
+    ContrastiveLoss loss() {
+        return loss;
+    }
+
+    Shape shape() {
+        return shape;
+    }
+
+    DType dtype() {
+        return dtype;
+    }
+
+    /** The temperature of a call, NaN for losses without one. */
+    double temperature(Inputs in) {
+        return in.temperature().orElseGet(() -> switch (loss) {
+            case InfoNce infoNce -> infoNce.temperature();
+            case NtXent ntXent -> ntXent.temperature();
+            case NtLogistic logistic -> logistic.temperature();
+            case PairwiseContrastive _, Triplet _ -> Double.NaN;
+        });
+    }
+
+    void inputs(Inputs in) {
+        Objects.requireNonNull(in, "in");
+        matrix("queries", in.queries(), shape.n());
+        matrix("keys", in.keys(), keysRows);
+        matrix("negatives", in.negatives(), negativesRows);
+        labels(in.labels());
+        weights(in.weights());
+        upstream(in.upstream());
+        boolean hasMargin = loss instanceof PairwiseContrastive || loss instanceof Triplet;
+        Checks.argument(
+                in.temperature().isEmpty() || !hasMargin,
+                "temperature: %s has none, but got %s",
+                name(),
+                in.temperature());
+    }
+
+    void outputs(Inputs in, Gradients out) {
+        output("dQueries", out.dQueries(), shape.n());
+        output("dKeys", out.dKeys(), keysRows);
+        output("dNegatives", out.dNegatives(), negativesRows);
+        String[] names = {"dQueries", "dKeys", "dNegatives", "queries", "keys", "negatives"};
+        Matrix[] matrices = {out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives()};
+        for (int output = 0; output < 3; output++) {
+            for (int other = output + 1; other < matrices.length; other++) {
+                Checks.argument(
+                        !overlap(matrices[output], matrices[other]),
+                        "%s: must not overlap %s",
+                        names[output],
+                        names[other]);
+            }
+        }
+    }
+
+    /** A dense matrix on the heap for every gradient there is. */
+    Gradients newGradients(Inputs in) {
+        return new Gradients(
+                Matrix.zeros(dtype, shape.n(), shape.dim()),
+                in.keys() == null ? null : Matrix.zeros(dtype, keysRows, shape.dim()),
+                in.negatives() == null ? null : Matrix.zeros(dtype, negativesRows, shape.dim()));
+    }
+
+    private void matrix(String name, Matrix matrix, long rows) {
+        if (matrix == null) {
+            Checks.argument(
+                    rows == NONE || rows == 0,
+                    "%s: %s needs a %d x %d matrix, but got null",
+                    name,
+                    name(),
+                    rows,
+                    shape.dim());
+            return;
+        }
+        sizes(name, matrix, rows);
+        accessible(name, matrix);
+    }
+
+    private void output(String name, Matrix matrix, long rows) {
+        if (matrix == null) {
+            return;
+        }
+        sizes(name, matrix, rows);
+        accessible(name, matrix);
+        Checks.argument(!matrix.segment().isReadOnly(), "%s: must be writable, but its segment is read-only", name);
+    }
+
+    private void sizes(String name, Matrix matrix, long rows) {
+        Checks.argument(rows != NONE, "%s: %s of %s takes none, but got %s", name, name(), shape, matrix);
+        Checks.argument(
+                matrix.rows() == rows && matrix.dim() == shape.dim() && matrix.dtype() == dtype,
+                "%s: must be %d x %d %s, but got %s",
+                name,
+                rows,
+                shape.dim(),
+                dtype,
+                matrix);
+    }
+
+    private static void accessible(String name, Matrix matrix) {
+        MemorySegment segment = matrix.segment();
+        if (!segment.scope().isAlive()) {
+            throw new IllegalStateException(name + ": the arena of its memory is closed");
+        }
+        if (!segment.isAccessibleBy(Thread.currentThread())) {
+            throw new WrongThreadException(
+                    name + ": its memory is confined to another thread than " + Thread.currentThread());
+        }
+    }
+
+    private void labels(int[] labels) {
+        if (!(loss instanceof PairwiseContrastive)) {
+            Checks.argument(labels == null, "labels: %s takes none, but got some", name());
+            return;
+        }
+        Checks.argument(labels != null, "labels: %s needs %d, but got null", name(), shape.n());
+        Checks.argument(labels.length == shape.n(), "labels: must be %d numbers, but got %d", shape.n(), labels.length);
+        for (int i = 0; i < labels.length; i++) {
+            Checks.argument(
+                    labels[i] == 0 || labels[i] == 1, "labels: must be 0 or 1, but number %d is %d", i, labels[i]);
+        }
+    }
+
+    private void weights(float[] weights) {
+        if (weights == null) {
+            return;
+        }
+        Checks.argument(
+                weights.length == lossRows, "weights: must be %d numbers, but got %d", lossRows, weights.length);
+        for (int i = 0; i < weights.length; i++) {
+            Checks.argument(
+                    weights[i] >= 0 && weights[i] < Float.POSITIVE_INFINITY,
+                    "weights: must be finite and >= 0, but number %d is %s",
+                    i,
+                    weights[i]);
+        }
+    }
+
+    private void upstream(float[] upstream) {
+        if (upstream == null) {
+            return;
+        }
+        boolean perRow = loss.reduction() == Reduction.NONE;
+        Checks.argument(
+                upstream.length == 1 || perRow && upstream.length == lossRows,
+                "upstream: must be 1 number%s, but got %d",
+                perRow ? " or " + lossRows : ", as the reduction is " + loss.reduction(),
+                upstream.length);
+        for (int i = 0; i < upstream.length; i++) {
+            Checks.argument(
+                    Float.isFinite(upstream[i]), "upstream: must be finite, but number %d is %s", i, upstream[i]);
+        }
+    }
+
+    /** Whether two matrices share an element. Rows of equal stride may interleave. */
+    private static boolean overlap(Matrix a, Matrix b) {
+        if (a == null
+                || b == null
+                || a.segment().asOverlappingSlice(b.segment()).isEmpty()) {
+            return false;
+        }
+        if (a.rowStride() != b.rowStride() || a.dtype() != b.dtype()) {
+            return true;
+        }
+        long stride = a.rowStride() * a.dtype().bytes();
+        long shift = Math.floorMod(b.segment().address() - a.segment().address(), stride);
+        long width = a.dim() * a.dtype().bytes();
+        return shift < width || shift + width > stride;
+    }
+
+    private String name() {
+        return loss.getClass().getSimpleName();
+    }
+
+    private static String towerHint(Negatives negatives) {
+        return negatives == Negatives.IN_BATCH ? ", or m = 0 for both views in one matrix" : "";
+    }
+}

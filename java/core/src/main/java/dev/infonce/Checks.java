@@ -1,0 +1,54 @@
+package dev.infonce;
+
+/** The checks of arguments that need no plan. Each message names the argument, what was given and what is allowed. */
+final class Checks {
+    private static final long MAX_DIM = 1L << 20;
+    private static final long MAX_WORK = 1L << 60;
+
+    private Checks() {}
+
+    static void argument(boolean valid, String format, Object... args) {
+        if (!valid) {
+            throw new IllegalArgumentException(String.format(format, args));
+        }
+    }
+
+    static void range(String name, long value, long min, long max) {
+        argument(value >= min && value <= max, "%s: must be in [%d, %d], but got %d", name, min, max, value);
+    }
+
+    static void temperature(double temperature) {
+        argument(
+                temperature >= 1e-9 && temperature <= 1e9,
+                "temperature: must be in [1e-9, 1e9], but got %s",
+                temperature);
+    }
+
+    static void shape(long n, long m, long dim) {
+        range("n", n, 1, Long.MAX_VALUE);
+        range("m", m, 0, Long.MAX_VALUE);
+        range("dim", dim, 1, MAX_DIM);
+        boolean small = Math.multiplyHigh(n, Math.max(1, m)) == 0
+                && n * Math.max(1, m) > 0
+                && Math.multiplyHigh(n * Math.max(1, m), dim) == 0
+                && n * Math.max(1, m) * dim > 0
+                && n * Math.max(1, m) * dim < MAX_WORK;
+        argument(small, "shape: n * max(1, m) * dim must be < 2^60, but got n = %d, m = %d, dim = %d", n, m, dim);
+    }
+
+    /** The elements from the first of the first row to the last of the last row. */
+    static long span(long rows, long dim, long rowStride) {
+        range("rows", rows, 0, Long.MAX_VALUE);
+        range("dim", dim, 1, MAX_DIM);
+        argument(rowStride >= dim, "rowStride: must be >= dim = %d, but got %d", dim, rowStride);
+        if (rows == 0) {
+            return 0;
+        }
+        boolean fits = Math.multiplyHigh(rows - 1, rowStride) == 0
+                && (rows - 1) * rowStride >= 0
+                && (rows - 1) * rowStride + dim > 0
+                && (rows - 1) * rowStride + dim < MAX_WORK;
+        argument(fits, "rows * rowStride: must be < 2^60, but got %d * %d", rows, rowStride);
+        return (rows - 1) * rowStride + dim;
+    }
+}

@@ -1,0 +1,295 @@
+package dev.infonce;
+
+import dev.infonce.internal.Backend;
+import dev.infonce.internal.JavaBackend;
+import dev.infonce.internal.PlanExecutor;
+import dev.infonce.internal.nativelib.NativeBackend;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.Cleaner;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Where work runs. Thread-safe. Closing it closes its plans and the memory of {@link #allocate}; calls that are running in
+ * other threads end first. Afterwards every use is an {@link IllegalStateException}. A device that is forgotten without being
+ * closed is closed by the garbage collector, some time.
+ */
+public final class Device implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger(Device.class.getName());
+    private static final Cleaner CLEANER = Cleaner.create();
+    private static final Set<String> LOGGED = ConcurrentHashMap.newKeySet();
+    private static final long ALLOCATION_ALIGNMENT = 64;
+
+    private final Backend backend;
+    private final State state;
+    private final Cleaner.Cleanable cleanable;
+
+    private Device(Backend backend) {
+        this.backend = backend;
+        this.state = new State(backend);
+        this.cleanable = CLEANER.register(this, state);
+    }
+
+    /**
+     * The fastest device that works here: cpu, else java, which always does. Never fails; {@link #report()} says why others were
+     * passed over, and so does a line in the log.
+     *
+     * @return an open device
+     */
+    public static Device best() {
+        try {
+            return cpu();
+        } catch (InfoNceException e) {
+            boolean asked = NativeBackend.isSwitchedOff();
+            if (LOGGED.add(e.getMessage())) {
+                LOG.log(
+                        asked ? System.Logger.Level.DEBUG : System.Logger.Level.WARNING,
+                        "using device java, as cpu is not available: {0}",
+                        e.getMessage());
+            }
+            return java();
+        }
+    }
+
+    /**
+     * The pure-Java device, with one thread a processor.
+     *
+     * @return an open device
+     */
+    public static Device java() {
+        return java(0);
+    }
+
+    /**
+     * The pure-Java device.
+     *
+     * @param threads threads that work on a call, 1 ... 1024, or 0 for one a processor; never changes a result
+     * @return an open device
+     * @throws IllegalArgumentException if threads is out of range
+     */
+    public static Device java(int threads) {
+        Checks.range("threads", threads, 0, 1024);
+        return new Device(new JavaBackend(threads == 0 ? Runtime.getRuntime().availableProcessors() : threads));
+    }
+
+    /**
+     * The native CPU device, with one thread a processor and the best instruction set.
+     *
+     * @return an open device
+     * @throws InfoNceException NO_DEVICE with the reason if the native library cannot be used
+     */
+    public static Device cpu() {
+        return cpu(CpuOptions.defaults());
+    }
+
+    /**
+     * The native CPU device.
+     *
+     * @param options threads and instruction set
+     * @return an open device
+     * @throws InfoNceException NO_DEVICE with the reason if the native library cannot be used
+     */
+    public static Device cpu(CpuOptions options) {
+        return new Device(NativeBackend.cpu(Objects.requireNonNull(options, "options")));
+    }
+
+    /**
+     * A device by its name.
+     *
+     * @param name java, cpu, cuda or emulated
+     * @return an open device
+     * @throws IllegalArgumentException if there is no such name
+     * @throws InfoNceException NO_DEVICE with the reason if it cannot be used here
+     */
+    public static Device named(String name) {
+        Objects.requireNonNull(name, "name");
+        return switch (name) {
+            case "java" -> java();
+            case "cpu" -> cpu();
+            case "cuda", "emulated" ->
+                throw new InfoNceException(Status.NO_DEVICE, "device " + name + ": " + NativeBackend.whyNot(name));
+            default ->
+                throw new IllegalArgumentException("name: must be java, cpu, cuda or emulated, but got '" + name + "'");
+        };
+    }
+
+    /**
+     * Every device there could be, in the order of preference, and why each that cannot be used cannot.
+     *
+     * @return one line for each of cuda, cpu, java and emulated
+     */
+    public static List<DeviceReport> report() {
+        List<DeviceReport> lines = new ArrayList<>();
+        for (String name : List.of("cuda", "cpu", "java", "emulated")) {
+            try (Device device = named(name)) {
+                lines.add(new DeviceReport(name, true, device.description(), ""));
+            } catch (InfoNceException e) {
+                lines.add(new DeviceReport(name, false, "", e.getMessage()));
+            }
+        }
+        return List.copyOf(lines);
+    }
+
+    /**
+     * The name of the device.
+     *
+     * @return java, cpu, cuda or emulated
+     */
+    public String name() {
+        return backend.name();
+    }
+
+    /**
+     * What the device is, such as "AVX2, 2 threads".
+     *
+     * @return one line
+     */
+    public String description() {
+        return backend.description();
+    }
+
+    /**
+     * Fixes a loss to sizes and an element type, with default options.
+     *
+     * @param loss what to compute
+     * @param shape the sizes
+     * @param dtype the element type of every matrix
+     * @return an open plan, to be closed by the caller or with the device
+     * @throws IllegalArgumentException if the loss does not go with the shape
+     * @throws InfoNceException UNSUPPORTED if this device does not do it; OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public Plan plan(ContrastiveLoss loss, Shape shape, DType dtype) {
+        return plan(loss, shape, dtype, PlanOptions.defaults());
+    }
+
+    /**
+     * Fixes a loss to sizes and an element type.
+     *
+     * @param loss what to compute
+     * @param shape the sizes
+     * @param dtype the element type of every matrix
+     * @param options how to work
+     * @return an open plan, to be closed by the caller or with the device
+     * @throws IllegalArgumentException if the loss does not go with the shape
+     * @throws InfoNceException UNSUPPORTED if this device does not do it; OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public Plan plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
+        Objects.requireNonNull(dtype, "dtype");
+        Objects.requireNonNull(options, "options");
+        CallChecks checks = new CallChecks(loss, shape, dtype);
+        state.lifetime.acquire();
+        try {
+            if (dtype == DType.FLOAT16 || dtype == DType.BFLOAT16) {
+                throw new InfoNceException(
+                        Status.UNSUPPORTED,
+                        "dtype: device " + name() + " computes with FLOAT32 and FLOAT64, but got " + dtype);
+            }
+            PlanExecutor executor = backend.plan(loss, shape, dtype, options);
+            Lifetime plan = state.adopt(executor);
+            return new Plan(this, plan, checks, executor, CLEANER);
+        } finally {
+            state.lifetime.release();
+        }
+    }
+
+    /**
+     * A matrix of zeros in memory of the device, used by its plans in place. The memory belongs to the device and lives until
+     * the device is closed, or forgotten together with the matrix.
+     *
+     * @param dtype the type of the elements
+     * @param rows 0 or more
+     * @param dim columns, 1 ... 2^20
+     * @return a dense matrix
+     * @throws IllegalArgumentException if a size is out of range
+     * @throws InfoNceException OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public Matrix allocate(DType dtype, long rows, long dim) {
+        Objects.requireNonNull(dtype, "dtype");
+        long bytes = Checks.span(rows, dim, dim) * dtype.bytes();
+        state.lifetime.acquire();
+        try {
+            MemorySegment memory = state.arena().allocate(bytes, ALLOCATION_ALIGNMENT);
+            return Matrix.of(memory, dtype, rows, dim).ownedBy(this);
+        } catch (OutOfMemoryError e) {
+            throw new InfoNceException(
+                    Status.OUT_OF_MEMORY, "allocate: no memory for " + rows + " x " + dim + " " + dtype, e);
+        } finally {
+            state.lifetime.release();
+        }
+    }
+
+    /** Closes the device, its plans and its memory. Closing again does nothing. */
+    @Override
+    public void close() {
+        cleanable.clean();
+    }
+
+    /** Such as "cpu (AVX2, 2 threads)". */
+    @Override
+    public String toString() {
+        return name() + " (" + description() + ")";
+    }
+
+    /** What has to be closed, apart from the device itself so that the garbage collector can tell that it was forgotten. */
+    private static final class State implements Runnable {
+        private final Lifetime lifetime;
+        private final Set<Lifetime> plans = ConcurrentHashMap.newKeySet();
+        private Arena arena;
+
+        State(Backend backend) {
+            this.lifetime = new Lifetime("device " + backend.name(), () -> {
+                closeArena();
+                backend.close();
+            });
+        }
+
+        /** The plan keeps the backend open until its last call has ended. */
+        Lifetime adopt(PlanExecutor executor) {
+            lifetime.acquire();
+            Lifetime[] self = new Lifetime[1];
+            self[0] = new Lifetime("plan", () -> {
+                try {
+                    executor.close();
+                } finally {
+                    plans.remove(self[0]);
+                    lifetime.release();
+                }
+            });
+            plans.add(self[0]);
+            return self[0];
+        }
+
+        synchronized Arena arena() {
+            if (arena == null) {
+                arena = Arena.ofShared();
+            }
+            return arena;
+        }
+
+        /** Waits while a call of another device works on this memory. */
+        private synchronized void closeArena() {
+            while (arena != null) {
+                try {
+                    arena.close();
+                    arena = null;
+                } catch (IllegalStateException inUse) {
+                    LockSupport.parkNanos(100_000);
+                }
+            }
+        }
+
+        @Override
+        public void run() {
+            lifetime.close();
+            plans.forEach(Lifetime::close);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+package dev.infonce;
+
+import java.util.Objects;
+
+/**
+ * InfoNCE: {@code l_i = log(1 + sum over negatives j of exp((s_ij - s_i+) / tau))}, s_i+ being the similarity of query i and
+ * key i (1807.03748 eq. 4; symmetric: 2103.00020 fig. 3).
+ *
+ * <p>Shapes: {@code Shape.of(n, m, dim)}. In-batch: keys m x dim with m >= n, and every key but i is a negative of query i;
+ * m = n if symmetric. {@link Negatives#SHARED} and {@link Negatives#OWN}: keys n x dim, m >= 0 counts negatives (for each row,
+ * if own). A row without negatives has loss 0 and gradient 0.
+ *
+ * @param temperature tau, in [1e-9, 1e9]; a call may bring another
+ * @param similarity s
+ * @param negatives IN_BATCH, SHARED or OWN
+ * @param isSymmetric whether l_i is half the sum of the losses of row i and of column i; in-batch only
+ * @param reduction how row losses become the loss
+ */
+public record InfoNce(
+        double temperature, Similarity similarity, Negatives negatives, boolean isSymmetric, Reduction reduction)
+        implements ContrastiveLoss {
+    /**
+     * Checks the loss.
+     *
+     * @throws IllegalArgumentException if the temperature is out of range, negatives are PAIRED, or a symmetric loss is not
+     *     in-batch
+     * @throws NullPointerException if an argument is null
+     */
+    public InfoNce {
+        Checks.temperature(temperature);
+        Objects.requireNonNull(similarity, "similarity");
+        Objects.requireNonNull(negatives, "negatives");
+        Objects.requireNonNull(reduction, "reduction");
+        Checks.argument(
+                negatives != Negatives.PAIRED,
+                "negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got %s",
+                negatives);
+        Checks.argument(
+                !isSymmetric || negatives == Negatives.IN_BATCH,
+                "isSymmetric: a symmetric InfoNce has IN_BATCH negatives, but got %s",
+                negatives);
+    }
+
+    /**
+     * Cosine similarity, in-batch negatives, not symmetric, mean.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return the loss
+     */
+    public static InfoNce withTemperature(double temperature) {
+        return new InfoNce(temperature, Similarity.COSINE, Negatives.IN_BATCH, false, Reduction.MEAN);
+    }
+
+    /**
+     * The same loss, half of rows and half of columns, as CLIP has it.
+     *
+     * @return a new loss
+     */
+    public InfoNce symmetric() {
+        return new InfoNce(temperature, similarity, negatives, true, reduction);
+    }
+
+    /**
+     * The same loss with m negatives that all rows share.
+     *
+     * @return a new loss
+     */
+    public InfoNce withSharedNegatives() {
+        return new InfoNce(temperature, similarity, Negatives.SHARED, isSymmetric, reduction);
+    }
+
+    /**
+     * The same loss with m negatives of each row's own.
+     *
+     * @return a new loss
+     */
+    public InfoNce withOwnNegatives() {
+        return new InfoNce(temperature, similarity, Negatives.OWN, isSymmetric, reduction);
+    }
+
+    /**
+     * The same loss with another similarity.
+     *
+     * @param similarity s
+     * @return a new loss
+     */
+    public InfoNce withSimilarity(Similarity similarity) {
+        return new InfoNce(temperature, similarity, negatives, isSymmetric, reduction);
+    }
+
+    @Override
+    public InfoNce withReduction(Reduction reduction) {
+        return new InfoNce(temperature, similarity, negatives, isSymmetric, reduction);
+    }
+}

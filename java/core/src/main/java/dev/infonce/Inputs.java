@@ -1,0 +1,121 @@
+package dev.infonce;
+
+import java.util.Objects;
+import java.util.OptionalDouble;
+
+/**
+ * What a call reads. r is the number of rows that have a loss: n, or t for one tower. Nothing is copied: matrices and arrays
+ * must not change during a call.
+ *
+ * @param queries n x dim
+ * @param keys as the loss says; null for one tower in one matrix
+ * @param negatives as the loss says; null if it takes none, or m = 0
+ * @param labels n numbers, 1 alike and 0 not, for {@link PairwiseContrastive}; else null
+ * @param weights r finite numbers >= 0, or null for all 1
+ * @param upstream gradient of the caller's objective by the loss: one number, or r numbers for {@link Reduction#NONE}; finite;
+ *     null for 1
+ * @param temperature tau in [1e-9, 1e9] in place of the loss's own; empty for losses with a margin
+ */
+public record Inputs(
+        Matrix queries,
+        Matrix keys,
+        Matrix negatives,
+        int[] labels,
+        float[] weights,
+        float[] upstream,
+        OptionalDouble temperature) {
+    /**
+     * Checks what needs no plan.
+     *
+     * @throws IllegalArgumentException if the temperature is out of range
+     * @throws NullPointerException if queries or temperature is null
+     */
+    public Inputs {
+        Objects.requireNonNull(queries, "queries");
+        Objects.requireNonNull(temperature, "temperature");
+        temperature.ifPresent(Checks::temperature);
+    }
+
+    /**
+     * One tower in one matrix.
+     *
+     * @param queries t x dim
+     * @return the inputs
+     */
+    public static Inputs of(Matrix queries) {
+        return new Inputs(queries, null, null, null, null, null, OptionalDouble.empty());
+    }
+
+    /**
+     * Queries and keys.
+     *
+     * @param queries n x dim
+     * @param keys as the loss says
+     * @return the inputs
+     */
+    public static Inputs of(Matrix queries, Matrix keys) {
+        return new Inputs(queries, keys, null, null, null, null, OptionalDouble.empty());
+    }
+
+    /**
+     * The same inputs with negatives.
+     *
+     * @param negatives as the loss says
+     * @return new inputs
+     */
+    public Inputs withNegatives(Matrix negatives) {
+        return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+    }
+
+    /**
+     * The same inputs with labels.
+     *
+     * @param labels n numbers, 1 alike and 0 not
+     * @return new inputs
+     */
+    public Inputs withLabels(int... labels) {
+        return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+    }
+
+    /**
+     * The same inputs with weights.
+     *
+     * @param weights r finite numbers >= 0
+     * @return new inputs
+     */
+    public Inputs withWeights(float... weights) {
+        return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+    }
+
+    /**
+     * The same inputs with an upstream gradient.
+     *
+     * @param upstream one finite number, or r for {@link Reduction#NONE}
+     * @return new inputs
+     */
+    public Inputs withUpstream(float... upstream) {
+        return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+    }
+
+    /**
+     * The same inputs with a temperature in place of the loss's own.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return new inputs
+     * @throws IllegalArgumentException if it is out of range
+     */
+    public Inputs withTemperature(double temperature) {
+        return new Inputs(queries, keys, negatives, labels, weights, upstream, OptionalDouble.of(temperature));
+    }
+
+    /**
+     * The same inputs with a learned temperature; {@link GradientResult#dLogTemperature()} is the gradient by it.
+     *
+     * @param logTemperature ln tau, with tau in [1e-9, 1e9]
+     * @return new inputs
+     * @throws IllegalArgumentException if it is out of range
+     */
+    public Inputs withLogTemperature(double logTemperature) {
+        return withTemperature(Math.exp(logTemperature));
+    }
+}

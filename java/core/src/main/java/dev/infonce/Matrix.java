@@ -1,0 +1,276 @@
+package dev.infonce;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Objects;
+
+/**
+ * A view of rows x dim numbers, row-major: row i starts at element i * rowStride. It never owns what it was given: the array,
+ * or the arena of the segment, belongs to the caller and must live as long as the matrix is used; only {@link Device#allocate}
+ * gives a matrix whose memory belongs to somebody else, the device. Use after its arena was closed is an
+ * {@link IllegalStateException}. A matrix may be read by several threads, as far as its segment allows.
+ */
+public final class Matrix {
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;
+    private static final int BFLOAT16_SHIFT = 16;
+
+    private final MemorySegment segment;
+    private final DType dtype;
+    private final long rows;
+    private final long dim;
+    private final long rowStride;
+    /** Who must not be closed by the garbage collector while the matrix is in use; else null. */
+    private final Device owner;
+
+    private Matrix(MemorySegment segment, DType dtype, long rows, long dim, long rowStride, Device owner) {
+        this.segment = segment;
+        this.dtype = dtype;
+        this.rows = rows;
+        this.dim = dim;
+        this.rowStride = rowStride;
+        this.owner = owner;
+    }
+
+    /**
+     * A view of an array, dense, FLOAT32.
+     *
+     * @param data at least rows * dim numbers; not copied
+     * @param rows 0 or more
+     * @param dim columns, 1 ... 2^20
+     * @return the matrix
+     * @throws IllegalArgumentException if a size is out of range or the array is too short
+     */
+    public static Matrix of(float[] data, long rows, long dim) {
+        return of(MemorySegment.ofArray(data), DType.FLOAT32, rows, dim);
+    }
+
+    /**
+     * A view of an array, dense, FLOAT64.
+     *
+     * @param data at least rows * dim numbers; not copied
+     * @param rows 0 or more
+     * @param dim columns, 1 ... 2^20
+     * @return the matrix
+     * @throws IllegalArgumentException if a size is out of range or the array is too short
+     */
+    public static Matrix of(double[] data, long rows, long dim) {
+        return of(MemorySegment.ofArray(data), DType.FLOAT64, rows, dim);
+    }
+
+    /**
+     * A view of a segment, dense.
+     *
+     * @param data at least rows * dim elements, aligned to an element; not copied
+     * @param dtype the type of its elements, in the machine's byte order
+     * @param rows 0 or more
+     * @param dim columns, 1 ... 2^20
+     * @return the matrix
+     * @throws IllegalArgumentException if a size is out of range, or the segment is too short or misaligned
+     */
+    public static Matrix of(MemorySegment data, DType dtype, long rows, long dim) {
+        return of(data, dtype, rows, dim, dim);
+    }
+
+    /**
+     * A view of a segment.
+     *
+     * @param data at least (rows - 1) * rowStride + dim elements, aligned to an element; not copied
+     * @param dtype the type of its elements, in the machine's byte order
+     * @param rows 0 or more
+     * @param dim columns, 1 ... 2^20
+     * @param rowStride elements from the start of a row to that of the next, at least dim
+     * @return the matrix
+     * @throws IllegalArgumentException if a size is out of range, or the segment is too short or misaligned
+     */
+    public static Matrix of(MemorySegment data, DType dtype, long rows, long dim, long rowStride) {
+        Objects.requireNonNull(data, "data");
+        Objects.requireNonNull(dtype, "dtype");
+        long needed = Checks.span(rows, dim, rowStride) * dtype.bytes();
+        Checks.argument(
+                data.byteSize() >= needed,
+                "data: %d x %d %s with rowStride %d need %d bytes, but got %d",
+                rows,
+                dim,
+                dtype,
+                rowStride,
+                needed,
+                data.byteSize());
+        Checks.argument(
+                needed == 0 || data.maxByteAlignment() >= dtype.bytes(),
+                "data: %s must be aligned to %d bytes, but the segment is aligned to %d",
+                dtype,
+                dtype.bytes(),
+                data.maxByteAlignment());
+        return new Matrix(data.asSlice(0, needed), dtype, rows, dim, rowStride, null);
+    }
+
+    /**
+     * A new array of zeros, dense.
+     *
+     * @param dtype the type of the elements
+     * @param rows 0 or more
+     * @param dim columns, 1 ... 2^20
+     * @return a matrix on the Java heap
+     * @throws IllegalArgumentException if a size is out of range, or larger than an array can be
+     */
+    public static Matrix zeros(DType dtype, long rows, long dim) {
+        Objects.requireNonNull(dtype, "dtype");
+        int length = arrayLength(Checks.span(rows, dim, dim), "use Device.allocate");
+        MemorySegment data = switch (dtype) {
+            case FLOAT32 -> MemorySegment.ofArray(new float[length]);
+            case FLOAT64 -> MemorySegment.ofArray(new double[length]);
+            case FLOAT16, BFLOAT16 -> MemorySegment.ofArray(new short[length]);
+        };
+        return of(data, dtype, rows, dim);
+    }
+
+    /**
+     * Rows of the matrix.
+     *
+     * @return 0 or more
+     */
+    public long rows() {
+        return rows;
+    }
+
+    /**
+     * Columns of the matrix.
+     *
+     * @return 1 or more
+     */
+    public long dim() {
+        return dim;
+    }
+
+    /**
+     * Elements from the start of a row to that of the next.
+     *
+     * @return at least dim
+     */
+    public long rowStride() {
+        return rowStride;
+    }
+
+    /**
+     * The type of the elements.
+     *
+     * @return the type
+     */
+    public DType dtype() {
+        return dtype;
+    }
+
+    /**
+     * The memory that the matrix is a view of, from its first element to its last.
+     *
+     * @return a segment of (rows - 1) * rowStride + dim elements
+     */
+    public MemorySegment segment() {
+        return segment;
+    }
+
+    /**
+     * One element.
+     *
+     * @param row 0 ... rows - 1
+     * @param column 0 ... dim - 1
+     * @return its value
+     * @throws IndexOutOfBoundsException if there is no such element
+     * @throws IllegalStateException if the memory was closed
+     */
+    public double get(long row, long column) {
+        return read(index(row, column));
+    }
+
+    /**
+     * Changes one element.
+     *
+     * @param row 0 ... rows - 1
+     * @param column 0 ... dim - 1
+     * @param value what to write, rounded to the element type
+     * @throws IndexOutOfBoundsException if there is no such element
+     * @throws IllegalStateException if the memory was closed
+     */
+    public void set(long row, long column, double value) {
+        long index = index(row, column);
+        switch (dtype) {
+            case FLOAT32 -> segment.setAtIndex(ValueLayout.JAVA_FLOAT, index, (float) value);
+            case FLOAT64 -> segment.setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
+            case FLOAT16 -> segment.setAtIndex(SHORT, index, Float.floatToFloat16((float) value));
+            case BFLOAT16 -> segment.setAtIndex(SHORT, index, toBfloat16((float) value));
+        }
+    }
+
+    /**
+     * A dense copy in single precision.
+     *
+     * @return rows * dim numbers
+     * @throws IllegalArgumentException if that is more than an array can be
+     * @throws IllegalStateException if the memory was closed
+     */
+    public float[] toFloatArray() {
+        float[] copy = new float[arrayLength(rows * dim, "copy it in parts")];
+        for (int i = 0; i < copy.length; i++) {
+            copy[i] = (float) read(i / dim * rowStride + i % dim);
+        }
+        return copy;
+    }
+
+    /**
+     * A dense copy in double precision.
+     *
+     * @return rows * dim numbers
+     * @throws IllegalArgumentException if that is more than an array can be
+     * @throws IllegalStateException if the memory was closed
+     */
+    public double[] toDoubleArray() {
+        double[] copy = new double[arrayLength(rows * dim, "copy it in parts")];
+        for (int i = 0; i < copy.length; i++) {
+            copy[i] = read(i / dim * rowStride + i % dim);
+        }
+        return copy;
+    }
+
+    /** Such as "3 x 4 FLOAT32", with the row stride if the rows are not dense. */
+    @Override
+    public String toString() {
+        return rows + " x " + dim + " " + dtype + (rowStride == dim ? "" : ", rowStride " + rowStride);
+    }
+
+    /** The same view, which keeps the device that its memory belongs to. */
+    Matrix ownedBy(Device device) {
+        return new Matrix(segment, dtype, rows, dim, rowStride, device);
+    }
+
+    private long index(long row, long column) {
+        return Objects.checkIndex(row, rows) * rowStride + Objects.checkIndex(column, dim);
+    }
+
+    private double read(long index) {
+        return switch (dtype) {
+            case FLOAT32 -> segment.getAtIndex(ValueLayout.JAVA_FLOAT, index);
+            case FLOAT64 -> segment.getAtIndex(ValueLayout.JAVA_DOUBLE, index);
+            case FLOAT16 -> Float.float16ToFloat(segment.getAtIndex(SHORT, index));
+            case BFLOAT16 -> Float.intBitsToFloat(segment.getAtIndex(SHORT, index) << BFLOAT16_SHIFT);
+        };
+    }
+
+    /** Rounds to nearest, ties to even; a NaN stays one. */
+    private static short toBfloat16(float value) {
+        int bits = Float.floatToIntBits(value);
+        if (Float.isNaN(value)) {
+            return (short) (bits >>> BFLOAT16_SHIFT);
+        }
+        int half = 0x7fff + (bits >>> BFLOAT16_SHIFT & 1);
+        return (short) (bits + half >>> BFLOAT16_SHIFT);
+    }
+
+    private static int arrayLength(long elements, String remedy) {
+        Checks.argument(
+                elements <= Integer.MAX_VALUE - 8,
+                "rows * dim: an array holds at most 2^31 - 9 elements, but got %d; %s",
+                elements,
+                remedy);
+        return (int) elements;
+    }
+}

@@ -1,0 +1,29 @@
+package dev.infonce;
+
+/**
+ * What a call saw, over the same similarities s as its loss, without weights. A metric without meaning for the loss, or the
+ * mean of nothing, is NaN. Unit vectors x^ = x / |x|, 0 for zero rows. For {@link PairwiseContrastive} and {@link Triplet} s is
+ * minus the distance; for a symmetric loss the rows are queries.
+ *
+ * @param top1Accuracy share of rows whose positive is at least as similar as every negative, in [0, 1]
+ * @param topKAccuracy share of rows with fewer than k negatives more similar than the positive, in [0, 1]
+ * @param positiveSimilarity mean of s over positives
+ * @param negativeSimilarity mean of s over all negatives
+ * @param alignment mean of |x^ - y^|^2 over positives, in [0, 4] (2005.10242 eq. 1, alpha = 2)
+ * @param uniformity ln of the mean of exp(-2 |x^ - y^|^2) over negatives, in [-8, 0] (2005.10242 eq. 2, t = 2, across towers)
+ * @param effectiveNegatives mean over rows of exp(entropy of the softmax over the row's negatives); InfoNce and NtXent only
+ * @param rows rows that have a loss
+ * @param zeroRows input rows of norm 0, over queries, keys and negatives
+ * @param nonFiniteRows input rows with a NaN or an infinity; 0 on devices that refuse them, as java and cpu do
+ */
+public record Metrics(
+        double top1Accuracy,
+        double topKAccuracy,
+        double positiveSimilarity,
+        double negativeSimilarity,
+        double alignment,
+        double uniformity,
+        double effectiveNegatives,
+        long rows,
+        long zeroRows,
+        long nonFiniteRows) {}

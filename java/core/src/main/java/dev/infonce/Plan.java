@@ -1,0 +1,192 @@
+package dev.infonce;
+
+import dev.infonce.internal.Outcome;
+import dev.infonce.internal.PlanExecutor;
+import java.lang.ref.Cleaner;
+import java.util.Objects;
+
+/**
+ * A loss fixed to sizes, an element type and a device. Immutable and thread-safe: several threads may call it at once, each
+ * with outputs of its own. Closing it lets running calls end; afterwards every call is an {@link IllegalStateException}. A plan
+ * that is forgotten without being closed is closed by the garbage collector, some time.
+ *
+ * <p>Every call throws, with all outputs untouched:
+ *
+ * <ul>
+ *   <li>{@link IllegalArgumentException} for what can be told from the arguments: a missing or surplus matrix, sizes, types,
+ *       overlapping or read-only outputs, numbers of weights, labels and upstream gradients, and their values;
+ *   <li>{@link InfoNceException} for what only the device can tell, such as NON_FINITE inputs or OUT_OF_MEMORY;
+ *   <li>{@link IllegalStateException} if the plan, its device or the arena of a matrix is closed;
+ *   <li>{@link WrongThreadException} if a matrix lies in an arena that is confined to another thread.
+ * </ul>
+ */
+public final class Plan implements AutoCloseable {
+    private final Device device;
+    private final Lifetime lifetime;
+    private final CallChecks checks;
+    private final PlanExecutor executor;
+    private final Cleaner.Cleanable cleanable;
+
+    Plan(Device device, Lifetime lifetime, CallChecks checks, PlanExecutor executor, Cleaner cleaner) {
+        this.device = device;
+        this.lifetime = lifetime;
+        this.checks = checks;
+        this.executor = executor;
+        this.cleanable = cleaner.register(this, lifetime::close);
+    }
+
+    /**
+     * The loss of queries and keys.
+     *
+     * @param queries n x dim
+     * @param keys as the loss says
+     * @return the loss, and metrics if the plan has them
+     */
+    public LossResult forward(Matrix queries, Matrix keys) {
+        return forward(Inputs.of(queries, keys));
+    }
+
+    /**
+     * The loss.
+     *
+     * @param in what to read; its upstream gradient does not matter here
+     * @return the loss, and metrics if the plan has them
+     */
+    public LossResult forward(Inputs in) {
+        checks.inputs(in);
+        Outcome outcome = run(in, null, true);
+        return new LossResult(outcome.loss(), outcome.rowLosses(), outcome.metrics());
+    }
+
+    /**
+     * The gradients without the loss, which is NaN in the result. No forward call needs to come before.
+     *
+     * @param in what to read
+     * @return every gradient, in new arrays
+     */
+    public GradientResult backward(Inputs in) {
+        checks.inputs(in);
+        return gradients(in, checks.newGradients(in), false);
+    }
+
+    /**
+     * The loss and its gradients.
+     *
+     * @param queries n x dim
+     * @param keys as the loss says
+     * @return the loss, every gradient in new arrays, and metrics if the plan has them
+     */
+    public GradientResult forwardBackward(Matrix queries, Matrix keys) {
+        return forwardBackward(Inputs.of(queries, keys));
+    }
+
+    /**
+     * The loss and its gradients.
+     *
+     * @param in what to read
+     * @return the loss, every gradient in new arrays, and metrics if the plan has them
+     */
+    public GradientResult forwardBackward(Inputs in) {
+        checks.inputs(in);
+        return gradients(in, checks.newGradients(in), true);
+    }
+
+    /**
+     * The loss and its gradients, into the caller's matrices.
+     *
+     * @param in what to read
+     * @param out where to write
+     * @return the loss, the matrices of out, and metrics if the plan has them
+     */
+    public GradientResult forwardBackward(Inputs in, Gradients out) {
+        checks.inputs(in);
+        checks.outputs(in, Objects.requireNonNull(out, "out"));
+        return gradients(in, out, true);
+    }
+
+    /**
+     * The loss that the plan was made for.
+     *
+     * @return the loss
+     */
+    public ContrastiveLoss loss() {
+        return checks.loss();
+    }
+
+    /**
+     * The sizes that the plan was made for.
+     *
+     * @return the shape
+     */
+    public Shape shape() {
+        return checks.shape();
+    }
+
+    /**
+     * The element type that the plan was made for.
+     *
+     * @return the type of every matrix
+     */
+    public DType dtype() {
+        return checks.dtype();
+    }
+
+    /**
+     * The device that the plan was made by.
+     *
+     * @return the device
+     */
+    public Device device() {
+        return device;
+    }
+
+    /**
+     * The scratch memory that one running call uses, apart from copies of heap arrays. It is kept for the next call, so a plan
+     * holds as many as there were calls at once.
+     *
+     * @return bytes
+     * @throws IllegalStateException if the plan is closed
+     */
+    public long workspaceBytes() {
+        lifetime.acquire();
+        try {
+            return executor.workspaceBytes();
+        } finally {
+            lifetime.release();
+        }
+    }
+
+    /** Closes the plan. Closing again does nothing. */
+    @Override
+    public void close() {
+        cleanable.clean();
+    }
+
+    /** The loss, the sizes, the element type and the device. */
+    @Override
+    public String toString() {
+        return loss() + " of " + shape() + ", " + dtype() + " on " + device.name();
+    }
+
+    private GradientResult gradients(Inputs in, Gradients out, boolean wantLoss) {
+        Outcome outcome = run(in, out, wantLoss);
+        return new GradientResult(
+                outcome.loss(),
+                outcome.rowLosses(),
+                out.dQueries(),
+                out.dKeys(),
+                out.dNegatives(),
+                outcome.dTemperature(),
+                checks.temperature(in),
+                outcome.metrics());
+    }
+
+    private Outcome run(Inputs in, Gradients out, boolean wantLoss) {
+        lifetime.acquire();
+        try {
+            return executor.run(in, checks.temperature(in), out, wantLoss);
+        } finally {
+            lifetime.release();
+        }
+    }
+}

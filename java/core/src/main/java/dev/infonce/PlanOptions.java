@@ -1,0 +1,76 @@
+package dev.infonce;
+
+import java.util.Objects;
+
+/**
+ * How a plan works.
+ *
+ * @param precision what to pay for
+ * @param metrics whether calls compute metrics too (costs some speed)
+ * @param topK k of {@link Metrics#topKAccuracy()}, >= 1
+ * @param workspaceBudgetBytes scratch for kept tiles beyond what is necessary; -1 for the device's default, 0 for none.
+ *     Changes speed, never a bit of a result
+ */
+public record PlanOptions(Precision precision, boolean metrics, int topK, long workspaceBudgetBytes) {
+    private static final PlanOptions DEFAULTS = new PlanOptions(Precision.PRECISE, true, 5, -1);
+
+    /**
+     * Checks the options.
+     *
+     * @throws IllegalArgumentException if topK is less than 1, or workspaceBudgetBytes less than -1
+     * @throws NullPointerException if precision is null
+     */
+    public PlanOptions {
+        Objects.requireNonNull(precision, "precision");
+        Checks.range("topK", topK, 1, Integer.MAX_VALUE);
+        Checks.range("workspaceBudgetBytes", workspaceBudgetBytes, -1, Long.MAX_VALUE);
+    }
+
+    /**
+     * Precise, with metrics, k = 5, the device's default budget.
+     *
+     * @return the options
+     */
+    public static PlanOptions defaults() {
+        return DEFAULTS;
+    }
+
+    /**
+     * The same options without metrics.
+     *
+     * @return new options
+     */
+    public PlanOptions withoutMetrics() {
+        return new PlanOptions(precision, false, topK, workspaceBudgetBytes);
+    }
+
+    /**
+     * The same options with another precision.
+     *
+     * @param precision what to pay for
+     * @return new options
+     */
+    public PlanOptions withPrecision(Precision precision) {
+        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes);
+    }
+
+    /**
+     * The same options with another k.
+     *
+     * @param topK k, >= 1
+     * @return new options
+     */
+    public PlanOptions withTopK(int topK) {
+        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes);
+    }
+
+    /**
+     * The same options with another budget.
+     *
+     * @param bytes scratch for kept tiles, or -1 for the device's default
+     * @return new options
+     */
+    public PlanOptions withWorkspaceBudget(long bytes) {
+        return new PlanOptions(precision, metrics, topK, bytes);
+    }
+}

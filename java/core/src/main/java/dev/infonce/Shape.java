@@ -1,0 +1,54 @@
+package dev.infonce;
+
+/**
+ * The sizes that a plan is made for. What n and m mean is said by the loss. Limits: {@code 1 <= n}, {@code 0 <= m},
+ * {@code 1 <= dim <= 2^20}, {@code n * max(1, m) * dim < 2^60}.
+ *
+ * @param n rows of queries
+ * @param m rows of keys, or negatives (for each row, if its own), or 0 for one tower in one matrix
+ * @param dim columns of every matrix
+ */
+public record Shape(long n, long m, long dim) {
+    /**
+     * Checks the limits.
+     *
+     * @throws IllegalArgumentException if a size is out of its limits
+     */
+    public Shape {
+        Checks.shape(n, m, dim);
+    }
+
+    /**
+     * Two towers, or queries and keys with m negatives.
+     *
+     * @param n rows of queries
+     * @param m rows of keys, or negatives
+     * @param dim columns
+     * @return the shape
+     */
+    public static Shape of(long n, long m, long dim) {
+        return new Shape(n, m, dim);
+    }
+
+    /**
+     * One tower of two views in one matrix: m = 0.
+     *
+     * @param rows rows of both views together, even
+     * @param dim columns
+     * @return the shape
+     */
+    public static Shape tower(long rows, long dim) {
+        return new Shape(rows, 0, dim);
+    }
+
+    /**
+     * Pairs or triples of rows: m = n.
+     *
+     * @param n rows of every matrix
+     * @param dim columns
+     * @return the shape
+     */
+    public static Shape pairs(long n, long dim) {
+        return new Shape(n, n, dim);
+    }
+}

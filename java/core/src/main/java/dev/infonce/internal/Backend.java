@@ -1,0 +1,22 @@
+package dev.infonce.internal;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.PlanOptions;
+import dev.infonce.Shape;
+
+/** An open device, behind {@link dev.infonce.Device}. Thread-safe. */
+public interface Backend extends AutoCloseable {
+    /** The name that Device.named takes. */
+    String name();
+
+    /** One line on what it is. */
+    String description();
+
+    /** Makes a plan. Loss and shape go together, and dtype is FLOAT32 or FLOAT64. Throws InfoNceException. */
+    PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options);
+
+    /** Called once, after every plan was closed. */
+    @Override
+    void close();
+}
