@@ -1,0 +1,105 @@
+package dev.infonce.internal.java;
+
+import dev.infonce.Matrix;
+import java.util.Arrays;
+
+/**
+ * The gradient by the rows of one tower. Similarities are computed again, a strip of rows against one block of the other
+ * tower at a time; the same code with the towers exchanged gives the other tower's gradient.
+ */
+final class DenseGradient {
+    private final Measure measure;
+    private final Embeddings target;
+    private final double[][] gradient; // in blocks, as Rows
+
+    DenseGradient(Measure measure, Embeddings target) {
+        this.measure = measure;
+        this.target = target;
+        this.gradient = new double[target.vectors().blockCount()][];
+        for (int block = 0; block < gradient.length; block++) {
+            gradient[block] = new double[target.vectors().width(block) * target.dim()];
+        }
+    }
+
+    /**
+     * Adds what comes from pairs of target row i and other row j as negatives: ofTarget are the slopes of losses whose rows
+     * are target's, ofOther those of losses whose rows are other's; either may be null.
+     */
+    DenseGradient addNegatives(
+            Strips strips, Pairing pairing, Embeddings other, NegativeSlopes ofTarget, NegativeSlopes ofOther) {
+        int stripCount = (target.count() + DenseForward.STRIP - 1) / DenseForward.STRIP;
+        strips.run(stripCount, strip -> addNegatives(strip, pairing, other.vectors(), ofTarget, ofOther));
+        return this;
+    }
+
+    private void addNegatives(int strip, Pairing pairing, Rows other, NegativeSlopes ofTarget, NegativeSlopes ofOther) {
+        Rows rows = target.vectors();
+        int first = strip * DenseForward.STRIP;
+        int end = Math.min(first + DenseForward.STRIP, rows.count);
+        double[] similarities = new double[Rows.BLOCK];
+        double[] factors = new double[Rows.BLOCK];
+        for (int block = 0; block < other.blockCount(); block++) {
+            int firstColumn = block * Rows.BLOCK;
+            int width = other.width(block);
+            for (int row = first; row < end; row++) {
+                measure.similarities(rows, row, other, block, similarities);
+                Arrays.fill(factors, 0.0);
+                if (ofTarget != null) {
+                    ofTarget.addOfRow(row, similarities, width, factors);
+                }
+                if (ofOther != null) {
+                    ofOther.addOfRows(firstColumn, similarities, width, factors);
+                }
+                Pairing.clearExcluded(pairing.excluded(row, rows.count), factors, firstColumn, width);
+                measure.addGradients(
+                        factors,
+                        similarities,
+                        rows,
+                        row,
+                        other,
+                        block,
+                        gradient[row / Rows.BLOCK],
+                        Rows.offset(row, rows.dim));
+            }
+        }
+    }
+
+    /** Adds factors[i] ds/dx for target row i and its positive among the rows of positives, for as many as there are factors. */
+    DenseGradient addPositives(Pairing pairing, Embeddings positives, double[] factors) {
+        int dim = target.dim();
+        for (int row = 0; row < factors.length; row++) {
+            int partner = pairing.positive(row, target.count());
+            double[] x = target.vectors().blockOf(row);
+            double[] y = positives.vectors().blockOf(partner);
+            int xAt = Rows.offset(row, dim);
+            int yAt = Rows.offset(partner, dim);
+            double s = measure.similarity(x, xAt, y, yAt, dim);
+            measure.addGradient(factors[row], s, x, xAt, y, yAt, dim, gradient[row / Rows.BLOCK], xAt);
+        }
+        return this;
+    }
+
+    /** Takes the gradient through the norms, if the similarity has them. */
+    DenseGradient throughNorms() {
+        if (measure.isOfUnitRows()) {
+            for (int row = 0; row < target.count(); row++) {
+                double inverse = target.vectors().inverseNorm(row);
+                int at = Rows.offset(row, target.dim());
+                Measure.throughNorm(
+                        gradient[row / Rows.BLOCK], at, target.vectors().blockOf(row), at, inverse, target.dim());
+            }
+        }
+        return this;
+    }
+
+    /** Writes as many rows as matrix has, from row first on; nothing if matrix is null. */
+    void write(Matrix matrix, int first) {
+        if (matrix == null) {
+            return;
+        }
+        MatrixRows writer = new MatrixRows(matrix);
+        for (int row = 0; row < matrix.rows(); row++) {
+            writer.write(row, gradient[(first + row) / Rows.BLOCK], Rows.offset(first + row, target.dim()));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+package dev.infonce.internal.java;
+
+import dev.infonce.Gradients;
+import dev.infonce.Inputs;
+import dev.infonce.internal.Outcome;
+
+/** One loss on fixed shapes. Stateless between calls, so that several threads may call at once. */
+interface LossExecutor {
+    /** out, and any matrix in it, is null if not wanted. Outputs are written after everything that can fail. */
+    Outcome run(Inputs in, double temperature, Gradients out);
+}

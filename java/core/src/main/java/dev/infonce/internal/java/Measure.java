@@ -1,0 +1,85 @@
+package dev.infonce.internal.java;
+
+import dev.infonce.Similarity;
+
+/** A similarity s(x, y) of rows and its gradient. With COSINE the rows are unit rows and s is their dot product. */
+record Measure(Similarity similarity) {
+
+    /** Whether rows are to be divided by their norms before anything else. */
+    boolean isOfUnitRows() {
+        return similarity == Similarity.COSINE;
+    }
+
+    /** Whether the gradient goes along y - x, else along y. */
+    private boolean isOfDifferences() {
+        return switch (similarity) {
+            case COSINE, DOT -> false;
+            case NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> true;
+        };
+    }
+
+    /** out[k] = s(row of x, row k of a block of y). */
+    void similarities(Rows x, int row, Rows y, int block, double[] out) {
+        int width = y.width(block);
+        double[] from = x.blockOf(row);
+        int at = Rows.offset(row, x.dim);
+        if (!isOfDifferences()) {
+            Kernels.dots(from, at, y.panel(block), width, x.dim, out);
+            return;
+        }
+        Kernels.squaredDistances(from, at, y.panel(block), width, x.dim, out);
+        boolean root = similarity == Similarity.NEGATIVE_EUCLIDEAN;
+        for (int k = 0; k < width; k++) {
+            out[k] = root ? -Math.sqrt(out[k]) : -out[k];
+        }
+    }
+
+    /** s(x, y), to the bit what similarities gives. */
+    double similarity(double[] x, int xAt, double[] y, int yAt, int dim) {
+        return switch (similarity) {
+            case COSINE, DOT -> Kernels.dot(x, xAt, y, yAt, dim);
+            case NEGATIVE_SQUARED_EUCLIDEAN -> -Kernels.squaredDistance(x, xAt, y, yAt, dim);
+            case NEGATIVE_EUCLIDEAN -> -Math.sqrt(Kernels.squaredDistance(x, xAt, y, yAt, dim));
+        };
+    }
+
+    /** sum (at sumAt) += the sum over rows k of a block of y of factor[k] ds/dx; s[k] are the similarities. */
+    void addGradients(double[] factor, double[] s, Rows x, int row, Rows y, int block, double[] sum, int sumAt) {
+        int width = y.width(block);
+        if (!isOfDifferences()) {
+            Kernels.addRows(factor, y.block(block), width, x.dim, sum, sumAt);
+            return;
+        }
+        for (int k = 0; k < width; k++) {
+            factor[k] *= alongDifference(s[k]);
+        }
+        Kernels.addDifferences(
+                factor, y.block(block), width, x.dim, x.blockOf(row), Rows.offset(row, x.dim), sum, sumAt);
+    }
+
+    /** sum (at sumAt) += factor ds/dx for one pair of similarity s. */
+    void addGradient(
+            double factor, double s, double[] x, int xAt, double[] y, int yAt, int dim, double[] sum, int sumAt) {
+        if (isOfDifferences()) {
+            Kernels.addDifference(factor * alongDifference(s), y, yAt, dim, x, xAt, sum, sumAt);
+        } else {
+            Kernels.addRow(factor, y, yAt, dim, sum, sumAt);
+        }
+    }
+
+    /** ds/dx = this times (y - x). At distance 0 the Euclidean subgradient is 0. */
+    private double alongDifference(double s) {
+        if (similarity == Similarity.NEGATIVE_SQUARED_EUCLIDEAN) {
+            return 2.0;
+        }
+        return s == 0.0 ? 0.0 : -1.0 / s;
+    }
+
+    /** The gradient by x^ becomes the gradient by x: (g - (g . x^) x^) / |x|, and 0 for a zero row. */
+    static void throughNorm(double[] gradient, int at, double[] unit, int unitAt, double inverseNorm, int dim) {
+        double along = Kernels.dot(gradient, at, unit, unitAt, dim);
+        for (int d = 0; d < dim; d++) {
+            gradient[at + d] = (gradient[at + d] - along * unit[unitAt + d]) * inverseNorm;
+        }
+    }
+}

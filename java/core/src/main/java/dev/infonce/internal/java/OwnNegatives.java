@@ -1,0 +1,297 @@
+package dev.infonce.internal.java;
+
+import dev.infonce.Gradients;
+import dev.infonce.InfoNce;
+import dev.infonce.Inputs;
+import dev.infonce.Matrix;
+import dev.infonce.NtLogistic;
+import dev.infonce.Reduction;
+import dev.infonce.Shape;
+import dev.infonce.Similarity;
+import dev.infonce.internal.Outcome;
+import java.util.Arrays;
+import java.util.function.Supplier;
+
+/**
+ * Losses in which every row has negatives of its own, rows i m ... i m + m - 1 of the negatives: InfoNCE, and NT-Logistic
+ * on triples with m = 1. Rows do not meet, so that a row's loss and gradients are made in one go.
+ */
+final class OwnNegatives implements LossExecutor {
+    private static final int STRIP = 16;
+    private static final int CHUNK = 64; // negatives in memory at a time
+
+    private final Measure measure;
+    private final boolean logistic;
+    private final Reduction reduction;
+    private final int n;
+    private final long m;
+    private final int dim;
+    private final int topK;
+    private final Strips strips;
+
+    OwnNegatives(InfoNce loss, Shape shape, int topK, Strips strips) {
+        this(loss.similarity(), false, loss.reduction(), shape, shape.m(), topK, strips);
+    }
+
+    OwnNegatives(NtLogistic loss, Shape shape, int topK, Strips strips) {
+        this(loss.similarity(), true, loss.reduction(), shape, 1, topK, strips);
+    }
+
+    private OwnNegatives(
+            Similarity similarity,
+            boolean logistic,
+            Reduction reduction,
+            Shape shape,
+            long m,
+            int topK,
+            Strips strips) {
+        this.measure = new Measure(similarity);
+        this.logistic = logistic;
+        this.reduction = reduction;
+        this.n = Math.toIntExact(shape.n());
+        this.m = m;
+        this.dim = Math.toIntExact(shape.dim());
+        this.topK = topK;
+        this.strips = strips;
+    }
+
+    @Override
+    public Outcome run(Inputs in, double temperature, Gradients out) {
+        Embeddings queries = Embeddings.read(strips, measure, topK > 0, dim, NamedMatrix.of("queries", in.queries()));
+        Embeddings keys = Embeddings.read(strips, measure, topK > 0, dim, NamedMatrix.of("keys", in.keys()));
+        boolean shared = MatrixRows.isShared(in.negatives()) && (out == null || MatrixRows.isShared(out.dNegatives()));
+        Strips rowStrips = shared ? strips : Strips.sequential();
+        checkFinite(rowStrips, in.negatives());
+
+        Call call = new Call(in, temperature, out, queries, keys);
+        int stripCount = (n + STRIP - 1) / STRIP;
+        Tally[] tallies = new Tally[stripCount];
+        long[] zeroRows = new long[stripCount];
+        rowStrips.run(stripCount, strip -> {
+            tallies[strip] = new Tally();
+            zeroRows[strip] = call.strip(strip * STRIP, Math.min(n, (strip + 1) * STRIP), tallies[strip]);
+        });
+        Tally tally = new Tally();
+        long zeros = queries.zeroRows() + keys.zeroRows();
+        double dTemperature = 0.0;
+        for (int strip = 0; strip < stripCount; strip++) {
+            tally.add(tallies[strip]);
+            zeros += zeroRows[strip];
+        }
+        for (int row = 0; row < n; row++) {
+            dTemperature += call.temperatureSlopes[row];
+        }
+        if (out != null) {
+            write(call.dQueries, out.dQueries());
+            write(call.dKeys, out.dKeys());
+        }
+        return new Outcome(
+                call.reducer.loss(call.losses),
+                call.reducer.rowLosses(call.losses),
+                dTemperature,
+                topK == 0 ? null : tally.metrics(n, zeros));
+    }
+
+    private void checkFinite(Strips rowStrips, Matrix negatives) {
+        if (m == 0) {
+            return;
+        }
+        long[] firstBad = new long[n];
+        rowStrips.run((n + STRIP - 1) / STRIP, strip -> {
+            MatrixRows reader = new MatrixRows(negatives);
+            double[] row = new double[dim];
+            for (int i = strip * STRIP; i < Math.min(n, (strip + 1) * STRIP); i++) {
+                firstBad[i] = -1;
+                for (long j = i * m; firstBad[i] < 0 && j < (i + 1) * m; j++) {
+                    firstBad[i] = reader.read(j, row, 0) ? -1 : j;
+                }
+            }
+        });
+        for (long bad : firstBad) {
+            if (bad >= 0) {
+                throw Rows.nonFinite("negatives", bad);
+            }
+        }
+    }
+
+    private void write(double[][] gradient, Matrix matrix) {
+        if (matrix != null) {
+            MatrixRows writer = new MatrixRows(matrix);
+            for (int row = 0; row < n; row++) {
+                writer.write(row, gradient[row], 0);
+            }
+        }
+    }
+
+    private final class Call {
+        final Reducer reducer;
+        final double[] losses = new double[n];
+        final double[] temperatureSlopes = new double[n];
+        final double[][] dQueries = new double[n][];
+        final double[][] dKeys = new double[n][];
+
+        private final double temperature;
+        private final Supplier<NegativeSum> sums;
+        private final Embeddings queries;
+        private final Embeddings keys;
+        private final Matrix negatives;
+        private final boolean wantGradients;
+        private final Matrix dNegatives;
+
+        Call(Inputs in, double temperature, Gradients out, Embeddings queries, Embeddings keys) {
+            this.reducer = new Reducer(reduction, n, in);
+            this.temperature = temperature;
+            this.sums = () -> logistic ? new LogisticSum(temperature, 1.0) : new SoftmaxSum(temperature);
+            this.queries = queries;
+            this.keys = keys;
+            this.negatives = in.negatives();
+            this.wantGradients = out != null;
+            this.dNegatives = out == null ? null : out.dNegatives();
+        }
+
+        /** Does rows first ... end - 1 and returns how many of their negatives are zero. */
+        long strip(int first, int end, Tally tally) {
+            Chunk chunk = new Chunk(m == 0 ? null : new MatrixRows(negatives), topK > 0);
+            MatrixRows writer = dNegatives == null || m == 0 ? null : new MatrixRows(dNegatives);
+            double[] similarities = new double[CHUNK];
+            long zeros = 0;
+            for (int row = first; row < end; row++) {
+                double[] x = queries.vectors().blockOf(row);
+                double[] y = keys.vectors().blockOf(row);
+                int at = Rows.offset(row, dim);
+                double positive = measure.similarity(x, at, y, at, dim);
+                NegativeSum sum = sums.get();
+                long moreSimilar = 0;
+                for (long done = 0; done < m; done += CHUNK) {
+                    zeros += chunk.read(row * m + done, (int) Math.min(CHUNK, m - done));
+                    chunk.similarities(x, at, similarities);
+                    sum.add(similarities, chunk.count);
+                    if (topK > 0) {
+                        moreSimilar += tally(tally, chunk, row, similarities, positive);
+                    }
+                }
+                double scale = reducer.scale(row);
+                losses[row] = sum.loss(positive);
+                temperatureSlopes[row] = scale * sum.temperatureSlope(positive);
+                if (topK > 0) {
+                    tally.rank(moreSimilar, topK);
+                    tally.positive(
+                            positive,
+                            Kernels.squaredDistance(
+                                    queries.units().blockOf(row),
+                                    at,
+                                    keys.units().blockOf(row),
+                                    at,
+                                    dim));
+                    tally.effectiveNegatives(sum.effectiveNegatives());
+                }
+                if (wantGradients) {
+                    gradients(row, positive, sum, scale, chunk, similarities, writer);
+                }
+            }
+            return zeros;
+        }
+
+        private long tally(Tally tally, Chunk chunk, int row, double[] similarities, double positive) {
+            long moreSimilar = 0;
+            for (int k = 0; k < chunk.count; k++) {
+                double squaredDistance = Kernels.squaredDistance(
+                        queries.units().blockOf(row), Rows.offset(row, dim), chunk.units, k * dim, dim);
+                tally.negative(similarities[k], squaredDistance);
+                moreSimilar += similarities[k] > positive ? 1 : 0;
+            }
+            return moreSimilar;
+        }
+
+        private void gradients(
+                int row,
+                double positive,
+                NegativeSum sum,
+                double scale,
+                Chunk chunk,
+                double[] similarities,
+                MatrixRows writer) {
+            double[] x = queries.vectors().blockOf(row);
+            double[] y = keys.vectors().blockOf(row);
+            int at = Rows.offset(row, dim);
+            double[] dx = new double[dim];
+            double[] dy = new double[dim];
+            double positiveFactor = scale * sum.positiveSlope(positive) / temperature;
+            measure.addGradient(positiveFactor, positive, x, at, y, at, dim, dx, 0);
+            measure.addGradient(positiveFactor, positive, y, at, x, at, dim, dy, 0);
+            NegativeSlopes slopes =
+                    logistic ? new LogisticSlopes(temperature, 1.0, 1) : new SoftmaxSlopes(temperature, 1);
+            slopes.keep(0, sum, positive, scale);
+            double[] factors = new double[CHUNK];
+            double[] dNegative = new double[dim];
+            for (long done = 0; done < m; done += CHUNK) {
+                if (m > CHUNK) { // else it still holds them
+                    chunk.read(row * m + done, (int) Math.min(CHUNK, m - done));
+                    chunk.similarities(x, at, similarities);
+                }
+                Arrays.fill(factors, 0.0);
+                slopes.addOfRow(0, similarities, chunk.count, factors);
+                for (int k = 0; k < chunk.count; k++) {
+                    double s = similarities[k];
+                    measure.addGradient(factors[k], s, x, at, chunk.vectors, k * dim, dim, dx, 0);
+                    if (writer != null) {
+                        Arrays.fill(dNegative, 0.0);
+                        measure.addGradient(factors[k], s, chunk.vectors, k * dim, x, at, dim, dNegative, 0);
+                        if (measure.isOfUnitRows()) {
+                            Measure.throughNorm(dNegative, 0, chunk.vectors, k * dim, chunk.inverseNorms[k], dim);
+                        }
+                        writer.write(row * m + done + k, dNegative, 0);
+                    }
+                }
+            }
+            if (measure.isOfUnitRows()) {
+                Measure.throughNorm(dx, 0, x, at, queries.vectors().inverseNorm(row), dim);
+                Measure.throughNorm(dy, 0, y, at, keys.vectors().inverseNorm(row), dim);
+            }
+            dQueries[row] = dx;
+            dKeys[row] = dy;
+        }
+    }
+
+    /** A few negatives as doubles. */
+    private final class Chunk {
+        int count;
+        final double[] vectors = new double[(int) Math.min(CHUNK, Math.max(m, 1)) * dim];
+        final double[] units;
+        final double[] inverseNorms = new double[CHUNK];
+
+        private final MatrixRows reader;
+
+        Chunk(MatrixRows reader, boolean metrics) {
+            this.reader = reader;
+            if (measure.isOfUnitRows()) {
+                this.units = vectors;
+            } else {
+                this.units = metrics ? new double[vectors.length] : null;
+            }
+        }
+
+        /** Reads rows first ... first + rows - 1 and returns how many are zero, as far as norms were asked for. */
+        long read(long first, int rows) {
+            count = rows;
+            long zeros = 0;
+            for (int k = 0; k < rows; k++) {
+                reader.read(first + k, vectors, k * dim);
+                if (units != null) {
+                    if (units != vectors) {
+                        System.arraycopy(vectors, k * dim, units, k * dim, dim);
+                    }
+                    inverseNorms[k] = Rows.normalise(units, k * dim, dim);
+                    zeros += inverseNorms[k] == 0.0 ? 1 : 0;
+                }
+            }
+            return zeros;
+        }
+
+        void similarities(double[] x, int at, double[] out) {
+            for (int k = 0; k < count; k++) {
+                out[k] = measure.similarity(x, at, vectors, k * dim, dim);
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+package dev.infonce.internal.java;
+
+/** Which row is a row's positive, and which columns are no negatives of it. */
+enum Pairing {
+    /** Columns are the other tower: row i and column i are positives. */
+    DIAGONAL {
+        @Override
+        int positive(int row, int rows) {
+            return row;
+        }
+
+        @Override
+        int[] excluded(int row, int rows) {
+            return new int[] {row};
+        }
+    },
+    /** Rows and columns are one tower of two views; no row is its own negative. */
+    TWO_VIEWS {
+        @Override
+        int positive(int row, int rows) {
+            return row < rows / 2 ? row + rows / 2 : row - rows / 2;
+        }
+
+        @Override
+        int[] excluded(int row, int rows) {
+            int positive = positive(row, rows);
+            return new int[] {Math.max(row, positive), Math.min(row, positive)};
+        }
+    },
+    /** Columns are all negatives; the positives are elsewhere, row i's being row i. */
+    APART {
+        @Override
+        int positive(int row, int rows) {
+            return row;
+        }
+
+        @Override
+        int[] excluded(int row, int rows) {
+            return NONE;
+        }
+    };
+
+    private static final int[] NONE = {};
+
+    abstract int positive(int row, int rows);
+
+    /** The columns that are no negatives of a row, the last first; the same with rows and columns exchanged. */
+    abstract int[] excluded(int row, int rows);
+
+    /** Moves the values of excluded columns out of values, the rest keeping its order, and returns how many stay. */
+    static int dropExcluded(int[] excluded, double[] values, int firstColumn, int width) {
+        int kept = width;
+        for (int column : excluded) {
+            int k = column - firstColumn;
+            if (k >= 0 && k < width) {
+                System.arraycopy(values, k + 1, values, k, kept - k - 1);
+                kept--;
+            }
+        }
+        return kept;
+    }
+
+    /** Makes the values of excluded columns 0. */
+    static void clearExcluded(int[] excluded, double[] values, int firstColumn, int width) {
+        for (int column : excluded) {
+            int k = column - firstColumn;
+            if (k >= 0 && k < width) {
+                values[k] = 0.0;
+            }
+        }
+    }
+}
