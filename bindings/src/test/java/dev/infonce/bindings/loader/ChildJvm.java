@@ -1,0 +1,57 @@
+package dev.infonce.bindings.loader;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** A JVM that loads the library and says how it went, since a process can load it but once. */
+final class ChildJvm {
+    private static final String CLASS_PATH =
+            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+
+    private ChildJvm() {}
+
+    /** Runs in the child. */
+    public static void main(String[] args) {
+        for (int time = 0; time < 2; time++) {
+            try {
+                NativeLibrary library = NativeLibrary.load();
+                System.out.println("LOADED " + library.origin() + " " + library.file());
+            } catch (NativeLibraryException e) {
+                System.out.println("REFUSED " + e.getMessage());
+            }
+        }
+    }
+
+    /** The two lines that main printed: the second must tell the same. */
+    static List<String> load(Map<String, String> environment, String... options)
+            throws IOException, InterruptedException {
+        return load(CLASS_PATH, environment, options);
+    }
+
+    static List<String> load(String classPath, Map<String, String> environment, String... options)
+            throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.add("--enable-native-access=ALL-UNNAMED");
+        command.addAll(List.of(options));
+        command.addAll(List.of("-cp", classPath, ChildJvm.class.getName()));
+        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        builder.environment().putAll(environment);
+        Process process = builder.start();
+        process.getOutputStream().close();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        if (!process.waitFor(60, TimeUnit.SECONDS) || process.exitValue() != 0) {
+            process.destroyForcibly();
+            throw new AssertionError("the child JVM ended with " + process + ": " + output);
+        }
+        // The JVM itself prints warnings about broken libraries.
+        return output.lines()
+                .filter(line -> line.matches("(LOADED|REFUSED) .*"))
+                .toList();
+    }
+}
