@@ -1,0 +1,88 @@
+package dev.infonce.cli;
+
+import dev.infonce.InfoNceException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import picocli.CommandLine;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+
+/** Runs a picocli command with the exit codes and one-line messages that every command of this program has. */
+public final class CommandRunner {
+    /** Exit code: the command did what it was asked. */
+    public static final int OK = 0;
+    /** Exit code: a file, a device or a computation failed. */
+    public static final int FAILURE = 1;
+    /** Exit code: the command line is wrong. */
+    public static final int USAGE = 2;
+
+    private CommandRunner() {}
+
+    /**
+     * Parses and executes.
+     *
+     * @param command an object with picocli's annotations
+     * @param out takes results and help
+     * @param err takes messages
+     * @return {@link #OK}, {@link #FAILURE} or {@link #USAGE}, or what the command returned
+     */
+    public static int run(Object command, PrintWriter out, PrintWriter err, String... arguments) {
+        int code = new CommandLine(command)
+                .setOut(out)
+                .setErr(err)
+                .setUsageHelpAutoWidth(true)
+                .setParameterExceptionHandler((failure, args) -> usage(failure))
+                .setExecutionExceptionHandler(CommandRunner::failure)
+                .execute(arguments);
+        out.flush();
+        err.flush();
+        if (out.checkError() && code == OK) {
+            err.println("infonce: the output could not be written");
+            err.flush();
+            return FAILURE;
+        }
+        return code;
+    }
+
+    /** Runs with standard output and error, and ends the process. */
+    public static void runAndExit(Object command, String... arguments) {
+        System.exit(run(command, new PrintWriter(System.out), new PrintWriter(System.err, true), arguments));
+    }
+
+    private static int usage(ParameterException failure) {
+        CommandLine command = failure.getCommandLine();
+        String name = command.getCommandSpec().qualifiedName();
+        print(command, name + ": " + failure.getMessage() + " (see " + name + " --help)");
+        return USAGE;
+    }
+
+    private static int failure(Exception failure, CommandLine command, ParseResult parsed) {
+        print(command, command.getCommandSpec().qualifiedName() + ": " + message(failure));
+        if (parsed.expandedArgs().contains("--verbose")) {
+            failure.printStackTrace(command.getErr());
+        }
+        return FAILURE;
+    }
+
+    private static void print(CommandLine command, String message) {
+        command.getErr().println(message.strip().replaceAll("\\s*\\R\\s*", "; "));
+    }
+
+    private static String message(Exception failure) {
+        return switch (failure) {
+            case NoSuchFileException e -> e.getFile() + ": no such file or folder";
+            case AccessDeniedException e -> e.getFile() + ": permission denied";
+            case FileAlreadyExistsException e -> e.getFile() + ": is there already and is no folder";
+            case FileSystemException e -> e.getFile() + ": " + (e.getReason() == null ? "failed" : e.getReason());
+            case CliException e -> e.getMessage();
+            case InfoNceException e -> e.getMessage();
+            case IllegalArgumentException e when e.getMessage() != null -> e.getMessage();
+            case IOException e when e.getMessage() != null -> e.getMessage();
+            default -> "unexpected " + failure + " (--verbose shows where)";
+        };
+    }
+}

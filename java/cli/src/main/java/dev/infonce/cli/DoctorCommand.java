@@ -1,0 +1,164 @@
+package dev.infonce.cli;
+
+import dev.infonce.DType;
+import dev.infonce.Device;
+import dev.infonce.DeviceReport;
+import dev.infonce.InfoNce;
+import dev.infonce.Matrix;
+import dev.infonce.Plan;
+import dev.infonce.Shape;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** Says what this machine has, which devices the library can use, and why it cannot use the others. */
+@Command(
+        name = "doctor",
+        description = "Shows what this machine has, which devices can be used, and why the others cannot.",
+        footer = "Exit code: 0 if the default device computes a small loss correctly, else 1; 2 wrong usage.")
+final class DoctorCommand implements Callable<Integer> {
+    private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
+    private static final List<String> CPU_FEATURES =
+            List.of("avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "amx_tile");
+
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private CommonOptions common;
+
+    private PrintWriter out;
+
+    @Override
+    public Integer call() throws CliException {
+        out = spec.commandLine().getOut();
+        java();
+        tools();
+        processor();
+        gpu();
+        nativeLibrary();
+        caches();
+        devices();
+        defaultDevice();
+        return CommandRunner.OK;
+    }
+
+    private void java() {
+        section("Java");
+        line("version", System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version"));
+        line("home", System.getProperty("java.home"));
+        line("vector module", ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()
+                ? "enabled"
+                : "not enabled (--add-modules jdk.incubator.vector makes the java device faster)");
+    }
+
+    private void tools() {
+        section("Build tools");
+        line("c++ compiler", first(Probe.line(compiler(), "--version")));
+        line("cmake", first(Probe.line("cmake", "--version")));
+        line("ninja", first(Probe.line("ninja", "--version")));
+        line("maven", first(Probe.line("mvn", "--version").map(text -> text.replaceAll("\u001b\\[[0-9;]*m", ""))));
+        line("nvcc", first(Probe.lines("nvcc", "--version").stream()
+                .filter(text -> text.contains("release"))
+                .findFirst()));
+        line("clang-format", first(Probe.line("clang-format-16", "--version")
+                .or(() -> Probe.line("clang-format", "--version"))));
+    }
+
+    private static String compiler() {
+        return Optional.ofNullable(System.getenv("CXX")).orElse("c++");
+    }
+
+    private void processor() {
+        section("Processor");
+        line("model", first(Probe.field(CPU_INFO, "model name")));
+        line("processors", Runtime.getRuntime().availableProcessors() + " usable");
+        line("memory", first(Probe.field(Path.of("/proc/meminfo"), "MemTotal")));
+        Set<String> flags = Set.copyOf(Arrays.asList(Probe.field(CPU_INFO, "flags").orElse("").split(" +")));
+        line("has", join(CPU_FEATURES.stream().filter(flags::contains)));
+        line("has not", join(CPU_FEATURES.stream().filter(feature -> !flags.contains(feature))));
+    }
+
+    private void gpu() {
+        section("GPU");
+        Path driver = Path.of("/proc/driver/nvidia/version");
+        line("driver", Files.exists(driver)
+                ? first(Probe.field(driver, "NVRM version"))
+                : "no NVIDIA driver is loaded (no " + driver + ")");
+        List<String> gpus = Probe.lines("nvidia-smi", "-L");
+        if (gpus.isEmpty()) {
+            line("nvidia-smi", "names no GPU");
+        }
+        gpus.forEach(gpu -> line("nvidia-smi", gpu));
+    }
+
+    private void nativeLibrary() {
+        section("Native library");
+        NativeLibraryReport.lines().forEach((name, text) -> line(name, text));
+    }
+
+    private void caches() {
+        section("Caches");
+        String home = System.getProperty("user.home");
+        Path cache = Path.of(Optional.ofNullable(System.getenv("XDG_CACHE_HOME"))
+                .filter(text -> !text.isBlank())
+                .orElse(home + "/.cache"));
+        cache("infonce", cache.resolve("infonce"));
+        cache("maven", Path.of(home, ".m2", "repository"));
+    }
+
+    private void cache(String name, Path folder) {
+        line(name, folder + Probe.size(folder)
+                .map(bytes -> String.format(Locale.ROOT, " (%.1f MiB)", bytes / 1048576.0))
+                .orElse(" (not there)"));
+    }
+
+    private void devices() {
+        section("Devices");
+        for (DeviceReport device : Device.report()) {
+            line(device.name(), device.available() ? "yes: " + device.description() : "no: " + device.reason());
+        }
+    }
+
+    private void defaultDevice() throws CliException {
+        try (Device device = Device.best();
+                Plan plan = device.plan(InfoNce.withTemperature(0.07), Shape.of(2, 2, 2), DType.FLOAT32)) {
+            Matrix same = Matrix.of(new float[] {1, 2, 1, 2}, 2, 2);
+            double loss = plan.forward(same, same).loss();
+            if (!(Math.abs(loss - Math.log(2)) <= 1e-5 * Math.log(2))) {
+                throw new CliException("device " + device.name() + " computes " + loss + " where ln 2 = " + Math.log(2)
+                        + " is right");
+            }
+            line("default", device.name() + " (computes a small loss correctly)");
+        }
+    }
+
+    private static String first(Optional<String> text) {
+        return text.orElse("not found");
+    }
+
+    private static String join(Stream<String> words) {
+        String text = String.join(" ", words.toList());
+        return text.isEmpty() ? "-" : text;
+    }
+
+    private void section(String title) {
+        out.println(title);
+    }
+
+    private void line(String name, String text) {
+        out.printf(Locale.ROOT, "  %-14s %s%n", name, text);
+        out.flush();
+    }
+}

@@ -1,0 +1,170 @@
+package dev.infonce.cli;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.Device;
+import dev.infonce.Distance;
+import dev.infonce.Gradients;
+import dev.infonce.GradientResult;
+import dev.infonce.Plan;
+import dev.infonce.Reduction;
+import dev.infonce.Similarity;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Evaluates a loss on embeddings in .npy files. */
+@Command(
+        name = "loss",
+        sortOptions = false,
+        description = "Evaluates a contrastive loss on embeddings in NumPy's .npy files.",
+        footerHeading = "%nWhich matrices a loss takes (N rows of D numbers unless said otherwise):%n",
+        footer = {
+            "  infonce      queries, keys (M rows, M >= N; row i's positive is key i); or keys with N rows and",
+            "               negatives M x D (shared by all rows) or N x M x D (each row's own)",
+            "  symmetric    queries, keys (N rows each)",
+            "  ntxent       queries (2N rows, row i and row i + N being two views), or one view each as queries and keys",
+            "  nt-logistic  as ntxent; or triples: queries, keys, negatives",
+            "  contrastive  queries, keys and labels (1 alike, 0 not)",
+            "  triplet      queries (anchors), keys (positives), negatives",
+            "Files hold float32 or float64 in C order. If all matrices are float32, gradients are float32 and the loss is",
+            "exact to 1e-5 relative; else all is computed in float64.",
+            "Exit code: 0 done, 1 failure (files, devices), 2 wrong usage."
+        })
+final class LossCommand implements Callable<Integer> {
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private CommonOptions common;
+
+    @Option(
+            names = "--loss",
+            required = true,
+            paramLabel = "NAME",
+            converter = Choices.Losses.class,
+            completionCandidates = Choices.Losses.class,
+            description = "Which loss: ${COMPLETION-CANDIDATES}.")
+    LossKind kind;
+
+    @Option(names = "--queries", required = true, paramLabel = "FILE", description = "Queries, anchors or a tower.")
+    Path queries;
+
+    @Option(names = "--keys", paramLabel = "FILE", description = "Keys, positives or second views.")
+    Path keys;
+
+    @Option(names = "--negatives", paramLabel = "FILE", description = "All the negatives; for infonce, nt-logistic, triplet.")
+    Path negatives;
+
+    @Option(names = "--labels", paramLabel = "FILE", description = "N labels 1 or 0 of any number type; for contrastive.")
+    Path labels;
+
+    @Option(names = "--weights", paramLabel = "FILE", description = "A weight >= 0 for each row that has a loss (default: 1).")
+    Path weights;
+
+    @Option(
+            names = "--temperature",
+            paramLabel = "TAU",
+            description = "Temperature, needed unless the loss has a margin.")
+    Double temperature;
+
+    @Option(names = "--margin", paramLabel = "M", description = "Margin, needed for contrastive and triplet.")
+    Double margin;
+
+    @Option(
+            names = "--similarity",
+            paramLabel = "NAME",
+            converter = Choices.Similarities.class,
+            completionCandidates = Choices.Similarities.class,
+            description = "One of ${COMPLETION-CANDIDATES} (default: cosine).")
+    Similarity similarity;
+
+    @Option(
+            names = "--distance",
+            paramLabel = "NAME",
+            converter = Choices.Distances.class,
+            completionCandidates = Choices.Distances.class,
+            description = "For contrastive and triplet: ${COMPLETION-CANDIDATES} (default: euclidean).")
+    Distance distance;
+
+    @Option(
+            names = "--reduction",
+            paramLabel = "NAME",
+            converter = Choices.Reductions.class,
+            completionCandidates = Choices.Reductions.class,
+            description = "One of ${COMPLETION-CANDIDATES} (default: mean).")
+    Reduction reduction = Reduction.MEAN;
+
+    @Option(
+            names = "--negative-reduction",
+            paramLabel = "NAME",
+            converter = Choices.NegativeReductions.class,
+            completionCandidates = Choices.NegativeReductions.class,
+            description = "For nt-logistic without --negatives, over a row's negatives: ${COMPLETION-CANDIDATES}"
+                    + " (default: mean).")
+    Reduction negativeReduction;
+
+    @Option(
+            names = "--device",
+            paramLabel = "NAME",
+            converter = Choices.Devices.class,
+            completionCandidates = Choices.Devices.class,
+            description = "One of ${COMPLETION-CANDIDATES} (default: the best there is).")
+    private String deviceName;
+
+    @Option(
+            names = "--gradients",
+            paramLabel = "DIR",
+            description = "Writes dQueries.npy, dKeys.npy and dNegatives.npy there, shaped as the inputs.")
+    private Path gradientFolder;
+
+    @Option(names = "--json", description = "Prints one JSON object.")
+    private boolean json;
+
+    @Override
+    public Integer call() throws IOException, CliException {
+        ContrastiveLoss loss = checkedLoss();
+        if (gradientFolder != null) {
+            GradientFiles.checkFolder(gradientFolder);
+        }
+        try (Arena arena = Arena.ofShared();
+                Device device = deviceName == null ? Device.best() : Device.named(deviceName)) {
+            LossFiles files = LossFiles.read(this, arena);
+            try (Plan plan = device.plan(files.settle(loss), files.shape(), files.dtype())) {
+                Gradients gradients = gradientFolder == null
+                        ? new Gradients(null, null, null)
+                        : GradientFiles.allocate(files, arena);
+                GradientResult result = plan.forwardBackward(files.inputs(), gradients);
+                if (gradientFolder != null) {
+                    GradientFiles.write(gradientFolder, files, gradients, arena);
+                }
+                print(new LossReport(result, device.name(), device.description(), plan.shape(), plan.dtype()));
+            }
+        }
+        return CommandRunner.OK;
+    }
+
+    private void print(LossReport report) throws IOException {
+        PrintWriter out = spec.commandLine().getOut();
+        if (json) {
+            report.printJson(out);
+        } else {
+            report.printText(out);
+        }
+    }
+
+    private ContrastiveLoss checkedLoss() {
+        try {
+            return LossOptions.loss(this);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+        }
+    }
+}

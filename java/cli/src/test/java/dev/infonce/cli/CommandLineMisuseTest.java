@@ -1,0 +1,208 @@
+package dev.infonce.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Wrong command lines and files: exit code, one line that names what is wrong, and nothing written. */
+class CommandLineMisuseTest {
+    @TempDir
+    private Path folder;
+
+    @BeforeEach
+    void files() throws IOException {
+        double[] twelve = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+        floats("q", "(3, 4)", twelve);
+        floats("k", "(3, 4)", twelve);
+        floats("n", "(3, 4)", twelve);
+        floats("two", "(2, 4)", 1, 2, 3, 4, 5, 6, 7, 8);
+        floats("wide", "(3, 5)", new double[15]);
+        floats("cube", "(3, 1, 4)", twelve);
+        floats("cube2", "(2, 1, 4)", 1, 2, 3, 4, 5, 6, 7, 8);
+        floats("row", "(4,)", 1, 2, 3, 4);
+        floats("scalar", "()", 1);
+        floats("empty", "(0, 4)");
+        floats("narrow", "(3, 0)");
+        floats("nan", "(3, 4)", 1, 2, 3, 4, 5, Double.NaN, 7, 8, 9, 10, 11, 12);
+        floats("infinite", "(3, 4)", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, Double.POSITIVE_INFINITY);
+        floats("w", "(3,)", 1, 1, 1);
+        floats("w2", "(2,)", 1, 1);
+        floats("wneg", "(3,)", 1, -1, 1);
+        floats("wnan", "(3,)", 1, Double.NaN, 1);
+        NpyTestFiles.doubles(folder.resolve("whuge.npy"), "(3,)", 1, 1e300, 1);
+        floats("w2d", "(3, 1)", 1, 1, 1);
+        NpyTestFiles.bytes(folder.resolve("y.npy"), "|i1", "(3,)", 0, 1, 1);
+        NpyTestFiles.bytes(folder.resolve("y2.npy"), "|i1", "(3,)", 0, 2, 1);
+        NpyTestFiles.bytes(folder.resolve("ints.npy"), "|i1", "(3, 4)", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
+        NpyTestFiles.file(folder.resolve("big.npy"), 1, NpyTestFiles.header(">f4", "False", "(3, 4)"), new byte[48]);
+        NpyTestFiles.file(folder.resolve("fortran.npy"), 1, NpyTestFiles.header("<f4", "True", "(3, 4)"), new byte[48]);
+        NpyTestFiles.file(folder.resolve("cut.npy"), 1, NpyTestFiles.header("<f4", "False", "(3, 4)"), new byte[47]);
+        NpyTestFiles.file(folder.resolve("long.npy"), 1, NpyTestFiles.header("<f4", "False", "(3, 4)"), new byte[49]);
+        Files.writeString(folder.resolve("text.npy"), "1 2 3");
+        Files.createDirectory(folder.resolve("folder.npy"));
+    }
+
+    private void floats(String name, String shape, double... values) throws IOException {
+        NpyTestFiles.floats(folder.resolve(name + ".npy"), shape, values);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            value = {
+                "--queries q --keys k --temperature 1; --loss",
+                "--loss infonce --keys k --temperature 1; --queries",
+                "--loss infonce --queries q --temperature 1; --keys is needed for --loss infonce",
+                "--loss symmetric --queries q --temperature 1; --keys is needed for --loss symmetric",
+                "--loss supcon --queries q --keys k --temperature 1; 'supcon' is none of infonce",
+                "--loss infonce --queries q --keys k; --temperature is needed for --loss infonce",
+                "--loss infonce --queries q --keys k --temperature 0; temperature",
+                "--loss infonce --queries q --keys k --temperature -1; temperature",
+                "--loss infonce --queries q --keys k --temperature NaN; temperature",
+                "--loss infonce --queries q --keys k --temperature Infinity; temperature",
+                "--loss infonce --queries q --keys k --temperature warm; --temperature",
+                "--loss infonce --queries q --keys k --temperature; --temperature",
+                "--loss infonce --queries q --keys k --temperature 1 --margin 1; --margin has no meaning for --loss infonce",
+                "--loss infonce --queries q --keys k --temperature 1 --labels y; --labels has no meaning",
+                "--loss infonce --queries q --keys k --temperature 1 --distance cosine; --distance has no meaning",
+                "--loss infonce --queries q --keys k --temperature 1 --negative-reduction sum; --negative-reduction has no",
+                "--loss infonce --queries q --keys k --temperature 1 --similarity euclid; 'euclid' is none of cosine",
+                "--loss infonce --queries q --keys k --temperature 1 --reduction max; 'max' is none of mean",
+                "--loss infonce --queries q --keys k --temperature 1 --device tpu; 'tpu' is none of java",
+                "--loss infonce --queries q --keys k --temperature 1 --unknown; --unknown",
+                "--loss infonce --queries q --keys k --temperature 1 stray; stray",
+                "--loss infonce --loss ntxent --queries q --keys k --temperature 1; --loss",
+                "--loss symmetric --queries q --keys k --negatives n --temperature 1; --negatives has no meaning",
+                "--loss ntxent --queries q --keys k --negatives n --temperature 1; --negatives has no meaning",
+                "--loss nt-logistic --queries q --negatives n --temperature 1; --negatives needs --keys",
+                "--loss nt-logistic --queries q --keys k --negatives n --temperature 1 --negative-reduction sum;"
+                        + " --negative-reduction has no meaning with --negatives",
+                "--loss contrastive --queries q --keys k --margin 1; --labels is needed for --loss contrastive",
+                "--loss contrastive --queries q --keys k --labels y; --margin is needed for --loss contrastive",
+                "--loss contrastive --queries q --keys k --labels y --margin 0; margin",
+                "--loss contrastive --queries q --keys k --labels y --margin -2; margin",
+                "--loss contrastive --queries q --keys k --labels y --margin 1 --temperature 1; --temperature has no meaning",
+                "--loss contrastive --queries q --keys k --labels y --margin 1 --distance dot; 'dot' is none of euclidean",
+                "--loss triplet --queries q --keys k --margin 1; --negatives is needed for --loss triplet",
+                "--loss triplet --queries q --keys k --negatives n --margin 1 --similarity dot; --similarity has no meaning",
+                "--loss triplet --queries q --keys k --negatives n --margin NaN; margin",
+            })
+    void wrongUsageIsExitCode2(String line, String reason) {
+        assertRefused(CommandRunner.USAGE, "infonce loss: ", line, reason);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            value = {
+                "--loss infonce --queries missing --keys k --temperature 1; missing.npy: no such file",
+                "--loss infonce --queries folder --keys k --temperature 1; folder.npy: is no regular file",
+                "--loss infonce --queries text --keys k --temperature 1; text.npy: is no .npy file",
+                "--loss infonce --queries cut --keys k --temperature 1; cut.npy: is truncated",
+                "--loss infonce --queries long --keys k --temperature 1; long.npy: has trailing bytes",
+                "--loss infonce --queries big --keys k --temperature 1; big.npy: element type '>f4' is big-endian",
+                "--loss infonce --queries fortran --keys k --temperature 1; fortran.npy: is in Fortran order",
+                "--loss infonce --queries ints --keys k --temperature 1; ints.npy has elements of type '|i1'",
+                "--loss infonce --queries row --keys k --temperature 1; row.npy has 1 dimension (4)",
+                "--loss infonce --queries scalar --keys k --temperature 1; scalar.npy has 0 dimensions",
+                "--loss infonce --queries cube --keys k --temperature 1; cube.npy has 3 dimensions (3 x 1 x 4)",
+                "--loss infonce --queries empty --keys k --temperature 1; --queries: ",
+                "--loss infonce --queries narrow --keys k --temperature 1; narrow.npy has rows of no numbers",
+                "--loss infonce --queries q --keys wide --temperature 1; --keys: ",
+                "--loss infonce --queries q --keys two --temperature 1; two.npy has 2 rows; needed are at least the 3",
+                "--loss infonce --queries q --keys k --negatives wide --temperature 1; --negatives: ",
+                "--loss infonce --queries q --keys k --negatives cube2 --temperature 1; cube2.npy has shape 2 x 1 x 4",
+                "--loss infonce --queries two --keys k --negatives n --temperature 1; k.npy has shape 3 x 4",
+                "--loss symmetric --queries two --keys k --temperature 1; k.npy has shape 3 x 4",
+                "--loss ntxent --queries q --temperature 1; q.npy has 3 rows; one tower of two views needs an even number",
+                "--loss ntxent --queries q --keys two --temperature 1; two.npy has shape 2 x 4",
+                "--loss nt-logistic --queries q --keys k --negatives two --temperature 1; two.npy has shape 2 x 4",
+                "--loss triplet --queries q --keys k --negatives cube --margin 1; cube.npy has 3 dimensions",
+                "--loss contrastive --queries q --keys k --labels y2 --margin 1; y2.npy has 2 at row 1; allowed are 0 and 1",
+                "--loss contrastive --queries q --keys k --labels w2 --margin 1; w2.npy has shape 2; needed is one dimension",
+                "--loss infonce --queries q --keys k --weights w2 --temperature 1; w2.npy has shape 2",
+                "--loss infonce --queries q --keys k --weights w2d --temperature 1; w2d.npy has shape 3 x 1",
+                "--loss infonce --queries q --keys k --weights wneg --temperature 1; wneg.npy has -1 at row 1",
+                "--loss infonce --queries q --keys k --weights wnan --temperature 1; wnan.npy has NaN at row 1",
+                "--loss infonce --queries q --keys k --weights whuge --temperature 1; whuge.npy has 1.0E300 at row 1",
+                "--loss ntxent --queries q --keys k --weights w --temperature 1; needed is one dimension of 6",
+                "--loss infonce --queries nan --keys k --temperature 1; queries",
+                "--loss infonce --queries q --keys infinite --temperature 1; keys",
+                "--loss infonce --queries q --keys k --negatives nan --temperature 1; negatives",
+                "--loss infonce --queries q --keys k --temperature 1 --device cuda; cuda",
+            })
+    void failuresAreExitCode1(String line, String reason) {
+        assertRefused(CommandRunner.FAILURE, "infonce loss: ", line, reason);
+    }
+
+    @Test
+    void gradientsAreNotWrittenOverAFile() {
+        Path file = folder.resolve("text.npy");
+        Cli.Result result = Cli.run(arguments("--loss infonce --queries q --keys k --temperature 1 --gradients " + file));
+        assertThat(result.code()).isEqualTo(CommandRunner.FAILURE);
+        assertThat(result.err()).contains("--gradients: " + file + " is no folder");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"bogus", "--bogus", "doctor --bogus", "doctor stray", ""})
+    void unknownCommandsAreExitCode2(String line) {
+        Cli.Result result = Cli.run(line.isEmpty() ? new String[0] : line.split(" "));
+        assertThat(result.code()).isEqualTo(CommandRunner.USAGE);
+        assertThat(result.err().lines()).hasSize(1);
+        assertThat(result.err()).startsWith("infonce");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"--help", "loss --help", "doctor --help", "loss -h"})
+    void helpIsExitCode0AndGoesToStandardOutput(String line) {
+        Cli.Result result = Cli.run(line.split(" "));
+        assertThat(result.code()).isZero();
+        assertThat(result.err()).isEmpty();
+        assertThat(result.out()).startsWith("Usage: infonce");
+    }
+
+    @Test
+    void verboseShowsWhereAFailureArose() {
+        Cli.Result result =
+                Cli.run(arguments("--loss infonce --queries text --keys k --temperature 1 --verbose"));
+        assertThat(result.code()).isEqualTo(CommandRunner.FAILURE);
+        assertThat(result.err()).contains("NpyException", "at dev.infonce.cli");
+    }
+
+    private void assertRefused(int code, String start, String line, String reason) {
+        Path gradients = folder.resolve("gradients");
+        List<String> arguments = new ArrayList<>(List.of(arguments(line)));
+        if (!line.endsWith("--temperature")) {
+            arguments.addAll(List.of("--gradients", gradients.toString()));
+        }
+        Cli.Result result = Cli.run(arguments.toArray(String[]::new));
+        assertThat(result.err()).startsWith(start).contains(reason);
+        assertThat(result.err().lines()).hasSize(1);
+        assertThat(result.code()).isEqualTo(code);
+        assertThat(result.out()).isEmpty();
+        assertThat(gradients).doesNotExist();
+    }
+
+    /** Words behind options that take files become files of the folder. */
+    private String[] arguments(String line) {
+        List<String> fileOptions = List.of("--queries", "--keys", "--negatives", "--labels", "--weights");
+        List<String> arguments = new ArrayList<>(List.of("loss"));
+        String previous = "";
+        for (String word : line.split(" ")) {
+            arguments.add(fileOptions.contains(previous) ? folder.resolve(word + ".npy").toString() : word);
+            previous = word;
+        }
+        return Stream.of(arguments).flatMap(List::stream).toArray(String[]::new);
+    }
+}

@@ -1,0 +1,28 @@
+package dev.infonce.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.infonce.Device;
+import dev.infonce.DeviceReport;
+import org.junit.jupiter.api.Test;
+
+class DoctorCommandTest {
+    @Test
+    void everyDeviceIsListedWithWhatItIsOrWhyItIsNotUsed() {
+        Cli.Result result = Cli.run("doctor");
+        assertThat(result.code()).isZero();
+        assertThat(result.err()).isEmpty();
+        for (DeviceReport device : Device.report()) {
+            assertThat(result.out().lines())
+                    .anyMatch(line -> line.strip().startsWith(device.name())
+                            && line.contains(device.available() ? "yes: " : "no: "));
+        }
+        assertThat(result.out()).contains("default", "computes a small loss correctly");
+    }
+
+    @Test
+    void whatTheMachineHasIsListedBySection() {
+        assertThat(Cli.run("doctor").out())
+                .contains("Java\n", "Build tools\n", "Processor\n", "GPU\n", "Native library\n", "Caches\n", "Devices\n");
+    }
+}

@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# Building and starting Java modules; needs common.sh.
+
+: "${root:?}"
+
+# The folders that a Java module is built from, tests left out.
+sources_of() {
+  printf '%s\n' pom.xml CMakeLists.txt CMakePresets.json cmake native bindings java/core
+  case $1 in
+    java/cli) echo java/cli ;;
+    java/train) printf '%s\n' java/djl java/cli java/train ;;
+    bench) echo bench ;;
+    *) die "no module $1" ;;
+  esac
+}
+
+# Changes whenever anything changes that the module is built from.
+fingerprint() (
+  cd "$root" || exit 1
+  {
+    # The tools decide whether there is a native library to pack.
+    printf '%s\n' "$JAVA_HOME" "$1" "$(command -v cmake g++ c++ ninja || true)"
+    sources_of "$1" | xargs -I{} find {} \( -name target -o -path '*/src/test' -o -path native/test -o -path native/bench \) \
+      -prune -o -type f -printf '%p %T@ %s\n' | LC_ALL=C sort
+  } | sha256sum | cut -d ' ' -f 1
+)
+
+classpath_of() {
+  local module=$1 jar
+  for jar in "$root/$module/target/"*.jar; do
+    [[ $jar == *-sources.jar || $jar == *-javadoc.jar ]] || printf '%s:' "$jar"
+  done
+  cat "$root/$module/target/classpath.txt"
+}
+
+# Whether every jar of the class path is there; a cleaned Maven repository is a reason to build.
+classpath_is_whole() {
+  local entry
+  [[ -r $root/$1/target/classpath.txt ]] || return 1
+  while IFS= read -r -d ':' entry; do
+    [[ -r $entry ]] || return 1
+  done < <(classpath_of "$1" && printf ':')
+}
+
+maven() {
+  # CMake reads the variable; Maven's build and this project's own share build/native.
+  if command -v ninja >/dev/null; then
+    export CMAKE_GENERATOR=Ninja
+  fi
+  mvn -B -ntp -f "$root/pom.xml" "$@"
+}
+
+# build_java MODULE: its jar, those it depends on, and its class path, unless nothing has changed.
+build_java() {
+  local module=$1 stamp="$root/build/stamps/${1//\//-}" now
+  mkdir -p "$root/build/stamps"
+  exec 9>"$root/build/stamps/lock"
+  flock 9
+  now=$(fingerprint "$module")
+  if [[ ! -r $stamp || $(<"$stamp") != "$now" ]] || ! classpath_is_whole "$module"; then
+    rm -f "$stamp"
+    logged "build-${module//\//-}" "building $module" maven -pl "$module" -am package -Dmaven.test.skip=true 9>&- || exit 1
+    printf '%s\n' "$now" >"$stamp"
+  fi
+  exec 9>&-
+}
+
+# run_java MODULE MAIN_CLASS ARGUMENT...: becomes that program, in the caller's working directory.
+run_java() {
+  local module=$1 main_class=$2
+  shift 2
+  exec "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED -Djava.awt.headless=true \
+    -cp "$(classpath_of "$module")" "$main_class" "$@"
+}

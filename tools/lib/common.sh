@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# Shared by the launcher and the scripts in tools/: messages, the JDK, and tools that builds need.
+# The caller sets $root, the folder of this project.
+
+: "${root:?}"
+readonly MIN_JDK=25
+
+say() {
+  printf '%s\n' "$*" >&2
+}
+
+die() {
+  say "infonce: $*"
+  exit 1
+}
+
+# The major version of the JDK in a folder, or nothing if there is no JDK.
+jdk_major() {
+  [[ -x $1/bin/javac && -r $1/release ]] || return 0
+  sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$1/release"
+}
+
+# Sets and exports JAVA_HOME to a JDK that is new enough.
+need_jdk() {
+  local candidate major java_on_path=''
+  if command -v java >/dev/null; then
+    java_on_path=$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")
+  fi
+  for candidate in "${JAVA_HOME:-}" "${JAVA25_HOME:-}" /usr/lib/jvm/* "$java_on_path"; do
+    [[ -n $candidate ]] || continue
+    major=$(jdk_major "$candidate")
+    if [[ -n $major && $major -ge $MIN_JDK ]]; then
+      export JAVA_HOME=$candidate
+      return
+    fi
+  done
+  die "no JDK $MIN_JDK found in JAVA_HOME, JAVA25_HOME, /usr/lib/jvm or PATH; install one, such as Debian's" \
+    "openjdk-$MIN_JDK-jdk-headless or Adoptium's temurin-$MIN_JDK-jdk"
+}
+
+# The Debian package of a tool.
+package_of() {
+  case $1 in
+    mvn) echo maven ;;
+    ninja) echo ninja-build ;;
+    gtest) echo libgtest-dev ;;
+    benchmark) echo libbenchmark-dev ;;
+    numpy) echo python3-numpy ;;
+    *) echo "$1" ;;
+  esac
+}
+
+is_there() {
+  case $1 in
+    gtest) has_header gtest/gtest.h ;;
+    benchmark) has_header benchmark/benchmark.h ;;
+    numpy) python3 -c 'import numpy' 2>/dev/null ;;
+    g++) command -v "${CXX:-g++}" >/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+has_header() {
+  echo "#include <$1>" | "${CXX:-g++}" -x c++ -fsyntax-only - 2>/dev/null
+}
+
+# Installs what is missing where root may do so with apt-get, else says what to install.
+need_tools() {
+  local tool missing=() packages=()
+  for tool in "$@"; do
+    is_there "$tool" || missing+=("$tool")
+  done
+  ((${#missing[@]})) || return 0
+  for tool in "${missing[@]}"; do
+    packages+=("$(package_of "$tool")")
+  done
+  if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+    die "missing: ${missing[*]}; install them, on Debian with: sudo apt-get install ${packages[*]}"
+  fi
+  logged packages "installing ${packages[*]}" install_packages "${packages[@]}"
+  for tool in "${missing[@]}"; do
+    is_there "$tool" || die "$tool is still missing after apt-get install $(package_of "$tool")"
+  done
+}
+
+install_packages() {
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -q update
+  apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"
+}
+
+# logged NAME WHAT COMMAND...: runs a command with its output in build/logs/NAME.log, a line that says what is being
+# done, and the log's end if it fails.
+logged() {
+  local name=$1 what=$2 log="$root/build/logs/$1.log" start=$SECONDS clock='' code=0
+  shift 2
+  mkdir -p "$root/build/logs"
+  if [[ -t 2 ]]; then
+    clock "$what" &
+    clock=$!
+  else
+    say "infonce: $what (log: build/logs/$name.log)"
+  fi
+  # Kept in the foreground so that Ctrl-C reaches it; in a subshell so that a failing command does not end this one.
+  ("$@") >"$log" 2>&1 </dev/null || code=$?
+  if [[ -n $clock ]]; then
+    kill "$clock" 2>/dev/null || true
+    wait "$clock" 2>/dev/null || true
+    printf '\r\033[K' >&2
+  fi
+  if ((code)); then
+    say "infonce: failed: $what; the end of build/logs/$name.log:"
+    tail -n 30 "$log" >&2
+    return 1
+  fi
+  say "infonce: done in $((SECONDS - start)) s: $what"
+}
+
+clock() {
+  local start=$SECONDS
+  while true; do
+    printf '\rinfonce: %s ... %d s' "$1" $((SECONDS - start)) >&2
+    sleep 1
+  done
+}
