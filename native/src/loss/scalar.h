@@ -24,14 +24,6 @@ NCE_HOST_DEVICE inline double sigmoid(double x) {
   return e / (1.0 + e);
 }
 
-/// ln(e^a + e^b); -inf stands for an empty sum.
-NCE_HOST_DEVICE inline double log_add_exp(double a, double b) {
-  const double high = a > b ? a : b;
-  const double low = a > b ? b : a;
-  if (low == -INFINITY) return high;
-  return high + std::log1p(std::exp(low - high));
-}
-
 /// max(0, x).
 NCE_HOST_DEVICE inline double hinge(double x) { return x > 0.0 ? x : 0.0; }
 

@@ -1,0 +1,23 @@
+#pragma once
+// What a call on a plan may bring.
+
+#include "api/backend.h"
+
+namespace nce::api {
+
+enum class Call { kForward, kBackward, kForwardBackward };
+
+/// Throws unless the inputs are those that the plan needs, no more and no less. Returns them.
+nce_inputs checked_inputs(const nce_plan_desc& desc, const nce_inputs* inputs);
+
+/// Throws unless the outputs fit the plan. Returns them with NULL in place of those that this call does not write.
+nce_outputs checked_outputs(const nce_plan_desc& desc, const nce_outputs* outputs, Call call);
+
+/// Throws unless the workspace is given, aligned and has `needed` bytes.
+Workspace checked_workspace(void* workspace, int64_t bytes, int64_t needed);
+
+/// Throws if an output shares memory with an input, another output or the workspace. All are as checked above.
+void check_overlaps(const nce_plan_desc& desc, const nce_inputs& inputs, const nce_outputs& outputs,
+                    const Workspace& workspace);
+
+}  // namespace nce::api

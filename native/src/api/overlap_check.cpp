@@ -1,0 +1,81 @@
+// Finds outputs that share memory with something else.
+
+#include <array>
+#include <cstddef>
+#include <string>
+
+#include "api/call_check.h"
+#include "api/plan_shape.h"
+#include "api/structs.h"
+
+namespace nce::api {
+namespace {
+
+/// `rows` stretches of `width` bytes, `stride` bytes apart.
+struct Region {
+  const char* name;
+  std::uintptr_t begin;
+  int64_t rows;
+  int64_t width;
+  int64_t stride;
+
+  bool empty() const { return begin == 0 || rows == 0; }
+  std::uintptr_t end() const { return begin + static_cast<std::uintptr_t>((rows - 1) * stride + width); }
+};
+
+Region array(const char* name, const void* data, int64_t count, std::size_t element) {
+  const int64_t bytes = count * static_cast<int64_t>(element);
+  return {name, reinterpret_cast<std::uintptr_t>(data), count > 0 ? 1 : 0, bytes, bytes};
+}
+
+Region matrix(const char* name, const void* data, int64_t rows, int64_t dim, int64_t stride, int32_t dtype) {
+  const int64_t element = dtype_bytes(dtype);
+  return {name, reinterpret_cast<std::uintptr_t>(data), rows, dim * element, stride * element};
+}
+
+bool overlap(const Region& a, const Region& b) {
+  if (a.empty() || b.empty() || a.end() <= b.begin || b.end() <= a.begin) return false;
+  if (a.stride != b.stride || a.rows == 1 || b.rows == 1) return true;
+  // Column blocks of one wider matrix interleave without touching.
+  const auto stride = static_cast<std::uintptr_t>(a.stride);
+  const std::uintptr_t shift =
+      a.begin <= b.begin ? (b.begin - a.begin) % stride : (stride - (a.begin - b.begin) % stride) % stride;
+  return shift < static_cast<std::uintptr_t>(a.width) || shift + static_cast<std::uintptr_t>(b.width) > stride;
+}
+
+}  // namespace
+
+void check_overlaps(const nce_plan_desc& desc, const nce_inputs& in, const nce_outputs& out,
+                    const Workspace& workspace) {
+  const int64_t rows = loss_rows(desc);
+  const std::array<Region, 7> read = {
+      matrix("inputs->queries", in.queries, desc.n, desc.dim, in.queries_stride, desc.dtype),
+      matrix("inputs->keys", in.keys, key_rows(desc), desc.dim, in.keys_stride, desc.dtype),
+      matrix("inputs->negatives", in.negatives, negative_rows(desc), desc.dim, in.negatives_stride, desc.dtype),
+      array("inputs->temperature", in.temperature, 1, sizeof(double)),
+      array("inputs->weights", in.weights, rows, sizeof(float)),
+      array("inputs->labels", in.labels, desc.n, sizeof(int32_t)),
+      array("inputs->upstream", in.upstream, in.upstream_per_row != 0 ? rows : 1, sizeof(float)),
+  };
+  const std::array<Region, 7> written = {
+      array("outputs->loss", out.loss, desc.reduction == NCE_REDUCTION_NONE ? rows : 1, sizeof(double)),
+      matrix("outputs->d_queries", out.d_queries, desc.n, desc.dim, out.d_queries_stride, desc.gradient_dtype),
+      matrix("outputs->d_keys", out.d_keys, key_rows(desc), desc.dim, out.d_keys_stride, desc.gradient_dtype),
+      matrix("outputs->d_negatives", out.d_negatives, negative_rows(desc), desc.dim, out.d_negatives_stride,
+             desc.gradient_dtype),
+      array("outputs->d_temperature", out.d_temperature, 1, sizeof(double)),
+      array("outputs->metrics", out.metrics, 1, sizeof(nce_metrics)),
+      array("workspace", workspace.data, workspace.bytes, 1),
+  };
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    const auto check = [&](const Region& other) {
+      if (overlap(written[i], other)) {
+        invalid(std::string(written[i].name) + " shares memory with " + other.name + "; allowed: memory of its own");
+      }
+    };
+    for (const Region& region : read) check(region);
+    for (std::size_t j = i + 1; j < written.size(); ++j) check(written[j]);
+  }
+}
+
+}  // namespace nce::api

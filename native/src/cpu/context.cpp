@@ -1,0 +1,137 @@
+#include "cpu/context.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+
+#include "cpu/dense/dense_plan.h"
+#include "cpu/rowwise/rowwise_plan.h"
+#include "cpu/thread_pool.h"
+
+namespace nce::cpu {
+namespace {
+
+nce_isa best_isa() {
+#if defined(__x86_64__)
+  // These ask cpuid and, through xgetbv, whether the operating system saves the registers.
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
+    return NCE_ISA_AVX512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NCE_ISA_AVX2;
+#endif
+  return NCE_ISA_PORTABLE;
+}
+
+/// Processors that this process may use, which a container or taskset may have made fewer than the machine's.
+int available_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+int64_t physical_memory_bytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? int64_t{pages} * page : 0;
+}
+
+const char* isa_name(nce_isa isa) {
+  switch (isa) {
+    case NCE_ISA_AVX512:
+      return "AVX-512";
+    case NCE_ISA_AVX2:
+      return "AVX2";
+    default:
+      return "portable";
+  }
+}
+
+/// Whether the tiled engine takes it: many rows meet many columns. The rest goes row by row.
+bool is_dense(const nce_plan_desc& desc) {
+  return desc.loss != NCE_LOSS_CONTRASTIVE &&
+         (desc.negatives == NCE_NEGATIVES_IN_BATCH || desc.negatives == NCE_NEGATIVES_SHARED);
+}
+
+void check_no_stream(const void* stream) {
+  if (stream != nullptr) {
+    throw Error(NCE_STATUS_INVALID_ARGUMENT, "stream is given; allowed: NULL, because the CPU has no streams");
+  }
+}
+
+class CpuContext final : public Context {
+ public:
+  CpuContext(int threads, nce_isa isa)
+      : isa_(isa),
+        pool_(threads),
+        name_(std::string(isa_name(isa)) + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads")) {}
+
+  nce_device_info info() const override {
+    nce_device_info info{};
+    info.struct_size = sizeof info;
+    info.backend = NCE_BACKEND_CPU;
+    info.threads = pool_.threads();
+    info.isa = isa_;
+    info.device_name = name_.c_str();
+    info.memory_bytes = physical_memory_bytes();
+    return info;
+  }
+
+  std::unique_ptr<Plan> plan(const nce_plan_desc& desc) override {
+    if (desc.dtype != NCE_DTYPE_FLOAT32 && desc.dtype != NCE_DTYPE_FLOAT64) {
+      throw Error(NCE_STATUS_UNSUPPORTED, "desc->dtype is " + std::to_string(desc.dtype) +
+                                              "; the CPU backend supports 0 (FLOAT32) and 1 (FLOAT64)");
+    }
+    return is_dense(desc) ? make_dense_plan(desc, pool_, isa_) : make_rowwise_plan(desc, pool_, isa_);
+  }
+
+  void* allocate(nce_memory_kind, int64_t bytes) override {
+    constexpr int64_t kAlignment = NCE_WORKSPACE_ALIGNMENT;
+    constexpr int64_t kMost = int64_t{1} << 48;  // more than x86-64 can address
+    void* memory = bytes > kMost
+                       ? nullptr
+                       : std::aligned_alloc(
+                             kAlignment, static_cast<std::size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment));
+    if (memory == nullptr) {
+      throw Error(NCE_STATUS_OUT_OF_MEMORY, "bytes is " + std::to_string(bytes) + "; the host refused the allocation");
+    }
+    return memory;
+  }
+
+  void free(nce_memory_kind, void* memory) override { std::free(memory); }
+
+  void copy(void* destination, const void* source, int64_t bytes, void* stream) override {
+    check_no_stream(stream);
+    if (bytes > 0) std::memmove(destination, source, static_cast<std::size_t>(bytes));
+  }
+
+  void* stream_create() override {
+    throw Error(NCE_STATUS_UNSUPPORTED, "the CPU has no streams: every call has ended when it returns; use NULL");
+  }
+  void stream_synchronize(void* stream) override { check_no_stream(stream); }
+  void stream_destroy(void* stream) override { check_no_stream(stream); }
+
+ private:
+  nce_isa isa_;
+  ThreadPool pool_;
+  std::string name_;
+};
+
+}  // namespace
+
+nce_isa choose_isa(nce_isa cap) {
+  const nce_isa best = best_isa();
+  return cap == NCE_ISA_BEST ? best : std::min(best, cap);
+}
+
+std::unique_ptr<Context> make_context(int threads, nce_isa cap) {
+  return std::make_unique<CpuContext>(threads == 0 ? available_processors() : threads, choose_isa(cap));
+}
+
+}  // namespace nce::cpu

@@ -1,0 +1,62 @@
+#pragma once
+// One row of a rowwise loss: its measures and terms forward, its gradients backward.
+
+#include <span>
+
+#include "cpu/rowwise/row_kernels.h"
+#include "cpu/rowwise/row_loss.h"
+#include "cpu/rowwise/row_metrics.h"
+
+namespace nce::cpu {
+
+/// dim doubles each, of one worker.
+struct RowScratch {
+  double* query;     // the row of queries, divided by its norm for the cosine
+  double* gradient;  // the sum that becomes its gradient
+  double* other;     // a row of keys or negatives divided by its norm, where its squares leave the range of double
+};
+
+/// Immutable during a call; rows may be done in any order and at the same time, each with scratch of its own.
+template <typename T>
+class RowSweep {
+ public:
+  RowSweep(const nce_plan_desc& desc, const nce_inputs& in, const RowLoss& loss, const RowKernels<T>& kernels);
+
+  /// Fills `pairs` (the positive's first) and returns the row's terms. Adds to `sums` what is bad and, if `metrics`,
+  /// the metrics. The terms of a bad row have no meaning.
+  RowTerms forward(int64_t row, const RowScratch& scratch, std::span<Pair> pairs, bool metrics, RowSums& sums) const;
+
+  /// Writes the row's gradients, times `factor`, where outputs want them.
+  void backward(int64_t row, double factor, const RowScratch& scratch, std::span<const Pair> pairs,
+                const RowTerms& terms, const nce_outputs& out) const;
+
+ private:
+  struct Query {
+    double inverse_norm;
+    bool finite;
+  };
+
+  const T* query(int64_t row) const;
+  /// The row that pair k of a row is with, and where its gradient goes (null: unwanted).
+  const T* other(int64_t row, std::size_t k) const;
+  T* other_gradient(int64_t row, std::size_t k, const nce_outputs& out) const;
+  int64_t negative_row(int64_t row, std::size_t k) const;
+
+  Query read_query(int64_t row, const RowScratch& scratch) const;
+  bool read_pair(const T* y, const RowScratch& scratch, double inverse_query_norm, Pair& pair, double& cosine) const;
+  void add_metrics(int64_t row, std::span<const Pair> pairs, std::size_t k, double inverse_query_norm, double cosine,
+                   RowSums& sums) const;
+  void add_ranks(std::span<const Pair> pairs, const RowTerms& terms, RowSums& sums) const;
+  bool alike(int64_t row) const { return in_.labels == nullptr || in_.labels[row] != 0; }
+
+  const nce_plan_desc& desc_;
+  const nce_inputs& in_;
+  const RowLoss& loss_;
+  const RowKernels<T>& kernels_;
+  const Measure measure_;
+};
+
+extern template class RowSweep<float>;
+extern template class RowSweep<double>;
+
+}  // namespace nce::cpu
