@@ -58,9 +58,11 @@ final class DoctorCommand implements Callable<Integer> {
         section("Java");
         line("version", System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version"));
         line("home", System.getProperty("java.home"));
-        line("vector module", ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()
-                ? "enabled"
-                : "not enabled (--add-modules jdk.incubator.vector makes the java device faster)");
+        line(
+                "vector module",
+                ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()
+                        ? "enabled"
+                        : "not enabled (--add-modules jdk.incubator.vector makes the java device faster)");
     }
 
     private void tools() {
@@ -69,11 +71,14 @@ final class DoctorCommand implements Callable<Integer> {
         line("cmake", first(Probe.line("cmake", "--version")));
         line("ninja", first(Probe.line("ninja", "--version")));
         line("maven", first(Probe.line("mvn", "--version").map(text -> text.replaceAll("\u001b\\[[0-9;]*m", ""))));
-        line("nvcc", first(Probe.lines("nvcc", "--version").stream()
-                .filter(text -> text.contains("release"))
-                .findFirst()));
-        line("clang-format", first(Probe.line("clang-format-16", "--version")
-                .or(() -> Probe.line("clang-format", "--version"))));
+        line(
+                "nvcc",
+                first(Probe.lines("nvcc", "--version").stream()
+                        .filter(text -> text.contains("release"))
+                        .findFirst()));
+        line(
+                "clang-format",
+                first(Probe.line("clang-format-16", "--version").or(() -> Probe.line("clang-format", "--version"))));
     }
 
     private static String compiler() {
@@ -85,7 +90,8 @@ final class DoctorCommand implements Callable<Integer> {
         line("model", first(Probe.field(CPU_INFO, "model name")));
         line("processors", Runtime.getRuntime().availableProcessors() + " usable");
         line("memory", first(Probe.field(Path.of("/proc/meminfo"), "MemTotal")));
-        Set<String> flags = Set.copyOf(Arrays.asList(Probe.field(CPU_INFO, "flags").orElse("").split(" +")));
+        Set<String> flags = Set.copyOf(
+                Arrays.asList(Probe.field(CPU_INFO, "flags").orElse("").split(" +")));
         line("has", join(CPU_FEATURES.stream().filter(flags::contains)));
         line("has not", join(CPU_FEATURES.stream().filter(feature -> !flags.contains(feature))));
     }
@@ -93,9 +99,11 @@ final class DoctorCommand implements Callable<Integer> {
     private void gpu() {
         section("GPU");
         Path driver = Path.of("/proc/driver/nvidia/version");
-        line("driver", Files.exists(driver)
-                ? first(Probe.field(driver, "NVRM version"))
-                : "no NVIDIA driver is loaded (no " + driver + ")");
+        line(
+                "driver",
+                Files.exists(driver)
+                        ? first(Probe.field(driver, "NVRM version"))
+                        : "no NVIDIA driver is loaded (no " + driver + ")");
         List<String> gpus = Probe.lines("nvidia-smi", "-L");
         if (gpus.isEmpty()) {
             line("nvidia-smi", "names no GPU");
@@ -119,9 +127,12 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private void cache(String name, Path folder) {
-        line(name, folder + Probe.size(folder)
-                .map(bytes -> String.format(Locale.ROOT, " (%.1f MiB)", bytes / 1048576.0))
-                .orElse(" (not there)"));
+        line(
+                name,
+                folder
+                        + Probe.size(folder)
+                                .map(bytes -> String.format(Locale.ROOT, " (%.1f MiB)", bytes / 1048576.0))
+                                .orElse(" (not there)"));
     }
 
     private void devices() {
@@ -137,8 +148,8 @@ final class DoctorCommand implements Callable<Integer> {
             Matrix same = Matrix.of(new float[] {1, 2, 1, 2}, 2, 2);
             double loss = plan.forward(same, same).loss();
             if (!(Math.abs(loss - Math.log(2)) <= 1e-5 * Math.log(2))) {
-                throw new CliException("device " + device.name() + " computes " + loss + " where ln 2 = " + Math.log(2)
-                        + " is right");
+                throw new CliException(
+                        "device " + device.name() + " computes " + loss + " where ln 2 = " + Math.log(2) + " is right");
             }
             line("default", device.name() + " (computes a small loss correctly)");
         }

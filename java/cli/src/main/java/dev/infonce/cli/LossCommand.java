@@ -3,8 +3,8 @@ package dev.infonce.cli;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Device;
 import dev.infonce.Distance;
-import dev.infonce.Gradients;
 import dev.infonce.GradientResult;
+import dev.infonce.Gradients;
 import dev.infonce.Plan;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
@@ -60,13 +60,22 @@ final class LossCommand implements Callable<Integer> {
     @Option(names = "--keys", paramLabel = "FILE", description = "Keys, positives or second views.")
     Path keys;
 
-    @Option(names = "--negatives", paramLabel = "FILE", description = "All the negatives; for infonce, nt-logistic, triplet.")
+    @Option(
+            names = "--negatives",
+            paramLabel = "FILE",
+            description = "All the negatives; for infonce, nt-logistic, triplet.")
     Path negatives;
 
-    @Option(names = "--labels", paramLabel = "FILE", description = "N labels 1 or 0 of any number type; for contrastive.")
+    @Option(
+            names = "--labels",
+            paramLabel = "FILE",
+            description = "N labels 1 or 0 of any number type; for contrastive.")
     Path labels;
 
-    @Option(names = "--weights", paramLabel = "FILE", description = "A weight >= 0 for each row that has a loss (default: 1).")
+    @Option(
+            names = "--weights",
+            paramLabel = "FILE",
+            description = "A weight >= 0 for each row that has a loss (default: 1).")
     Path weights;
 
     @Option(
@@ -138,9 +147,8 @@ final class LossCommand implements Callable<Integer> {
                 Device device = deviceName == null ? Device.best() : Device.named(deviceName)) {
             LossFiles files = LossFiles.read(this, arena);
             try (Plan plan = device.plan(files.settle(loss), files.shape(), files.dtype())) {
-                Gradients gradients = gradientFolder == null
-                        ? new Gradients(null, null, null)
-                        : GradientFiles.allocate(files, arena);
+                Gradients gradients =
+                        gradientFolder == null ? new Gradients(null, null, null) : GradientFiles.allocate(files, arena);
                 GradientResult result = plan.forwardBackward(files.inputs(), gradients);
                 if (gradientFolder != null) {
                     GradientFiles.write(gradientFolder, files, gradients, arena);

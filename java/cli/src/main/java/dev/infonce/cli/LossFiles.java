@@ -34,9 +34,10 @@ record LossFiles(MatrixFile queries, MatrixFile keys, MatrixFile negatives, Shap
             throw queries.wrong("has no rows; at least 1 is needed");
         }
         Shape shape = shape(kind, queries, keys, negatives);
-        DType dtype = Stream.of(queries, keys, negatives).anyMatch(file -> file != null && file.type() == NpyType.FLOAT64)
-                ? DType.FLOAT64
-                : DType.FLOAT32;
+        DType dtype =
+                Stream.of(queries, keys, negatives).anyMatch(file -> file != null && file.type() == NpyType.FLOAT64)
+                        ? DType.FLOAT64
+                        : DType.FLOAT32;
         Matrix keyMatrix = keys == null ? null : keys.matrix(dtype, arena);
         Matrix queryMatrix = queries.matrix(dtype, arena);
         Inputs inputs = keys == null ? Inputs.of(queryMatrix) : Inputs.of(queryMatrix, keyMatrix);
@@ -128,13 +129,16 @@ record LossFiles(MatrixFile queries, MatrixFile keys, MatrixFile negatives, Shap
     private static NpyArray vector(String option, Path path, long rows, Arena arena) throws IOException, CliException {
         NpyArray array = NpyFile.read(path, arena);
         if (array.header().dimensions() != 1 || array.size(0) != rows) {
-            throw new CliException(option + ": " + path + " has shape " + array.header().shapeText()
-                    + "; needed is one dimension of " + rows + ", the rows that have a loss");
+            throw new CliException(
+                    option + ": " + path + " has shape " + array.header().shapeText() + "; needed is one dimension of "
+                            + rows + ", the rows that have a loss");
         }
         return array;
     }
 
     private static String number(double value) {
-        return value == Math.rint(value) && Math.abs(value) < 1e15 ? String.valueOf((long) value) : String.valueOf(value);
+        return value == Math.rint(value) && Math.abs(value) < 1e15
+                ? String.valueOf((long) value)
+                : String.valueOf(value);
     }
 }

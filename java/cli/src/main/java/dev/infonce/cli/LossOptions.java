@@ -26,19 +26,17 @@ final class LossOptions {
         checkNumbers(options);
         Similarity similarity = Objects.requireNonNullElse(options.similarity, Similarity.COSINE);
         Distance distance = Objects.requireNonNullElse(options.distance, Distance.EUCLIDEAN);
-        ContrastiveLoss loss =
-                switch (options.kind) {
-                    case INFONCE -> InfoNce.withTemperature(options.temperature).withSimilarity(similarity);
-                    case SYMMETRIC ->
-                        InfoNce.withTemperature(options.temperature)
-                                .withSimilarity(similarity)
-                                .symmetric();
-                    case NTXENT -> NtXent.withTemperature(options.temperature).withSimilarity(similarity);
-                    case NT_LOGISTIC -> ntLogistic(options, similarity);
-                    case CONTRASTIVE ->
-                        PairwiseContrastive.withMargin(options.margin).withDistance(distance);
-                    case TRIPLET -> Triplet.withMargin(options.margin).withDistance(distance);
-                };
+        ContrastiveLoss loss = switch (options.kind) {
+            case INFONCE -> InfoNce.withTemperature(options.temperature).withSimilarity(similarity);
+            case SYMMETRIC ->
+                InfoNce.withTemperature(options.temperature)
+                        .withSimilarity(similarity)
+                        .symmetric();
+            case NTXENT -> NtXent.withTemperature(options.temperature).withSimilarity(similarity);
+            case NT_LOGISTIC -> ntLogistic(options, similarity);
+            case CONTRASTIVE -> PairwiseContrastive.withMargin(options.margin).withDistance(distance);
+            case TRIPLET -> Triplet.withMargin(options.margin).withDistance(distance);
+        };
         return loss.withReduction(options.reduction);
     }
 

@@ -19,8 +19,9 @@ record LossReport(GradientResult result, String deviceName, String deviceDescrip
 
     /** One JSON object and a line end; NaN and infinity, which JSON lacks, become null. */
     void printJson(PrintWriter out) throws IOException {
-        JsonFactory factory =
-                JsonFactory.builder().disable(StreamWriteFeature.AUTO_CLOSE_TARGET).build();
+        JsonFactory factory = JsonFactory.builder()
+                .disable(StreamWriteFeature.AUTO_CLOSE_TARGET)
+                .build();
         try (JsonGenerator json = factory.createGenerator(out)) {
             json.writeStartObject();
             json.writeFieldName("loss");

@@ -31,8 +31,8 @@ record MatrixFile(String option, NpyArray array) {
                     + "'; allowed are float32 ('<f4') and float64 ('<f8')");
         }
         if (header.dimensions() < 2 || header.dimensions() > maxDimensions) {
-            throw matrix.wrong("has " + header.dimensions() + " dimension" + (header.dimensions() == 1 ? "" : "s") + " ("
-                    + header.shapeText() + "); allowed are 2" + (maxDimensions == 3 ? " or 3" : ""));
+            throw matrix.wrong("has " + header.dimensions() + " dimension" + (header.dimensions() == 1 ? "" : "s")
+                    + " (" + header.shapeText() + "); allowed are 2" + (maxDimensions == 3 ? " or 3" : ""));
         }
         if (matrix.dim() == 0) {
             throw matrix.wrong("has rows of no numbers (" + header.shapeText() + ")");

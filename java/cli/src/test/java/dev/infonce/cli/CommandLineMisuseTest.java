@@ -149,7 +149,8 @@ class CommandLineMisuseTest {
     @Test
     void gradientsAreNotWrittenOverAFile() {
         Path file = folder.resolve("text.npy");
-        Cli.Result result = Cli.run(arguments("--loss infonce --queries q --keys k --temperature 1 --gradients " + file));
+        Cli.Result result =
+                Cli.run(arguments("--loss infonce --queries q --keys k --temperature 1 --gradients " + file));
         assertThat(result.code()).isEqualTo(CommandRunner.FAILURE);
         assertThat(result.err()).contains("--gradients: " + file + " is no folder");
     }
@@ -174,8 +175,7 @@ class CommandLineMisuseTest {
 
     @Test
     void verboseShowsWhereAFailureArose() {
-        Cli.Result result =
-                Cli.run(arguments("--loss infonce --queries text --keys k --temperature 1 --verbose"));
+        Cli.Result result = Cli.run(arguments("--loss infonce --queries text --keys k --temperature 1 --verbose"));
         assertThat(result.code()).isEqualTo(CommandRunner.FAILURE);
         assertThat(result.err()).contains("NpyException", "at dev.infonce.cli");
     }
@@ -200,7 +200,10 @@ class CommandLineMisuseTest {
         List<String> arguments = new ArrayList<>(List.of("loss"));
         String previous = "";
         for (String word : line.split(" ")) {
-            arguments.add(fileOptions.contains(previous) ? folder.resolve(word + ".npy").toString() : word);
+            arguments.add(
+                    fileOptions.contains(previous)
+                            ? folder.resolve(word + ".npy").toString()
+                            : word);
             previous = word;
         }
         return Stream.of(arguments).flatMap(List::stream).toArray(String[]::new);

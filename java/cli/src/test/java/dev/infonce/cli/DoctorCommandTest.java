@@ -23,6 +23,7 @@ class DoctorCommandTest {
     @Test
     void whatTheMachineHasIsListedBySection() {
         assertThat(Cli.run("doctor").out())
-                .contains("Java\n", "Build tools\n", "Processor\n", "GPU\n", "Native library\n", "Caches\n", "Devices\n");
+                .contains(
+                        "Java\n", "Build tools\n", "Processor\n", "GPU\n", "Native library\n", "Caches\n", "Devices\n");
     }
 }

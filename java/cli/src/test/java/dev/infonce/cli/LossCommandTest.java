@@ -112,7 +112,8 @@ class LossCommandTest {
             assertThat(gradients.resolve("dKeys.npy")).doesNotExist();
         }
         if (problem.oracle.negatives() != null) {
-            double[][] rows = Stream.of(problem.oracle.negatives()).flatMap(Stream::of).toArray(double[][]::new);
+            double[][] rows =
+                    Stream.of(problem.oracle.negatives()).flatMap(Stream::of).toArray(double[][]::new);
             assertGradient(gradients.resolve("dNegatives.npy"), test, problem.oracle, rows);
         }
     }
@@ -134,7 +135,9 @@ class LossCommandTest {
                 }
             }
         }
-        assertThat(Math.sqrt(error)).as(file.getFileName().toString()).isLessThan(2 * PROMISED * Math.sqrt(norm) + 1e-7);
+        assertThat(Math.sqrt(error))
+                .as(file.getFileName().toString())
+                .isLessThan(2 * PROMISED * Math.sqrt(norm) + 1e-7);
     }
 
     @Test
@@ -168,7 +171,16 @@ class LossCommandTest {
         arguments.addAll(List.of("--negative-reduction", "sum", "--json"));
         LossOracle oracle = problem.oracle;
         double wanted = new LossOracle(
-                        oracle.loss(), oracle.queries(), oracle.keys(), null, null, oracle.weights(), 0.5, 0, "cosine", true)
+                        oracle.loss(),
+                        oracle.queries(),
+                        oracle.keys(),
+                        null,
+                        null,
+                        oracle.weights(),
+                        0.5,
+                        0,
+                        "cosine",
+                        true)
                 .mean();
         assertThat(json(arguments).get("loss").doubleValue()).isCloseTo(wanted, within(1e-12));
     }
@@ -180,9 +192,11 @@ class LossCommandTest {
         List<String> arguments = problem.arguments();
         arguments.add("--json");
         JsonNode json = json(arguments);
-        assertThat(json.fieldNames()).toIterable()
+        assertThat(json.fieldNames())
+                .toIterable()
                 .containsExactly("loss", "dTemperature", "device", "n", "m", "dim", "metrics");
-        assertThat(json.get("metrics").fieldNames()).toIterable()
+        assertThat(json.get("metrics").fieldNames())
+                .toIterable()
                 .containsExactly(
                         "top1Accuracy",
                         "topKAccuracy",
@@ -216,9 +230,12 @@ class LossCommandTest {
         double loss = json(arguments).get("loss").doubleValue();
         assertThat(loss).isCloseTo(problem.oracle.mean(), within(1e-12 * loss));
         try (Arena arena = Arena.ofConfined()) {
-            assertThat(NpyFile.read(folder.resolve("dQueries.npy"), arena).header().type())
+            assertThat(NpyFile.read(folder.resolve("dQueries.npy"), arena)
+                            .header()
+                            .type())
                     .isEqualTo(NpyType.FLOAT32);
-            assertThat(NpyFile.read(folder.resolve("dKeys.npy"), arena).header().type()).isEqualTo(NpyType.FLOAT64);
+            assertThat(NpyFile.read(folder.resolve("dKeys.npy"), arena).header().type())
+                    .isEqualTo(NpyType.FLOAT64);
         }
     }
 
@@ -279,13 +296,12 @@ class LossCommandTest {
             boolean one = test.form().equals("one");
             double[][] queries = matrix(random, N);
             double[][] keys = one ? null : matrix(random, test.form().equals("more keys") ? N + 3 : N);
-            double[][][] negatives =
-                    switch (test.form()) {
-                        case "shared" -> new double[][][] {matrix(random, 4)};
-                        case "own" -> Stream.generate(() -> matrix(random, 4)).limit(N).toArray(double[][][]::new);
-                        case "triples" -> new double[][][] {matrix(random, N)};
-                        default -> null;
-                    };
+            double[][][] negatives = switch (test.form()) {
+                case "shared" -> new double[][][] {matrix(random, 4)};
+                case "own" -> Stream.generate(() -> matrix(random, 4)).limit(N).toArray(double[][][]::new);
+                case "triples" -> new double[][][] {matrix(random, N)};
+                default -> null;
+            };
             boolean tower = test.loss().equals("ntxent") || test.loss().equals("nt-logistic") && negatives == null;
             double[] weights = new double[tower && !one ? 2 * N : N];
             for (int i = 0; i < weights.length; i++) {
@@ -293,7 +309,16 @@ class LossCommandTest {
             }
             int[] labels = test.loss().equals("contrastive") ? new int[] {1, 0, 0, 1, 0, 1} : null;
             oracle = new LossOracle(
-                    test.loss(), queries, keys, negatives, labels, weights, test.temperature(), 0.9, test.metric(), false);
+                    test.loss(),
+                    queries,
+                    keys,
+                    negatives,
+                    labels,
+                    weights,
+                    test.temperature(),
+                    0.9,
+                    test.metric(),
+                    false);
         }
 
         private double[][] matrix(Random random, int rows) {
@@ -312,7 +337,8 @@ class LossCommandTest {
                 write("keys", "(%d, %d)".formatted(oracle.keys().length, DIM), flat(oracle.keys()));
             }
             if (oracle.negatives() != null) {
-                double[] numbers = flat(Stream.of(oracle.negatives()).flatMap(Stream::of).toArray(double[][]::new));
+                double[] numbers =
+                        flat(Stream.of(oracle.negatives()).flatMap(Stream::of).toArray(double[][]::new));
                 write(
                         "negatives",
                         test.form().equals("own")

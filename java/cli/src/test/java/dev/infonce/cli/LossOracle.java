@@ -18,16 +18,15 @@ record LossOracle(
 
     /** Weighted losses of the rows. */
     double[] rows() {
-        double[] rows =
-                switch (loss) {
-                    case "infonce" -> softmaxRows(queries, keys);
-                    case "symmetric" -> symmetricRows();
-                    case "ntxent" -> towerRows(false);
-                    case "nt-logistic" -> negatives == null ? towerRows(true) : tripleRows();
-                    case "contrastive" -> contrastiveRows();
-                    case "triplet" -> tripletRows();
-                    default -> throw new IllegalArgumentException(loss);
-                };
+        double[] rows = switch (loss) {
+            case "infonce" -> softmaxRows(queries, keys);
+            case "symmetric" -> symmetricRows();
+            case "ntxent" -> towerRows(false);
+            case "nt-logistic" -> negatives == null ? towerRows(true) : tripleRows();
+            case "contrastive" -> contrastiveRows();
+            case "triplet" -> tripletRows();
+            default -> throw new IllegalArgumentException(loss);
+        };
         for (int i = 0; i < rows.length; i++) {
             rows[i] *= weight(i);
         }
@@ -48,8 +47,7 @@ record LossOracle(
     }
 
     LossOracle withTemperature(double tau) {
-        return new LossOracle(
-                loss, queries, keys, negatives, labels, weights, tau, margin, metric, sumOfNegatives);
+        return new LossOracle(loss, queries, keys, negatives, labels, weights, tau, margin, metric, sumOfNegatives);
     }
 
     /** Derivative of {@code value} by one number, by central differences of fourth order. */

@@ -47,7 +47,8 @@ final class NpyTestFiles {
         String padded = header + " ".repeat((64 - unpadded % 64) % 64) + "\n";
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         bytes.write(new byte[] {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y', (byte) major, 0});
-        ByteBuffer length = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt(padded.length());
+        ByteBuffer length =
+                ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt(padded.length());
         bytes.write(length.array(), 0, lengthBytes);
         bytes.write(padded.getBytes(StandardCharsets.ISO_8859_1));
         bytes.write(data);

@@ -13,6 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -48,7 +49,8 @@ public final class NpyFile {
             long promised = header.dataBytes();
             if (present != promised) {
                 throw new NpyException(file + ": " + (present < promised ? "is truncated" : "has trailing bytes")
-                        + ": shape " + header.shapeText() + " of '" + header.type().descriptor() + "' takes " + promised
+                        + ": shape " + header.shapeText() + " of '"
+                        + header.type().descriptor() + "' takes " + promised
                         + " bytes, the file holds " + present);
             }
             return new NpyArray(file, header, data(channel, start, header, arena));
@@ -68,14 +70,14 @@ public final class NpyFile {
     }
 
     private static String headerText(String file, FileChannel channel) throws IOException {
-        byte[] start = bytes(file, channel, MAGIC.length + 2).array();
-        for (int i = 0; i < MAGIC.length; i++) {
-            if (start[i] != MAGIC[i]) {
-                throw new NpyException(file + ": is no .npy file (its first bytes are not \\x93NUMPY)");
-            }
+        int magicBytes = (int) Math.min(MAGIC.length, channel.size());
+        byte[] magic = bytes(file, channel, magicBytes).array();
+        if (!Arrays.equals(magic, 0, magicBytes, MAGIC, 0, magicBytes)) {
+            throw new NpyException(file + ": is no .npy file (its first bytes are not \\x93NUMPY)");
         }
-        int major = start[MAGIC.length] & 0xff;
-        int minor = start[MAGIC.length + 1] & 0xff;
+        ByteBuffer version = bytes(file, channel, 2);
+        int major = version.get() & 0xff;
+        int minor = version.get() & 0xff;
         if (major < 1 || major > 3 || minor != 0) {
             throw new NpyException(
                     file + ": .npy version " + major + "." + minor + " is not read; allowed are 1.0, 2.0 and 3.0");

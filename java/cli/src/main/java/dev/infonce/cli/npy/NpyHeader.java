@@ -37,7 +37,9 @@ public record NpyHeader(NpyType type, List<Long> shape) {
     }
 
     static String describe(List<Long> shape) {
-        return shape.isEmpty() ? "a scalar" : shape.stream().map(String::valueOf).collect(Collectors.joining(" x "));
+        return shape.isEmpty()
+                ? "a scalar"
+                : shape.stream().map(String::valueOf).collect(Collectors.joining(" x "));
     }
 
     /** Throws ArithmeticException if the product does not fit, whatever the order of zeros. */

@@ -73,7 +73,8 @@ class NpyFileTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3})
     void everyVersionOfTheFormatIsRead(int version) throws IOException {
-        assertThat(NpyFile.read(file(version, "|u1", "(3,)", 0, 1, 200), arena).get(2)).isEqualTo(200);
+        assertThat(NpyFile.read(file(version, "|u1", "(3,)", 0, 1, 200), arena).get(2))
+                .isEqualTo(200);
     }
 
     @Test
@@ -98,7 +99,9 @@ class NpyFileTest {
         ByteBuffer bytes = ByteBuffer.allocate(10 + header.length + 4).order(ByteOrder.LITTLE_ENDIAN);
         bytes.put(new byte[] {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0}).putShort((short) header.length);
         bytes.put(header).putFloat(1.5f);
-        assertThat((10 + header.length) % 4).as("the file leaves its data unaligned").isNotZero();
+        assertThat((10 + header.length) % 4)
+                .as("the file leaves its data unaligned")
+                .isNotZero();
         NpyArray array = NpyFile.read(Files.write(folder.resolve("x.npy"), bytes.array()), arena);
         assertThat(array.data().address() % 4).isZero();
         assertThat(array.get(0)).isEqualTo(1.5);
@@ -106,7 +109,8 @@ class NpyFileTest {
 
     @Test
     void arraysWithoutElementsAreRead() throws IOException {
-        assertThat(NpyFile.read(file(1, "<f4", "(0, 8)"), arena).data().byteSize()).isZero();
+        assertThat(NpyFile.read(file(1, "<f4", "(0, 8)"), arena).data().byteSize())
+                .isZero();
     }
 
     @Test
@@ -123,7 +127,9 @@ class NpyFileTest {
 
     @Test
     void trailingBytesAreRefused() throws IOException {
-        assertRefused(file(1, "|u1", "(2,)", 1, 2, 3), "has trailing bytes: shape 2 of '|u1' takes 2 bytes, the file holds 3");
+        assertRefused(
+                file(1, "|u1", "(2,)", 1, 2, 3),
+                "has trailing bytes: shape 2 of '|u1' takes 2 bytes, the file holds 3");
     }
 
     @Test

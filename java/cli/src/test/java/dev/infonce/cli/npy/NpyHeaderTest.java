@@ -11,16 +11,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 class NpyHeaderTest {
     @Test
     void headersAsNumpyWritesThemAreRead() throws NpyException {
-        NpyHeader header = NpyHeaderParser.parse(
-                "x.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }       \n");
+        NpyHeader header =
+                NpyHeaderParser.parse("x.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }       \n");
         assertThat(header).isEqualTo(new NpyHeader(NpyType.FLOAT32, List.of(3L, 4L)));
         assertThat(header.dataBytes()).isEqualTo(48);
     }
 
     @Test
     void keysMayComeInAnyOrderAndInDoubleQuotes() throws NpyException {
-        NpyHeader header =
-                NpyHeaderParser.parse("x.npy", "{\"shape\":(5,),\"fortran_order\":False,\"descr\":\"|b1\"}");
+        NpyHeader header = NpyHeaderParser.parse("x.npy", "{\"shape\":(5,),\"fortran_order\":False,\"descr\":\"|b1\"}");
         assertThat(header).isEqualTo(new NpyHeader(NpyType.BOOL, List.of(5L)));
     }
 
