@@ -12,7 +12,7 @@ import java.lang.foreign.PaddingLayout;
 import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Java and the native library agree where every field of every struct lies. */
@@ -30,8 +30,8 @@ class LayoutTest {
     /** Offset and size of a field, or of a whole struct. */
     private record Place(long offset, long size) {}
 
-    @BeforeAll
-    static void loadLibrary() {
+    @BeforeEach
+    void loadLibrary() {
         boolean built = LayoutTest.class.getResource("/META-INF/native/linux-x86_64/libinfonce.so") != null;
         Assumptions.assumeTrue(built, "this build was made without the native library");
         Assumptions.assumeFalse(NativeLibrary.isSwitchedOff(), "the native library is switched off");

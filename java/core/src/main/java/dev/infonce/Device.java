@@ -111,8 +111,7 @@ public final class Device implements AutoCloseable {
         return switch (name) {
             case "java" -> java();
             case "cpu" -> cpu();
-            case "cuda", "emulated" ->
-                throw new InfoNceException(Status.NO_DEVICE, "device " + name + ": " + NativeBackend.whyNot(name));
+            case "cuda", "emulated" -> throw new InfoNceException(Status.NO_DEVICE, NativeBackend.whyNot(name));
             default ->
                 throw new IllegalArgumentException("name: must be java, cpu, cuda or emulated, but got '" + name + "'");
         };

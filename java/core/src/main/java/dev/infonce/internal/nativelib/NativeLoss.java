@@ -1,0 +1,131 @@
+package dev.infonce.internal.nativelib;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.Distance;
+import dev.infonce.InfoNce;
+import dev.infonce.Isa;
+import dev.infonce.Negatives;
+import dev.infonce.NtLogistic;
+import dev.infonce.NtXent;
+import dev.infonce.PairwiseContrastive;
+import dev.infonce.PlanOptions;
+import dev.infonce.Precision;
+import dev.infonce.Reduction;
+import dev.infonce.Shape;
+import dev.infonce.Similarity;
+import dev.infonce.Triplet;
+import dev.infonce.bindings.infonce_h;
+import dev.infonce.bindings.nce_plan_desc;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+
+/** Losses and options in the words of infonce.h. Fields that a loss does not use stay 0. */
+final class NativeLoss {
+    private NativeLoss() {}
+
+    static MemorySegment describe(
+            ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options, SegmentAllocator allocator) {
+        MemorySegment desc = nce_plan_desc.allocate(allocator).fill((byte) 0);
+        nce_plan_desc.struct_size(desc, (int) nce_plan_desc.sizeof());
+        switch (loss) {
+            case InfoNce it -> {
+                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_INFONCE());
+                nce_plan_desc.negatives(desc, negatives(it.negatives()));
+                nce_plan_desc.similarity(desc, similarity(it.similarity()));
+                nce_plan_desc.symmetric(desc, it.isSymmetric() ? 1 : 0);
+            }
+            case NtXent it -> {
+                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_NT_XENT());
+                nce_plan_desc.similarity(desc, similarity(it.similarity()));
+            }
+            case NtLogistic it -> {
+                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_NT_LOGISTIC());
+                nce_plan_desc.negatives(desc, negatives(it.negatives()));
+                nce_plan_desc.similarity(desc, similarity(it.similarity()));
+                nce_plan_desc.negative_reduction(desc, reduction(it.negativeReduction()));
+            }
+            case PairwiseContrastive it -> {
+                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_CONTRASTIVE());
+                nce_plan_desc.distance(desc, distance(it.distance()));
+                nce_plan_desc.margin(desc, it.margin());
+            }
+            case Triplet it -> {
+                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_TRIPLET());
+                nce_plan_desc.negatives(desc, negatives(Negatives.PAIRED));
+                nce_plan_desc.distance(desc, distance(it.distance()));
+                nce_plan_desc.margin(desc, it.margin());
+            }
+        }
+        nce_plan_desc.reduction(desc, reduction(loss.reduction()));
+        nce_plan_desc.dtype(desc, dtype(dtype));
+        nce_plan_desc.gradient_dtype(desc, dtype(dtype));
+        nce_plan_desc.precision(desc, precision(options.precision()));
+        nce_plan_desc.metrics(desc, options.metrics() ? 1 : 0);
+        nce_plan_desc.top_k(desc, options.metrics() ? options.topK() : 0);
+        nce_plan_desc.n(desc, shape.n());
+        nce_plan_desc.m(desc, shape.m());
+        nce_plan_desc.dim(desc, shape.dim());
+        nce_plan_desc.workspace_budget_bytes(desc, options.workspaceBudgetBytes());
+        return desc;
+    }
+
+    static int isa(Isa isa) {
+        return switch (isa) {
+            case BEST -> infonce_h.NCE_ISA_BEST();
+            case PORTABLE -> infonce_h.NCE_ISA_PORTABLE();
+            case AVX2 -> infonce_h.NCE_ISA_AVX2();
+            case AVX512 -> infonce_h.NCE_ISA_AVX512();
+        };
+    }
+
+    private static int negatives(Negatives negatives) {
+        return switch (negatives) {
+            case IN_BATCH -> infonce_h.NCE_NEGATIVES_IN_BATCH();
+            case SHARED -> infonce_h.NCE_NEGATIVES_SHARED();
+            case OWN -> infonce_h.NCE_NEGATIVES_OWN();
+            case PAIRED -> infonce_h.NCE_NEGATIVES_PAIRED();
+        };
+    }
+
+    private static int similarity(Similarity similarity) {
+        return switch (similarity) {
+            case COSINE -> infonce_h.NCE_SIMILARITY_COSINE();
+            case DOT -> infonce_h.NCE_SIMILARITY_DOT();
+            case NEGATIVE_SQUARED_EUCLIDEAN -> infonce_h.NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN();
+            case NEGATIVE_EUCLIDEAN -> infonce_h.NCE_SIMILARITY_NEG_EUCLIDEAN();
+        };
+    }
+
+    private static int distance(Distance distance) {
+        return switch (distance) {
+            case EUCLIDEAN -> infonce_h.NCE_DISTANCE_EUCLIDEAN();
+            case SQUARED_EUCLIDEAN -> infonce_h.NCE_DISTANCE_SQUARED_EUCLIDEAN();
+            case COSINE -> infonce_h.NCE_DISTANCE_COSINE();
+        };
+    }
+
+    private static int reduction(Reduction reduction) {
+        return switch (reduction) {
+            case MEAN -> infonce_h.NCE_REDUCTION_MEAN();
+            case SUM -> infonce_h.NCE_REDUCTION_SUM();
+            case NONE -> infonce_h.NCE_REDUCTION_NONE();
+        };
+    }
+
+    private static int dtype(DType dtype) {
+        return switch (dtype) {
+            case FLOAT32 -> infonce_h.NCE_DTYPE_FLOAT32();
+            case FLOAT64 -> infonce_h.NCE_DTYPE_FLOAT64();
+            case FLOAT16 -> infonce_h.NCE_DTYPE_FLOAT16();
+            case BFLOAT16 -> infonce_h.NCE_DTYPE_BFLOAT16();
+        };
+    }
+
+    private static int precision(Precision precision) {
+        return switch (precision) {
+            case PRECISE -> infonce_h.NCE_PRECISION_PRECISE();
+            case FAST -> infonce_h.NCE_PRECISION_FAST();
+        };
+    }
+}

@@ -1,0 +1,186 @@
+package dev.infonce.internal.nativelib;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.Gradients;
+import dev.infonce.InfoNce;
+import dev.infonce.Inputs;
+import dev.infonce.Metrics;
+import dev.infonce.Negatives;
+import dev.infonce.NtLogistic;
+import dev.infonce.NtXent;
+import dev.infonce.PlanOptions;
+import dev.infonce.Reduction;
+import dev.infonce.Shape;
+import dev.infonce.bindings.infonce_h;
+import dev.infonce.bindings.nce_inputs;
+import dev.infonce.bindings.nce_metrics;
+import dev.infonce.bindings.nce_outputs;
+import dev.infonce.internal.Outcome;
+import dev.infonce.internal.PlanExecutor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/** A plan of a native context. Each running call has a CallMemory of its own, kept for the calls to come. */
+final class NativePlanExecutor implements PlanExecutor {
+    private static final double[] NO_ROWS = {};
+
+    private final MemorySegment context;
+    private final MemorySegment plan;
+    private final boolean perRow;
+    private final boolean hasTemperature;
+    private final boolean metrics;
+    private final long lossRows;
+    private final long forwardBytes;
+    private final long gradientBytes;
+    private final Deque<CallMemory> idle = new ArrayDeque<>();
+
+    NativePlanExecutor(MemorySegment context, ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
+        this.context = context;
+        this.perRow = loss.reduction() == Reduction.NONE;
+        this.hasTemperature = loss instanceof InfoNce || loss instanceof NtXent || loss instanceof NtLogistic;
+        this.metrics = options.metrics();
+        boolean twoViews = loss instanceof NtXent
+                || loss instanceof NtLogistic logistic && logistic.negatives() == Negatives.IN_BATCH;
+        this.lossRows = twoViews && shape.m() > 0 ? 2 * shape.n() : shape.n();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment pointer = arena.allocate(infonce_h.C_POINTER);
+            MemorySegment desc = NativeLoss.describe(loss, shape, dtype, options, arena);
+            NativeStatus.check(infonce_h.nce_plan_create(context, desc, pointer));
+            this.plan = pointer.get(infonce_h.C_POINTER, 0);
+            try {
+                this.forwardBytes = bytes(infonce_h.NCE_PASS_FORWARD(), arena);
+                this.gradientBytes = bytes(infonce_h.NCE_PASS_FORWARD_BACKWARD(), arena);
+            } catch (RuntimeException | Error e) {
+                infonce_h.nce_plan_destroy(plan);
+                throw e;
+            }
+        }
+    }
+
+    @Override
+    public Outcome run(Inputs in, double temperature, Gradients out, boolean wantLoss) {
+        CallMemory memory = take();
+        try (Arena arena = Arena.ofConfined()) {
+            CallMatrices matrices = new CallMatrices(in, out, memory);
+            MemorySegment loss =
+                    wantLoss ? arena.allocate(ValueLayout.JAVA_DOUBLE, perRow ? lossRows : 1) : MemorySegment.NULL;
+            MemorySegment dTemperature = out != null ? arena.allocate(ValueLayout.JAVA_DOUBLE) : MemorySegment.NULL;
+            MemorySegment measured = MemorySegment.NULL;
+            if (metrics && wantLoss) {
+                measured = nce_metrics.allocate(arena);
+                nce_metrics.struct_size(measured, (int) nce_metrics.sizeof());
+            }
+            NativeStatus.check(NativeCalls.run(
+                    out != null,
+                    plan,
+                    inputs(in, matrices, temperature, out != null, arena),
+                    outputs(matrices, loss, dTemperature, measured, arena),
+                    memory.workspace(out != null ? gradientBytes : forwardBytes),
+                    matrices.inPlace()));
+            matrices.copyBack();
+            return new Outcome(
+                    wantLoss && !perRow ? loss.get(ValueLayout.JAVA_DOUBLE, 0) : Double.NaN,
+                    wantLoss && perRow ? loss.toArray(ValueLayout.JAVA_DOUBLE) : NO_ROWS,
+                    out != null ? dTemperature.get(ValueLayout.JAVA_DOUBLE, 0) : 0,
+                    metrics && wantLoss ? metrics(measured) : null);
+        } finally {
+            give(memory);
+        }
+    }
+
+    @Override
+    public long workspaceBytes() {
+        return gradientBytes;
+    }
+
+    @Override
+    public void close() {
+        try {
+            synchronized (idle) {
+                idle.forEach(CallMemory::free);
+                idle.clear();
+            }
+        } finally {
+            infonce_h.nce_plan_destroy(plan);
+        }
+    }
+
+    private long bytes(int pass, Arena arena) {
+        MemorySegment bytes = arena.allocate(ValueLayout.JAVA_LONG);
+        NativeStatus.check(infonce_h.nce_plan_workspace_bytes(plan, pass, bytes));
+        return bytes.get(ValueLayout.JAVA_LONG, 0);
+    }
+
+    private CallMemory take() {
+        synchronized (idle) {
+            CallMemory memory = idle.poll();
+            return memory != null ? memory : new CallMemory(context);
+        }
+    }
+
+    private void give(CallMemory memory) {
+        synchronized (idle) {
+            idle.push(memory);
+        }
+    }
+
+    private MemorySegment inputs(Inputs in, CallMatrices matrices, double temperature, boolean gradients, Arena arena) {
+        MemorySegment struct = nce_inputs.allocate(arena);
+        nce_inputs.struct_size(struct, (int) nce_inputs.sizeof());
+        nce_inputs.queries(struct, matrices.pointer(CallMatrices.QUERIES));
+        nce_inputs.queries_stride(struct, matrices.stride(CallMatrices.QUERIES));
+        nce_inputs.keys(struct, matrices.pointer(CallMatrices.KEYS));
+        nce_inputs.keys_stride(struct, matrices.stride(CallMatrices.KEYS));
+        nce_inputs.negatives(struct, matrices.pointer(CallMatrices.NEGATIVES));
+        nce_inputs.negatives_stride(struct, matrices.stride(CallMatrices.NEGATIVES));
+        if (hasTemperature) {
+            nce_inputs.temperature_form(struct, infonce_h.NCE_TEMPERATURE_VALUE());
+            nce_inputs.temperature(struct, arena.allocateFrom(ValueLayout.JAVA_DOUBLE, temperature));
+        }
+        if (in.weights() != null) {
+            nce_inputs.weights(struct, arena.allocateFrom(ValueLayout.JAVA_FLOAT, in.weights()));
+        }
+        if (in.labels() != null) {
+            nce_inputs.labels(struct, arena.allocateFrom(ValueLayout.JAVA_INT, in.labels()));
+        }
+        if (in.upstream() != null && gradients) {
+            nce_inputs.upstream(struct, arena.allocateFrom(ValueLayout.JAVA_FLOAT, in.upstream()));
+            nce_inputs.upstream_per_row(struct, in.upstream().length > 1 ? 1 : 0);
+        }
+        return struct;
+    }
+
+    private static MemorySegment outputs(
+            CallMatrices matrices, MemorySegment loss, MemorySegment dTemperature, MemorySegment metrics, Arena arena) {
+        MemorySegment struct = nce_outputs.allocate(arena);
+        nce_outputs.struct_size(struct, (int) nce_outputs.sizeof());
+        nce_outputs.loss(struct, loss);
+        nce_outputs.d_queries(struct, matrices.pointer(CallMatrices.D_QUERIES));
+        nce_outputs.d_queries_stride(struct, matrices.stride(CallMatrices.D_QUERIES));
+        nce_outputs.d_keys(struct, matrices.pointer(CallMatrices.D_KEYS));
+        nce_outputs.d_keys_stride(struct, matrices.stride(CallMatrices.D_KEYS));
+        nce_outputs.d_negatives(struct, matrices.pointer(CallMatrices.D_NEGATIVES));
+        nce_outputs.d_negatives_stride(struct, matrices.stride(CallMatrices.D_NEGATIVES));
+        nce_outputs.d_temperature(struct, dTemperature);
+        nce_outputs.metrics(struct, metrics);
+        return struct;
+    }
+
+    private static Metrics metrics(MemorySegment struct) {
+        return new Metrics(
+                nce_metrics.top1_accuracy(struct),
+                nce_metrics.topk_accuracy(struct),
+                nce_metrics.positive_similarity(struct),
+                nce_metrics.negative_similarity(struct),
+                nce_metrics.alignment(struct),
+                nce_metrics.uniformity(struct),
+                nce_metrics.effective_negatives(struct),
+                nce_metrics.rows(struct),
+                nce_metrics.zero_rows(struct),
+                nce_metrics.non_finite_rows(struct));
+    }
+}
