@@ -1,0 +1,168 @@
+package dev.infonce.djl;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.training.loss.Loss;
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.Device;
+import dev.infonce.GradientResult;
+import dev.infonce.Gradients;
+import dev.infonce.Inputs;
+import dev.infonce.Matrix;
+import dev.infonce.PairwiseContrastive;
+import dev.infonce.Plan;
+import dev.infonce.Reduction;
+import dev.infonce.Shape;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A contrastive loss of this library as a DJL loss, for {@code Trainer} and hand-written loops alike. The fused kernels
+ * compute loss and gradients at once, reading the embeddings in PyTorch's own memory and writing the gradients there; the
+ * result enters autograd through {@link Autograd#scalar}, so that {@code backward} goes on into the network.
+ *
+ * <p>Predictions, each rows x dim: queries and keys; then negatives for losses that take them (M x dim shared, N x M x dim
+ * own, N x dim paired); NT-Xent and in-batch NT-Logistic also take one array with 2N rows, view i and view i + N being of
+ * one thing. Labels are read by {@link PairwiseContrastive} alone: N numbers, 1 alike and 0 not.
+ *
+ * <p>Keeps a plan for each shape it met. The device stays the caller's. For use by one thread.
+ */
+public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
+    private final Device device;
+    private final ContrastiveLoss loss;
+    private final boolean hasLearnedTemperature;
+    private final Map<PlanKey, Plan> plans = new HashMap<>();
+    private GradientResult last;
+
+    private record PlanKey(Shape shape, DType type) {}
+
+    /**
+     * A loss with the temperature, or the margin, that it has.
+     *
+     * @param device computes it; must stay open
+     * @param loss with reduction mean or sum: a training loss is one number
+     */
+    public FusedContrastiveLoss(Device device, ContrastiveLoss loss) {
+        this(device, loss, false);
+    }
+
+    private FusedContrastiveLoss(Device device, ContrastiveLoss loss, boolean hasLearnedTemperature) {
+        super(loss.getClass().getSimpleName());
+        if (loss.reduction() == Reduction.NONE) {
+            throw new IllegalArgumentException(
+                    "reduction is NONE, allowed are MEAN and SUM: a training loss is one number");
+        }
+        this.device = device;
+        this.loss = loss;
+        this.hasLearnedTemperature = hasLearnedTemperature;
+    }
+
+    /** The same, but the last of the predictions is ln(temperature), which gets its gradient; see {@link LogTemperature}. */
+    public static FusedContrastiveLoss withLearnedTemperature(Device device, ContrastiveLoss loss) {
+        return new FusedContrastiveLoss(device, loss, true);
+    }
+
+    /**
+     * The loss, ready to go backward from.
+     *
+     * @return a scalar of the first prediction's manager
+     * @throws IllegalArgumentException if there are too few or too many arrays, or shapes that do not fit
+     * @throws dev.infonce.InfoNceException if the device refuses, for example a row that is not finite
+     */
+    @Override
+    public NDArray evaluate(NDList labels, NDList predictions) {
+        LossArrays arrays = LossArrays.of(loss, predictions, hasLearnedTemperature);
+        NDList embeddings = arrays.embeddings();
+        NDManager manager = arrays.queries().getManager();
+        try (NDManager scope = manager.newSubManager()) {
+            NDList gradients = gradients(scope, embeddings);
+            Inputs inputs = inputs(arrays, labels);
+            DType type = NdMatrix.type("queries", arrays.queries().getDataType());
+            Plan plan = plans.computeIfAbsent(
+                    new PlanKey(arrays.shape(loss), type), key -> device.plan(loss, key.shape(), key.type()));
+            last = plan.forwardBackward(inputs, outputs(gradients));
+            if (hasLearnedTemperature) {
+                NDArray logTemperature = arrays.logTemperature();
+                embeddings.add(logTemperature);
+                gradients.add(scope.full(logTemperature.getShape(), (float) last.dLogTemperature()));
+            }
+            NDArray result = Autograd.scalar(last.loss(), embeddings, onDeviceOf(embeddings, gradients));
+            result.attach(manager);
+            return result;
+        }
+    }
+
+    /**
+     * What the latest evaluation gave: loss, temperature and its gradient, metrics.
+     *
+     * @return null before the first one; its matrices are no longer valid
+     */
+    public GradientResult lastResult() {
+        return last;
+    }
+
+    /** Closes the plans; more than once does nothing more. */
+    @Override
+    public void close() {
+        plans.values().forEach(Plan::close);
+        plans.clear();
+    }
+
+    private Inputs inputs(LossArrays arrays, NDList labels) {
+        Matrix queries = NdMatrix.of("queries", arrays.queries());
+        Inputs inputs =
+                arrays.keys() == null ? Inputs.of(queries) : Inputs.of(queries, NdMatrix.of("keys", arrays.keys()));
+        if (arrays.negatives() != null) {
+            inputs = inputs.withNegatives(NdMatrix.of("negatives", arrays.negatives()));
+        }
+        if (arrays.logTemperature() != null) {
+            inputs = inputs.withLogTemperature(arrays.logTemperature()
+                    .toType(ai.djl.ndarray.types.DataType.FLOAT64, true)
+                    .toDoubleArray()[0]);
+        }
+        if (loss instanceof PairwiseContrastive) {
+            inputs = inputs.withLabels(intLabels(labels));
+        }
+        return inputs;
+    }
+
+    private static int[] intLabels(NDList labels) {
+        if (labels == null || labels.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "labels are missing: PairwiseContrastive needs one number a pair, 1 alike, 0 not");
+        }
+        try (NDArray numbers = labels.head().toType(ai.djl.ndarray.types.DataType.INT32, true)) {
+            return numbers.toIntArray();
+        }
+    }
+
+    // in CPU memory, dense, so that the kernels write where autograd reads
+    private static NDList gradients(NDManager scope, NDList embeddings) {
+        NDList gradients = new NDList();
+        for (NDArray embedding : embeddings) {
+            gradients.add(scope.zeros(embedding.getShape(), embedding.getDataType(), ai.djl.Device.cpu()));
+        }
+        return gradients;
+    }
+
+    private static Gradients outputs(NDList gradients) {
+        List<Matrix> matrices = new ArrayList<>();
+        for (NDArray gradient : gradients) {
+            matrices.add(NdMatrix.of("gradient", gradient));
+        }
+        int count = matrices.size();
+        return new Gradients(matrices.get(0), count > 1 ? matrices.get(1) : null, count > 2 ? matrices.get(2) : null);
+    }
+
+    private static NDList onDeviceOf(NDList embeddings, NDList gradients) {
+        NDList moved = new NDList();
+        for (int i = 0; i < gradients.size(); i++) {
+            moved.add(gradients.get(i).toDevice(embeddings.get(i).getDevice(), false));
+        }
+        return moved;
+    }
+}

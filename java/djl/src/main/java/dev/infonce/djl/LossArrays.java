@@ -1,0 +1,102 @@
+package dev.infonce.djl;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.InfoNce;
+import dev.infonce.Negatives;
+import dev.infonce.NtLogistic;
+import dev.infonce.NtXent;
+import dev.infonce.PairwiseContrastive;
+import dev.infonce.Shape;
+import dev.infonce.Triplet;
+
+/**
+ * The arrays of one evaluation by their role.
+ *
+ * @param queries n x dim, or a whole tower
+ * @param keys null for a tower in one array
+ * @param negatives null unless the loss takes negatives of their own
+ * @param logTemperature one number, null unless the temperature is learned
+ */
+record LossArrays(NDArray queries, NDArray keys, NDArray negatives, NDArray logTemperature) {
+
+    /** Takes the predictions apart: queries, keys, negatives as the loss needs them, then ln(tau) if it is learned. */
+    static LossArrays of(ContrastiveLoss loss, NDList predictions, boolean hasLogTemperature) {
+        int extra = hasLogTemperature ? 1 : 0;
+        int least = leastArrays(loss) + extra;
+        int most = mostArrays(loss) + extra;
+        int size = predictions.size();
+        if (size < least || size > most) {
+            String allowed = least == most ? "" + least : least + " or " + most;
+            throw new IllegalArgumentException(
+                    "predictions: " + size + " arrays, " + loss.getClass().getSimpleName() + " takes " + allowed
+                            + (hasLogTemperature ? ", the last being ln(temperature)" : ""));
+        }
+        int data = size - extra;
+        NDArray logTemperature = hasLogTemperature ? predictions.get(size - 1) : null;
+        if (hasLogTemperature && logTemperature.size() != 1) {
+            throw new IllegalArgumentException("ln(temperature), the last of the predictions, has shape "
+                    + logTemperature.getShape() + ", allowed is one number");
+        }
+        return new LossArrays(
+                predictions.get(0),
+                data > 1 ? predictions.get(1) : null,
+                data > 2 ? predictions.get(2) : null,
+                logTemperature);
+    }
+
+    /** Those that get a gradient, in the order of the roles. */
+    NDList embeddings() {
+        NDList list = new NDList(queries);
+        if (keys != null) {
+            list.add(keys);
+        }
+        if (negatives != null) {
+            list.add(negatives);
+        }
+        return list;
+    }
+
+    /** The sizes of the plan that the loss needs for these arrays. */
+    Shape shape(ContrastiveLoss loss) {
+        long n = rows(queries);
+        long dim = queries.getShape().get(queries.getShape().dimension() - 1);
+        return switch (loss) {
+            case NtXent _ -> keys == null ? Shape.tower(n, dim) : Shape.of(n, n, dim);
+            case NtLogistic _ -> keys == null ? Shape.tower(n, dim) : Shape.of(n, n, dim);
+            case PairwiseContrastive _ -> Shape.pairs(n, dim);
+            case Triplet _ -> Shape.of(n, n, dim);
+            case InfoNce infoNce ->
+                switch (infoNce.negatives()) {
+                    case SHARED -> Shape.of(n, rows(negatives), dim);
+                    case OWN -> Shape.of(n, n == 0 ? 0 : rows(negatives) / n, dim);
+                    default -> Shape.of(n, rows(keys), dim);
+                };
+        };
+    }
+
+    private static int leastArrays(ContrastiveLoss loss) {
+        return switch (loss) {
+            case NtXent _ -> 1;
+            case NtLogistic logistic -> logistic.negatives() == Negatives.PAIRED ? 3 : 1;
+            default -> mostArrays(loss);
+        };
+    }
+
+    private static int mostArrays(ContrastiveLoss loss) {
+        return switch (loss) {
+            case NtXent _ -> 2;
+            case NtLogistic logistic -> logistic.negatives() == Negatives.PAIRED ? 3 : 2;
+            case InfoNce infoNce -> infoNce.negatives() == Negatives.IN_BATCH ? 2 : 3;
+            case PairwiseContrastive _ -> 2;
+            case Triplet _ -> 3;
+        };
+    }
+
+    private static long rows(NDArray array) {
+        ai.djl.ndarray.types.Shape shape = array.getShape();
+        long dim = shape.dimension() == 0 ? 0 : shape.get(shape.dimension() - 1);
+        return dim == 0 ? 0 : shape.size() / dim;
+    }
+}

@@ -1,0 +1,163 @@
+package dev.infonce.djl.simclr;
+
+import dev.infonce.djl.data.ViewSettings;
+import java.util.List;
+
+/**
+ * Everything that decides what a run learns, apart from the seed.
+ *
+ * @param name "default" or "quick"
+ * @param convolutions the encoder, first layer first
+ * @param headHidden width of the projection head's hidden layer
+ * @param headOutput dimension of the projections
+ * @param views how views are made
+ * @param temperature of NT-Xent
+ * @param learningRate peak, reached after the warm-up
+ * @param weightDecay of AdamW
+ * @param warmUp share of the steps with linearly growing learning rate
+ * @param images training images, from the start of the set
+ * @param batch images a step; a step sees two views of each
+ * @param steps optimiser steps
+ */
+public record Recipe(
+        String name,
+        List<Convolution> convolutions,
+        int headHidden,
+        int headOutput,
+        ViewSettings views,
+        double temperature,
+        double learningRate,
+        double weightDecay,
+        double warmUp,
+        int images,
+        int batch,
+        int steps) {
+
+    /** Mean of the training pixels of Fashion-MNIST, in [0, 1]. */
+    public static final float PIXEL_MEAN = 0.286f;
+
+    /** Their standard deviation. */
+    public static final float PIXEL_DEVIATION = 0.353f;
+
+    /**
+     * One convolution without bias, followed by batch normalisation and ReLU; padding keeps the size at stride 1.
+     *
+     * @param filters output channels
+     * @param kernel side of the kernel, odd
+     * @param stride step in both directions
+     */
+    public record Convolution(int filters, int kernel, int stride) {}
+
+    /** Copies the list. */
+    public Recipe {
+        convolutions = List.copyOf(convolutions);
+    }
+
+    /** 60 000 images, 865 steps: the run of the acceptance line, 256 features. */
+    public static Recipe standard() {
+        return new Recipe(
+                "default",
+                List.of(
+                        new Convolution(16, 5, 2),
+                        new Convolution(32, 3, 2),
+                        new Convolution(96, 3, 2),
+                        new Convolution(256, 1, 1)),
+                128,
+                64,
+                new ViewSettings(0.45, 0.2, 0.5, 0.4, 0.2),
+                0.2,
+                5e-3,
+                1e-4,
+                0.1,
+                60_000,
+                256,
+                865);
+    }
+
+    /** A third of the images, 156 steps, a smaller encoder with 128 features: well under a minute. */
+    public static Recipe quick() {
+        return new Recipe(
+                "quick",
+                List.of(new Convolution(16, 5, 2), new Convolution(32, 3, 2), new Convolution(128, 3, 2)),
+                128,
+                64,
+                new ViewSettings(0.6, 0.15, 0.5, 0.2, 0.1),
+                0.1,
+                6e-3,
+                1e-4,
+                0.1,
+                20_000,
+                256,
+                156);
+    }
+
+    /** The same with another batch size. */
+    public Recipe withBatch(int newBatch) {
+        return new Recipe(
+                name,
+                convolutions,
+                headHidden,
+                headOutput,
+                views,
+                temperature,
+                learningRate,
+                weightDecay,
+                warmUp,
+                images,
+                newBatch,
+                steps);
+    }
+
+    /** The same with another number of steps. */
+    public Recipe withSteps(int newSteps) {
+        return new Recipe(
+                name,
+                convolutions,
+                headHidden,
+                headOutput,
+                views,
+                temperature,
+                learningRate,
+                weightDecay,
+                warmUp,
+                images,
+                batch,
+                newSteps);
+    }
+
+    /** The same with at most this many images. */
+    public Recipe withImages(int newImages) {
+        return new Recipe(
+                name,
+                convolutions,
+                headHidden,
+                headOutput,
+                views,
+                temperature,
+                learningRate,
+                weightDecay,
+                warmUp,
+                newImages,
+                batch,
+                steps);
+    }
+
+    /** Features that the encoder gives for an image. */
+    public int features() {
+        return convolutions.getLast().filters();
+    }
+
+    /**
+     * The learning rate of a step: linear from 0 over the warm-up, then half a cosine to 0.
+     *
+     * @param step from 0 to steps - 1
+     */
+    public double learningRate(int step) {
+        double warmUpSteps = Math.max(1, warmUp * steps);
+        if (step < warmUpSteps) {
+            return learningRate * (step + 1) / warmUpSteps;
+        }
+        double progress = (step - warmUpSteps) / Math.max(1, steps - warmUpSteps);
+        return learningRate * 0.5 * (1 + Math.cos(Math.PI * progress));
+    }
+}
