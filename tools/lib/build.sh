@@ -19,7 +19,7 @@ fingerprint() (
   cd "$root" || exit 1
   {
     # The tools decide whether there is a native library to pack.
-    printf '%s\n' "$JAVA_HOME" "$1" "$(command -v cmake g++ c++ ninja || true)"
+    printf '%s\n' "$JAVA_HOME" "$1" "${INFONCE_NATIVE:-on}" "$(command -v cmake g++ c++ ninja || true)"
     sources_of "$1" | xargs -I{} find {} \( -name target -o -path '*/src/test' -o -path native/test -o -path native/bench \) \
       -prune -o -type f -printf '%p %T@ %s\n' | LC_ALL=C sort
   } | sha256sum | cut -d ' ' -f 1
@@ -47,7 +47,11 @@ maven() {
   if command -v ninja >/dev/null; then
     export CMAKE_GENERATOR=Ninja
   fi
-  mvn -B -ntp -f "$root/pom.xml" "$@"
+  local options=()
+  if native_is_off; then
+    options=(-Dinfonce.native.skip=true -Dinfonce.test.jvm=-Dinfonce.native=off)
+  fi
+  mvn -B -ntp -f "$root/pom.xml" "${options[@]}" "$@"
 }
 
 # build_java MODULE: its jar, those it depends on, and its class path, unless nothing has changed.
@@ -68,7 +72,10 @@ build_java() {
 # run_java MODULE MAIN_CLASS ARGUMENT...: becomes that program, in the caller's working directory.
 run_java() {
   local module=$1 main_class=$2
+  local options=(--enable-native-access=ALL-UNNAMED -Djava.awt.headless=true)
   shift 2
-  exec "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED -Djava.awt.headless=true \
-    -cp "$(classpath_of "$module")" "$main_class" "$@"
+  if native_is_off; then
+    options+=(-Dinfonce.native=off)
+  fi
+  exec "$JAVA_HOME/bin/java" "${options[@]}" -cp "$(classpath_of "$module")" "$main_class" "$@"
 }

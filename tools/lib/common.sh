@@ -64,6 +64,16 @@ has_header() {
   echo "#include <$1>" | "${CXX:-g++}" -x c++ -fsyntax-only - 2>/dev/null
 }
 
+# Whether the user wants pure Java: INFONCE_NATIVE=off builds and loads nothing native.
+native_is_off() {
+  [[ ${INFONCE_NATIVE:-on} == off ]]
+}
+
+# What building the native library takes, unless the user wants none.
+need_native_tools() {
+  native_is_off || need_tools cmake g++ ninja gtest benchmark
+}
+
 # Installs what is missing where root may do so with apt-get, else says what to install.
 need_tools() {
   local tool missing=() packages=()
@@ -109,11 +119,23 @@ logged() {
     printf '\r\033[K' >&2
   fi
   if ((code)); then
-    say "infonce: failed: $what; the end of build/logs/$name.log:"
-    tail -n 30 "$log" >&2
+    say "infonce: failed: $what; from build/logs/$name.log:"
+    excerpt "$log" >&2
     return 1
   fi
   say "infonce: done in $((SECONDS - start)) s: $what"
+}
+
+# The lines of a log that say what went wrong, else its end.
+excerpt() {
+  local lines
+  lines=$(grep -E '[Ee]rror:|\[ERROR\]|FAILED|^E: ' "$1" |
+    grep -vE '\[Help 1\]|\[ERROR\] *$|[Rr]e-run Maven|around Ant part|After correcting|mvn <args>|possible solutions' | head -n 25) || true
+  if [[ -n $lines ]]; then
+    printf '%s\n' "$lines"
+  else
+    tail -n 25 "$1"
+  fi
 }
 
 clock() {

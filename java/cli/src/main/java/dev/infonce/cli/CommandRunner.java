@@ -20,6 +20,8 @@ public final class CommandRunner {
     /** Exit code: the command line is wrong. */
     public static final int USAGE = 2;
 
+    private static final String LOG_FORMAT = "java.util.logging.SimpleFormatter.format";
+
     private CommandRunner() {}
 
     /**
@@ -50,6 +52,10 @@ public final class CommandRunner {
 
     /** Runs with standard output and error, and ends the process. */
     public static void runAndExit(Object command, String... arguments) {
+        // The library's log is a few warnings; its default format takes two lines for each.
+        if (System.getProperty(LOG_FORMAT) == null) {
+            System.setProperty(LOG_FORMAT, "infonce: %5$s%n");
+        }
         System.exit(run(command, new PrintWriter(System.out), new PrintWriter(System.err, true), arguments));
     }
 

@@ -58,11 +58,6 @@ final class DoctorCommand implements Callable<Integer> {
         section("Java");
         line("version", System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version"));
         line("home", System.getProperty("java.home"));
-        line(
-                "vector module",
-                ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()
-                        ? "enabled"
-                        : "not enabled (--add-modules jdk.incubator.vector makes the java device faster)");
     }
 
     private void tools() {
@@ -138,7 +133,11 @@ final class DoctorCommand implements Callable<Integer> {
     private void devices() {
         section("Devices");
         for (DeviceReport device : Device.report()) {
-            line(device.name(), device.available() ? "yes: " + device.description() : "no: " + device.reason());
+            line(
+                    device.name(),
+                    device.available()
+                            ? "yes: " + device.description()
+                            : "no: " + device.reason().replaceFirst("^device " + device.name() + ": ", ""));
         }
     }
 

@@ -27,15 +27,17 @@ import picocli.CommandLine.Spec;
         description = "Evaluates a contrastive loss on embeddings in NumPy's .npy files.",
         footerHeading = "%nWhich matrices a loss takes (N rows of D numbers unless said otherwise):%n",
         footer = {
-            "  infonce      queries, keys (M rows, M >= N; row i's positive is key i); or keys with N rows and",
-            "               negatives M x D (shared by all rows) or N x M x D (each row's own)",
+            "  infonce      queries, keys (M rows, M >= N; row i's positive is key i);",
+            "               or N keys and negatives M x D (shared) or N x M x D (own)",
             "  symmetric    queries, keys (N rows each)",
-            "  ntxent       queries (2N rows, row i and row i + N being two views), or one view each as queries and keys",
+            "  ntxent       queries (2N rows, row i and row i + N being two views);",
+            "               or one view each as queries and keys",
             "  nt-logistic  as ntxent; or triples: queries, keys, negatives",
             "  contrastive  queries, keys and labels (1 alike, 0 not)",
             "  triplet      queries (anchors), keys (positives), negatives",
-            "Files hold float32 or float64 in C order. If all matrices are float32, gradients are float32 and the loss is",
-            "exact to 1e-5 relative; else all is computed in float64.",
+            "",
+            "Files hold float32 or float64 in C order. If all matrices are float32, the",
+            "loss is exact to 1e-5 relative; else all is computed in float64.",
             "Exit code: 0 done, 1 failure (files, devices), 2 wrong usage."
         })
 final class LossCommand implements Callable<Integer> {
@@ -131,7 +133,7 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--gradients",
             paramLabel = "DIR",
-            description = "Writes dQueries.npy, dKeys.npy and dNegatives.npy there, shaped as the inputs.")
+            description = "Writes dQueries.npy, dKeys.npy and dNegatives.npy there, shaped and typed as the inputs.")
     private Path gradientFolder;
 
     @Option(names = "--json", description = "Prints one JSON object.")

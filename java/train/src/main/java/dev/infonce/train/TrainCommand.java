@@ -45,13 +45,20 @@ public final class TrainCommand implements Callable<Integer> {
     @Option(names = "--epochs", paramLabel = "N", description = "Passes over the images, 1 to 1000.")
     private Integer epochs;
 
-    @Option(names = "--steps", paramLabel = "N", description = "Optimiser steps, instead of --epochs (default: 865; quick: 156).")
+    @Option(
+            names = "--steps",
+            paramLabel = "N",
+            description = "Optimiser steps, instead of --epochs (default: 865; quick: 156).")
     private Integer steps;
 
     @Option(names = "--quick", description = "A smaller encoder, 20 000 images and 156 steps.")
     private boolean quick;
 
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "0", description = "Seed of all randomness (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "Seed of all randomness (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Option(names = "--batch", paramLabel = "N", description = "Images a step, 2 to 16384 (default: 256).")
@@ -64,7 +71,10 @@ public final class TrainCommand implements Callable<Integer> {
             description = "Where the loss is computed: best, java, cpu or cuda (default: ${DEFAULT-VALUE}).")
     private String device;
 
-    @Option(names = "--resume", paramLabel = "DIR", description = "Goes on with the run in this folder, with its settings.")
+    @Option(
+            names = "--resume",
+            paramLabel = "DIR",
+            description = "Goes on with the run in this folder, with its settings.")
     private Path resume;
 
     @Option(

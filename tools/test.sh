@@ -1,0 +1,237 @@
+#!/usr/bin/env bash
+# Builds and tests everything; see usage.
+set -euo pipefail
+
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+# shellcheck source=tools/lib/common.sh
+source "$root/tools/lib/common.sh"
+# shellcheck source=tools/lib/build.sh
+source "$root/tools/lib/build.sh"
+# shellcheck source=tools/lib/steps.sh
+source "$root/tools/lib/steps.sh"
+
+usage() {
+  cat <<'END'
+Usage: ./infonce test [--device java|cpu] [--quick]
+
+Builds and tests everything: native tests (plain and under AddressSanitizer and UndefinedBehaviorSanitizer), Java tests,
+formatting, the examples against the installed artifact, the command line against NumPy, and a short training run.
+
+  --device cpu   every device (the default)
+  --device java  only pure Java, with the native library hidden; native steps are left out
+  --quick        leaves out the sanitizers, NumPy's second opinion and the training run
+
+Exit code: 0 all passed, 1 something failed, 2 wrong usage.
+END
+}
+
+DEVICE=cpu
+QUICK=false
+
+parse() {
+  while (($#)); do
+    case $1 in
+      --device)
+        DEVICE=${2:-}
+        [[ $DEVICE == java || $DEVICE == cpu ]] || wrong "--device must be java or cpu, but is '$DEVICE'"
+        shift
+        ;;
+      --device=*)
+        DEVICE=${1#*=}
+        [[ $DEVICE == java || $DEVICE == cpu ]] || wrong "--device must be java or cpu, but is '$DEVICE'"
+        ;;
+      --quick) QUICK=true ;;
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      *) wrong "unknown option '$1'" ;;
+    esac
+    shift
+  done
+}
+
+wrong() {
+  say "infonce test: $1 (see ./infonce test --help)"
+  exit 2
+}
+
+native_format() {
+  local clang_format sources
+  if command -v shellcheck >/dev/null; then
+    (cd "$root" && shellcheck -x infonce .ci/run tools/*.sh tools/lib/*.sh bindings/*.sh) || return 1
+  fi
+  clang_format=$(clang_format_16) || {
+    echo "clang-format 16 is not installed (Debian: clang-format-16); C++ formatting not checked"
+    SKIPPED=1
+    return 0
+  }
+  mapfile -t sources < <(find "$root/native" "$root/examples" -name '*.h' -o -name '*.cpp' -o -name '*.c')
+  "$clang_format" --dry-run -Werror "${sources[@]}"
+}
+
+clang_format_16() {
+  local name
+  for name in clang-format-16 clang-format; do
+    if command -v "$name" >/dev/null && [[ $("$name" --version) == *'version 16.'* ]]; then
+      echo "$name"
+      return 0
+    fi
+  done
+  return 1
+}
+
+java_format() {
+  shown test-java-format 'ERROR|violations' maven -fae com.diffplug.spotless:spotless-maven-plugin:check
+}
+
+native_tests() {
+  native_preset release
+}
+
+sanitized_tests() {
+  native_preset sanitize
+}
+
+native_preset() (
+  cd "$root" || return 1
+  if command -v ninja >/dev/null; then
+    export CMAKE_GENERATOR=Ninja
+  fi
+  cmake_quietly "test-native-$1" cmake --preset "$1" || return 1
+  echo "building ..."
+  cmake_quietly "test-native-$1" cmake --build --preset "$1" --parallel || return 1
+  echo "testing ..."
+  shown "test-ctest-$1" 'tests passed|Failed|\*\*\*|FAILED|ERROR:|runtime error' ctest --preset "$1" --parallel "$(nproc)"
+)
+
+cmake_quietly() {
+  local log="$root/build/logs/$1.log"
+  shift
+  mkdir -p "$root/build/logs"
+  "$@" >"$log" 2>&1 </dev/null || {
+    excerpt "$log"
+    return 1
+  }
+}
+
+# counted PRESET FUNCTION: PASSED, FAILED and SKIPPED from what ctest said.
+counted() {
+  local log="$root/build/logs/test-ctest-$1.log" code=0 total
+  rm -f "$log"
+  "$2" || code=$?
+  [[ -r $log ]] || return 1
+  total=$(sed -n 's/^.* tests failed out of \([0-9]*\)$/\1/p' "$log")
+  FAILED=$(sed -n 's/^.*, \([0-9]*\) tests failed out of [0-9]*$/\1/p' "$log")
+  SKIPPED=$(grep -cE '\*\*\*(Skipped|Not Run \(Disabled\))' "$log" || true)
+  if [[ -z $total || $total -eq 0 ]]; then
+    echo "ctest ran no test"
+    FAILED=1
+    return 1
+  fi
+  PASSED=$((total - FAILED - SKIPPED))
+  return "$code"
+}
+
+java_tests() {
+  local goal=install
+  if native_is_off; then
+    # Not installed: an artifact without its native library is not one to leave behind.
+    goal=verify
+  fi
+  find "$root" -path '*/target/surefire-reports' -prune -exec rm -rf {} +
+  local code=0
+  shown test-java 'Building infonce|Running |Tests run:.*Time|\[ERROR\]|BUILD|WARNING. Native' \
+    maven -fae "$goal" -Dmaven.test.failure.ignore=true -Dspotless.check.skip=true || code=$?
+  count_surefire
+  return "$code"
+}
+
+count_surefire() {
+  local numbers
+  numbers=$(find "$root" -path '*/target/surefire-reports/TEST-*.xml' -exec grep -h -m 1 -oE '<testsuite [^>]*' {} + | awk '
+    function value(name) { return match($0, " " name "=\"[0-9]+\"") ? substr($0, RSTART + length(name) + 3, RLENGTH) + 0 : 0 }
+    { tests += value("tests"); failed += value("failures") + value("errors"); skipped += value("skipped") }
+    END { print tests + 0, failed + 0, skipped + 0 }')
+  read -r PASSED FAILED SKIPPED <<<"$numbers"
+  PASSED=$((PASSED - FAILED - SKIPPED))
+  if ((PASSED + FAILED == 0)); then
+    echo "no Java test ran"
+    FAILED=1
+  fi
+}
+
+quickstart() {
+  "$root/tools/examples.sh" "$DEVICE"
+}
+
+command_line() {
+  local out
+  out=$("$root/infonce" doctor) || return 1
+  printf '%s\n' "$out" | sed -n '/^Devices/,$p'
+  if [[ $DEVICE == cpu ]] && ! grep -qE '^  cpu +yes' <<<"$out"; then
+    echo "device cpu cannot be used here"
+    return 1
+  fi
+}
+
+numpy_opinion() {
+  local devices=(--device java)
+  [[ $DEVICE == java ]] || devices+=(--device cpu)
+  python3 "$root/examples/numpy/check_loss.py" "${devices[@]}"
+}
+
+training() {
+  rm -rf "$root/build/test-training"
+  "$root/infonce" train --quick --require-gain 2.5 --out "$root/build/test-training"
+}
+
+main() {
+  parse "$@"
+  need_jdk
+  need_tools mvn
+  if [[ $DEVICE == java ]]; then
+    export INFONCE_NATIVE=off
+    # What is packed without the library must not pass for the usual build afterwards.
+    trap 'rm -rf "$root/build/stamps"' EXIT
+    rm -rf "$root/build/stamps"
+  else
+    need_native_tools
+  fi
+
+  step 'formatting of C++ and shell' native_format
+  step 'formatting of Java' java_format
+  if [[ $DEVICE == java ]]; then
+    left_out 'native tests' 'the native library is hidden'
+    left_out 'native tests, sanitized' 'the native library is hidden'
+  else
+    step 'native tests' counted_release
+    if $QUICK; then
+      left_out 'native tests, sanitized' '--quick'
+    else
+      step 'native tests, sanitized' counted_sanitize
+    fi
+  fi
+  step 'Java tests' java_tests
+  step 'examples' quickstart
+  step 'command line' command_line
+  if $QUICK; then
+    left_out "NumPy's second opinion" '--quick'
+    left_out 'training' '--quick'
+  else
+    need_tools numpy
+    step "NumPy's second opinion" numpy_opinion
+    step 'training' training
+  fi
+  summary
+}
+
+counted_release() {
+  counted release native_tests
+}
+
+counted_sanitize() {
+  counted sanitize sanitized_tests
+}
+
+main "$@"
