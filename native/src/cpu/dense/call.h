@@ -1,0 +1,54 @@
+#pragma once
+// One call: its inputs, its numbers, and the arithmetic that was chosen for it.
+
+#include "cpu/dense/workspace.h"
+#include "cpu/thread_pool.h"
+#include "cpu/values.h"
+
+namespace nce::cpu::dense {
+
+/// What both passes need. References outlive the call.
+struct Call {
+  const Problem& problem;
+  ThreadPool& pool;
+  const nce_inputs& in;
+  const nce_outputs& out;
+  const State& state;
+  RowSource x, y, z;
+  double tau;
+  double temperature_factor;  ///< from d/dtau to the gradient that is asked for
+  double weight_sum;
+  Form form;
+};
+
+/// Packs the panels, sums over the negatives of each row (and column), and writes loss and metrics.
+template <typename Real>
+void run_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                 const ForwardScratch<Real>& scratch);
+
+/// Writes the gradients that are asked for, from the state that run_forward left.
+template <typename Real>
+void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                  const BackwardScratch<Real>& scratch);
+
+/// A panel whose rows are the positives of panel `panel` of X: of Y, of Z, or gathered into `space` (one tower).
+template <typename Real>
+const Real* positive_panel(const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                           int64_t panel, Real* space) {
+  if (problem.shared) return panels.z + panel * panels.stride;
+  if (!problem.tower) return panels.y + panel * panels.stride;
+  const int64_t width = kernels.width;
+  for (int64_t l = 0; l < width; ++l) {
+    const int64_t row = panel * width + l;
+    if (row >= problem.x_rows) {
+      for (int64_t d = 0; d < panels.padded_dim; ++d) space[d * width + l] = Real{0};
+      continue;
+    }
+    const int64_t other = problem.other_view(row);
+    const Real* const from = panels.x + other / width * panels.stride + other % width;
+    for (int64_t d = 0; d < panels.padded_dim; ++d) space[d * width + l] = from[d * width];
+  }
+  return space;
+}
+
+}  // namespace nce::cpu::dense

@@ -1,0 +1,279 @@
+#include "cpu/dense/dense_plan.h"
+
+#include <atomic>
+#include <cmath>
+#include <string>
+
+#include "cpu/dense/call.h"
+
+namespace nce::cpu {
+namespace {
+
+using namespace dense;
+
+constexpr uint64_t kMagic = 0x6e63652d64656e73;  // "nce-dens"
+constexpr double kLargestWorkspace = 1e18;
+
+/// fp32 tiles of dot products are trusted while no norm is near the ends of fp32.
+constexpr double kSmallestNorm = 1e-15;
+constexpr double kLargestNorm = 1e15;
+
+nce_isa resolve(nce_isa isa) {
+#if defined(__x86_64__)
+  if (isa != NCE_ISA_BEST) return isa;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl")) {
+    return NCE_ISA_AVX512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NCE_ISA_AVX2;
+#else
+  (void)isa;
+#endif
+  return NCE_ISA_PORTABLE;
+}
+
+template <typename Real>
+const Kernels<Real>& kernels_of(nce_isa isa) {
+#if defined(__x86_64__)
+  if (isa == NCE_ISA_AVX512) return kernels_avx512<Real>();
+  if (isa == NCE_ISA_AVX2) return kernels_avx2<Real>();
+#else
+  (void)isa;
+#endif
+  return kernels_portable<Real>();
+}
+
+/// The arithmetic of a call. It follows from the plan, the temperature and the norms.
+struct Arithmetic {
+  bool double_tiles;
+  Form form;
+};
+
+struct NormRange {
+  double smallest;  ///< of non-zero rows
+  double largest;
+};
+
+NormRange range_of(const Norms& norms, int64_t rows) {
+  NormRange range{kLargestNorm, 0.0};
+  for (int64_t i = 0; i < rows; ++i) {
+    const double norm = norms.norm(i);
+    if (norm > 0.0) range.smallest = std::min(range.smallest, norm);
+    range.largest = std::max(range.largest, norm);
+  }
+  return range;
+}
+
+class DensePlan final : public Plan {
+ public:
+  DensePlan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa)
+      : problem_(desc),
+        pool_(pool),
+        float_kernels_(kernels_of<float>(isa)),
+        double_kernels_(kernels_of<double>(isa)),
+        id_(next_id()) {
+    for (const bool double_tiles : {false, true}) {
+      if (!possible(double_tiles)) continue;
+      forward_bytes_ = std::max(forward_bytes_, bytes(double_tiles, NCE_PASS_FORWARD));
+      both_bytes_ = std::max(both_bytes_, bytes(double_tiles, NCE_PASS_FORWARD_BACKWARD));
+    }
+  }
+
+  int64_t workspace_bytes(nce_pass pass) const override {
+    return pass == NCE_PASS_FORWARD ? forward_bytes_ : both_bytes_;
+  }
+
+  void forward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void*) const override {
+    run(in, out, workspace, false);
+  }
+
+  void forward_backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void*) const override {
+    run(in, out, workspace, true);
+  }
+
+  void backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void*) const override {
+    Carver carver(workspace.data);
+    const State state(carver, problem_);
+    if (workspace.bytes < both_bytes_ || state.header->magic != kMagic || state.header->plan != id_) {
+      throw Error(NCE_STATUS_INVALID_STATE,
+                  "workspace holds no forward pass of this plan; call nce_forward before nce_backward, with the same "
+                  "workspace of NCE_PASS_FORWARD_BACKWARD bytes");
+    }
+    Call call = make_call(in, out, state);
+    if (call.tau != state.header->tau) {
+      throw Error(NCE_STATUS_INVALID_STATE, "*inputs->temperature is tau = " + std::to_string(call.tau) +
+                                                ", the forward pass in the workspace had " +
+                                                std::to_string(state.header->tau));
+    }
+    call.form = static_cast<Form>(state.header->form);
+    if (state.header->double_tiles != 0) {
+      backward_with(call, double_kernels_, carver);
+    } else {
+      backward_with(call, float_kernels_, carver);
+    }
+  }
+
+ private:
+  static uint64_t next_id() {
+    static std::atomic<uint64_t> last{0};
+    return ++last;
+  }
+
+  /// Whether a call may choose these tiles; without knowing temperature and norms.
+  bool possible(bool double_tiles) const {
+    if (problem_.desc.dtype == NCE_DTYPE_FLOAT64) return double_tiles;
+    if (problem_.desc.precision == NCE_PRECISION_FAST) return !double_tiles;
+    return double_tiles || !problem_.euclidean();
+  }
+
+  int64_t bytes(bool double_tiles, nce_pass pass) const {
+    return double_tiles ? bytes_with(double_kernels_, pass) : bytes_with(float_kernels_, pass);
+  }
+
+  template <typename Real>
+  int64_t bytes_with(const Kernels<Real>& kernels, nce_pass pass) const {
+    Carver forward(nullptr);
+    const State state(forward, problem_);
+    const Panels<Real> panels(forward, problem_, kernels);
+    Carver backward = forward;
+    const ForwardScratch<Real> forward_scratch(forward, problem_, kernels, panels, pool_.threads());
+    if (pass == NCE_PASS_FORWARD) return forward.used();
+    const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
+    return std::max(forward.used(), backward.used());
+  }
+
+  Call make_call(const nce_inputs& in, const nce_outputs& out, const State& state) const {
+    const Temperature temperature = read_temperature(in);
+    const double weight_sum = check_weights(in, problem_.x_rows);
+    check_upstream(in, problem_.x_rows);
+    const auto dtype = static_cast<nce_dtype>(problem_.desc.dtype);
+    RowSource x{dtype, in.queries, in.queries_stride, problem_.x_rows, nullptr, 0};
+    if (problem_.tower) x = {dtype, in.queries, in.queries_stride, problem_.first_view, in.keys, in.keys_stride};
+    const RowSource keys{dtype, in.keys, in.keys_stride, problem_.shared ? problem_.z_rows : problem_.y_rows, nullptr, 0};
+    const RowSource negatives{dtype, in.negatives, in.negatives_stride, problem_.y_rows, nullptr, 0};
+    return {problem_, pool_, in, out, state, x, problem_.tower ? x : problem_.shared ? negatives : keys, keys,
+            temperature.tau, temperature.gradient_factor, weight_sum, Form::kBounded};
+  }
+
+  void run(const nce_inputs& in, const nce_outputs& out, Workspace workspace, bool gradients) const {
+    Carver carver(workspace.data);
+    const State state(carver, problem_);
+    Call call = make_call(in, out, state);
+    state.header->magic = 0;
+    measure(call);
+    const Arithmetic arithmetic = choose(call);
+    call.form = arithmetic.form;
+    if (arithmetic.double_tiles) {
+      run_with(call, double_kernels_, carver, gradients);
+    } else {
+      run_with(call, float_kernels_, carver, gradients);
+    }
+    if (workspace.bytes >= both_bytes_) {
+      *state.header = {kMagic, id_, call.tau, arithmetic.double_tiles ? 1 : 0, static_cast<int32_t>(arithmetic.form)};
+    }
+  }
+
+  void measure(const Call& call) const {
+    const State& state = call.state;
+    measure_rows(call.x, problem_.x_rows, problem_.desc.dim, pool_, state.x_norms);
+    if (!problem_.tower) measure_rows(call.y, problem_.y_rows, problem_.desc.dim, pool_, state.y_norms);
+    measure_rows(call.z, problem_.z_rows, problem_.desc.dim, pool_, state.z_norms);
+    const int64_t x = first_non_finite(state.x_norms, problem_.x_rows);
+    if (x >= 0 && problem_.tower && x >= problem_.first_view) refuse("keys", x - problem_.first_view);
+    if (x >= 0) refuse("queries", x);
+    const int64_t z = first_non_finite(state.z_norms, problem_.z_rows);
+    if (z >= 0) refuse("keys", z);
+    if (problem_.tower) return;
+    const int64_t y = first_non_finite(state.y_norms, problem_.y_rows);
+    if (y >= 0) refuse(problem_.shared ? "negatives" : "keys", y);
+  }
+
+  [[noreturn]] static void refuse(const char* matrix, int64_t row) {
+    throw Error(NCE_STATUS_NON_FINITE, "inputs->" + std::string(matrix) + " holds a NaN or an infinity in row " +
+                                           std::to_string(row) + "; all elements must be finite");
+  }
+
+  Arithmetic choose(const Call& call) const {
+    NormRange range{1.0, 1.0};
+    double largest = 1.0;  // bound of |s|
+    if (!problem_.cosine()) {
+      const NormRange x = range_of(call.state.x_norms, problem_.x_rows);
+      const NormRange y = problem_.tower ? x : range_of(call.state.y_norms, problem_.y_rows);
+      const NormRange z = range_of(call.state.z_norms, problem_.z_rows);
+      const double other = std::max(y.largest, z.largest);
+      range = {std::min({x.smallest, y.smallest, z.smallest}), std::max(x.largest, other)};
+      largest = problem_.desc.similarity == NCE_SIMILARITY_DOT ? x.largest * other : x.largest + other;
+      if (problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN) largest *= largest;
+    }
+    const double logit = largest / call.tau;
+    const bool single = problem_.desc.dtype == NCE_DTYPE_FLOAT32;
+    const bool bounded_float = logit <= float_kernels_.largest_bounded_logit;
+    const bool trusted =
+        bounded_float && !problem_.euclidean() && range.smallest >= kSmallestNorm && range.largest <= kLargestNorm;
+    const bool use_float = single && (problem_.desc.precision == NCE_PRECISION_FAST || trusted);
+    if (problem_.logistic) return {!use_float, Form::kLogistic};
+    const bool bounded = use_float ? bounded_float : logit <= double_kernels_.largest_bounded_logit;
+    return {!use_float, bounded ? Form::kBounded : Form::kOnline};
+  }
+
+  template <typename Real>
+  void run_with(const Call& call, const Kernels<Real>& kernels, Carver carver, bool gradients) const {
+    const Panels<Real> panels(carver, problem_, kernels);
+    Carver backward = carver;
+    const ForwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
+    run_forward<Real>(call, kernels, panels, scratch);
+    if (!gradients) return;
+    const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
+    run_backward<Real>(call, kernels, panels, backward_scratch);
+  }
+
+  template <typename Real>
+  void backward_with(const Call& call, const Kernels<Real>& kernels, Carver carver) const {
+    const Panels<Real> panels(carver, problem_, kernels);
+    const BackwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
+    run_backward<Real>(call, kernels, panels, scratch);
+  }
+
+  const Problem problem_;
+  ThreadPool& pool_;
+  const Kernels<float>& float_kernels_;
+  const Kernels<double>& double_kernels_;
+  const uint64_t id_;
+  int64_t forward_bytes_ = 1;
+  int64_t both_bytes_ = 1;
+};
+
+const char* name_of(int32_t dtype) {
+  switch (dtype) {
+    case NCE_DTYPE_FLOAT16:
+      return "NCE_DTYPE_FLOAT16";
+    case NCE_DTYPE_BFLOAT16:
+      return "NCE_DTYPE_BFLOAT16";
+    default:
+      return "an unknown element type";
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Plan> make_dense_plan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa) {
+  if (desc.dtype != NCE_DTYPE_FLOAT32 && desc.dtype != NCE_DTYPE_FLOAT64) {
+    throw Error(NCE_STATUS_UNSUPPORTED, "desc->dtype is " + std::string(name_of(desc.dtype)) +
+                                            "; the CPU backend does NCE_DTYPE_FLOAT32 and NCE_DTYPE_FLOAT64");
+  }
+  if (desc.gradient_dtype != desc.dtype) {
+    throw Error(NCE_STATUS_UNSUPPORTED, "desc->gradient_dtype is " + std::to_string(desc.gradient_dtype) +
+                                            "; the CPU backend writes gradients in desc->dtype, " +
+                                            std::to_string(desc.dtype));
+  }
+  const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m)) *
+                          static_cast<double>(desc.dim + 64) * static_cast<double>(sizeof(double));
+  if (elements > kLargestWorkspace) {
+    throw Error(NCE_STATUS_UNSUPPORTED, "desc: n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m) +
+                                            ", dim = " + std::to_string(desc.dim) +
+                                            " would need a workspace of more than 1e18 bytes");
+  }
+  return std::make_unique<DensePlan>(desc, pool, resolve(isa));
+}
+
+}  // namespace nce::cpu

@@ -1,0 +1,35 @@
+#pragma once
+// What a dense plan computes, told as rows X, columns Y and the positive of each row.
+
+#include <cstdint>
+
+#include "infonce.h"
+
+namespace nce::cpu::dense {
+
+/// Everything that follows from the description alone. X are the queries or the tower, Y what they are compared with:
+/// keys, shared negatives or the tower again, Z the keys beside shared negatives.
+struct Problem {
+  explicit Problem(const nce_plan_desc& description);
+
+  nce_plan_desc desc;
+  bool tower;
+  bool shared;
+  bool symmetric;
+  bool logistic;
+  int64_t x_rows;
+  int64_t y_rows;
+  int64_t z_rows;            ///< 0 unless shared
+  int64_t first_view;        ///< tower: rows given as queries; the others are keys
+  int64_t negatives;         ///< of each row
+  double negative_factor;    ///< NT-Logistic: what the sum over negatives is multiplied by
+
+  bool cosine() const { return desc.similarity == NCE_SIMILARITY_COSINE; }
+  bool euclidean() const {
+    return desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN || desc.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  }
+  /// Tower: the row whose view row i shares.
+  int64_t other_view(int64_t i) const { return i < x_rows / 2 ? i + x_rows / 2 : i - x_rows / 2; }
+};
+
+}  // namespace nce::cpu::dense

@@ -1,0 +1,63 @@
+#pragma once
+// Reading the caller's matrices: rows by index, their norms, and their packing into panels.
+
+#include <cstdint>
+
+#include "cpu/thread_pool.h"
+#include "infonce.h"
+
+namespace nce::cpu::dense {
+
+/// The rows of a matrix, or of two stacked ones.
+struct RowSource {
+  nce_dtype dtype;
+  const void* first;
+  int64_t first_stride;
+  int64_t first_rows;
+  const void* second;  ///< rows from first_rows on
+  int64_t second_stride;
+
+  template <typename Element>
+  const Element* row(int64_t i) const {
+    return i < first_rows ? static_cast<const Element*>(first) + i * first_stride
+                          : static_cast<const Element*>(second) + (i - first_rows) * second_stride;
+  }
+};
+
+/// Norms that neither overflow nor vanish: |x| = length / scale, scale a power of two (1 unless squares would leave the
+/// range of double). length is 0 for zero rows and NaN for non-finite ones.
+struct Norms {
+  double* length;
+  double* scale;
+
+  double norm(int64_t i) const { return length[i] / scale[i]; }
+  bool zero(int64_t i) const { return length[i] == 0.0; }
+  /// What to multiply x * scale by, to get the unit vector; 0 for zero rows.
+  double inverse(int64_t i) const { return length[i] == 0.0 ? 0.0 : 1.0 / length[i]; }
+};
+
+/// Fills norms of rows [0, rows).
+void measure_rows(const RowSource& source, int64_t rows, int64_t dim, ThreadPool& pool, const Norms& norms);
+
+/// The first row that is not finite, or -1.
+int64_t first_non_finite(const Norms& norms, int64_t rows);
+
+/// Rows of norm 0.
+int64_t count_zero(const Norms& norms, int64_t rows);
+
+/// |x^ - y^|^2 of unit vectors, in double.
+double unit_distance_squared(const RowSource& x, const Norms& x_norms, int64_t i, const RowSource& y,
+                             const Norms& y_norms, int64_t j, int64_t dim);
+
+/// Packs one panel of `width` rows, [padded_dim][width], from row panel * width on; zeros beyond rows and dim. Divides
+/// by the norms if `unit`.
+template <typename Real>
+void pack_panel(const RowSource& source, const Norms& norms, bool unit, int64_t rows, int64_t dim, int64_t panel,
+                int64_t width, int64_t padded_dim, Real* to);
+
+extern template void pack_panel<float>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t, int64_t,
+                                       float*);
+extern template void pack_panel<double>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t,
+                                        int64_t, double*);
+
+}  // namespace nce::cpu::dense

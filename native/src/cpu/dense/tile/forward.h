@@ -1,0 +1,68 @@
+// The forward pass of one task: blocks of X stay in cache while the panels of Y pass.
+#pragma once
+
+#include "cpu/dense/tile/product.h"
+#include "cpu/dense/tile/sums.h"
+
+namespace nce::cpu::dense::NCE_TILE_ISA {
+
+template <typename Real, bool kMasked>
+void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
+              const ColumnLanes<Real>& lanes) {
+  const bool metrics = task.metrics.above != nullptr;
+  const bool columns = task.columns.value != nullptr;
+  if (metrics) add_uniformity<Real, kMasked>(task, tile);
+  products_to_similarities(task.pair, tile);
+  if (metrics) add_ranks<Real, kMasked>(task, tile);
+  switch (task.pair.form) {
+    case Form::kBounded:
+      if (columns) {
+        add_bounded<Real, kMasked, true>(task, tile, scale, lanes);
+      } else {
+        add_bounded<Real, kMasked, false>(task, tile, scale, lanes);
+      }
+      break;
+    case Form::kOnline:
+      if (columns) {
+        add_online<Real, kMasked, true>(task, tile, scale, lanes);
+      } else {
+        add_online<Real, kMasked, false>(task, tile, scale, lanes);
+      }
+      break;
+    case Form::kLogistic:
+      add_logistic<Real, kMasked>(task, tile, scale);
+      break;
+  }
+}
+
+template <typename Real>
+void forward(const ForwardTask<Real>& task) {
+  constexpr int64_t kSide = kWidth<Real>;
+  const TilePair<Real>& pair = task.pair;
+  const Scale<Real> scale(pair.inverse_temperature * 1.4426950408889634);
+  Real* const values = task.scratch;
+  const ColumnLanes<Real> lanes(task.scratch + kSide * kSide);
+  for (int64_t block = task.x_begin; block < task.x_end; block += task.x_block) {
+    const int64_t block_end = block + task.x_block < task.x_end ? block + task.x_block : task.x_end;
+    for (int64_t y_panel = task.y_begin; y_panel < task.y_end; ++y_panel) {
+      const int64_t y_first = y_panel * kSide;
+      const int64_t y_count = pair.y_rows - y_first < kSide ? pair.y_rows - y_first : kSide;
+      if (task.columns.value != nullptr) lanes.clear();
+      for (int64_t x_panel = block; x_panel < block_end; ++x_panel) {
+        const int64_t x_first = x_panel * kSide;
+        const int64_t x_count = pair.x_rows - x_first < kSide ? pair.x_rows - x_first : kSide;
+        const Tile<Real> tile{values, x_first, y_first, x_count, y_count};
+        multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, pair.dim,
+                              y_count, values);
+        if (Mask<Real>::needed(pair, tile)) {
+          add_tile<Real, true>(task, tile, scale, lanes);
+        } else {
+          add_tile<Real, false>(task, tile, scale, lanes);
+        }
+      }
+      if (task.columns.value != nullptr) flush_columns(task, lanes, y_first, y_count);
+    }
+  }
+}
+
+}  // namespace nce::cpu::dense::NCE_TILE_ISA

@@ -1,0 +1,79 @@
+// exp2, exp and log1p on vectors, as far as losses need them.
+#pragma once
+
+#include "cpu/dense/tile/vectors.h"
+
+namespace nce::cpu::dense::NCE_TILE_ISA {
+
+template <typename Real>
+struct Exp2;
+
+template <>
+struct Exp2<float> {
+  static constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  static constexpr int kShift = 23;
+  // Near-minimax of (2^f - 1) / f on [-1/2, 1/2]; relative error of 2^f 9e-9 before rounding.
+  static constexpr float kTerms[] = {0x1.62e43p-1f,  0x1.ebfbep-3f,  0x1.c6af6cp-5f,
+                                     0x1.3b2a1cp-7f, 0x1.5f0896p-10f, 0x1.444004p-13f};
+};
+
+template <>
+struct Exp2<double> {
+  static constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52
+  static constexpr int kShift = 52;
+  // (ln 2)^k / k!: relative error of 2^f 2e-16 before rounding.
+  static constexpr double kTerms[] = {6.93147180559945286e-01, 2.40226506959100722e-01, 5.55041086648215831e-02,
+                                      9.61812910762847688e-03, 1.33335581464284433e-03, 1.54035303933816088e-04,
+                                      1.52527338040598411e-05, 1.32154867901443095e-06, 1.01780860092396999e-07,
+                                      7.05491162080112336e-09, 4.44553827187081162e-10, 2.56784359934882055e-11};
+};
+
+/// A factor in two parts, so that the product with a similarity keeps its fraction when its integer part is large.
+template <typename Real>
+struct Scale {
+  Real high;
+  Real low;
+  Real smallest;  ///< the argument whose exponential is the smallest normal one
+
+  explicit Scale(double factor)
+      : high(static_cast<Real>(factor)),
+        low(static_cast<Real>(factor - static_cast<double>(high))),
+        smallest(Simd<Real>::kSmallestExponent / high) {}
+};
+
+/// 2^(s * scale) where that is a normal number. The integer part leaves by FMA before anything is rounded.
+template <typename Real>
+[[gnu::always_inline]] inline Vec<Real> exp2_scaled(const Vec<Real>& s, const Scale<Real>& scale) {
+  using E = Exp2<Real>;
+  constexpr int kCount = sizeof(E::kTerms) / sizeof(Real);
+  const Vec<Real> shifted = s * scale.high + E::kMagic;
+  const Vec<Real> whole = shifted - E::kMagic;
+  Vec<Real> f = s * scale.high - whole;
+  f = s * scale.low + f;
+  Vec<Real> p = broadcast(E::kTerms[kCount - 1]);
+#pragma GCC unroll 16
+  for (int k = kCount - 2; k >= 0; --k) p = p * f + E::kTerms[k];
+  p = p * f + Real{1};
+  return reinterpret_cast<Vec<Real>>(reinterpret_cast<Int<Real>>(p) +
+                                     (reinterpret_cast<Int<Real>>(shifted) << E::kShift));
+}
+
+/// The same for any s <= 0 (or a little above), flushing to the smallest normal number.
+template <typename Real>
+[[gnu::always_inline]] inline Vec<Real> exp2_clamped(const Vec<Real>& s, const Scale<Real>& scale) {
+  return exp2_scaled<Real>(larger<Real>(s, broadcast(scale.smallest)), scale);
+}
+
+/// ln(1 + e) for e in [0, 1], with a small relative error: 2 artanh(e / (2 + e)), whose argument is at most 1/3.
+template <typename Real>
+[[gnu::always_inline]] inline Vec<Real> log1p_unit(const Vec<Real>& e) {
+  constexpr int kTerms = sizeof(Real) == 4 ? 8 : 17;
+  const Vec<Real> w = e / (e + Real{2});
+  const Vec<Real> square = w * w;
+  Vec<Real> p = broadcast(Real{1} / Real{2 * kTerms - 1});
+#pragma GCC unroll 20
+  for (int k = kTerms - 2; k >= 0; --k) p = p * square + Real{1} / static_cast<Real>(2 * k + 1);
+  return (w + w) * p;
+}
+
+}  // namespace nce::cpu::dense::NCE_TILE_ISA

@@ -1,0 +1,258 @@
+// What the forward pass takes from a tile of similarities: sums over rows (lanes) and columns, and metrics.
+#pragma once
+
+#include "cpu/dense/kernels.h"
+#include "cpu/dense/tile/functions.h"
+#include "cpu/dense/tile/similarity.h"
+
+namespace nce::cpu::dense::NCE_TILE_ISA {
+
+/// Sums of columns, kept a lane apart while a block of X passes: [kWidth][kLanes] each.
+template <typename Real>
+struct ColumnLanes {
+  Real* maximum;
+  Real* value;
+  Real* weighted;
+
+  static constexpr int64_t kSize = int64_t{3} * kWidth<Real> * kLanes<Real>;
+
+  explicit ColumnLanes(Real* scratch)
+      : maximum(scratch),
+        value(scratch + kWidth<Real> * kLanes<Real>),
+        weighted(scratch + 2 * kWidth<Real> * kLanes<Real>) {}
+
+  void clear() const {
+    for (int64_t i = 0; i < kWidth<Real> * kLanes<Real>; ++i) {
+      maximum[i] = Simd<Real>::kLowest;
+      value[i] = weighted[i] = Real{0};
+    }
+  }
+};
+
+/// Adds one lane set (a maximum with sums relative to it) to a total of the same kind.
+inline void merge(double maximum, double value, double weighted, double inverse_temperature, double* total_maximum,
+                  double* total_value, double* total_weighted) {
+  if (value == 0.0) return;
+  const double reference = maximum > *total_maximum ? maximum : *total_maximum;
+  const double mine = __builtin_exp((maximum - reference) * inverse_temperature);
+  const double theirs = __builtin_exp((*total_maximum - reference) * inverse_temperature);
+  *total_maximum = reference;
+  *total_value = *total_value * theirs + value * mine;
+  *total_weighted = *total_weighted * theirs + weighted * mine;
+}
+
+template <typename Real>
+inline void flush_columns(const ForwardTask<Real>& task, const ColumnLanes<Real>& lanes, int64_t y_first,
+                          int64_t y_count) {
+  for (int64_t j = 0; j < y_count; ++j) {
+    for (int l = 0; l < kLanes<Real>; ++l) {
+      const int64_t at = j * kLanes<Real> + l;
+      const auto value = static_cast<double>(lanes.value[at]);
+      const auto weighted = static_cast<double>(lanes.weighted[at]);
+      if (task.pair.form == Form::kOnline) {
+        merge(static_cast<double>(lanes.maximum[at]), value, weighted, task.pair.inverse_temperature,
+              task.columns.maximum + y_first + j, task.columns.value + y_first + j,
+              task.columns.weighted + y_first + j);
+      } else {
+        task.columns.value[y_first + j] += value;
+        task.columns.weighted[y_first + j] += weighted;
+      }
+    }
+  }
+}
+
+/// One exponential an element serves its row and its column.
+template <typename Real, bool kMasked, bool kColumns>
+void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
+                 const ColumnLanes<Real>& lanes) {
+  Mask<Real> mask(task.pair, tile);
+  Vec<Real> positive[kVectors];
+  load_row<Real>(task.x_positive + tile.x_first, positive);
+  Vec<Real> value[kVectors] = {};
+  Vec<Real> weighted[kVectors] = {};
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    if constexpr (kMasked) mask.select(j);
+    Vec<Real> column_value = {};
+    Vec<Real> column_weighted = {};
+    const Real column_positive = kColumns ? static_cast<Real>(task.y_positive[tile.y_first + j]) : Real{0};
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<Real> s = tile.at(j, v);
+      Vec<Real> e = exp2_scaled<Real>(s, scale);
+      if constexpr (kMasked) e = mask.apply(v, e, Real{0});
+      value[v] += e;
+      weighted[v] += e * (s - positive[v]);
+      if constexpr (kColumns) {
+        column_value += e;
+        column_weighted += e * (s - column_positive);
+      }
+    }
+    if constexpr (kColumns) {
+      Real* to = lanes.value + j * kLanes<Real>;
+      store<Real>(to, load(to) + column_value);
+      to = lanes.weighted + j * kLanes<Real>;
+      store<Real>(to, load(to) + column_weighted);
+    }
+  }
+  add_row<Real>(value, task.rows.value + tile.x_first);
+  add_row<Real>(weighted, task.rows.weighted + tile.x_first);
+}
+
+/// Raises the rows' maxima to those of the tile and scales their sums to match. Returns the maxima in `maximum`.
+template <typename Real, bool kMasked>
+void raise_rows(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
+                Vec<Real> (&maximum)[kVectors]) {
+  Mask<Real> mask(task.pair, tile);
+  Vec<Real> old[kVectors];
+  double* const row_maximum = task.rows.maximum + tile.x_first;
+  Real clipped[kWidth<Real>];
+  for (int l = 0; l < kWidth<Real>; ++l) {
+    const auto lowest = static_cast<double>(Simd<Real>::kLowest);
+    clipped[l] = static_cast<Real>(row_maximum[l] > lowest ? row_maximum[l] : lowest);
+  }
+  for (int v = 0; v < kVectors; ++v) maximum[v] = old[v] = load(clipped + v * kLanes<Real>);
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    if constexpr (kMasked) mask.select(j);
+    for (int v = 0; v < kVectors; ++v) {
+      Vec<Real> s = tile.at(j, v);
+      if constexpr (kMasked) s = mask.apply(v, s, Simd<Real>::kLowest);
+      maximum[v] = larger<Real>(maximum[v], s);
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    Real factor[kLanes<Real>];
+    store<Real>(factor, exp2_clamped<Real>(old[v] - maximum[v], scale));
+    for (int l = 0; l < kLanes<Real>; ++l) {
+      const int64_t row = tile.x_first + v * kLanes<Real> + l;
+      task.rows.maximum[row] = static_cast<double>(maximum[v][l]);
+      task.rows.value[row] *= static_cast<double>(factor[l]);
+      task.rows.weighted[row] *= static_cast<double>(factor[l]);
+    }
+  }
+}
+
+/// Exponentials relative to running maxima: of the row's, and again of the column's lane if columns are wanted.
+template <typename Real, bool kMasked, bool kColumns>
+void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
+                const ColumnLanes<Real>& lanes) {
+  Mask<Real> mask(task.pair, tile);
+  Vec<Real> maximum[kVectors];
+  raise_rows<Real, kMasked>(task, tile, scale, maximum);
+  Vec<Real> positive[kVectors];
+  load_row<Real>(task.x_positive + tile.x_first, positive);
+  Vec<Real> value[kVectors] = {};
+  Vec<Real> weighted[kVectors] = {};
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    if constexpr (kMasked) mask.select(j);
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<Real> s = tile.at(j, v);
+      Vec<Real> e = exp2_clamped<Real>(s - maximum[v], scale);
+      if constexpr (kMasked) e = mask.apply(v, e, Real{0});
+      value[v] += e;
+      weighted[v] += e * (s - positive[v]);
+    }
+    if constexpr (kColumns) {
+      const auto column_positive = static_cast<Real>(task.y_positive[tile.y_first + j]);
+      const int64_t at = j * kLanes<Real>;
+      const Vec<Real> old = load(lanes.maximum + at);
+      Vec<Real> top = old;
+      for (int v = 0; v < kVectors; ++v) {
+        Vec<Real> s = tile.at(j, v);
+        if constexpr (kMasked) s = mask.apply(v, s, Simd<Real>::kLowest);
+        top = larger<Real>(top, s);
+      }
+      const Vec<Real> factor = exp2_clamped<Real>(old - top, scale);
+      Vec<Real> column_value = load(lanes.value + at) * factor;
+      Vec<Real> column_weighted = load(lanes.weighted + at) * factor;
+      for (int v = 0; v < kVectors; ++v) {
+        const Vec<Real> s = tile.at(j, v);
+        Vec<Real> e = exp2_clamped<Real>(s - top, scale);
+        if constexpr (kMasked) e = mask.apply(v, e, Real{0});
+        column_value += e;
+        column_weighted += e * (s - column_positive);
+      }
+      store<Real>(lanes.maximum + at, top);
+      store<Real>(lanes.value + at, column_value);
+      store<Real>(lanes.weighted + at, column_weighted);
+    }
+  }
+  add_row<Real>(value, task.rows.value + tile.x_first);
+  add_row<Real>(weighted, task.rows.weighted + tile.x_first);
+}
+
+/// softplus(z) and sigmoid(z) s from e^-|z|, which cannot overflow and keeps the digits of a tiny softplus.
+template <typename Real, bool kMasked>
+void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale) {
+  Mask<Real> mask(task.pair, tile);
+  const auto inverse_temperature = static_cast<Real>(task.pair.inverse_temperature);
+  Vec<Real> value[kVectors] = {};
+  Vec<Real> weighted[kVectors] = {};
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    if constexpr (kMasked) mask.select(j);
+    for (int v = 0; v < kVectors; ++v) {
+      Vec<Real> s = tile.at(j, v);
+      const Vec<Real> e = exp2_clamped<Real>(s > Real{0} ? -s : s, scale);
+      Vec<Real> softplus = larger<Real>(s, Vec<Real>{}) * inverse_temperature + log1p_unit<Real>(e);
+      if constexpr (kMasked) {
+        softplus = mask.apply(v, softplus, Real{0});
+        s = mask.apply(v, s, Real{0});
+      }
+      value[v] += softplus;
+      weighted[v] += (s > Real{0} ? s : s * e) / (e + Real{1});
+    }
+  }
+  add_row<Real>(value, task.rows.value + tile.x_first);
+  add_row<Real>(weighted, task.rows.weighted + tile.x_first);
+}
+
+/// Before products become similarities: sum of exp(4 cos), which is e^4 exp(-2 |x^ - y^|^2) of unit vectors.
+template <typename Real, bool kMasked>
+void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
+  Mask<Real> mask(task.pair, tile);
+  const Scale<Real> scale(4.0 * 1.4426950408889634);
+  const bool scaled = task.metrics.x_inverse_norms != nullptr;
+  Vec<Real> inverse[kVectors];
+  if (scaled) load_row<Real>(task.metrics.x_inverse_norms + tile.x_first, inverse);
+  Vec<Real> sum[kVectors] = {};
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    if constexpr (kMasked) mask.select(j);
+    const auto factor = static_cast<Real>(task.metrics.y_factors[tile.y_first + j]);
+    const Real y_inverse = scaled ? static_cast<Real>(task.metrics.y_inverse_norms[tile.y_first + j]) : Real{1};
+    for (int v = 0; v < kVectors; ++v) {
+      Vec<Real> cosine = tile.at(j, v);
+      if (scaled) cosine = (cosine * inverse[v]) * y_inverse;
+      Vec<Real> e = exp2_scaled<Real>(cosine, scale) * factor;
+      if constexpr (kMasked) e = mask.apply(v, e, Real{0});
+      sum[v] += e;
+    }
+  }
+  add_row<Real>(sum, task.metrics.uniformity + tile.x_first);
+}
+
+/// How often a negative is more similar than the positive, and the sum of similarities.
+template <typename Real, bool kMasked>
+void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
+  Mask<Real> mask(task.pair, tile);
+  Vec<Real> positive[kVectors];
+  load_row<Real>(task.x_positive + tile.x_first, positive);
+  Vec<Real> above[kVectors] = {};
+  Vec<Real> similarity[kVectors] = {};
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    if constexpr (kMasked) mask.select(j);
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<Real> s = tile.at(j, v);
+      Vec<Real> more = s > positive[v] ? broadcast(Real{1}) : Vec<Real>{};
+      if constexpr (kMasked) more = mask.apply(v, more, Real{0});
+      above[v] += more;
+      if constexpr (kMasked) {
+        similarity[v] += mask.apply(v, s, Real{0});
+      } else {
+        similarity[v] += s;
+      }
+    }
+  }
+  add_row<Real>(above, task.metrics.above + tile.x_first);
+  add_row<Real>(similarity, task.metrics.similarity + tile.x_first);
+}
+
+}  // namespace nce::cpu::dense::NCE_TILE_ISA
