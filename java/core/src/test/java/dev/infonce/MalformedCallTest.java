@@ -1,0 +1,191 @@
+package dev.infonce;
+
+import static dev.infonce.Malformed.argument;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
+/** Plans and calls that do not go together, on every device: refused, and no output touched. */
+class MalformedCallTest extends OnEachDevice {
+    private static final int N = 4;
+    private static final int DIM = 3;
+
+    private final Matrix four = Samples.heap(DType.FLOAT32, N, DIM, 1);
+    private final Matrix keys = Samples.heap(DType.FLOAT32, N, DIM, 2);
+    private final Matrix three = Samples.heap(DType.FLOAT32, 3, DIM, 3);
+    private final Matrix wide = Samples.heap(DType.FLOAT32, N, DIM + 1, 4);
+    private final Matrix doubles = Samples.heap(DType.FLOAT64, N, DIM, 5);
+    private final Inputs good = Inputs.of(four, keys);
+
+    @TestFactory
+    List<DynamicTest> plansAreRefused() {
+        InfoNce infoNce = InfoNce.withTemperature(0.5);
+        return named(List.of(
+                plan("fewer keys than queries", infoNce, Shape.of(4, 3, 2), "shape", "m >= n", "n = 4, m = 3"),
+                plan("symmetric with more keys", infoNce.symmetric(), Shape.of(4, 5, 2), "m = n", "m = 5"),
+                plan("odd tower", NtXent.withTemperature(1), Shape.tower(5, 2), "even", "n = 5"),
+                plan("views of two sizes", NtXent.withTemperature(1), Shape.of(4, 6, 2), "m = n", "or m = 0", "m = 6"),
+                plan("odd logistic tower", NtLogistic.withTemperature(1), Shape.tower(3, 2), "even", "n = 3"),
+                plan(
+                        "triples of two sizes",
+                        NtLogistic.withTemperature(1).withPairedNegatives(),
+                        Shape.of(4, 0, 2),
+                        "NtLogistic needs m = n",
+                        "m = 0"),
+                plan("pairs of two sizes", PairwiseContrastive.withMargin(1), Shape.of(4, 5, 2), "m = n", "m = 5"),
+                plan("triplets of two sizes", Triplet.withMargin(1), Shape.of(4, 3, 2), "m = n", "m = 3"),
+                new Malformed(
+                        "16-bit type",
+                        InfoNceException.class,
+                        () -> device.plan(infoNce, Shape.of(4, 4, 2), DType.BFLOAT16),
+                        "dtype",
+                        "BFLOAT16",
+                        deviceName),
+                new Malformed(
+                        "no loss",
+                        NullPointerException.class,
+                        () -> device.plan(null, Shape.of(1, 1, 1), DType.FLOAT32),
+                        "loss"),
+                new Malformed(
+                        "no shape",
+                        NullPointerException.class,
+                        () -> device.plan(infoNce, null, DType.FLOAT32),
+                        "shape")));
+    }
+
+    @TestFactory
+    List<DynamicTest> inputsAreRefused() {
+        Plan plan = device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32);
+        Plan shared =
+                device.plan(InfoNce.withTemperature(0.5).withSharedNegatives(), Shape.of(N, 3, DIM), DType.FLOAT32);
+        Plan rows = device.plan(
+                InfoNce.withTemperature(0.5).withReduction(Reduction.NONE), Shape.of(N, N, DIM), DType.FLOAT32);
+        Plan tower = device.plan(NtXent.withTemperature(0.5), Shape.tower(N, DIM), DType.FLOAT32);
+        Plan views = device.plan(NtXent.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32);
+        Plan pairs = device.plan(PairwiseContrastive.withMargin(1), Shape.pairs(N, DIM), DType.FLOAT32);
+        Plan triplet = device.plan(Triplet.withMargin(1), Shape.pairs(N, DIM), DType.FLOAT32);
+        float nan = Float.NaN;
+        return named(List.of(
+                refused("no keys", plan, Inputs.of(four), "keys: InfoNce needs a 4 x 3 matrix, but got null"),
+                refused("too few queries", plan, Inputs.of(three, keys), "queries: must be 4 x 3 FLOAT32", "got 3 x 3"),
+                refused("too few keys", plan, Inputs.of(four, three), "keys: must be 4 x 3", "3 x 3"),
+                refused("keys of another dim", plan, Inputs.of(four, wide), "keys", "4 x 4 FLOAT32"),
+                refused("keys of another type", plan, Inputs.of(four, doubles), "keys", "4 x 3 FLOAT64"),
+                refused("surplus negatives", plan, good.withNegatives(three), "negatives", "takes none"),
+                refused("no negatives", shared, good, "negatives: InfoNce needs a 3 x 3 matrix"),
+                refused("too many negatives", shared, good.withNegatives(keys), "negatives: must be 3 x 3"),
+                refused("keys for one tower", tower, good, "keys", "NtXent", "takes none"),
+                refused("no negatives of triplets", triplet, good, "negatives: Triplet needs"),
+                refused("surplus labels", plan, good.withLabels(1, 0, 1, 0), "labels: InfoNce takes none"),
+                refused("no labels", pairs, good, "labels: PairwiseContrastive needs 4, but got null"),
+                refused("too few labels", pairs, good.withLabels(1, 0, 1), "labels: must be 4 numbers, but got 3"),
+                refused("label 2", pairs, good.withLabels(1, 0, 2, 0), "labels: must be 0 or 1, but number 2 is 2"),
+                refused("too few weights", plan, good.withWeights(1, 1, 1), "weights: must be 4 numbers, but got 3"),
+                refused("weights of one view", views, good.withWeights(1, 1, 1, 1), "weights: must be 8 numbers"),
+                refused("weight negative", plan, good.withWeights(1, 1, -1, 1), "weights", "number 2 is -1.0"),
+                refused("weight NaN", plan, good.withWeights(nan, 1, 1, 1), "weights", "number 0 is NaN"),
+                refused(
+                        "upstream a row",
+                        plan,
+                        good.withUpstream(1, 1, 1, 1),
+                        "upstream: must be 1 number",
+                        "MEAN",
+                        "4"),
+                refused("upstream short", rows, good.withUpstream(1, 1), "upstream: must be 1 number or 4, but got 2"),
+                refused("upstream infinite", plan, good.withUpstream(1f / 0), "upstream: must be finite", "Infinity"),
+                refused(
+                        "temperature of triplets",
+                        triplet,
+                        good.withNegatives(keys).withTemperature(1),
+                        "temperature"),
+                argument("temperature of the call", () -> good.withTemperature(-1), "temperature", "-1.0"),
+                argument("log temperature", () -> good.withLogTemperature(-30), "temperature"),
+                new Malformed("no inputs", NullPointerException.class, () -> plan.forward((Inputs) null), "in"),
+                new Malformed("no queries", NullPointerException.class, () -> Inputs.of(null, keys), "queries"),
+                new Malformed(
+                        "no outputs", NullPointerException.class, () -> plan.forwardBackward(good, null), "out")));
+    }
+
+    @TestFactory
+    List<DynamicTest> outputsAreRefused() {
+        Plan plan = device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32);
+        Matrix right = Matrix.zeros(DType.FLOAT32, N, DIM);
+        MemorySegment buffer = MemorySegment.ofArray(new float[100]);
+        Matrix first = Matrix.of(Samples.floats(buffer, 0, 12), DType.FLOAT32, N, DIM);
+        Matrix shifted = Matrix.of(Samples.floats(buffer, 11, 23), DType.FLOAT32, N, DIM);
+        Matrix strided = Matrix.of(buffer, DType.FLOAT32, N, DIM, 5);
+        Matrix between = Matrix.of(buffer.asSlice(4 * 2), DType.FLOAT32, N, DIM, 5);
+        Matrix readOnly = Matrix.of(buffer.asReadOnly(), DType.FLOAT32, N, DIM);
+        return named(List.of(
+                out("gradient too small", plan, new Gradients(three, null, null), "dQueries: must be 4 x 3"),
+                out("gradient of another type", plan, new Gradients(null, doubles, null), "dKeys", "FLOAT64"),
+                out("surplus gradient", plan, new Gradients(null, null, right), "dNegatives", "takes none"),
+                out("read-only gradient", plan, new Gradients(readOnly, null, null), "dQueries", "read-only"),
+                out(
+                        "gradient on its input",
+                        plan,
+                        new Gradients(four, null, null),
+                        "dQueries: must not overlap queries"),
+                out("gradient on another input", plan, new Gradients(null, four, null), "dKeys", "overlap queries"),
+                out("gradient twice", plan, new Gradients(right, right, null), "dQueries: must not overlap dKeys"),
+                out("gradients that share an element", plan, new Gradients(first, shifted, null), "must not overlap"),
+                out("strided gradients that interlock", plan, new Gradients(strided, between, null), "overlap"),
+                out("gradients of two strides", plan, new Gradients(first, strided, null), "overlap")));
+    }
+
+    @Test
+    void nonFiniteInputsAreRefusedWithMatrixAndRowAndNothingWritten() {
+        Plan plan = device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32);
+        for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
+            Matrix badKeys = Samples.heap(DType.FLOAT32, N, DIM, 2);
+            badKeys.set(2, 1, bad);
+            Matrix dQueries = Samples.sentinel(DType.FLOAT32, N, DIM);
+            Matrix dKeys = Samples.sentinel(DType.FLOAT32, N, DIM);
+            Malformed call = new Malformed(
+                    "keys with " + bad,
+                    InfoNceException.class,
+                    () -> plan.forwardBackward(Inputs.of(four, badKeys), new Gradients(dQueries, dKeys, null)),
+                    "keys",
+                    "row 2");
+            call.check();
+            assertThat(Samples.isUntouched(dQueries) && Samples.isUntouched(dKeys))
+                    .isTrue();
+        }
+    }
+
+    private Malformed plan(String what, ContrastiveLoss loss, Shape shape, String... says) {
+        return argument(what, () -> device.plan(loss, shape, DType.FLOAT32), says);
+    }
+
+    private static Malformed refused(String what, Plan plan, Inputs in, String... says) {
+        return argument(
+                what,
+                () -> {
+                    Malformed forward = argument(what, () -> plan.forward(in), says);
+                    Malformed backward = argument(what, () -> plan.backward(in), says);
+                    forward.check();
+                    backward.check();
+                    Matrix dQueries = Samples.sentinel(DType.FLOAT32, N, DIM);
+                    try {
+                        plan.forwardBackward(in, new Gradients(dQueries, null, null));
+                    } finally {
+                        assertThat(Samples.isUntouched(dQueries)).isTrue();
+                    }
+                },
+                says);
+    }
+
+    private Malformed out(String what, Plan plan, Gradients out, String... says) {
+        return argument(what, () -> plan.forwardBackward(good, out), says);
+    }
+
+    private static List<DynamicTest> named(List<Malformed> calls) {
+        return calls.stream()
+                .map(call -> DynamicTest.dynamicTest(call.what(), call::check))
+                .toList();
+    }
+}

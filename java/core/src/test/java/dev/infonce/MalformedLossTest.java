@@ -1,0 +1,92 @@
+package dev.infonce;
+
+import static dev.infonce.Malformed.argument;
+
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Losses, shapes and options that cannot be. */
+class MalformedLossTest {
+    @ParameterizedTest
+    @MethodSource("calls")
+    void isRefusedWithTheArgumentInTheMessage(Malformed call) {
+        call.check();
+    }
+
+    static Stream<Malformed> calls() {
+        return Stream.of(
+                argument(
+                        "temperature 0",
+                        () -> InfoNce.withTemperature(0),
+                        "temperature: must be in [1e-9, 1e9], but got 0.0"),
+                argument("temperature negative", () -> NtXent.withTemperature(-0.1), "temperature", "-0.1"),
+                argument("temperature NaN", () -> NtLogistic.withTemperature(Double.NaN), "temperature", "NaN"),
+                argument("temperature too small", () -> InfoNce.withTemperature(1e-10), "temperature", "1.0E-10"),
+                argument("temperature infinite", () -> InfoNce.withTemperature(1.0 / 0), "temperature", "Infinity"),
+                argument(
+                        "InfoNce with paired negatives",
+                        () -> new InfoNce(1, Similarity.DOT, Negatives.PAIRED, false, Reduction.SUM),
+                        "negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got PAIRED"),
+                argument(
+                        "symmetric with shared negatives",
+                        () -> InfoNce.withTemperature(1).symmetric().withSharedNegatives(),
+                        "isSymmetric",
+                        "SHARED"),
+                argument(
+                        "symmetric with own negatives",
+                        () -> InfoNce.withTemperature(1).withOwnNegatives().symmetric(),
+                        "isSymmetric",
+                        "OWN"),
+                argument(
+                        "NtLogistic with shared negatives",
+                        () -> new NtLogistic(1, Similarity.DOT, Negatives.SHARED, Reduction.MEAN, Reduction.MEAN),
+                        "negatives: NtLogistic takes IN_BATCH or PAIRED, but got SHARED"),
+                argument(
+                        "negative terms not reduced",
+                        () -> NtLogistic.withTemperature(1).withNegativeReduction(Reduction.NONE),
+                        "negativeReduction",
+                        "NONE"),
+                argument(
+                        "paired negative terms summed",
+                        () -> NtLogistic.withTemperature(1)
+                                .withNegativeReduction(Reduction.SUM)
+                                .withPairedNegatives(),
+                        "negativeReduction",
+                        "SUM with PAIRED"),
+                argument("contrastive margin 0", () -> PairwiseContrastive.withMargin(0), "margin", "> 0", "0.0"),
+                argument("contrastive margin NaN", () -> PairwiseContrastive.withMargin(0.0 / 0), "margin", "NaN"),
+                argument("triplet margin negative", () -> Triplet.withMargin(-1), "margin", ">= 0", "-1.0"),
+                argument("triplet margin infinite", () -> Triplet.withMargin(1.0 / 0), "margin", "Infinity"),
+                argument("no rows", () -> Shape.of(0, 4, 4), "n: must be in [1", "got 0"),
+                argument("negative m", () -> Shape.of(4, -1, 4), "m: must be in [0", "got -1"),
+                argument("no columns", () -> Shape.pairs(4, 0), "dim: must be in [1, 1048576], but got 0"),
+                argument("too many columns", () -> Shape.tower(4, (1 << 20) + 1), "dim", "1048577"),
+                argument("too large", () -> Shape.of(1L << 30, 1L << 30, 1), "shape", "< 2^60", "1073741824"),
+                argument("sizes that overflow", () -> Shape.of(1L << 62, 1L << 62, 1 << 20), "shape", "< 2^60"),
+                argument("top 0", () -> PlanOptions.defaults().withTopK(0), "topK", "got 0"),
+                argument(
+                        "budget -2",
+                        () -> PlanOptions.defaults().withWorkspaceBudget(-2),
+                        "workspaceBudgetBytes",
+                        "-2"),
+                argument("threads -1", () -> new CpuOptions(-1, Isa.BEST), "threads: must be in [0, 1024], but got -1"),
+                argument("threads 1025", () -> Device.java(1025), "threads", "1025"),
+                argument("unknown device", () -> Device.named("gpu"), "java, cpu, cuda or emulated", "'gpu'"),
+                new Malformed(
+                        "no similarity",
+                        NullPointerException.class,
+                        () -> InfoNce.withTemperature(1).withSimilarity(null),
+                        "similarity"),
+                new Malformed(
+                        "no reduction",
+                        NullPointerException.class,
+                        () -> Triplet.withMargin(1).withReduction(null),
+                        "reduction"),
+                new Malformed(
+                        "no distance",
+                        NullPointerException.class,
+                        () -> Triplet.withMargin(1).withDistance(null),
+                        "distance"));
+    }
+}

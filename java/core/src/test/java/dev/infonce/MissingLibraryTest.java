@@ -1,0 +1,112 @@
+package dev.infonce;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Without a usable native library everything still works, on pure Java, and the reason is told. In JVMs of their own. */
+class MissingLibraryTest {
+    @TempDir
+    private Path temp;
+
+    /** Runs in the child: what best, report and named do. */
+    static final class Child {
+        private Child() {}
+
+        public static void main(String[] args) {
+            try (Device best = Device.best()) {
+                System.out.println("best " + best.name());
+                Plan plan = best.plan(InfoNce.withTemperature(1), Shape.of(2, 2, 2), DType.FLOAT64);
+                Matrix identity = Matrix.of(new double[] {1, 0, 0, 1}, 2, 2);
+                System.out.printf(
+                        "loss %.12f%n", plan.forward(identity, identity).loss());
+            }
+            System.out.println("report " + Device.report().get(1).reason());
+            try (Device cpu = Device.named("cpu")) {
+                System.out.println("named " + cpu);
+            } catch (InfoNceException e) {
+                System.out.println("named " + e.status() + " " + e.getMessage());
+            }
+        }
+    }
+
+    @Test
+    void switchedOff() throws Exception {
+        String said = run("-Dinfonce.native=off");
+        assertFallsBackToJava(said, "switched off by -Dinfonce.native=off");
+        assertThat(said).as("what the user asked for is no reason to warn").doesNotContain("WARNING");
+    }
+
+    @Test
+    void missingFile() throws Exception {
+        Path file = temp.resolve("missing.so");
+        String said = run("-Dinfonce.library.path=" + file);
+        assertFallsBackToJava(said, "there is no file " + file);
+        assertThat(said).contains("WARNING: using device java, as cpu is not available");
+    }
+
+    @Test
+    void garbageFile() throws Exception {
+        Path file = Files.writeString(temp.resolve("garbage.so"), "garbage".repeat(100));
+        assertFallsBackToJava(run("-Dinfonce.library.path=" + file), file + " cannot be loaded", "invalid ELF header");
+    }
+
+    @Test
+    void anotherAbi() throws Exception {
+        Path code = Files.writeString(temp.resolve("other.c"), "int nce_abi_version(void) { return 7; }");
+        Path file = temp.resolve("libinfonce.so");
+        Process compiler;
+        try {
+            compiler = new ProcessBuilder("cc", "-shared", "-fPIC", "-o", file.toString(), code.toString())
+                    .inheritIO()
+                    .start();
+        } catch (IOException e) {
+            Assumptions.abort("there is no C compiler: " + e.getMessage());
+            throw e;
+        }
+        assertThat(compiler.waitFor()).isZero();
+        assertFallsBackToJava(
+                run("-Dinfonce.library.path=" + temp),
+                file + " has ABI version 7, but this version of infonce needs 1");
+    }
+
+    private static void assertFallsBackToJava(String said, String... reasons) {
+        // ln(1 + exp(-1)), the closed form of two orthonormal pairs at temperature 1.
+        assertThat(said).contains("best java\n", "loss 0.313261687518\n");
+        assertThat(said.lines().filter(line -> line.startsWith("report ")))
+                .singleElement()
+                .satisfies(line -> assertThat(line).contains(reasons));
+        assertThat(said.lines().filter(line -> line.startsWith("named ")))
+                .singleElement()
+                .satisfies(line -> assertThat(line)
+                        .startsWith("named NO_DEVICE device cpu: ")
+                        .contains(reasons));
+    }
+
+    private static String run(String option) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                option,
+                "-cp",
+                System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                Child.class.getName()));
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        process.getOutputStream().close();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue())
+                .as("exit status of the child, which said %s", output)
+                .isZero();
+        return output;
+    }
+}
