@@ -24,7 +24,7 @@ struct PanelWeights {
     const int64_t first = task.panel * kWidth<Real>;
     for (int v = 0; v < kVectors; ++v) weights[v] = references[v] = Vec<Real>{};
     if (task.x_weights != nullptr) load_row<Real>(task.x_weights + first, weights);
-    if (task.x_references != nullptr) load_row<Real>(task.x_references + first, references);
+    if (task.x_weights != nullptr && task.x_references != nullptr) load_row<Real>(task.x_references + first, references);
   }
 };
 
@@ -38,7 +38,7 @@ void weigh(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<R
     const int64_t row = tile.y_first + j;
     const Real y_weight = task.y_weights != nullptr ? static_cast<Real>(task.y_weights[row]) : Real{0};
     [[maybe_unused]] const Real y_reference =
-        task.y_references != nullptr ? static_cast<Real>(task.y_references[row]) : Real{0};
+        task.y_weights != nullptr && task.y_references != nullptr ? static_cast<Real>(task.y_references[row]) : Real{0};
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> s = tile.at(j, v);
@@ -46,8 +46,10 @@ void weigh(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<R
       if constexpr (kForm == Form::kBounded) {
         g = exp2_scaled<Real>(s, scale) * (x.weights[v] + y_weight);
       } else if constexpr (kForm == Form::kOnline) {
-        g = exp2_clamped<Real>(s - x.references[v], scale) * x.weights[v] +
-            exp2_clamped<Real>(s - y_reference, scale) * y_weight;
+        // Without weights there is no reference, and the exponential could overflow.
+        g = Vec<Real>{};
+        if (task.x_weights != nullptr) g += exp2_clamped<Real>(s - x.references[v], scale) * x.weights[v];
+        if (task.y_weights != nullptr) g += exp2_clamped<Real>(s - y_reference, scale) * y_weight;
       } else {
         const Vec<Real> e = exp2_clamped<Real>(s > Real{0} ? -s : s, scale);
         g = (s > Real{0} ? x.weights[v] + y_weight : e * (x.weights[v] + y_weight)) / (e + Real{1});

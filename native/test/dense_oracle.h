@@ -1,0 +1,38 @@
+#pragma once
+// The dense losses written down plainly in long double, pair by pair: what the engine is compared with.
+
+#include <cstdint>
+#include <vector>
+
+#include "infonce.h"
+
+namespace nce::test {
+
+using Wide = long double;
+
+/// A dense problem with its data in double, row-major without gaps.
+struct DenseCase {
+  nce_plan_desc desc{};
+  Wide tau = 1.0L;
+  std::vector<double> queries, keys, negatives;
+  std::vector<float> weights;   ///< empty: all 1
+  std::vector<float> upstream;  ///< empty: 1; one number, or one a row
+
+  int64_t rows() const;
+  bool tower() const;
+};
+
+struct DenseAnswer {
+  std::vector<Wide> losses;  ///< w_i l_i
+  Wide loss = 0;             ///< reduced; NONE: the sum
+  std::vector<Wide> d_queries, d_keys, d_negatives;
+  Wide gradient_terms = 0;  ///< sum over pairs of the size of what their gradients are made of, before it cancels
+  Wide d_temperature = 0;
+  Wide d_temperature_terms = 0;  ///< sum of the absolute values of what d_temperature is the sum of
+  Wide top1 = 0, topk = 0, positive_similarity = 0, negative_similarity = 0, alignment = 0, uniformity = 0,
+       effective_negatives = 0;
+};
+
+DenseAnswer dense_oracle(const DenseCase& problem);
+
+}  // namespace nce::test
