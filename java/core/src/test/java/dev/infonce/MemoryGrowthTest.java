@@ -1,0 +1,69 @@
+package dev.infonce;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** 10 000 devices and plans, half of the plans left for their device to close, leave no memory behind. */
+class MemoryGrowthTest {
+    private static final int CYCLES = 10_000;
+
+    /** Runs in a JVM whose heap is resident from the start, so that only native memory can grow. */
+    static final class Child {
+        private Child() {}
+
+        public static void main(String[] args) throws IOException {
+            cycle(args[0]);
+            long before = residentBytes();
+            cycle(args[0]);
+            System.out.println("growth " + (residentBytes() - before));
+        }
+
+        private static void cycle(String deviceName) {
+            Matrix small = Samples.heap(DType.FLOAT32, 8, 64, 3);
+            for (int i = 0; i < CYCLES; i++) {
+                try (Device device =
+                        deviceName.equals("cpu") ? Device.cpu(new CpuOptions(1, Isa.BEST)) : Device.java(1)) {
+                    Plan plan = device.plan(InfoNce.withTemperature(0.3), Shape.of(8, 8, 64), DType.FLOAT32);
+                    device.allocate(DType.FLOAT32, 8, 64);
+                    plan.forwardBackward(small, small);
+                    if (i % 2 == 0) {
+                        plan.close();
+                    }
+                }
+            }
+            System.gc();
+        }
+
+        private static long residentBytes() throws IOException {
+            String[] pages = Files.readString(Path.of("/proc/self/statm")).split(" ");
+            return Long.parseLong(pages[1]) * 4096;
+        }
+    }
+
+    static Stream<String> devices() {
+        return OnEachDevice.names();
+    }
+
+    @ParameterizedTest
+    @MethodSource("devices")
+    void tenThousandCyclesLeaveNoMemoryBehind(String deviceName) throws Exception {
+        List<String> inherited = Stream.of("infonce.library.path", "infonce.native")
+                .filter(name -> System.getProperty(name) != null)
+                .map(name -> "-D" + name + "=" + System.getProperty(name))
+                .toList();
+        List<String> options = Stream.concat(
+                        Stream.of("-Xms64m", "-Xmx64m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC"), inherited.stream())
+                .toList();
+        String said = ChildJvm.run(options, Child.class, deviceName);
+        long growth = Long.parseLong(said.strip().replaceFirst("(?s).*growth ", ""));
+        // A workspace, or the copies of the four matrices, left behind in every cycle would be at least 80 MB.
+        assertThat(growth).as("growth of resident memory in bytes").isLessThan(16L << 20);
+    }
+}
