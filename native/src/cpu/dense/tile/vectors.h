@@ -53,7 +53,7 @@ template <typename Real>
 
 template <typename Real>
 [[gnu::always_inline]] inline Vec<Real> broadcast(Real x) {
-  return Vec<Real>{} + x;
+  return x - Vec<Real>{};  // folds to one broadcast, as adding to 0 would not (-0)
 }
 
 template <typename Real>
