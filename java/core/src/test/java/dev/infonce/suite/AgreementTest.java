@@ -1,0 +1,32 @@
+package dev.infonce.suite;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.Device;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Every device agrees with the pure-Java one, on sizes that the oracle would take long for. */
+class AgreementTest extends DeviceSuite {
+    private static final long SEED = 95;
+
+    static List<ContrastiveLoss> losses() {
+        return Cases.all(0.07);
+    }
+
+    @ParameterizedTest
+    @MethodSource("losses")
+    void resultsAreThoseOfPureJava(ContrastiveLoss loss) {
+        try (Device java = Device.java()) {
+            for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
+                Case c = Cases.random(loss, 301, 33, 100, dtype, SEED);
+                Result expected = Result.of(java, c);
+                Result actual = Result.of(device, c);
+                Tolerances tolerances = Tolerances.of(dtype);
+                Compare.assertClose(actual, expected, tolerances, what(c, SEED));
+                Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what(c, SEED));
+            }
+        }
+    }
+}

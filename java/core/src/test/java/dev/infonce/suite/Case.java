@@ -1,0 +1,117 @@
+package dev.infonce.suite;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.Inputs;
+import dev.infonce.Matrix;
+import dev.infonce.Shape;
+import java.util.OptionalDouble;
+
+/**
+ * A loss with everything that a call reads, as doubles. Values are what the device gets: already rounded if dtype is FLOAT32.
+ * keys, negatives, labels, weights and upstream are null where there are none; temperature is NaN for margin losses.
+ */
+record Case(
+        ContrastiveLoss loss,
+        Shape shape,
+        DType dtype,
+        double[][] queries,
+        double[][] keys,
+        double[][] negatives,
+        int[] labels,
+        float[] weights,
+        float[] upstream,
+        double temperature) {
+
+    Case {
+        queries = rounded(queries, dtype);
+        keys = rounded(keys, dtype);
+        negatives = rounded(negatives, dtype);
+    }
+
+    static Case of(ContrastiveLoss loss, double temperature, DType dtype, double[][] queries, double[][] keys) {
+        int m = keys == null ? 0 : keys.length;
+        Shape shape = Shape.of(queries.length, m, queries[0].length);
+        return new Case(loss, shape, dtype, queries, keys, null, null, null, null, temperature);
+    }
+
+    Case withLoss(ContrastiveLoss other) {
+        return new Case(other, shape, dtype, queries, keys, negatives, labels, weights, upstream, temperature);
+    }
+
+    /** m negatives for all rows, or for each row. */
+    Case withNegatives(double[][] other, int m) {
+        Shape withM = Shape.of(shape.n(), m, shape.dim());
+        return new Case(loss, withM, dtype, queries, keys, other, labels, weights, upstream, temperature);
+    }
+
+    Case withLabels(int... other) {
+        return new Case(loss, shape, dtype, queries, keys, negatives, other, weights, upstream, temperature);
+    }
+
+    Case withWeights(float... other) {
+        return new Case(loss, shape, dtype, queries, keys, negatives, labels, other, upstream, temperature);
+    }
+
+    Case withUpstream(float... other) {
+        return new Case(loss, shape, dtype, queries, keys, negatives, labels, weights, other, temperature);
+    }
+
+    Case withTemperature(double other) {
+        return new Case(loss, shape, dtype, queries, keys, negatives, labels, weights, upstream, other);
+    }
+
+    Case withMatrices(double[][] otherQueries, double[][] otherKeys, double[][] otherNegatives) {
+        return new Case(
+                loss, shape, dtype, otherQueries, otherKeys, otherNegatives, labels, weights, upstream, temperature);
+    }
+
+    /** Rows that have a loss. */
+    int rows() {
+        return Terms.rows(this);
+    }
+
+    Inputs inputs() {
+        return inputs(matrix(queries), matrix(keys), matrix(negatives));
+    }
+
+    Inputs inputs(Matrix queriesMatrix, Matrix keysMatrix, Matrix negativesMatrix) {
+        OptionalDouble tau = Double.isNaN(temperature) ? OptionalDouble.empty() : OptionalDouble.of(temperature);
+        return new Inputs(queriesMatrix, keysMatrix, negativesMatrix, labels, weights, upstream, tau);
+    }
+
+    Matrix matrix(double[][] rows) {
+        if (rows == null) {
+            return null;
+        }
+        Matrix matrix = Matrix.zeros(dtype, rows.length, shape.dim());
+        for (int i = 0; i < rows.length; i++) {
+            for (int d = 0; d < rows[i].length; d++) {
+                matrix.set(i, d, rows[i][d]);
+            }
+        }
+        return matrix;
+    }
+
+    private static double[][] rounded(double[][] rows, DType dtype) {
+        if (rows == null) {
+            return null;
+        }
+        double[][] copy = new double[rows.length][];
+        for (int i = 0; i < rows.length; i++) {
+            copy[i] = rows[i].clone();
+            for (int d = 0; dtype == DType.FLOAT32 && d < copy[i].length; d++) {
+                copy[i][d] = (float) copy[i][d];
+            }
+        }
+        return copy;
+    }
+
+    /** What failure messages say of it. */
+    @Override
+    public String toString() {
+        return loss + " " + shape + " " + dtype + " tau=" + temperature
+                + (weights == null ? "" : " weighted")
+                + (upstream == null ? "" : " upstream x " + upstream.length);
+    }
+}

@@ -1,0 +1,279 @@
+package dev.infonce.suite;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.Distance;
+import dev.infonce.InfoNce;
+import dev.infonce.NtLogistic;
+import dev.infonce.NtXent;
+import dev.infonce.PairwiseContrastive;
+import dev.infonce.Reduction;
+import dev.infonce.Similarity;
+import dev.infonce.Triplet;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Inputs that break losses elsewhere. */
+class HardCasesTest extends DeviceSuite {
+    private static final List<DType> DTYPES = List.of(DType.FLOAT32, DType.FLOAT64);
+
+    private void assertAsOracle(Case c, long seed) {
+        Result expected = Oracle.evaluate(c);
+        Result actual = Result.of(device, c);
+        Tolerances tolerances = Tolerances.of(c.dtype());
+        Compare.assertClose(actual, expected, tolerances, what(c, seed));
+        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what(c, seed));
+    }
+
+    /** Temperatures that make losses of orthogonal negatives about 1e-9, 1e-12, 1e-20 and 1e-30. */
+    @ParameterizedTest
+    @ValueSource(doubles = {0.045, 0.033, 0.0205, 0.0139})
+    void tinyLossesKeepTheirRelativeAccuracy(double tau) {
+        long seed = 51;
+        for (DType dtype : DTYPES) {
+            for (ContrastiveLoss loss : Cases.withTemperature(Similarity.COSINE, tau)) {
+                if (loss instanceof NtLogistic) {
+                    continue; // has no tiny losses: orthogonal negatives lose ln 2
+                }
+                Random random = new Random(seed);
+                double[][] queries = Cases.sphere(random, 24, 200);
+                double[][] keys = Cases.alike(random, queries, 24);
+                for (int i = 0; i < keys.length; i++) {
+                    for (int d = 0; d < keys[i].length; d++) {
+                        keys[i][d] = queries[i][d] + 0.1 * (keys[i][d] - queries[i][d]);
+                    }
+                }
+                Case c = Case.of(loss, tau, dtype, queries, keys);
+                if (loss instanceof InfoNce infoNce) {
+                    c = switch (infoNce.negatives()) {
+                        case SHARED -> c.withNegatives(Cases.sphere(random, 30, 200), 30);
+                        case OWN -> c.withNegatives(Cases.sphere(random, 24 * 5, 200), 5);
+                        default -> c;
+                    };
+                }
+                assertThat(Oracle.evaluate(c).loss()).as(what(c, seed)).isBetween(1e-33, 1e-4);
+                assertAsOracle(c, seed);
+                assertAsOracle(c.withLoss(loss.withReduction(Reduction.NONE)), seed);
+            }
+        }
+    }
+
+    @Test
+    void opposedNegativesLoseTheExponentialOfTheirDistance() {
+        double[][] x = {{1, 0}, {-1, 0}};
+        for (double tau : new double[] {0.07, 0.03, 0.01}) {
+            for (DType dtype : DTYPES) {
+                Case c = Case.of(InfoNce.withTemperature(tau), tau, dtype, x, x);
+                double expected = Math.log1p(Math.exp(-2 / tau));
+                Compare.relative(
+                        Result.of(device, c).loss(),
+                        expected,
+                        Tolerances.of(dtype).loss(),
+                        what(c, 0));
+            }
+        }
+    }
+
+    static Stream<ContrastiveLoss> cosines() {
+        return Stream.concat(
+                Cases.withTemperature(Similarity.COSINE, 0.07).stream(),
+                Cases.withMargin(0.8, Distance.COSINE).stream());
+    }
+
+    @ParameterizedTest
+    @MethodSource("cosines")
+    void cosinesDoNotSeeTheNorm(ContrastiveLoss loss) {
+        long seed = 52;
+        for (double size : new double[] {1e-30, 1e-12, 1e6, 1e18}) {
+            for (DType dtype : DTYPES) {
+                Case c = Cases.random(loss, 9, 11, 6, dtype, seed);
+                assertAsOracle(
+                        c.withMatrices(scaled(c.queries(), size), scaled(c.keys(), size), scaled(c.negatives(), size)),
+                        seed);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cosines")
+    void rowsOfVeryDifferentNormsMix(ContrastiveLoss loss) {
+        long seed = 53;
+        for (DType dtype : DTYPES) {
+            Case c = Cases.random(loss, 9, 11, 6, dtype, seed);
+            double[][] queries = c.queries();
+            queries[2] = scaled(new double[][] {queries[2]}, 1e-18)[0];
+            queries[3] = scaled(new double[][] {queries[3]}, 1e18)[0];
+            assertAsOracle(c.withMatrices(queries, c.keys(), c.negatives()), seed);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = "COSINE", mode = EnumSource.Mode.EXCLUDE)
+    void hugeLogitsNeitherOverflowNorLoseTheLoss(Similarity similarity) {
+        long seed = 54;
+        for (double size : new double[] {1e2, 1e6, 1e12, 1e18}) {
+            for (ContrastiveLoss loss : Cases.withTemperature(similarity, 0.5)) {
+                for (DType dtype : DTYPES) {
+                    Case c = Cases.random(loss, 7, 9, 5, dtype, seed);
+                    c = c.withMatrices(scaled(c.queries(), size), scaled(c.keys(), size), scaled(c.negatives(), size));
+                    Result actual = Result.of(device, c);
+                    Compare.relative(
+                            actual.loss(),
+                            Oracle.evaluate(c).loss(),
+                            Tolerances.of(dtype).loss(),
+                            what(c, seed) + ", size " + size);
+                    assertThat(Compare.largest(actual.dQueries()))
+                            .as(what(c, seed))
+                            .isLessThan(1e30);
+                    assertThat(actual.dTemperature()).as(what(c, seed)).isFinite();
+                }
+            }
+        }
+    }
+
+    @Test
+    void zeroRowsHaveNoGradientAndAreCounted() {
+        long seed = 55;
+        for (ContrastiveLoss loss : Cases.all(0.07)) {
+            for (DType dtype : DTYPES) {
+                Case c = Cases.random(loss, 9, 11, 6, dtype, seed);
+                double[][] queries = c.queries();
+                queries[1] = new double[6];
+                queries[8] = new double[6];
+                double[][] keys = c.keys();
+                if (keys != null) {
+                    keys[1] = new double[6]; // the positive of a zero row, in most losses
+                    keys[4] = new double[6];
+                }
+                double[][] negatives = c.negatives();
+                if (negatives != null) {
+                    negatives[8] = new double[6];
+                }
+                Case zeros = c.withMatrices(queries, keys, negatives);
+                assertAsOracle(zeros, seed);
+                if (loss.toString().contains("COSINE")) {
+                    double[][] gradient = {Result.of(device, zeros).dQueries()[1]};
+                    assertThat(Compare.largest(gradient)).as(what(zeros, seed)).isZero();
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void equalVectorsHaveNoEuclideanGradient(Distance distance) {
+        double[][] x = {{1, 2, 3}, {-1, 0.5, 0.25}};
+        for (DType dtype : DTYPES) {
+            PairwiseContrastive pairs = PairwiseContrastive.withMargin(0.7).withDistance(distance);
+            Case c = Case.of(pairs, Double.NaN, dtype, x, x).withLabels(1, 0);
+            Result contrastive = Result.of(device, c);
+            Compare.relative(contrastive.loss(), 0.7 * 0.7 / 4, 1e-6, what(c, 0));
+            assertThat(Compare.largest(contrastive.dQueries())).as(what(c, 0)).isLessThan(1e-6);
+            Case triples = Case.of(Triplet.withMargin(0.2).withDistance(distance), Double.NaN, dtype, x, x)
+                    .withNegatives(x, 2);
+            Result triplet = Result.of(device, triples);
+            Compare.relative(triplet.loss(), 0.2, 1e-6, what(triples, 0));
+            assertThat(Compare.largest(triplet.dKeys())).as(what(triples, 0)).isLessThan(1e-6);
+        }
+        for (ContrastiveLoss loss : Cases.withTemperature(Similarity.NEGATIVE_EUCLIDEAN, 0.5)) {
+            Case c = Cases.random(loss, 2, 2, 3, DType.FLOAT64, 56);
+            double[][] rows = c.queries();
+            rows[1] = rows[0].clone();
+            double[][] same = {rows[0], rows[0], rows[0], rows[0]};
+            double[][] keys = c.keys() == null ? null : new double[][] {rows[0], rows[0]};
+            double[][] negatives = c.negatives() == null ? null : Arrays.copyOf(same, c.negatives().length);
+            Result result = Result.of(device, c.withMatrices(rows, keys, negatives));
+            assertThat(Compare.largest(result.dQueries())).as(what(c, 56)).isZero();
+        }
+    }
+
+    @Test
+    void oneRowHasNoNegativesAndLosesNothing() {
+        for (Similarity similarity : Similarity.values()) {
+            for (double tau : Cases.TEMPERATURES) {
+                for (DType dtype : DTYPES) {
+                    InfoNce infoNce = InfoNce.withTemperature(tau).withSimilarity(similarity);
+                    NtXent ntXent = NtXent.withTemperature(tau).withSimilarity(similarity);
+                    for (ContrastiveLoss loss : List.of(infoNce, infoNce.symmetric(), ntXent)) {
+                        losesNothing(Cases.random(loss, 1, 1, 5, dtype, 57));
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void rowsWithoutNegativesLoseNothing() {
+        for (Similarity similarity : Similarity.values()) {
+            for (DType dtype : DTYPES) {
+                InfoNce infoNce = InfoNce.withTemperature(0.07).withSimilarity(similarity);
+                losesNothing(Cases.random(infoNce.withSharedNegatives(), 5, 0, 4, dtype, 58));
+                losesNothing(Cases.random(infoNce.withOwnNegatives(), 5, 0, 4, dtype, 58));
+            }
+        }
+    }
+
+    private void losesNothing(Case c) {
+        Result result = Result.of(device, c);
+        assertThat(result.loss()).as(what(c, 57)).isZero();
+        assertThat(result.dTemperature()).as(what(c, 57)).isZero();
+        assertThat(Compare.largest(result.dQueries())).as(what(c, 57)).isZero();
+        if (result.dKeys() != null) {
+            assertThat(Compare.largest(result.dKeys())).as(what(c, 57)).isZero();
+        }
+        assertThat(result.metrics().top1Accuracy()).as(what(c, 57)).isEqualTo(1);
+        assertThat(result.metrics().negativeSimilarity()).as(what(c, 57)).isNaN();
+        assertThat(result.metrics().effectiveNegatives()).as(what(c, 57)).isNaN();
+    }
+
+    @Test
+    void ntLogisticWithoutNegativesIsThePositiveTerm() {
+        for (Reduction negatives : List.of(Reduction.MEAN, Reduction.SUM)) {
+            assertAsOracle(
+                    Cases.random(
+                            NtLogistic.withTemperature(0.5).withNegativeReduction(negatives),
+                            1,
+                            0,
+                            6,
+                            DType.FLOAT64,
+                            59),
+                    59);
+        }
+    }
+
+    @Test
+    void weightsThatAreAllZeroGiveNothing() {
+        for (ContrastiveLoss loss : Cases.all(0.07)) {
+            for (Reduction reduction : Reduction.values()) {
+                Case c = Cases.random(loss.withReduction(reduction), 5, 7, 4, DType.FLOAT32, 60);
+                Result result = Result.of(device, c.withWeights(new float[c.rows()]));
+                assertThat(reduction == Reduction.NONE ? 0 : result.loss())
+                        .as(what(c, 60))
+                        .isZero();
+                assertThat(result.rowLosses()).as(what(c, 60)).containsOnly(new double[result.rowLosses().length]);
+                assertThat(Compare.largest(result.dQueries())).as(what(c, 60)).isZero();
+                assertThat(result.dTemperature()).as(what(c, 60)).isZero();
+            }
+        }
+    }
+
+    private static double[][] scaled(double[][] rows, double factor) {
+        if (rows == null) {
+            return null;
+        }
+        double[][] scaled = new double[rows.length][];
+        for (int i = 0; i < rows.length; i++) {
+            scaled[i] = Arrays.stream(rows[i]).map(v -> v * factor).toArray();
+        }
+        return scaled;
+    }
+}

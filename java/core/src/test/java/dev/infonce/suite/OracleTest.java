@@ -1,0 +1,79 @@
+package dev.infonce.suite;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.InfoNce;
+import dev.infonce.NtXent;
+import dev.infonce.Reduction;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The oracle is right, so that what agrees with it is. */
+class OracleTest {
+    private static final long SEED = 11;
+
+    /** Step 1e-3 to the fourth power, times derivatives of the fifth order at tau 0.4, which stay below 1e4. */
+    private static final double BOUND = 1e-7;
+
+    static List<ContrastiveLoss> losses() {
+        return Cases.all(0.4);
+    }
+
+    @ParameterizedTest
+    @MethodSource("losses")
+    void gradientsAreThoseOfCentralDifferences(ContrastiveLoss loss) {
+        for (int n : new int[] {4, 5}) {
+            Case plain = Cases.random(loss, n, 6, 3, DType.FLOAT64, SEED);
+            Case weighted = plain.withLoss(loss.withReduction(Reduction.NONE))
+                    .withWeights(Cases.weights(plain.rows(), SEED))
+                    .withUpstream(Cases.weights(plain.rows(), SEED + 1));
+            for (Case c : List.of(plain, weighted)) {
+                Result exact = Oracle.evaluate(c);
+                Result numeric = CentralDifferences.of(c, Oracle::objective);
+                String what = c + ", seed " + SEED;
+                Compare.frobenius(exact.dQueries(), numeric.dQueries(), BOUND, what + ": dQueries");
+                Compare.frobenius(exact.dKeys(), numeric.dKeys(), BOUND, what + ": dKeys");
+                Compare.frobenius(exact.dNegatives(), numeric.dNegatives(), BOUND, what + ": dNegatives");
+                Compare.relative(exact.dTemperature(), numeric.dTemperature(), BOUND, what + ": dTemperature");
+            }
+        }
+    }
+
+    @Test
+    void orthonormalRowsHaveTheirClosedForm() {
+        double[][] e = Cases.identity(128);
+        Result infoNce = Oracle.evaluate(Case.of(InfoNce.withTemperature(0.5), 0.5, DType.FLOAT64, e, e));
+        Result ntXent = Oracle.evaluate(Case.of(NtXent.withTemperature(0.5), 0.5, DType.FLOAT64, e, e));
+        Compare.relative(infoNce.loss(), 2.900738996938, 1e-12, "InfoNCE");
+        Compare.relative(infoNce.dTemperature(), 3.780069707656, 1e-12, "dL/dtau");
+        Compare.relative(ntXent.loss(), 3.566009933821, 1e-12, "NT-Xent");
+    }
+
+    @Test
+    void comparisonsRefuseWhatIsWrong() {
+        Case c = Cases.random(InfoNce.withTemperature(0.4), 5, 6, 3, DType.FLOAT64, SEED);
+        double[][] right = Oracle.evaluate(c).dQueries();
+        double[][] wrong = Oracle.evaluate(c.withTemperature(0.4001)).dQueries();
+        assertThat(refused(() -> Compare.frobenius(wrong, right, 1e-5, "gradient")))
+                .isTrue();
+        assertThat(refused(() -> Compare.relative(1.00002e-30, 1e-30, 1e-5, "loss")))
+                .isTrue();
+        assertThat(refused(() -> Compare.relative(Double.NaN, 1, 1e-5, "loss"))).isTrue();
+        assertThat(refused(() ->
+                        Compare.frobenius(new double[][] {{Double.NaN}}, new double[][] {{1}}, 1e-5, "gradient")))
+                .isTrue();
+    }
+
+    private static boolean refused(Runnable comparison) {
+        try {
+            comparison.run();
+            return false;
+        } catch (AssertionError _) {
+            return true;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+package dev.infonce.suite;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.Distance;
+import dev.infonce.InfoNce;
+import dev.infonce.Negatives;
+import dev.infonce.Similarity;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Sizes around those of tiles, vectors and blocks: a tail in each dimension, alone and together. */
+class RaggedSizesTest extends DeviceSuite {
+    private static final double TAU = 0.07;
+
+    @ParameterizedTest
+    @CsvSource({
+        "1, 1, 1",
+        "1, 1, 65",
+        "1, 63, 64",
+        "1, 1000, 7",
+        "2, 129, 1",
+        "63, 63, 63",
+        "63, 64, 65",
+        "64, 64, 64",
+        "64, 65, 129",
+        "65, 65, 65",
+        "65, 127, 1",
+        "127, 127, 64",
+        "127, 1000, 63",
+        "129, 129, 127",
+        "129, 64, 1000",
+        "63, 65, 1000",
+        "1000, 127, 65",
+        "257, 513, 33"
+    })
+    void everyLossIsRightAtEverySize(int n, int m, int dim) {
+        long seed = 61;
+        Stream<ContrastiveLoss> losses = Stream.concat(
+                Stream.of(Similarity.COSINE, Similarity.NEGATIVE_EUCLIDEAN)
+                        .flatMap(s -> Cases.withTemperature(s, TAU).stream()),
+                Cases.withMargin(0.8, Distance.EUCLIDEAN).stream());
+        for (ContrastiveLoss loss : losses.toList()) {
+            boolean own = loss instanceof InfoNce infoNce && infoNce.negatives() == Negatives.OWN;
+            Case c = Cases.random(loss, n, own ? Math.min(m, 65) : m, dim, DType.FLOAT32, seed);
+            assertAsOracle(c, seed);
+        }
+    }
+
+    @Test
+    void aThousandRowsAndColumnsAreRight() {
+        long seed = 62;
+        for (Similarity similarity : List.of(Similarity.COSINE, Similarity.DOT)) {
+            assertAsOracle(
+                    Cases.random(
+                            InfoNce.withTemperature(TAU)
+                                    .withSimilarity(similarity)
+                                    .symmetric(),
+                            1000,
+                            1000,
+                            129,
+                            DType.FLOAT32,
+                            seed),
+                    seed);
+        }
+        assertAsOracle(
+                Cases.random(InfoNce.withTemperature(TAU).withSharedNegatives(), 1000, 1000, 65, DType.FLOAT64, seed),
+                seed);
+    }
+
+    private void assertAsOracle(Case c, long seed) {
+        Result expected = Oracle.evaluate(c);
+        Result actual = Result.of(device, c);
+        Tolerances tolerances = Tolerances.of(c.dtype());
+        Compare.assertClose(actual, expected, tolerances, what(c, seed));
+        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what(c, seed));
+    }
+}
