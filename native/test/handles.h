@@ -8,6 +8,13 @@
 
 #include "infonce.h"
 
+extern "C" {
+// header_test.c: what only C can say.
+int32_t infonce_header_in_c(void);
+nce_memory_kind infonce_memory_kind(int32_t value);
+nce_pass infonce_pass(int32_t value);
+}
+
 namespace nce::test {
 
 inline void expect_ok(nce_status status) { ASSERT_EQ(status, NCE_STATUS_OK) << nce_last_error(); }

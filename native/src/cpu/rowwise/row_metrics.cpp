@@ -19,8 +19,8 @@ double mean(double sum, int64_t count) {
 
 void check_row(int64_t row, const char* matrix) {
   if (row < 0) return;
-  throw Error(NCE_STATUS_NON_FINITE,
-              "inputs->" + std::string(matrix) + " row " + std::to_string(row) + " holds a NaN or an infinity");
+  throw Error(NCE_STATUS_NON_FINITE, "inputs->" + std::string(matrix) + " holds a NaN or an infinity in row " +
+                                         std::to_string(row) + "; all elements must be finite");
 }
 
 }  // namespace
@@ -59,8 +59,9 @@ void check_finite(const RowSums& sums) {
   check_row(sums.bad_key, "keys");
   check_row(sums.bad_negative, "negatives");
   if (sums.overflow >= 0) {
-    throw Error(NCE_STATUS_NON_FINITE, "inputs->queries row " + std::to_string(sums.overflow) +
-                                           " has a similarity or distance beyond the range of float64");
+    throw Error(NCE_STATUS_NON_FINITE,
+                "inputs->queries has a similarity or distance beyond the range of float64 in row " +
+                    std::to_string(sums.overflow));
   }
 }
 

@@ -1,0 +1,177 @@
+// What plans may be made of.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "handles.h"
+
+namespace nce::test {
+namespace {
+
+using Mutation = std::function<void(nce_plan_desc&)>;
+
+struct Case {
+  nce_plan_desc base;
+  Mutation mutate;
+  const char* text;
+  nce_status status = NCE_STATUS_INVALID_ARGUMENT;
+};
+
+nce_plan_desc with(nce_plan_desc desc, int32_t negatives) {
+  desc.negatives = negatives;
+  return desc;
+}
+
+TEST(ApiPlan, RefusesMalformedDescriptions) {
+  const nce_plan_desc in_batch = describe(NCE_LOSS_INFONCE, 4, 6, 3);
+  const nce_plan_desc own = with(describe(NCE_LOSS_INFONCE, 4, 6, 3), NCE_NEGATIVES_OWN);
+  const nce_plan_desc tower = describe(NCE_LOSS_NT_XENT, 4, 0, 3);
+  const nce_plan_desc logistic = describe(NCE_LOSS_NT_LOGISTIC, 4, 0, 3);
+  const nce_plan_desc paired = with(describe(NCE_LOSS_NT_LOGISTIC, 4, 4, 3), NCE_NEGATIVES_PAIRED);
+  const nce_plan_desc contrastive = describe(NCE_LOSS_CONTRASTIVE, 4, 4, 3);
+  const nce_plan_desc triplet = describe(NCE_LOSS_TRIPLET, 4, 4, 3);
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+  const Case cases[] = {
+      {own, [](auto& d) { d.struct_size = 4; }, "desc->struct_size"},
+      {own, [](auto& d) { d.loss = 5; }, "desc->loss"},
+      {own, [](auto& d) { d.loss = -1; }, "desc->loss"},
+      {own, [](auto& d) { d.negatives = 4; }, "desc->negatives"},
+      {own, [](auto& d) { d.negatives = NCE_NEGATIVES_PAIRED; }, "desc->negatives"},
+      {tower, [](auto& d) { d.negatives = NCE_NEGATIVES_SHARED; }, "desc->negatives"},
+      {logistic, [](auto& d) { d.negatives = NCE_NEGATIVES_OWN; }, "desc->negatives"},
+      {contrastive, [](auto& d) { d.negatives = NCE_NEGATIVES_PAIRED; }, "desc->negatives"},
+      {triplet, [](auto& d) { d.negatives = NCE_NEGATIVES_IN_BATCH; }, "desc->negatives"},
+      {own, [](auto& d) { d.similarity = 4; }, "desc->similarity"},
+      {triplet, [](auto& d) { d.similarity = NCE_SIMILARITY_DOT; }, "desc->similarity"},
+      {own, [](auto& d) { d.distance = NCE_DISTANCE_COSINE; }, "desc->distance"},
+      {triplet, [](auto& d) { d.distance = 3; }, "desc->distance"},
+      {own, [](auto& d) { d.reduction = 3; }, "desc->reduction"},
+      {own, [](auto& d) { d.symmetric = 2; }, "desc->symmetric"},
+      {own, [](auto& d) { d.symmetric = 1; }, "desc->symmetric"},
+      {tower, [](auto& d) { d.symmetric = 1; }, "desc->symmetric"},
+      {in_batch, [](auto& d) { d.symmetric = 1; }, "desc->m"},
+      {own, [](auto& d) { d.negative_reduction = NCE_REDUCTION_SUM; }, "desc->negative_reduction"},
+      {paired, [](auto& d) { d.negative_reduction = NCE_REDUCTION_SUM; }, "desc->negative_reduction"},
+      {logistic, [](auto& d) { d.negative_reduction = NCE_REDUCTION_NONE; }, "desc->negative_reduction"},
+      {own, [](auto& d) { d.dtype = 4; }, "desc->dtype"},
+      {own, [](auto& d) { d.gradient_dtype = -1; }, "desc->gradient_dtype"},
+      {own, [](auto& d) { d.gradient_dtype = NCE_DTYPE_FLOAT64; }, "desc->gradient_dtype"},
+      {own, [](auto& d) { d.dtype = d.gradient_dtype = NCE_DTYPE_FLOAT16; }, "desc->dtype", NCE_STATUS_UNSUPPORTED},
+      {own, [](auto& d) { d.dtype = NCE_DTYPE_BFLOAT16; }, "desc->dtype", NCE_STATUS_UNSUPPORTED},
+      {own, [](auto& d) { d.precision = 2; }, "desc->precision"},
+      {own, [](auto& d) { d.metrics = 2; }, "desc->metrics"},
+      {own, [](auto& d) { d.top_k = 0; }, "desc->top_k"},
+      {own, [](auto& d) { d.metrics = 0, d.top_k = -1; }, "desc->top_k"},
+      {own, [](auto& d) { d.reserved = 1; }, "desc->reserved"},
+      {own, [](auto& d) { d.n = 0; }, "desc->n"},
+      {own, [](auto& d) { d.n = -3; }, "desc->n"},
+      {own, [](auto& d) { d.m = -1; }, "desc->m"},
+      {own, [](auto& d) { d.dim = 0; }, "desc->dim"},
+      {own, [](auto& d) { d.dim = (1 << 20) + 1; }, "desc->dim"},
+      {own, [](auto& d) { d.n = int64_t{1} << 40, d.m = int64_t{1} << 40; }, "2^60"},
+      {own, [](auto& d) { d.n = INT64_MAX, d.m = INT64_MAX, d.dim = 1 << 20; }, "2^60"},
+      {own, [](auto& d) { d.n = int64_t{1} << 60, d.m = 0, d.dim = 1; }, "2^60"},
+      {in_batch, [](auto& d) { d.m = 3; }, "desc->m"},
+      {tower, [](auto& d) { d.n = 5; }, "desc->n"},
+      {tower, [](auto& d) { d.m = 3; }, "desc->m"},
+      {logistic, [](auto& d) { d.m = 8; }, "desc->m"},
+      {paired, [](auto& d) { d.m = 5; }, "desc->m"},
+      {contrastive, [](auto& d) { d.m = 0; }, "desc->m"},
+      {triplet, [](auto& d) { d.m = 3; }, "desc->m"},
+      {own, [](auto& d) { d.workspace_budget_bytes = -2; }, "desc->workspace_budget_bytes"},
+      {own, [](auto& d) { d.margin = 0.5; }, "desc->margin"},
+      {own, [](auto& d) { d.margin = kNan; }, "desc->margin"},
+      {contrastive, [](auto& d) { d.margin = 0.0; }, "desc->margin"},
+      {contrastive, [](auto& d) { d.margin = -1.0; }, "desc->margin"},
+      {triplet, [](auto& d) { d.margin = -1.0; }, "desc->margin"},
+      {triplet, [](auto& d) { d.margin = kNan; }, "desc->margin"},
+      {triplet, [](auto& d) { d.margin = HUGE_VAL; }, "desc->margin"},
+  };
+  const ContextOwner context = open_cpu();
+  for (const Case& c : cases) {
+    nce_plan_desc desc = c.base;
+    c.mutate(desc);
+    nce_plan* plan = nullptr;
+    EXPECT_EQ(nce_plan_create(context.get(), &desc, &plan), c.status) << c.text << ": " << nce_last_error();
+    EXPECT_NE(std::string(nce_last_error()).find(c.text), std::string::npos) << nce_last_error();
+    EXPECT_EQ(plan, nullptr);
+    EXPECT_EQ(nce_plan_supported(context.get(), &desc), c.status) << c.text;
+  }
+}
+
+TEST(ApiPlan, RefusesNulls) {
+  const ContextOwner context = open_cpu();
+  const nce_plan_desc desc = describe(NCE_LOSS_TRIPLET, 1, 1, 1);
+  nce_plan* plan = nullptr;
+  EXPECT_EQ(nce_plan_create(context.get(), nullptr, &plan), NCE_STATUS_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(nce_last_error()).find("desc"), std::string::npos);
+  EXPECT_EQ(nce_plan_create(context.get(), &desc, nullptr), NCE_STATUS_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(nce_last_error()).find("plan"), std::string::npos);
+  EXPECT_EQ(plan, nullptr);
+}
+
+TEST(ApiPlan, TakesEveryAllowedCombination) {
+  const ContextOwner context = open_cpu();
+  const auto expect_plan = [&](nce_plan_desc desc) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+      for (const nce_precision precision : {NCE_PRECISION_PRECISE, NCE_PRECISION_FAST}) {
+        desc.dtype = desc.gradient_dtype = dtype;
+        desc.precision = precision;
+        EXPECT_EQ(nce_plan_supported(context.get(), &desc), NCE_STATUS_OK) << nce_last_error();
+        const PlanOwner plan = make_plan(context, desc);
+        int64_t forward = 0;
+        int64_t both = 0;
+        expect_ok(nce_plan_workspace_bytes(plan.get(), NCE_PASS_FORWARD, &forward));
+        expect_ok(nce_plan_workspace_bytes(plan.get(), NCE_PASS_FORWARD_BACKWARD, &both));
+        EXPECT_GE(forward, 1);
+        EXPECT_GE(both, forward);
+      }
+    }
+  };
+  for (int32_t similarity = 0; similarity < 4; ++similarity) {
+    const auto plan = [&](nce_loss loss, nce_negatives negatives, int64_t m, int32_t symmetric) {
+      nce_plan_desc desc = describe(loss, 4, m, 3);
+      desc.negatives = negatives;
+      desc.similarity = similarity;
+      desc.symmetric = symmetric;
+      expect_plan(desc);
+    };
+    plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH, 6, 0);
+    plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH, 4, 1);
+    plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED, 0, 0);
+    plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED, 9, 0);
+    plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN, 0, 0);
+    plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN, 9, 0);
+    plan(NCE_LOSS_NT_XENT, NCE_NEGATIVES_IN_BATCH, 0, 0);
+    plan(NCE_LOSS_NT_XENT, NCE_NEGATIVES_IN_BATCH, 4, 0);
+    plan(NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH, 0, 0);
+    plan(NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH, 4, 0);
+    plan(NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_PAIRED, 4, 0);
+  }
+  for (int32_t distance = 0; distance < 3; ++distance) {
+    for (const nce_loss loss : {NCE_LOSS_CONTRASTIVE, NCE_LOSS_TRIPLET}) {
+      nce_plan_desc desc = describe(loss, 4, 4, 3);
+      desc.distance = distance;
+      expect_plan(desc);
+    }
+  }
+}
+
+TEST(ApiPlan, WorkspaceQueryRefusesMalformedCalls) {
+  const ContextOwner context = open_cpu();
+  const PlanOwner plan = make_plan(context, describe(NCE_LOSS_TRIPLET, 1, 1, 1));
+  int64_t bytes = -7;
+  EXPECT_EQ(nce_plan_workspace_bytes(plan.get(), infonce_pass(2), &bytes), NCE_STATUS_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(nce_last_error()).find("pass"), std::string::npos);
+  EXPECT_EQ(nce_plan_workspace_bytes(plan.get(), NCE_PASS_FORWARD, nullptr), NCE_STATUS_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(nce_last_error()).find("bytes"), std::string::npos);
+  EXPECT_EQ(bytes, -7);
+}
+
+}  // namespace
+}  // namespace nce::test

@@ -1,0 +1,57 @@
+// The scalar functions of src/loss against quadruple precision, over the whole range of double.
+
+#include <gtest/gtest.h>
+#include <quadmath.h>
+
+#include <cmath>
+
+#include "loss/logistic.h"
+#include "loss/margin.h"
+#include "loss/softmax_row.h"
+
+namespace nce::loss {
+namespace {
+
+/// Relative to the wide value; three roundings of libm's functions (each below 1 ulp), and half as many again.
+constexpr double kBound = 4.5 * 0x1p-52;
+
+template <typename Wide>
+void expect_relative(double actual, Wide wide, double x, double bound = kBound) {
+  const auto expected = static_cast<double>(wide);
+  EXPECT_NEAR(actual, expected, bound * std::abs(expected)) << "x = " << x;
+}
+
+TEST(Scalar, SoftplusAndSigmoidKeepRelativeErrors) {
+  for (double x = -700.0; x <= 700.0; x += 0.37) {
+    expect_relative(softplus(x), x > 0 ? x + log1pq(expq(-x)) : log1pq(expq(x)), x);
+    expect_relative(sigmoid(x), 1 / (1 + expq(-x)), x);
+    expect_relative(softmax_row_negative_mass(x, 1.0), 1 / (1 + expq(1 - static_cast<decltype(expq(0))>(x))), x,
+                    kBound + std::abs(x) * 0x1p-53);  // the rounding of a difference of logits
+  }
+}
+
+TEST(Scalar, InfinitiesAreLimits) {
+  EXPECT_EQ(softplus(-HUGE_VAL), 0.0);
+  EXPECT_EQ(softplus(HUGE_VAL), HUGE_VAL);
+  EXPECT_EQ(sigmoid(-HUGE_VAL), 0.0);
+  EXPECT_EQ(sigmoid(HUGE_VAL), 1.0);
+  EXPECT_EQ(softmax_row_loss(-HUGE_VAL, 3.0), 0.0);
+}
+
+TEST(Scalar, SlopesAreTheDerivatives) {
+  const double h = 1e-6;
+  for (double x = -5.05; x < 5.0; x += 0.3) {
+    EXPECT_NEAR(logistic_positive_slope(x), (logistic_positive(x + h) - logistic_positive(x - h)) / (2 * h), 1e-9);
+    EXPECT_NEAR(logistic_negative_slope(x), (logistic_negative(x + h) - logistic_negative(x - h)) / (2 * h), 1e-9);
+    const double d = x + 6.0;
+    for (const bool alike : {false, true}) {
+      EXPECT_NEAR(contrastive_slope(d, alike, 4.0),
+                  (contrastive_loss(d + h, alike, 4.0) - contrastive_loss(d - h, alike, 4.0)) / (2 * h), 1e-8);
+    }
+    EXPECT_NEAR(triplet_slope(d, 6.0, 1.0), (triplet_loss(d + h, 6.0, 1.0) - triplet_loss(d - h, 6.0, 1.0)) / (2 * h),
+                1e-9);
+  }
+}
+
+}  // namespace
+}  // namespace nce::loss
