@@ -29,8 +29,8 @@ public final class LinearProbe {
      */
     public static double accuracy(Representation representation, byte[] trainLabels, byte[] testLabels, int classes) {
         try (NDManager scope = representation.train().getManager().newSubManager()) {
-            NDArray train = representation.train().duplicate();
-            train.attach(scope);
+            NDArray train = representation.train();
+            train.tempAttach(scope);
             NDArray mean = train.mean(new int[] {0}, true);
             NDArray deviation =
                     train.sub(mean).square().mean(new int[] {0}, true).sqrt();
@@ -42,8 +42,8 @@ public final class LinearProbe {
                     .add(1);
             train = standardised(scope, train, mean, scale);
             double[] weights = fit(train, trainLabels, classes);
-            NDArray test = representation.test().duplicate();
-            test.attach(scope);
+            NDArray test = representation.test();
+            test.tempAttach(scope);
             return share(standardised(scope, test, mean, scale), weights, testLabels, classes);
         }
     }

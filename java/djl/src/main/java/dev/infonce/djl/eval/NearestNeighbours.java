@@ -77,10 +77,9 @@ public final class NearestNeighbours {
     /** Rows divided by their norm; zero rows stay zero. */
     static NDArray unit(NDManager scope, NDArray rows) {
         try (NDManager temporary = scope.newSubManager()) {
-            NDArray source = rows.duplicate();
-            source.attach(temporary);
-            NDArray norms = source.square().sum(new int[] {1}, true).sqrt().maximum(TINY);
-            NDArray unit = source.div(norms);
+            rows.tempAttach(temporary);
+            NDArray norms = rows.square().sum(new int[] {1}, true).sqrt().maximum(TINY);
+            NDArray unit = rows.div(norms);
             unit.attach(scope);
             return unit;
         }

@@ -26,23 +26,36 @@ import java.util.List;
  * @param dataChecksum of the training images
  * @param seconds spent training so far
  * @param curve one point a step done
+ * @param snapshots geometry measured so far
  * @param arrays parameters, then first and second moments of those that are learned
  */
 record Checkpoint(
-        Recipe recipe, long seed, long dataChecksum, double seconds, List<CurvePoint> curve, List<float[]> arrays) {
+        Recipe recipe,
+        long seed,
+        long dataChecksum,
+        double seconds,
+        List<CurvePoint> curve,
+        List<GeometryPoint> snapshots,
+        List<float[]> arrays) {
     private static final long MAGIC = 0x696e666f6e636531L;
     private static final int MAX_HEADER = 1 << 28;
     private static final int MAX_ARRAYS = 10_000;
     private static final int MAX_ARRAY = 1 << 26;
     private static final Gson GSON = new Gson();
 
-    private record Header(Recipe recipe, long seed, long dataChecksum, double seconds, List<CurvePoint> curve) {}
+    private record Header(
+            Recipe recipe,
+            long seed,
+            long dataChecksum,
+            double seconds,
+            List<CurvePoint> curve,
+            List<GeometryPoint> snapshots) {}
 
     /** Writes a file whole or not at all. */
     void save(Path file) throws IOException {
         Path partial = file.resolveSibling(file.getFileName() + ".partial");
         try (DataOutputStream out = new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(partial)))) {
-            byte[] header = GSON.toJson(new Header(recipe, seed, dataChecksum, seconds, curve))
+            byte[] header = GSON.toJson(new Header(recipe, seed, dataChecksum, seconds, curve, snapshots))
                     .getBytes(StandardCharsets.UTF_8);
             out.writeLong(MAGIC);
             out.writeInt(header.length);
@@ -85,11 +98,17 @@ record Checkpoint(
                 ByteBuffer.wrap(bytes).asFloatBuffer().get(array);
                 arrays.add(array);
             }
-            if (header == null || header.recipe() == null || header.curve() == null) {
+            if (header == null || header.recipe() == null || header.curve() == null || header.snapshots() == null) {
                 throw new IOException(file + ": damaged checkpoint, its header is incomplete");
             }
             return new Checkpoint(
-                    header.recipe(), header.seed(), header.dataChecksum(), header.seconds(), header.curve(), arrays);
+                    header.recipe(),
+                    header.seed(),
+                    header.dataChecksum(),
+                    header.seconds(),
+                    header.curve(),
+                    header.snapshots(),
+                    arrays);
         } catch (EOFException e) {
             throw new IOException(file + ": truncated checkpoint", e);
         } catch (JsonParseException e) {

@@ -11,8 +11,10 @@ import dev.infonce.GradientResult;
 import dev.infonce.Metrics;
 import dev.infonce.NtXent;
 import dev.infonce.djl.FusedContrastiveLoss;
+import dev.infonce.djl.data.FixedViews;
 import dev.infonce.djl.data.ImageSet;
 import dev.infonce.djl.data.ViewPipeline;
+import dev.infonce.djl.eval.Geometry;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -25,6 +27,8 @@ import java.util.List;
 final class ContrastiveTrainer implements AutoCloseable {
     private static final int VIEW_THREADS = 2;
     private static final long VIEW_SEED = 0x76696577L;
+    private static final int SNAPSHOTS = 60;
+    private static final int SNAPSHOT_IMAGES = 500;
 
     private final Recipe recipe;
     private final long seed;
@@ -34,6 +38,10 @@ final class ContrastiveTrainer implements AutoCloseable {
     private final ViewPipeline views;
     private final FusedContrastiveLoss loss;
     private final List<CurvePoint> curve = new ArrayList<>();
+    private final List<GeometryPoint> snapshots = new ArrayList<>();
+    private final NDArray firstViews;
+    private final NDArray secondViews;
+    private final Device device;
     private final int height;
     private final int width;
 
@@ -46,9 +54,12 @@ final class ContrastiveTrainer implements AutoCloseable {
     ContrastiveTrainer(NDManager parent, Recipe recipe, long seed, ImageSet images, Device device) {
         this.recipe = recipe;
         this.seed = seed;
+        this.device = device;
         height = images.height();
         width = images.width();
         manager = parent.newSubManager();
+        firstViews = fixedViews(images.first(SNAPSHOT_IMAGES), 1);
+        secondViews = fixedViews(images.first(SNAPSHOT_IMAGES), 2);
         model = new SimClrModel(manager, recipe, seed);
         optimizer = new AdamW(manager, model.learnedParameters(), recipe.weightDecay());
         loss = new FusedContrastiveLoss(device, NtXent.withTemperature(recipe.temperature()));
@@ -75,6 +86,9 @@ final class ContrastiveTrainer implements AutoCloseable {
      */
     CurvePoint step() {
         int index = curve.size();
+        if (index == 0) {
+            snapshots.add(snapshot());
+        }
         double learningRate = recipe.learningRate(index);
         float[] batch = views.take(index);
         try (NDManager scope = manager.newSubManager()) {
@@ -98,7 +112,27 @@ final class ContrastiveTrainer implements AutoCloseable {
                 metrics.uniformity(),
                 learningRate);
         curve.add(point);
+        int every = Math.max(1, recipe.steps() / SNAPSHOTS);
+        if (point.step() % every == 0 || isDone()) {
+            snapshots.add(snapshot());
+        }
         return point;
+    }
+
+    private NDArray fixedViews(ImageSet images, long number) {
+        float[] views = FixedViews.of(images, recipe.views(), number, Recipe.PIXEL_MEAN, Recipe.PIXEL_DEVIATION);
+        return manager.create(views, new Shape(images.count(), 1, height, width));
+    }
+
+    private GeometryPoint snapshot() {
+        try (NDManager scope = manager.newSubManager()) {
+            firstViews.tempAttach(scope);
+            secondViews.tempAttach(scope);
+            NDArray first = model.projections(model.features(firstViews, false), false);
+            NDArray second = model.projections(model.features(secondViews, false), false);
+            Metrics metrics = Geometry.metrics(first, second, device);
+            return new GeometryPoint(curve.size(), metrics.alignment(), metrics.uniformity());
+        }
     }
 
     /** The state as it is now; valid until the next step. */
@@ -112,6 +146,7 @@ final class ContrastiveTrainer implements AutoCloseable {
                 dataChecksum,
                 seconds,
                 List.copyOf(curve),
+                List.copyOf(snapshots),
                 arrays.stream().map(NDArray::toFloatArray).toList());
     }
 
@@ -131,11 +166,18 @@ final class ContrastiveTrainer implements AutoCloseable {
         optimizer.setUpdates(checkpoint.curve().size());
         curve.clear();
         curve.addAll(checkpoint.curve());
+        snapshots.clear();
+        snapshots.addAll(checkpoint.snapshots());
     }
 
     /** All steps so far. */
     List<CurvePoint> curve() {
         return Collections.unmodifiableList(curve);
+    }
+
+    /** Geometry measured so far. */
+    List<GeometryPoint> snapshots() {
+        return Collections.unmodifiableList(snapshots);
     }
 
     /** The model that is trained. */
