@@ -23,7 +23,7 @@ END
 native_bench() {
   need_tools cmake g++ ninja gtest benchmark
   logged bench-build-native 'building the native benchmark' build_native_benchmark || exit 1
-  "$root/build/native/native/infonce_benchmark" "$@"
+  "$root/build/native/infonce_benchmark" "$@"
 }
 
 build_native_benchmark() {

@@ -9,6 +9,8 @@ source "$root/tools/lib/common.sh"
 source "$root/tools/lib/build.sh"
 # shellcheck source=tools/lib/steps.sh
 source "$root/tools/lib/steps.sh"
+# shellcheck source=tools/lib/examples.sh
+source "$root/tools/lib/examples.sh"
 
 usage() {
   cat <<'END'
@@ -161,10 +163,6 @@ count_surefire() {
   fi
 }
 
-quickstart() {
-  "$root/tools/examples.sh" "$DEVICE"
-}
-
 command_line() {
   local out
   out=$("$root/infonce" doctor) || return 1
@@ -228,7 +226,13 @@ main() {
     fi
   fi
   step 'Java tests' java_tests
-  step 'examples' quickstart
+  step 'README shows the examples' readme_shows_the_examples
+  step 'quickstart in Java' java_quickstart
+  if native_is_off; then
+    left_out 'quickstart in C' 'the native library is hidden'
+  else
+    step 'quickstart in C' c_example
+  fi
   step 'command line' command_line
   if $QUICK; then
     left_out "NumPy's second opinion" '--quick'
