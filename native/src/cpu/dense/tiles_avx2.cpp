@@ -6,7 +6,7 @@ namespace nce::cpu::dense {
 
 template <>
 const Kernels<float>& kernels_avx2<float>() {
-  static constexpr Kernels<float> kTable = tiles_avx2::make_kernels<float>("avx2", 64.0);
+  static constexpr Kernels<float> kTable = tiles_avx2::make_kernels<float>("avx2", 32.0);
   return kTable;
 }
 

@@ -6,7 +6,7 @@ namespace nce::cpu::dense {
 
 template <>
 const Kernels<float>& kernels_avx512<float>() {
-  static constexpr Kernels<float> kTable = tiles_avx512::make_kernels<float>("avx512", 64.0);
+  static constexpr Kernels<float> kTable = tiles_avx512::make_kernels<float>("avx512", 32.0);
   return kTable;
 }
 

@@ -6,7 +6,7 @@ namespace nce::cpu::dense {
 
 template <>
 const Kernels<float>& kernels_portable<float>() {
-  static constexpr Kernels<float> kTable = tiles_portable::make_kernels<float>("portable", 64.0);
+  static constexpr Kernels<float> kTable = tiles_portable::make_kernels<float>("portable", 32.0);
   return kTable;
 }
 

@@ -52,8 +52,12 @@ void forward(const ForwardTask<Real>& task) {
         const int64_t x_first = x_panel * kSide;
         const int64_t x_count = pair.x_rows - x_first < kSide ? pair.x_rows - x_first : kSide;
         const Tile<Real> tile{values, x_first, y_first, x_count, y_count};
+        const bool last = x_panel + 1 == block_end;
+        const int64_t next_x = last ? block : x_panel + 1;
+        const int64_t next_y = last && y_panel + 1 < task.y_end ? y_panel + 1 : y_panel;
         multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, pair.dim,
-                              y_count, values);
+                              y_count, pair.y + next_y * pair.panel_stride, pair.x + next_x * pair.panel_stride,
+                              values);
         if (Mask<Real>::needed(pair, tile)) {
           add_tile<Real, true>(task, tile, scale, lanes);
         } else {

@@ -91,12 +91,16 @@ void add_weight_sums(const Tile<Real>& tile, double* weight_sums) {
 template <typename Real>
 void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t dim, const Real* weights, Real* sums) {
   constexpr int64_t kSide = kWidth<Real>;
+  constexpr int64_t kNext = kSlice<Real> * kSide;  // from one slice of dimensions to the next
+  constexpr int64_t kStep = kNext / kSide;
   for (int64_t d = 0; d < dim; d += kSlice<Real>) {
     Vec<Real> sum[kSlice<Real>][kVectors] = {};
     for (int64_t first = 0; first < rows; first += kSide) {
       const int64_t steps = rows - first < kSide ? rows - first : kSide;
-      multiply_slice<Real>(y + (first / kSide) * panel_stride + d * kSide, 1, kSide, weights + first * kSide, steps,
-                           sum);
+      const Real* const from = y + (first / kSide) * panel_stride + d * kSide;
+      const Ahead<Real> ahead{from + kNext, sums + d * kSide + kNext + first * kStep / kGroup<Real>, kStep,
+                              kStep / kGroup<Real> > 0 ? kStep / kGroup<Real> : 1};
+      multiply_slice<Real>(from, 1, kSide, weights + first * kSide, steps, ahead, sum);
     }
     put_slice<Real, true>(sum, sums + d * kSide);
   }
@@ -129,8 +133,10 @@ void gradient(const GradientTask<Real>& task) {
     for (int64_t first = 0; first < rows; first += kSide) {
       const int64_t y_count = rows - first < kSide ? rows - first : kSide;
       const Tile<Real> tile{weights + first * kSide, x_first, start + first, x_count, y_count};
-      multiply_panels<Real>(y + first / kSide * pair.panel_stride, pair.x + task.panel * pair.panel_stride, pair.dim,
-                            y_count, tile.values);
+      const Real* const y_panel = y + first / kSide * pair.panel_stride;
+      const Real* const x_panel = pair.x + task.panel * pair.panel_stride;
+      const Real* const next = first + kSide < rows ? y_panel + pair.panel_stride : y;
+      multiply_panels<Real>(y_panel, x_panel, pair.dim, y_count, next, x_panel, tile.values);
       if (Mask<Real>::needed(pair, tile)) {
         weigh_tile<Real, true>(task, tile, scale, x);
       } else {

@@ -9,17 +9,32 @@ namespace nce::cpu::dense::NCE_TILE_ISA {
 template <typename Real>
 constexpr int kSlice = NCE_TILE_BYTES == 64 ? 8 : (sizeof(Real) == 8 && NCE_TILE_BYTES == 16 ? 3 : 4);
 
-/// Steps of the inner dimension that one register sum takes: keeps fp32 rounding near that of 64 terms, and both panels'
-/// share in the first-level cache.
-constexpr int64_t kChunk = 64;
+/// Steps of the inner dimension that one register sum takes. Rounding of a sum of sums is smallest near dim^(2/3), and
+/// the shares of both panels should fit in the first-level cache beside those that are fetched ahead.
+[[gnu::always_inline]] inline int64_t chunk_of(int64_t dim) { return dim <= 256 ? 32 : 64; }
 
 static_assert(kWidth<float> % kSlice<float> == 0 && kWidth<double> % kSlice<double> == 0);
+
+/// What to fetch into the first-level cache while a slice is multiplied: two streams, each so many elements a step. The
+/// hardware alone would fetch everything at the first slice of a chunk, and leave its multipliers idle.
+template <typename Real>
+struct Ahead {
+  const Real* first;
+  const Real* second;
+  int64_t first_step;
+  int64_t second_step;
+};
 
 /// sum[r][v] += sum over k of a[k * a_step + r * a_row] * b[k * width + v-th vector].
 template <typename Real>
 [[gnu::always_inline]] inline void multiply_slice(const Real* a, int64_t a_step, int64_t a_row, const Real* b,
-                                                  int64_t steps, Vec<Real> (&sum)[kSlice<Real>][kVectors]) {
+                                                  int64_t steps, Ahead<Real> ahead,
+                                                  Vec<Real> (&sum)[kSlice<Real>][kVectors]) {
   for (int64_t k = 0; k < steps; ++k) {
+    __builtin_prefetch(ahead.first);
+    __builtin_prefetch(ahead.second);
+    ahead.first += ahead.first_step;
+    ahead.second += ahead.second_step;
     Vec<Real> right[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes<Real>);
@@ -50,31 +65,46 @@ template <typename Real, bool kAdd>
   }
 }
 
+/// One chunk of a tile; next_y and next_x are the chunks that come after it.
 template <typename Real, bool kAdd>
-inline void multiply_chunk(const Real* y, const Real* x, int64_t steps, int64_t y_rows, Real* tile) {
+inline void multiply_chunk(const Real* y, const Real* x, int64_t steps, int64_t y_rows, const Real* next_y,
+                           const Real* next_x, int64_t next_steps, Real* tile) {
   for (int64_t first = 0; first < y_rows; first += kSlice<Real>) {
     Vec<Real> sum[kSlice<Real>][kVectors] = {};
-    multiply_slice<Real>(y + first, kWidth<Real>, 1, x, steps, sum);
+    const Ahead<Real> ahead{next_y + first * next_steps, next_x + first * next_steps, kSlice<Real>, kSlice<Real>};
+    multiply_slice<Real>(y + first, kWidth<Real>, 1, x, steps, ahead, sum);
     put_slice<Real, kAdd>(sum, tile + first * kWidth<Real>);
   }
 }
 
-/// tile[j][i] = <row j of panel y, row i of panel x>, for the first y_rows j (rounded up to slices).
+/// tile[j][i] = <row j of panel y, row i of panel x>, for the first y_rows j (rounded up to slices). next_y and next_x
+/// are the panels of the next tile.
 template <typename Real>
-inline void multiply_panels(const Real* y, const Real* x, int64_t dim, int64_t y_rows, Real* tile) {
-  multiply_chunk<Real, false>(y, x, dim < kChunk ? dim : kChunk, y_rows, tile);
-  for (int64_t k = kChunk; k < dim; k += kChunk) {
-    const int64_t steps = dim - k < kChunk ? dim - k : kChunk;
-    multiply_chunk<Real, true>(y + k * kWidth<Real>, x + k * kWidth<Real>, steps, y_rows, tile);
+inline void multiply_panels(const Real* y, const Real* x, int64_t dim, int64_t y_rows, const Real* next_y,
+                            const Real* next_x, Real* tile) {
+  const int64_t chunk = chunk_of(dim);
+  const int64_t stride = chunk * kWidth<Real>;
+  if (dim <= chunk) {
+    multiply_chunk<Real, false>(y, x, dim, y_rows, next_y, next_x, dim, tile);
+    return;
   }
+  multiply_chunk<Real, false>(y, x, chunk, y_rows, y + stride, x + stride, chunk, tile);
+  int64_t left = dim - chunk;
+  for (; left > chunk; left -= chunk) {
+    y += stride;
+    x += stride;
+    multiply_chunk<Real, true>(y, x, chunk, y_rows, y + stride, x + stride, chunk, tile);
+  }
+  multiply_chunk<Real, true>(y + stride, x + stride, left, y_rows, next_y, next_x, chunk, tile);
 }
 
 /// The tile elements at j = i, by the same operations in the same order.
 template <typename Real>
 void diagonal(const Real* x, const Real* y, int64_t dim, double* products) {
   Vec<Real> total[kVectors] = {};
-  for (int64_t k = 0; k < dim; k += kChunk) {
-    const int64_t end = dim - k < kChunk ? dim : k + kChunk;
+  const int64_t chunk = chunk_of(dim);
+  for (int64_t k = 0; k < dim; k += chunk) {
+    const int64_t end = dim - k < chunk ? dim : k + chunk;
     Vec<Real> sum[kVectors] = {};
     for (int64_t d = k; d < end; ++d) {
       for (int v = 0; v < kVectors; ++v) {
