@@ -7,7 +7,7 @@ import smile.manifold.TSNE;
 /** Maps of feature vectors into the plane by t-SNE (van der Maaten and Hinton 2008), as Smile computes it. */
 public final class PlaneMap {
     private static final double PERPLEXITY = 30;
-    private static final double LEARNING_RATE = 200;
+    private static final double LEARNING_RATE = 50;
     private static final int ITERATIONS = 600;
     private static final long SEED = 20_080_901;
 

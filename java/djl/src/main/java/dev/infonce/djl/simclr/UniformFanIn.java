@@ -26,8 +26,10 @@ record UniformFanIn(int fanIn, RandomGenerator random) implements Initializer {
 
     private static NDArray channelsInnermost(NDManager manager, float[] values, Shape shape) {
         Shape stored = new Shape(shape.get(0), shape.get(2), shape.get(3), shape.get(1));
-        try (NDArray dense = manager.create(values, stored)) {
-            return dense.transpose(0, 3, 1, 2);
+        // the copy keeps the layout but owns its memory, which a view of an array made from Java numbers does not
+        try (NDArray dense = manager.create(values, stored);
+                NDArray permuted = dense.transpose(0, 3, 1, 2)) {
+            return permuted.duplicate();
         }
     }
 }

@@ -1,0 +1,54 @@
+package dev.infonce.djl.simclr;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+
+class RecipeTest {
+    private static final int ALL = 60_000;
+
+    @Test
+    void theLearningRateWarmsUpLinearlyAndFallsAlongACosineToZero() {
+        Recipe recipe = Recipe.standard().withSteps(1000);
+        assertThat(recipe.learningRate(0)).isCloseTo(5e-3 / 100, within(1e-12));
+        assertThat(recipe.learningRate(49)).isCloseTo(2.5e-3, within(1e-12));
+        assertThat(recipe.learningRate(99)).isCloseTo(5e-3, within(1e-12));
+        assertThat(recipe.learningRate(550)).isCloseTo(2.5e-3, within(1e-12));
+        assertThat(recipe.learningRate(999)).isBetween(0.0, 1e-7);
+        for (int step = 101; step < 1000; step++) {
+            assertThat(recipe.learningRate(step)).isLessThan(recipe.learningRate(step - 1));
+        }
+    }
+
+    @Test
+    void optionsChooseTheRecipe() {
+        assertThat(TrainOptions.defaults().recipe(ALL)).isEqualTo(Recipe.standard());
+        assertThat(options(11, null, false, null, null).recipe(ALL).steps()).isEqualTo(2574);
+        assertThat(options(null, 7, true, 64, null).recipe(ALL))
+                .isEqualTo(Recipe.quick().withBatch(64).withSteps(7));
+        assertThat(options(2, null, false, 100, null).recipe(1000).steps()).isEqualTo(20);
+    }
+
+    @Test
+    void optionsOutOfRangeOrAgainstEachOtherAreNamed() {
+        assertThatThrownBy(() -> options(0, null, false, null, null)).hasMessageContaining("--epochs is 0");
+        assertThatThrownBy(() -> options(null, -1, false, null, null)).hasMessageContaining("--steps is -1");
+        assertThatThrownBy(() -> options(null, null, false, 1, null)).hasMessageContaining("--batch is 1");
+        assertThatThrownBy(() -> options(1, 1, false, null, null)).hasMessageContaining("exclude each other");
+        assertThatThrownBy(() -> options(null, 5, false, null, Path.of("run"))).hasMessageContaining("--resume");
+        assertThatThrownBy(() -> options(null, null, true, null, Path.of("run")))
+                .hasMessageContaining("--quick");
+        assertThatThrownBy(() -> new TrainOptions(null, null, null, null, false, 0, null, "tpu", null, null))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("--device is tpu");
+        assertThatThrownBy(() -> new TrainOptions(null, null, null, null, false, 0, null, "best", null, Double.NaN))
+                .hasMessageContaining("--require-gain");
+    }
+
+    private static TrainOptions options(Integer epochs, Integer steps, boolean quick, Integer batch, Path resume) {
+        return new TrainOptions(null, null, epochs, steps, quick, 0, batch, "best", resume, null);
+    }
+}
