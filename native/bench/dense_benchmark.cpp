@@ -85,12 +85,10 @@ void dense(benchmark::State& state) {
   const double operations =
       units * 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(dim) * 1e-9;
   const double peak = peak_of(isa, single);
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(operations, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] = benchmark::Counter(operations, benchmark::Counter::kIsIterationInvariantRate);
   state.counters["peak"] = peak;
   if (peak > 0.0) {
-    state.counters["share"] =
-        benchmark::Counter(operations / peak, benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["share"] = benchmark::Counter(operations / peak, benchmark::Counter::kIsIterationInvariantRate);
   }
   state.counters["workspace_MiB"] = static_cast<double>(bytes) / 1048576.0;
 }

@@ -24,16 +24,16 @@ double best_rate(double lanes, const Body& body) {
 }
 
 // Assembly, so that no compiler shortens the chains. The registers' values do not matter, but denormals would.
-#define NCE_TWELVE(OP, R)                                                                                      \
-  OP " %%" R "13, %%" R "14, %%" R "0\n" OP " %%" R "13, %%" R "14, %%" R "1\n" OP " %%" R "13, %%" R          \
-     "14, %%" R "2\n" OP " %%" R "13, %%" R "14, %%" R "3\n" OP " %%" R "13, %%" R "14, %%" R "4\n" OP " %%" R \
-     "13, %%" R "14, %%" R "5\n" OP " %%" R "13, %%" R "14, %%" R "6\n" OP " %%" R "13, %%" R "14, %%" R       \
-     "7\n" OP " %%" R "13, %%" R "14, %%" R "8\n" OP " %%" R "13, %%" R "14, %%" R "9\n" OP " %%" R            \
-     "13, %%" R "14, %%" R "10\n" OP " %%" R "13, %%" R "14, %%" R "11\n"
+#define NCE_TWELVE(OP, R)                                                                                          \
+  OP " %%" R "13, %%" R "14, %%" R "0\n" OP " %%" R "13, %%" R "14, %%" R "1\n" OP " %%" R "13, %%" R "14, %%" R   \
+     "2\n" OP " %%" R "13, %%" R "14, %%" R "3\n" OP " %%" R "13, %%" R "14, %%" R "4\n" OP " %%" R "13, %%" R     \
+     "14, %%" R "5\n" OP " %%" R "13, %%" R "14, %%" R "6\n" OP " %%" R "13, %%" R "14, %%" R "7\n" OP " %%" R     \
+     "13, %%" R "14, %%" R "8\n" OP " %%" R "13, %%" R "14, %%" R "9\n" OP " %%" R "13, %%" R "14, %%" R "10\n" OP \
+     " %%" R "13, %%" R "14, %%" R "11\n"
 
 #if defined(__x86_64__)
-#define NCE_CHAIN(OP, R)                                                                                            \
-  int64_t left = kSteps;                                                                                            \
+#define NCE_CHAIN(OP, R) \
+  int64_t left = kSteps; \
   asm volatile(                                                                                                     \
       "vpxor %%xmm13, %%xmm13, %%xmm13\n"                                                                           \
       "vpxor %%xmm14, %%xmm14, %%xmm14\n"                                                                           \

@@ -40,8 +40,8 @@ struct Side {
   const double* y_squares;
   const double* y_weights;
   const double* y_references;
-  const Real* positives;      ///< panels of the rows' positives; null: none, or gathered for one tower
-  int64_t positive_rows;      ///< rows of X that have a positive
+  const Real* positives;  ///< panels of the rows' positives; null: none, or gathered for one tower
+  int64_t positive_rows;  ///< rows of X that have a positive
   Target target;
 };
 
@@ -159,8 +159,8 @@ class Backward {
     *call_.out.d_temperature = sum * call_.temperature_factor;
   }
 
-  /// e^z of row i is to be multiplied by weight = u_i e^-lse_i. All weights are divided by the largest |dl/dz+|, so that
-  /// gradients as small as 1e-50 pass through fp32; the last step multiplies by it.
+  /// e^z of row i is to be multiplied by weight = u_i e^-lse_i. All weights are divided by the largest |dl/dz+|, so
+  /// that gradients as small as 1e-50 pass through fp32; the last step multiplies by it.
   void weigh_softmax() {
     largest_ = 0.0;
     for (int64_t i = 0; i < problem_.x_rows; ++i) {
@@ -257,7 +257,9 @@ class Backward {
                    static_cast<nce_similarity>(problem_.desc.similarity),
                    side.x_squares,
                    side.y_squares,
-                   problem_.tower ? Excluded::kViews : problem_.shared ? Excluded::kNone : Excluded::kDiagonal,
+                   problem_.tower    ? Excluded::kViews
+                   : problem_.shared ? Excluded::kNone
+                                     : Excluded::kDiagonal,
                    problem_.x_rows / 2,
                    call_.form,
                    1.0 / call_.tau};

@@ -149,10 +149,23 @@ class DensePlan final : public Plan {
     const auto dtype = static_cast<nce_dtype>(problem_.desc.dtype);
     RowSource x{dtype, in.queries, in.queries_stride, problem_.x_rows, nullptr, 0};
     if (problem_.tower) x = {dtype, in.queries, in.queries_stride, problem_.first_view, in.keys, in.keys_stride};
-    const RowSource keys{dtype, in.keys, in.keys_stride, problem_.shared ? problem_.z_rows : problem_.y_rows, nullptr, 0};
+    const RowSource keys{dtype,   in.keys, in.keys_stride, problem_.shared ? problem_.z_rows : problem_.y_rows,
+                         nullptr, 0};
     const RowSource negatives{dtype, in.negatives, in.negatives_stride, problem_.y_rows, nullptr, 0};
-    return {problem_, pool_, in, out, state, x, problem_.tower ? x : problem_.shared ? negatives : keys, keys,
-            temperature.tau, temperature.gradient_factor, weight_sum, Form::kBounded};
+    return {problem_,
+            pool_,
+            in,
+            out,
+            state,
+            x,
+            problem_.tower    ? x
+            : problem_.shared ? negatives
+                              : keys,
+            keys,
+            temperature.tau,
+            temperature.gradient_factor,
+            weight_sum,
+            Form::kBounded};
   }
 
   void run(const nce_inputs& in, const nce_outputs& out, Workspace workspace, bool gradients) const {

@@ -143,9 +143,12 @@ class Forward {
     }
     if (metrics_) {
       const bool scaled = !problem_.cosine();
-      task.metrics = {scratch_.above + row_shift,       scratch_.similarity + row_shift,
-                      scratch_.uniformity + row_shift,  scaled ? scratch_.x_inverse : nullptr,
-                      scaled ? scratch_.y_inverse : nullptr, scratch_.y_factors};
+      task.metrics = {scratch_.above + row_shift,
+                      scratch_.similarity + row_shift,
+                      scratch_.uniformity + row_shift,
+                      scaled ? scratch_.x_inverse : nullptr,
+                      scaled ? scratch_.y_inverse : nullptr,
+                      scratch_.y_factors};
       for (int64_t i = task.x_begin * kernels_.width; i < task.x_end * kernels_.width; ++i) {
         task.metrics.above[i] = task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
       }
@@ -163,15 +166,15 @@ class Forward {
             static_cast<nce_similarity>(problem_.desc.similarity),
             state_.x_squares,
             state_.y_squares,
-            problem_.tower ? Excluded::kViews : problem_.shared ? Excluded::kNone : Excluded::kDiagonal,
+            problem_.tower    ? Excluded::kViews
+            : problem_.shared ? Excluded::kNone
+                              : Excluded::kDiagonal,
             problem_.x_rows / 2,
             call_.form,
             1.0 / call_.tau};
   }
 
-  static Sums shifted(const Sums& sums, int64_t by) {
-    return {sums.maximum + by, sums.value + by, sums.weighted + by};
-  }
+  static Sums shifted(const Sums& sums, int64_t by) { return {sums.maximum + by, sums.value + by, sums.weighted + by}; }
 
   void clear(const Sums& sums, int64_t begin, int64_t end) const {
     for (int64_t i = begin * kernels_.width; i < end * kernels_.width; ++i) {
@@ -218,12 +221,12 @@ class Forward {
   RowResult softmax_row(const Total& sum, double positive) const {
     const double tau = call_.tau;
     if (sum.value == 0.0) return {0.0, -kInfinity, 0.0, std::nan("")};
-    const double z = positive / tau;
-    const double log_negatives = sum.maximum / tau + std::log(sum.value);
-    const double mean_gap = sum.weighted / sum.value;  // mean of s - s+ over negatives
-    const double mass = loss::softmax_row_negative_mass(log_negatives, z);
-    return {loss::softmax_row_loss(log_negatives, z), log_negatives, -mass * mean_gap / (tau * tau),
-            log_negatives - (positive + mean_gap) / tau};
+    const double log_sum = std::log(sum.value);
+    const double log_ratio = (sum.maximum - positive) / tau + log_sum;  // of negatives to positive
+    const double mean_gap = sum.weighted / sum.value;                   // mean of s - s+ over negatives
+    const double mass = loss::softmax_row_negative_mass(log_ratio, 0.0);
+    return {loss::softmax_row_loss(log_ratio, 0.0), sum.maximum / tau + log_sum, -mass * mean_gap / (tau * tau),
+            log_ratio - mean_gap / tau};
   }
 
   RowResult logistic_row(const Total& sum, double positive) const {

@@ -3,8 +3,8 @@
 // an inline function with linkage here could be emitted with instructions that the machine lacks.
 //
 // Panels. A matrix is packed into panels of `width` rows, [dim][width] elements each (dim padded to a multiple of
-// `slice` with zeros, as are missing rows), `panel_stride` elements apart. The rows of X lie in the vector lanes, those of
-// Y are broadcast, so a tile is [width of Y][width of X]. One layout serves either role and both products of the
+// `slice` with zeros, as are missing rows), `panel_stride` elements apart. The rows of X lie in the vector lanes, those
+// of Y are broadcast, so a tile is [width of Y][width of X]. One layout serves either role and both products of the
 // gradient. Arrays of doubles that are indexed by a row are padded to whole panels.
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace nce::cpu::dense {
 /// Pairs (row i of X, row j of Y) that are no negatives.
 enum class Excluded {
   kNone,
-  kDiagonal, ///< j = i
-  kViews     ///< j = i, and the other view of the same thing, half the tower away
+  kDiagonal,  ///< j = i
+  kViews      ///< j = i, and the other view of the same thing, half the tower away
 };
 
 /// What becomes of a similarity.
@@ -54,9 +54,9 @@ struct Sums {
 
 /// Sums that only metrics need, of rows of X.
 struct MetricSums {
-  double* above;       ///< how many negatives have s > s+
-  double* similarity;  ///< sum of s
-  double* uniformity;  ///< sum of y_factor exp(4 cos)
+  double* above;                  ///< how many negatives have s > s+
+  double* similarity;             ///< sum of s
+  double* uniformity;             ///< sum of y_factor exp(4 cos)
   const double* x_inverse_norms;  ///< for cos, null where s is cos
   const double* y_inverse_norms;
   const double* y_factors;
@@ -88,9 +88,9 @@ struct GradientTask {
   const double* y_weights;
   const double* x_references;
   const double* y_references;
-  double* sums;        ///< [padded dim][width], starts at the caller's values
-  double* weight_sums; ///< [width], sum of G_ij over j, or null
-  Real* scratch;       ///< Kernels::gradient_scratch elements for the padded dim
+  double* sums;         ///< [padded dim][width], starts at the caller's values
+  double* weight_sums;  ///< [width], sum of G_ij over j, or null
+  Real* scratch;        ///< Kernels::gradient_scratch elements for the padded dim
 };
 
 template <typename Real>
@@ -101,7 +101,8 @@ struct Kernels {
   int64_t forward_scratch;
   int64_t gradient_scratch;      ///< plus width * padded dim
   double largest_bounded_logit;  ///< |s| / tau up to which Form::kBounded keeps the promised digits
-  /// products[l] = <row l of panel x, row l of panel y>, in the order of the tiles, hence bit for bit what a tile holds.
+  /// products[l] = <row l of panel x, row l of panel y>, in the order of the tiles, hence bit for bit what a tile
+  /// holds.
   void (*diagonal)(const Real* x, const Real* y, int64_t dim, double* products);
   void (*forward)(const ForwardTask<Real>& task);
   void (*gradient)(const GradientTask<Real>& task);

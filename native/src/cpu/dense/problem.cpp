@@ -12,7 +12,9 @@ Problem::Problem(const nce_plan_desc& description)
       y_rows(tower ? x_rows : desc.m),
       z_rows(shared ? desc.n : 0),
       first_view(desc.n),
-      negatives(tower ? x_rows - 2 : shared ? desc.m : desc.m - 1),
+      negatives(tower    ? x_rows - 2
+                : shared ? desc.m
+                         : desc.m - 1),
       negative_factor(logistic && desc.negative_reduction == NCE_REDUCTION_MEAN && negatives > 0
                           ? 1.0 / static_cast<double>(negatives)
                           : 1.0) {}

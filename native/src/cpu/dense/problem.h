@@ -19,10 +19,10 @@ struct Problem {
   bool logistic;
   int64_t x_rows;
   int64_t y_rows;
-  int64_t z_rows;            ///< 0 unless shared
-  int64_t first_view;        ///< tower: rows given as queries; the others are keys
-  int64_t negatives;         ///< of each row
-  double negative_factor;    ///< NT-Logistic: what the sum over negatives is multiplied by
+  int64_t z_rows;          ///< 0 unless shared
+  int64_t first_view;      ///< tower: rows given as queries; the others are keys
+  int64_t negatives;       ///< of each row
+  double negative_factor;  ///< NT-Logistic: what the sum over negatives is multiplied by
 
   bool cosine() const { return desc.similarity == NCE_SIMILARITY_COSINE; }
   bool euclidean() const {

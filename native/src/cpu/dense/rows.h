@@ -55,8 +55,8 @@ template <typename Real>
 void pack_panel(const RowSource& source, const Norms& norms, bool unit, int64_t rows, int64_t dim, int64_t panel,
                 int64_t width, int64_t padded_dim, Real* to);
 
-extern template void pack_panel<float>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t, int64_t,
-                                       float*);
+extern template void pack_panel<float>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t,
+                                       int64_t, float*);
 extern template void pack_panel<double>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t,
                                         int64_t, double*);
 

@@ -52,8 +52,8 @@ struct State {
   Header* header;
   Norms x_norms, y_norms, z_norms;
   double *x_squares, *y_squares, *z_squares;
-  double* positive;                ///< s+
-  double *row_value, *row_slope;   ///< ln of the sum of e^z over negatives (NT-Logistic: sum of softplus); dl/dtau
+  double* positive;               ///< s+
+  double *row_value, *row_slope;  ///< ln of the sum of e^z over negatives (NT-Logistic: sum of softplus); dl/dtau
   double *column_value, *column_slope;
 };
 
@@ -101,7 +101,7 @@ struct BackwardScratch {
 
   double *x_weights, *y_weights;
   double *x_references, *y_references;
-  double *positive_weights;
+  double* positive_weights;
   double *row_factors, *column_factors;
   int64_t worker_stride;
   int64_t worker_sums_stride;

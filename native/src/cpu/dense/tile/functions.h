@@ -13,7 +13,7 @@ struct Exp2<float> {
   static constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   static constexpr int kShift = 23;
   // Near-minimax of (2^f - 1) / f on [-1/2, 1/2]; relative error of 2^f 9e-9 before rounding.
-  static constexpr float kTerms[] = {0x1.62e43p-1f,  0x1.ebfbep-3f,  0x1.c6af6cp-5f,
+  static constexpr float kTerms[] = {0x1.62e43p-1f,  0x1.ebfbep-3f,   0x1.c6af6cp-5f,
                                      0x1.3b2a1cp-7f, 0x1.5f0896p-10f, 0x1.444004p-13f};
 };
 

@@ -24,7 +24,8 @@ struct PanelWeights {
     const int64_t first = task.panel * kWidth<Real>;
     for (int v = 0; v < kVectors; ++v) weights[v] = references[v] = Vec<Real>{};
     if (task.x_weights != nullptr) load_row<Real>(task.x_weights + first, weights);
-    if (task.x_weights != nullptr && task.x_references != nullptr) load_row<Real>(task.x_references + first, references);
+    if (task.x_weights != nullptr && task.x_references != nullptr)
+      load_row<Real>(task.x_references + first, references);
   }
 };
 
