@@ -3,7 +3,7 @@ package dev.infonce;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,13 +24,24 @@ final class ChildJvm {
         command.add(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
         command.add(main.getName());
         command.addAll(List.of(arguments));
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        process.getOutputStream().close();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-        assertThat(process.exitValue())
-                .as("exit status of the child, which said %s", output)
-                .isZero();
-        return output;
+        Path said = Files.createTempFile("infonce-child", ".txt");
+        try {
+            Process process = new ProcessBuilder(command)
+                    .redirectErrorStream(true)
+                    .redirectOutput(said.toFile())
+                    .start();
+            boolean ended = process.waitFor(3, TimeUnit.MINUTES);
+            process.destroyForcibly();
+            String output = Files.readString(said);
+            assertThat(ended)
+                    .as("the child ended within 3 minutes; it said %s", output)
+                    .isTrue();
+            assertThat(process.exitValue())
+                    .as("exit status of the child, which said %s", output)
+                    .isZero();
+            return output;
+        } finally {
+            Files.delete(said);
+        }
     }
 }

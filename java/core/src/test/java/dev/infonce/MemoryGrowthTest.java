@@ -20,9 +20,14 @@ class MemoryGrowthTest {
 
         public static void main(String[] args) throws IOException {
             cycle(args[0]);
-            long before = residentBytes();
-            cycle(args[0]);
-            System.out.println("growth " + (residentBytes() - before));
+            // What is forgotten shows in every batch; what the JVM's own compiler takes for a while does not.
+            long least = Long.MAX_VALUE;
+            for (int batch = 0; batch < 3; batch++) {
+                long before = residentBytes();
+                cycle(args[0]);
+                least = Math.min(least, residentBytes() - before);
+            }
+            System.out.println("growth " + least);
         }
 
         private static void cycle(String deviceName) {
@@ -63,7 +68,7 @@ class MemoryGrowthTest {
                 .toList();
         String said = ChildJvm.run(options, Child.class, deviceName);
         long growth = Long.parseLong(said.strip().replaceFirst("(?s).*growth ", ""));
-        // A workspace, or the copies of the four matrices, left behind in every cycle would be at least 80 MB.
-        assertThat(growth).as("growth of resident memory in bytes").isLessThan(16L << 20);
+        // 200 bytes a cycle; the smallest thing that there is to forget, a matrix's copy, has 2048.
+        assertThat(growth).as("growth of resident memory in bytes").isLessThan(200 * CYCLES);
     }
 }

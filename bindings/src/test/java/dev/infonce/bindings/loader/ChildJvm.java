@@ -1,7 +1,7 @@
 package dev.infonce.bindings.loader;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,18 +40,24 @@ final class ChildJvm {
         command.add("--enable-native-access=ALL-UNNAMED");
         command.addAll(List.of(options));
         command.addAll(List.of("-cp", classPath, ChildJvm.class.getName()));
-        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-        builder.environment().putAll(environment);
-        Process process = builder.start();
-        process.getOutputStream().close();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        if (!process.waitFor(60, TimeUnit.SECONDS) || process.exitValue() != 0) {
+        Path said = Files.createTempFile("infonce-child", ".txt");
+        try {
+            ProcessBuilder builder =
+                    new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(said.toFile());
+            builder.environment().putAll(environment);
+            Process process = builder.start();
+            boolean ended = process.waitFor(1, TimeUnit.MINUTES);
             process.destroyForcibly();
-            throw new AssertionError("the child JVM ended with " + process + ": " + output);
+            String output = Files.readString(said);
+            if (!ended || process.exitValue() != 0) {
+                throw new AssertionError("the child JVM ended with " + process + ": " + output);
+            }
+            // The JVM itself prints warnings about broken libraries.
+            return output.lines()
+                    .filter(line -> line.matches("(LOADED|REFUSED) .*"))
+                    .toList();
+        } finally {
+            Files.delete(said);
         }
-        // The JVM itself prints warnings about broken libraries.
-        return output.lines()
-                .filter(line -> line.matches("(LOADED|REFUSED) .*"))
-                .toList();
     }
 }
