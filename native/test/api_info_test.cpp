@@ -30,8 +30,9 @@ TEST(ApiInfo, EveryStatusHasItsName) {
   }
   EXPECT_EQ(names.size(), 10U);
   EXPECT_STREQ(nce_status_string(NCE_STATUS_NON_FINITE), "NCE_STATUS_NON_FINITE");
-  // 15 is the largest number that the enum's type surely holds.
-  EXPECT_STREQ(nce_status_string(static_cast<nce_status>(15)), "unknown status");
+  for (const int32_t other : {10, 15, 99, -1}) {
+    EXPECT_STREQ(nce_status_string(infonce_status(other)), "unknown status");
+  }
 }
 
 TEST(ApiInfo, LayoutReportCoversEveryByteOfEveryStruct) {

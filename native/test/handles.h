@@ -13,6 +13,7 @@ extern "C" {
 int32_t infonce_header_in_c(void);
 nce_memory_kind infonce_memory_kind(int32_t value);
 nce_pass infonce_pass(int32_t value);
+nce_status infonce_status(int32_t value);
 }
 
 namespace nce::test {

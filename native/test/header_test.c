@@ -5,6 +5,7 @@
 int32_t infonce_header_in_c(void);
 nce_memory_kind infonce_memory_kind(int32_t value);
 nce_pass infonce_pass(int32_t value);
+nce_status infonce_status(int32_t value);
 
 /* Calls the library from C: its ABI version, or -1 if the call failed. */
 int32_t infonce_header_in_c(void) {
@@ -18,3 +19,4 @@ int32_t infonce_header_in_c(void) {
 /* Any number as an enum, as a caller in C may pass it; C++ has no such conversion. */
 nce_memory_kind infonce_memory_kind(int32_t value) { return (nce_memory_kind)value; }
 nce_pass infonce_pass(int32_t value) { return (nce_pass)value; }
+nce_status infonce_status(int32_t value) { return (nce_status)value; }

@@ -8,6 +8,7 @@ using nce::api::check_enum;
 using nce::api::check_handle;
 using nce::api::check_pointer;
 using nce::api::check_struct;
+using nce::api::enum_number;
 using nce::api::guarded;
 using nce::api::invalid;
 using nce::api::kContextMagic;
@@ -19,18 +20,18 @@ constexpr const char* kBackends = "0 (CPU), 1 (CUDA), 2 (EMULATED)";
 
 void check_context(const nce_context* context) { check_handle(context, kContextMagic, "context"); }
 
-void check_memory_kind(nce_memory_kind kind) {
-  check_enum(static_cast<int32_t>(kind), NCE_MEMORY_HOST_PINNED, "kind", "0 (CONTEXT), 1 (HOST_PINNED)");
+void check_memory_kind(const nce_memory_kind& kind) {
+  check_enum(enum_number(kind), NCE_MEMORY_HOST_PINNED, "kind", "0 (CONTEXT), 1 (HOST_PINNED)");
 }
 
 }  // namespace
 
 nce_status nce_device_count(nce_backend backend, int32_t* count) {
   return guarded([&] {
-    check_enum(static_cast<int32_t>(backend), NCE_BACKEND_EMULATED, "backend", kBackends);
+    check_enum(enum_number(backend), NCE_BACKEND_EMULATED, "backend", kBackends);
     check_pointer(count, "count", alignof(int32_t));
     std::string reason;
-    *count = nce::api::device_count(static_cast<int32_t>(backend), &reason);
+    *count = nce::api::device_count(enum_number(backend), &reason);
     if (*count == 0) nce::api::set_last_error(reason.c_str());
   });
 }

@@ -60,7 +60,7 @@ void nce_plan_destroy(nce_plan* plan) { nce::api::destroy_handle(plan, kPlanMagi
 nce_status nce_plan_workspace_bytes(const nce_plan* plan, nce_pass pass, int64_t* bytes) {
   return guarded([&] {
     check_handle(plan, kPlanMagic, "plan");
-    nce::api::check_enum(static_cast<int32_t>(pass), NCE_PASS_FORWARD_BACKWARD, "pass",
+    nce::api::check_enum(nce::api::enum_number(pass), NCE_PASS_FORWARD_BACKWARD, "pass",
                          "0 (FORWARD), 1 (FORWARD_BACKWARD)");
     check_pointer(bytes, "bytes", alignof(int64_t));
     *bytes = plan->plan->workspace_bytes(pass);

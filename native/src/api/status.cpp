@@ -1,13 +1,14 @@
 // Versions, status names and error text.
 
 #include "api/border.h"
+#include "api/structs.h"
 
 int32_t nce_abi_version(void) { return NCE_ABI_VERSION; }
 
 const char* nce_version(void) { return INFONCE_VERSION; }
 
 const char* nce_status_string(nce_status status) {
-  switch (status) {
+  switch (nce::api::enum_number(status)) {
     case NCE_STATUS_OK:
       return "NCE_STATUS_OK";
     case NCE_STATUS_INVALID_ARGUMENT:

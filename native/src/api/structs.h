@@ -2,6 +2,7 @@
 // Checks that hold for every struct that crosses the border.
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "api/backend.h"
@@ -22,6 +23,16 @@ template <typename Struct>
 void check_struct(const Struct* data, const char* name) {
   check_pointer(data, name, alignof(Struct));
   check_struct_size(data, data->struct_size, sizeof(Struct), name);
+}
+
+/// The number that a C caller passed as an enum. A C++ enum may not even be read where it holds a number that is none
+/// of its own.
+template <typename Enum>
+int32_t enum_number(const Enum& value) {
+  static_assert(sizeof(Enum) == sizeof(int32_t));
+  int32_t number;
+  std::memcpy(&number, &value, sizeof number);
+  return number;
 }
 
 /// Throws unless `value` is one of 0 ... `last`; `allowed` lists them in words.
