@@ -96,10 +96,12 @@ public final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        return SimClrTraining.run(options(), System.out);
+    }
+
+    private TrainOptions options() {
         try {
-            return SimClrTraining.run(
-                    new TrainOptions(data, out, epochs, steps, quick, seed, batch, device, resume, requireGain),
-                    System.out);
+            return new TrainOptions(data, out, epochs, steps, quick, seed, batch, device, resume, requireGain);
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), e.getMessage(), e);
         }
