@@ -7,14 +7,13 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
 }
 
+// mean over a window around each step, narrower at the ends
 function smoothed(values) {
-  const keep = Math.max(0, 1 - 25 / Math.max(values.length, 50));
-  let mean = values[0];
-  let weight = 0;
-  return values.map(value => {
-    weight = keep * weight + 1;
-    mean += (value - mean) / weight;
-    return mean;
+  const reach = Math.max(2, Math.round(values.length / 60));
+  return values.map((_, i) => {
+    const half = Math.min(reach, i, values.length - 1 - i);
+    const window = values.slice(i - half, i + half + 1);
+    return window.reduce((sum, value) => sum + value, 0) / window.length;
   });
 }
 
