@@ -21,7 +21,8 @@ final class CentralDifferences {
             double step = STEP * c.temperature();
             dTemperature = difference(h -> objective.applyAsDouble(c.withTemperature(c.temperature() + h)), step);
         }
-        return new Result(Double.NaN, new double[0], dQueries, dKeys, dNegatives, dTemperature, null, 0);
+        return new Result(
+                Double.NaN, new double[0], dQueries, dKeys, dNegatives, dTemperature, null, Result.Sizes.NONE);
     }
 
     private static double[][] gradient(double[][] at, ToDoubleFunction<double[][]> objective) {

@@ -12,7 +12,8 @@ final class Compare {
     private static final double ORACLE_ROUNDING = 8 * 0x1p-53;
 
     static void assertClose(Result actual, Result expected, Tolerances tolerances, String what) {
-        double least = Math.max(tolerances.spacing(), ORACLE_ROUNDING * expected.termSize());
+        double least = Math.max(
+                tolerances.spacing(), ORACLE_ROUNDING * expected.sizes().gradients());
         relative(actual.loss(), expected.loss(), tolerances.loss(), what + ": loss");
         assertThat(actual.rowLosses()).as(what + ": row losses").hasSameSizeAs(expected.rowLosses());
         for (int i = 0; i < expected.rowLosses().length; i++) {
@@ -21,7 +22,14 @@ final class Compare {
         frobenius(actual.dQueries(), expected.dQueries(), tolerances.gradient(), least, what + ": dQueries");
         frobenius(actual.dKeys(), expected.dKeys(), tolerances.gradient(), least, what + ": dKeys");
         frobenius(actual.dNegatives(), expected.dNegatives(), tolerances.gradient(), least, what + ": dNegatives");
-        relative(actual.dTemperature(), expected.dTemperature(), tolerances.dTemperature(), what + ": dTemperature");
+        double allowed = tolerances.dTemperature() * Math.abs(expected.dTemperature())
+                + ORACLE_ROUNDING * expected.sizes().dTemperature();
+        check(
+                Math.abs(actual.dTemperature() - expected.dTemperature()) <= allowed,
+                actual.dTemperature(),
+                expected.dTemperature(),
+                allowed,
+                what + ": dTemperature");
     }
 
     static void assertClose(Metrics actual, Metrics expected, double tolerance, String what) {

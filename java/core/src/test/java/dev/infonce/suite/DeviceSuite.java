@@ -18,7 +18,7 @@ abstract class DeviceSuite {
 
     @BeforeEach
     void open() {
-        device = Device.named(deviceName);
+        device = Devices.open(deviceName);
     }
 
     @AfterEach

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -25,9 +26,11 @@ final class Oracle {
     private final double[][] vectors;
     private final double[][] gradients;
     private final double[] norms;
+    private final double[][] units;
     private final double[] rowLosses;
     private double dTemperature;
-    private double termSize;
+    private double gradientSize;
+    private double temperatureSize;
 
     private Oracle(Case c) {
         this.c = c;
@@ -37,7 +40,13 @@ final class Oracle {
                 .toArray(double[][]::new);
         this.gradients = new double[vectors.length][(int) c.shape().dim()];
         this.norms = Arrays.stream(vectors).mapToDouble(Oracle::norm).toArray();
+        this.units = IntStream.range(0, vectors.length).mapToObj(this::unit).toArray(double[][]::new);
         this.rowLosses = new double[c.rows()];
+    }
+
+    private double[] unit(int i) {
+        double norm = norms[i] == 0 ? 1 : norms[i];
+        return Arrays.stream(vectors[i]).map(v -> v / norm).toArray();
     }
 
     /** Loss, gradients and metrics of a case with metrics of this k. */
@@ -81,7 +90,7 @@ final class Oracle {
                 c.negatives() == null ? null : Arrays.copyOfRange(gradients, negativesFrom, gradients.length),
                 dTemperature,
                 metrics(terms, topK),
-                termSize);
+                new Result.Sizes(gradientSize, temperatureSize));
     }
 
     private double weight(int row) {
@@ -130,6 +139,8 @@ final class Oracle {
                 double probability = Math.exp(above[k] / tau - shift) / total;
                 addSimilarityGradient(term.anchor(), term.negatives()[k], scale * probability / tau);
                 dTemperature -= scale * probability * above[k] / (tau * tau);
+                double size = Math.abs(above[k] + positive) + Math.abs(positive);
+                temperatureSize += Math.abs(scale) * probability * size / (tau * tau);
                 all += probability;
             }
             addSimilarityGradient(term.anchor(), term.positive(), -scale * all / tau);
@@ -147,12 +158,14 @@ final class Oracle {
         double slope = -sigmoid(-positive / tau);
         addSimilarityGradient(term.anchor(), term.positive(), scale * slope / tau);
         dTemperature -= scale * slope * positive / (tau * tau);
+        temperatureSize += Math.abs(scale * slope * positive) / (tau * tau);
         for (int j : term.negatives()) {
             double s = similarity(term.anchor(), j);
             loss += share * minusLogSigmoid(-s / tau);
             slope = share * sigmoid(s / tau);
             addSimilarityGradient(term.anchor(), j, scale * slope / tau);
             dTemperature -= scale * slope * s / (tau * tau);
+            temperatureSize += Math.abs(scale * slope * s) / (tau * tau);
         }
         return loss;
     }
@@ -222,11 +235,7 @@ final class Oracle {
         if (norms[i] == 0 || norms[j] == 0) {
             return 0;
         }
-        double sum = 0;
-        for (int d = 0; d < vectors[i].length; d++) {
-            sum += vectors[i][d] / norms[i] * (vectors[j][d] / norms[j]);
-        }
-        return sum;
+        return dot(units[i], units[j]);
     }
 
     private void addSimilarityGradient(int i, int j, double factor) {
@@ -261,9 +270,10 @@ final class Oracle {
             return;
         }
         double cosine = cosine(i, j);
-        termSize += Math.abs(factor) / norms[i];
+        double slope = factor / norms[i];
+        gradientSize += Math.abs(slope);
         for (int d = 0; d < vectors[i].length; d++) {
-            gradients[i][d] += factor * (vectors[j][d] / norms[j] - cosine * vectors[i][d] / norms[i]) / norms[i];
+            gradients[i][d] += slope * (units[j][d] - cosine * units[i][d]);
         }
     }
 
@@ -278,7 +288,7 @@ final class Oracle {
     }
 
     private void add(int i, double factor, double[] by) {
-        termSize += Math.abs(factor) * norm(by);
+        gradientSize += Math.abs(factor) * norm(by);
         for (int d = 0; d < by.length; d++) {
             gradients[i][d] += factor * by[d];
         }
@@ -352,13 +362,7 @@ final class Oracle {
     }
 
     private double unitSquaredDistance(int i, int j) {
-        double sum = 0;
-        for (int d = 0; d < vectors[i].length; d++) {
-            double x = norms[i] == 0 ? 0 : vectors[i][d] / norms[i];
-            double y = norms[j] == 0 ? 0 : vectors[j][d] / norms[j];
-            sum += (x - y) * (x - y);
-        }
-        return sum;
+        return Math.pow(norm(minus(units[i], units[j])), 2);
     }
 
     private static double mean(List<Double> values) {

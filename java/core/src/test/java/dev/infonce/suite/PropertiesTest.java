@@ -56,7 +56,7 @@ class PropertiesTest {
     }
 
     private static Result run(String device, Case c) {
-        try (Device open = Device.named(device)) {
+        try (Device open = Devices.open(device)) {
             return Result.of(open, c);
         }
     }
@@ -107,7 +107,7 @@ class PropertiesTest {
                     permuted(one.dNegatives(), negativesOrder),
                     one.dTemperature(),
                     one.metrics(),
-                    Oracle.evaluate(c).termSize());
+                    Oracle.evaluate(c).sizes());
             close(run(device, permuted), expected, c, device, seed);
         }
     }
@@ -124,7 +124,7 @@ class PropertiesTest {
         Case c = Cases.random(loss, n, n, 8, dtype, seed);
         Result one = run(device, c);
         Result swapped = run(device, c.withMatrices(c.keys(), c.queries(), null));
-        close(swapped, exchanged(one, Oracle.evaluate(c).termSize()), c, device, seed);
+        close(swapped, exchanged(one, Oracle.evaluate(c).sizes()), c, device, seed);
     }
 
     @Property(tries = TRIES, seed = JQWIK_SEED, shrinking = ShrinkingMode.OFF)
@@ -141,7 +141,7 @@ class PropertiesTest {
             Case c = Cases.random(loss, n | 1, 0, 8, dtype, seed);
             Result one = run(device, c);
             Result swapped = run(device, c.withMatrices(c.keys(), c.queries(), null));
-            close(swapped, exchanged(one, Oracle.evaluate(c).termSize()), c, device, seed);
+            close(swapped, exchanged(one, Oracle.evaluate(c).sizes()), c, device, seed);
 
             // and one matrix is as good as two
             double[][] stacked =
@@ -176,7 +176,7 @@ class PropertiesTest {
                     times(1 / size, one.dNegatives()),
                     one.dTemperature(),
                     one.metrics(),
-                    Oracle.evaluate(c).termSize() / size);
+                    Oracle.evaluate(c).sizes().times(Math.max(1, 1 / size)));
             close(run(device, scaled), expected, c, device, seed);
         }
     }
@@ -202,7 +202,7 @@ class PropertiesTest {
                     times(0.5, one.dNegatives()),
                     one.dTemperature() / 4,
                     one.metrics(),
-                    Oracle.evaluate(c).termSize() / 2);
+                    Oracle.evaluate(c).sizes());
             close(run(device, doubled), expected, c, device, seed);
         }
     }
@@ -239,7 +239,7 @@ class PropertiesTest {
                 plus(one.dNegatives(), other.dNegatives()),
                 one.dTemperature() + other.dTemperature(),
                 one.metrics(),
-                Oracle.evaluate(c.withWeights(whole)).termSize());
+                Oracle.evaluate(c.withWeights(whole)).sizes());
         close(run(device, c.withWeights(whole)), sum, c, device, seed);
     }
 
@@ -263,7 +263,7 @@ class PropertiesTest {
                     times(-4, one.dNegatives()),
                     -4 * one.dTemperature(),
                     one.metrics(),
-                    4 * Oracle.evaluate(c).termSize());
+                    Oracle.evaluate(c).sizes().times(4));
             close(scaled, expected, c, device, seed);
         }
     }
@@ -278,7 +278,7 @@ class PropertiesTest {
         return rows == null ? null : Arrays.stream(order).mapToObj(i -> rows[i]).toArray(double[][]::new);
     }
 
-    private static Result exchanged(Result one, double termSize) {
+    private static Result exchanged(Result one, Result.Sizes sizes) {
         return new Result(
                 one.loss(),
                 one.rowLosses(),
@@ -287,7 +287,7 @@ class PropertiesTest {
                 null,
                 one.dTemperature(),
                 one.metrics(),
-                termSize);
+                sizes);
     }
 
     private static double[][] times(double factor, double[][] rows) {

@@ -4,9 +4,12 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Distance;
 import dev.infonce.InfoNce;
+import dev.infonce.Metrics;
 import dev.infonce.Negatives;
 import dev.infonce.Similarity;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -15,6 +18,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** Sizes around those of tiles, vectors and blocks: a tail in each dimension, alone and together. */
 class RaggedSizesTest extends DeviceSuite {
     private static final double TAU = 0.07;
+
+    /** The oracle's answers, which all devices share: it takes longer than they do. */
+    private static final Map<String, Result> EXPECTED = new ConcurrentHashMap<>();
 
     @ParameterizedTest
     @CsvSource({
@@ -45,7 +51,7 @@ class RaggedSizesTest extends DeviceSuite {
                 Cases.withMargin(0.8, Distance.EUCLIDEAN).stream());
         for (ContrastiveLoss loss : losses.toList()) {
             boolean own = loss instanceof InfoNce infoNce && infoNce.negatives() == Negatives.OWN;
-            Case c = Cases.random(loss, n, own ? Math.min(m, 65) : m, dim, DType.FLOAT32, seed);
+            Case c = Cases.random(loss, n, own ? Math.min(m, 17) : m, dim, DType.FLOAT32, seed);
             assertAsOracle(c, seed);
         }
     }
@@ -72,10 +78,29 @@ class RaggedSizesTest extends DeviceSuite {
     }
 
     private void assertAsOracle(Case c, long seed) {
-        Result expected = Oracle.evaluate(c);
+        Result expected = EXPECTED.computeIfAbsent(c.toString(), _ -> Oracle.evaluate(c));
         Result actual = Result.of(device, c);
         Tolerances tolerances = Tolerances.of(c.dtype());
         Compare.assertClose(actual, expected, tolerances, what(c, seed));
-        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what(c, seed));
+        boolean ties = c.shape().dim() == 1; // cosines of numbers are all 1 or -1, in an order that rounding makes
+        Compare.assertClose(
+                ties ? unranked(actual.metrics()) : actual.metrics(),
+                ties ? unranked(expected.metrics()) : expected.metrics(),
+                tolerances.metric(),
+                what(c, seed));
+    }
+
+    private static Metrics unranked(Metrics m) {
+        return new Metrics(
+                Double.NaN,
+                Double.NaN,
+                m.positiveSimilarity(),
+                m.negativeSimilarity(),
+                m.alignment(),
+                m.uniformity(),
+                m.effectiveNegatives(),
+                m.rows(),
+                m.zeroRows(),
+                m.nonFiniteRows());
     }
 }

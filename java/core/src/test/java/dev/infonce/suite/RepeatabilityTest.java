@@ -28,9 +28,9 @@ class RepeatabilityTest extends DeviceSuite {
     @MethodSource("losses")
     void bitsDependNeitherOnTheRunNorOnTheNumberOfThreads(ContrastiveLoss loss) {
         for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
-            Case c = Cases.random(loss, 129, 300, 33, dtype, SEED);
+            Case c = Cases.random(loss, 129, 140, 33, dtype, SEED);
             Result first = Result.of(device, c);
-            for (int run = 0; run < 3; run++) {
+            for (int run = 0; run < 2; run++) {
                 Compare.assertSameBits(Result.of(device, c), first, what(c, SEED) + ", run " + run);
             }
             for (int threads : new int[] {1, 2, 3, 8}) {
@@ -59,7 +59,7 @@ class RepeatabilityTest extends DeviceSuite {
                         backward.dNegatives(),
                         backward.dTemperature(),
                         forward.metrics(),
-                        0);
+                        Result.Sizes.NONE);
                 Compare.assertSameBits(both, expected, what(c, SEED) + ", budget " + budget);
             }
         }

@@ -7,10 +7,7 @@ import dev.infonce.Metrics;
 import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
 
-/**
- * What a call gives, as doubles; gradients are null where there is no such input. termSize is the sum of the norms of all the
- * terms that the gradients are sums of, if the oracle made them, else 0.
- */
+/** What a call gives, as doubles; gradients are null where there is no such input. */
 record Result(
         double loss,
         double[] rowLosses,
@@ -19,7 +16,19 @@ record Result(
         double[][] dNegatives,
         double dTemperature,
         Metrics metrics,
-        double termSize) {
+        Sizes sizes) {
+
+    /**
+     * Sums of the sizes of all terms that gradients are sums of, where the oracle made them: however well they cancel, each has
+     * a rounding error.
+     */
+    record Sizes(double gradients, double dTemperature) {
+        static final Sizes NONE = new Sizes(0, 0);
+
+        Sizes times(double factor) {
+            return new Sizes(gradients * factor, dTemperature * factor);
+        }
+    }
 
     static Result of(Device device, Case c) {
         return of(device, c, PlanOptions.defaults());
@@ -40,7 +49,7 @@ record Result(
                 rows(result.dNegatives()),
                 result.dTemperature(),
                 result.metrics(),
-                0);
+                Sizes.NONE);
     }
 
     static double[][] rows(Matrix matrix) {
