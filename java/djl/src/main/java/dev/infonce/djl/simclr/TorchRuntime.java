@@ -25,6 +25,7 @@ public final class TorchRuntime {
         setIfAbsent("ai.djl.pytorch.num_interop_threads", "1");
         // DJL logs through SLF4J; without a provider that would greet the user with three lines of warning
         setIfAbsent("slf4j.internal.verbosity", "ERROR");
+        OpenMpWaiting.passive();
         return Engine.getInstance();
     }
 
