@@ -148,7 +148,6 @@ java_tests() {
     # Not installed: an artifact without its native library is not one to leave behind.
     goal=verify
   fi
-  find "$root" -path '*/target/surefire-reports' -prune -exec rm -rf {} +
   local code=0
   shown test-java 'Building infonce|Running |Tests run:.*Time|\[ERROR\]|BUILD|WARNING. Native' \
     maven -fae "$goal" -Dmaven.test.failure.ignore=true -Dspotless.check.skip=true || code=$?
@@ -156,27 +155,19 @@ java_tests() {
   return "$code"
 }
 
+# From the lines that end each module; the XML reports merge tests that share a name.
 count_surefire() {
   local numbers
-  numbers=$(find "$root" -path '*/target/surefire-reports/TEST-*.xml' -exec grep -h -m 1 -oE '<testsuite [^>]*' {} + | awk '
-    function value(name) { return match($0, " " name "=\"[0-9]+\"") ? substr($0, RSTART + length(name) + 3, RLENGTH) + 0 : 0 }
-    { tests += value("tests"); failed += value("failures") + value("errors"); skipped += value("skipped") }
+  numbers=$(grep -E '^\[[A-Z]+\] Tests run: ' "$root/build/logs/test-java.log" | grep -v 'Time elapsed' | awk '
+    function value(name) { return match($0, name ": [0-9]+") ? substr($0, RSTART + length(name) + 2, RLENGTH) + 0 : 0 }
+    { tests += value("Tests run"); skipped += value("Skipped")
+      failed += value("Failures") + value("Errors") + value("Flakes") }
     END { print tests + 0, failed + 0, skipped + 0 }')
   read -r PASSED FAILED SKIPPED <<<"$numbers"
   PASSED=$((PASSED - FAILED - SKIPPED))
   if ((PASSED + FAILED == 0)); then
     echo "no Java test ran"
     FAILED=1
-  fi
-}
-
-command_line() {
-  local out
-  out=$("$root/infonce" doctor) || return 1
-  printf '%s\n' "$out" | sed -n '/^Devices/,$p'
-  if [[ $DEVICE == cpu ]] && ! grep -qE '^  cpu +yes' <<<"$out"; then
-    echo "device cpu cannot be used here"
-    return 1
   fi
 }
 
