@@ -22,7 +22,9 @@ final class Compare {
         frobenius(actual.dQueries(), expected.dQueries(), tolerances.gradient(), least, what + ": dQueries");
         frobenius(actual.dKeys(), expected.dKeys(), tolerances.gradient(), least, what + ": dKeys");
         frobenius(actual.dNegatives(), expected.dNegatives(), tolerances.gradient(), least, what + ": dNegatives");
-        double allowed = tolerances.dTemperature() * Math.abs(expected.dTemperature())
+        double byRow =
+                Math.max(Math.abs(expected.dTemperature()), expected.sizes().dTemperatureByRow());
+        double allowed = tolerances.dTemperature() * byRow
                 + ORACLE_ROUNDING * expected.sizes().dTemperature();
         check(
                 Math.abs(actual.dTemperature() - expected.dTemperature()) <= allowed,

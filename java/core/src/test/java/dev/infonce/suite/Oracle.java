@@ -31,6 +31,7 @@ final class Oracle {
     private double dTemperature;
     private double gradientSize;
     private double temperatureSize;
+    private double temperatureByRow;
 
     private Oracle(Case c) {
         this.c = c;
@@ -71,7 +72,9 @@ final class Oracle {
     private Result evaluate(int topK) {
         Terms terms = Terms.of(c);
         for (Terms.Term term : terms.terms()) {
+            double before = dTemperature;
             rowLosses[term.row()] += term.share() * term(term, scale(term.row(), true) * term.share());
+            temperatureByRow += Math.abs(dTemperature - before);
         }
         double loss = 0;
         double[] weighted = new double[rowLosses.length];
@@ -90,7 +93,7 @@ final class Oracle {
                 c.negatives() == null ? null : Arrays.copyOfRange(gradients, negativesFrom, gradients.length),
                 dTemperature,
                 metrics(terms, topK),
-                new Result.Sizes(gradientSize, temperatureSize));
+                new Result.Sizes(gradientSize, temperatureSize, temperatureByRow));
     }
 
     private double weight(int row) {

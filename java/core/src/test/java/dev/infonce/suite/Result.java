@@ -19,14 +19,17 @@ record Result(
         Sizes sizes) {
 
     /**
-     * Sums of the sizes of all terms that gradients are sums of, where the oracle made them: however well they cancel, each has
-     * a rounding error.
+     * Sums of absolute values, where the oracle made them: however well terms cancel, each has an error of its own.
+     *
+     * @param gradients of all terms that gradients are sums of
+     * @param dTemperature of all terms that the temperature's gradient is a sum of
+     * @param dTemperatureByRow of what rows have in the temperature's gradient
      */
-    record Sizes(double gradients, double dTemperature) {
-        static final Sizes NONE = new Sizes(0, 0);
+    record Sizes(double gradients, double dTemperature, double dTemperatureByRow) {
+        static final Sizes NONE = new Sizes(0, 0, 0);
 
         Sizes times(double factor) {
-            return new Sizes(gradients * factor, dTemperature * factor);
+            return new Sizes(gradients * factor, dTemperature * factor, dTemperatureByRow * factor);
         }
     }
 

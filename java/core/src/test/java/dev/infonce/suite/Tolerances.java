@@ -7,7 +7,7 @@ import dev.infonce.DType;
  * here.
  *
  * @param loss relative, of the loss and of every row's own
- * @param dTemperature relative
+ * @param dTemperature relative to the sum of the absolute values of what rows have in it: the same, unless signs are mixed
  * @param gradient relative, in the Frobenius norm of each matrix
  * @param spacing absolute, of every element of a gradient: the element type has nothing between 0 and this
  * @param metric absolute where a metric is below 1, else relative
