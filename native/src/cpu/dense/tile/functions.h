@@ -54,8 +54,8 @@ template <typename Real>
 #pragma GCC unroll 16
   for (int k = kCount - 2; k >= 0; --k) p = p * f + E::kTerms[k];
   p = p * f + Real{1};
-  return reinterpret_cast<Vec<Real>>(reinterpret_cast<Int<Real>>(p) +
-                                     (reinterpret_cast<Int<Real>>(shifted) << E::kShift));
+  return reinterpret_cast<Vec<Real>>(reinterpret_cast<Bits<Real>>(p) +
+                                     (reinterpret_cast<Bits<Real>>(shifted) << E::kShift));
 }
 
 /// The same for any s <= 0 (or a little above), flushing to the smallest normal number.

@@ -15,6 +15,7 @@ template <>
 struct Simd<float> {
   typedef float Vec __attribute__((vector_size(NCE_TILE_BYTES)));
   typedef int32_t Int __attribute__((vector_size(NCE_TILE_BYTES)));
+  typedef uint32_t Bits __attribute__((vector_size(NCE_TILE_BYTES)));
   using Index = int32_t;
   static constexpr float kLowest = -1e38f;
   static constexpr float kSmallestExponent = -125.0f;  // 2^this is normal
@@ -24,6 +25,7 @@ template <>
 struct Simd<double> {
   typedef double Vec __attribute__((vector_size(NCE_TILE_BYTES)));
   typedef int64_t Int __attribute__((vector_size(NCE_TILE_BYTES)));
+  typedef uint64_t Bits __attribute__((vector_size(NCE_TILE_BYTES)));
   using Index = int64_t;
   static constexpr double kLowest = -1e307;
   static constexpr double kSmallestExponent = -1020.0;
@@ -33,6 +35,8 @@ template <typename Real>
 using Vec = typename Simd<Real>::Vec;
 template <typename Real>
 using Int = typename Simd<Real>::Int;
+template <typename Real>
+using Bits = typename Simd<Real>::Bits;
 
 template <typename Real>
 constexpr int kLanes = NCE_TILE_BYTES / static_cast<int>(sizeof(Real));
