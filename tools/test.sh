@@ -171,6 +171,16 @@ count_surefire() {
   fi
 }
 
+command_line() {
+  local out
+  out=$("$root/infonce" doctor) || return 1
+  sed -n '/^Devices/,$p' <<<"$out"
+  if ! native_is_off && ! grep -qE '^  cpu +yes' <<<"$out"; then
+    echo "device cpu cannot be used here"
+    return 1
+  fi
+}
+
 # One process a device, side by side; each counts as one.
 numpy_opinion() {
   local device devices=(java) jobs=() job

@@ -58,6 +58,7 @@ class TrainCommandTest {
     @Test
     void aFolderWithoutImagesIsAFailure() {
         Path results = folder.resolve("results");
-        assertThat(run("--data", folder.toString(), "--out", results.toString())).isEqualTo(CommandRunner.FAILURE);
+        assertThat(run("--data", folder.toString(), "--out", results.toString()))
+                .isEqualTo(CommandRunner.FAILURE);
     }
 }
