@@ -34,8 +34,6 @@ build_native_benchmark() {
 
 java_bench() {
   need_jdk
-  need_tools mvn
-  need_native_tools
   build_java bench
   (run_java bench dev.infonce.bench.BenchMain)
 }

@@ -183,10 +183,11 @@ command_line() {
 
 # One process a device, side by side; each counts as one.
 numpy_opinion() {
-  local device devices=(java) jobs=() job
+  local device devices=(java) jobs=() job python
+  python=$(python_with_numpy)
   native_is_off || devices+=(cpu)
   for device in "${devices[@]}"; do
-    python3 "$root/examples/numpy/check_loss.py" --device "$device" >"$root/build/logs/test-numpy-$device.log" 2>&1 &
+    "$python" "$root/examples/numpy/check_loss.py" --device "$device" >"$root/build/logs/test-numpy-$device.log" 2>&1 &
     jobs+=($!)
   done
   for job in "${jobs[@]}"; do
@@ -217,7 +218,7 @@ main() {
     trap 'rm -rf "$root/build/stamps"' EXIT
     rm -rf "$root/build/stamps"
   else
-    need_native_tools
+    need_tools cmake g++ ninja gtest benchmark
   fi
 
   step 'formatting of C++ and shell' native_format

@@ -47,14 +47,15 @@ maven() {
   if command -v ninja >/dev/null; then
     export CMAKE_GENERATOR=Ninja
   fi
-  local options=()
+  local options=(-Duser.home="$HOME")
   if native_is_off; then
-    options=(-Dinfonce.native.skip=true -Dinfonce.test.jvm=-Dinfonce.native=off)
+    options+=(-Dinfonce.native.skip=true -Dinfonce.test.jvm=-Dinfonce.native=off)
   fi
   mvn -B -ntp -f "$root/pom.xml" "${options[@]}" "$@"
 }
 
-# build_java MODULE: its jar, those it depends on, and its class path, unless nothing has changed.
+# build_java MODULE: its jar, those it depends on, and its class path, unless nothing has changed; asks for the tools that
+# this takes.
 build_java() {
   local module=$1 stamp="$root/build/stamps/${1//\//-}" now
   mkdir -p "$root/build/stamps"
@@ -63,16 +64,19 @@ build_java() {
   now=$(fingerprint "$module")
   if [[ ! -r $stamp || $(<"$stamp") != "$now" ]] || ! classpath_is_whole "$module"; then
     rm -f "$stamp"
+    need_tools mvn
+    need_native_tools
     logged "build-${module//\//-}" "building $module" maven -pl "$module" -am package -Dmaven.test.skip=true 9>&- || exit 1
     printf '%s\n' "$now" >"$stamp"
   fi
   exec 9>&-
 }
 
-# run_java MODULE MAIN_CLASS ARGUMENT...: becomes that program, in the caller's working directory.
+# run_java MODULE MAIN_CLASS ARGUMENT...: becomes that program, in the caller's working directory. Java alone would look the
+# home folder up in the user database, whatever $HOME says.
 run_java() {
   local module=$1 main_class=$2
-  local options=(--enable-native-access=ALL-UNNAMED -Djava.awt.headless=true)
+  local options=(--enable-native-access=ALL-UNNAMED -Djava.awt.headless=true -Duser.home="$HOME")
   shift 2
   if native_is_off; then
     options+=(-Dinfonce.native=off)

@@ -54,7 +54,7 @@ is_there() {
   case $1 in
     gtest) has_header gtest/gtest.h ;;
     benchmark) has_header benchmark/benchmark.h ;;
-    numpy) python3 -c 'import numpy' 2>/dev/null ;;
+    numpy) [[ -n $(python_with_numpy) ]] ;;
     g++) command -v "${CXX:-g++}" >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
   esac
@@ -71,7 +71,18 @@ native_is_off() {
 
 # What building the native library takes, unless the user wants none.
 need_native_tools() {
-  native_is_off || need_tools cmake g++ ninja gtest benchmark
+  native_is_off || need_tools cmake g++ ninja
+}
+
+# A Python that has NumPy, if there is one.
+python_with_numpy() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c 'import numpy' 2>/dev/null; then
+      echo "$python"
+      return
+    fi
+  done
 }
 
 # Installs what is missing where root may do so with apt-get, else says what to install.
