@@ -27,8 +27,7 @@ java_quickstart() {
       "$root/examples/quickstart/src/main/java/Quickstart.java" 2>&1) || { echo "$out" && return 1; }
     loss_falls_on java "$out"
   else
-    # Started by Maven, java comes from PATH.
-    out=$(PATH="$JAVA_HOME/bin:$PATH" mvn -q -B -ntp -Duser.home="$HOME" -f "$root/examples/quickstart/pom.xml" clean compile exec:exec 2>&1) || { echo "$out" && return 1; }
+    out=$(mvn -q -B -ntp -Duser.home="$HOME" -f "$root/examples/quickstart/pom.xml" clean compile exec:exec 2>&1) || { echo "$out" && return 1; }
     loss_falls_on cpu "$out"
   fi
 }

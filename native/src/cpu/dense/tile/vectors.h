@@ -41,7 +41,7 @@ using Bits = typename Simd<Real>::Bits;
 template <typename Real>
 constexpr int kLanes = NCE_TILE_BYTES / static_cast<int>(sizeof(Real));
 template <typename Real>
-constexpr int kWidth = kVectors* kLanes<Real>;
+constexpr int kWidth = kVectors * kLanes<Real>;
 
 template <typename Real>
 [[gnu::always_inline]] inline Vec<Real> load(const Real* from) {

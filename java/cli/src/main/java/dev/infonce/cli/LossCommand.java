@@ -83,7 +83,7 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--temperature",
             paramLabel = "TAU",
-            description = "Temperature, needed unless the loss has a margin.")
+            description = "Temperature; a loss with a margin has none and ignores it.")
     Double temperature;
 
     @Option(names = "--margin", paramLabel = "M", description = "Margin, needed for contrastive and triplet.")

@@ -72,7 +72,6 @@ final class LossOptions {
         LossKind kind = options.kind;
         if (kind.hasMargin()) {
             require(options.margin, "--margin", kind);
-            forbid(options.temperature, "--temperature", kind);
             forbid(options.similarity, "--similarity", kind);
         } else {
             require(options.temperature, "--temperature", kind);

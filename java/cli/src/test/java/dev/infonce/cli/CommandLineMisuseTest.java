@@ -92,7 +92,7 @@ class CommandLineMisuseTest {
                 "--loss contrastive --queries q --keys k --labels y; --margin is needed for --loss contrastive",
                 "--loss contrastive --queries q --keys k --labels y --margin 0; margin",
                 "--loss contrastive --queries q --keys k --labels y --margin -2; margin",
-                "--loss contrastive --queries q --keys k --labels y --margin 1 --temperature 1; --temperature has no meaning",
+                "--loss triplet --queries q --keys k --negatives n --labels y --margin 1; --labels has no meaning",
                 "--loss contrastive --queries q --keys k --labels y --margin 1 --distance dot; 'dot' is none of euclidean",
                 "--loss triplet --queries q --keys k --margin 1; --negatives is needed for --loss triplet",
                 "--loss triplet --queries q --keys k --negatives n --margin 1 --similarity dot; --similarity has no meaning",

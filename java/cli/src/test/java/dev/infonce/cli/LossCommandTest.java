@@ -371,7 +371,7 @@ class LossCommandTest {
             }
             arguments.addAll(
                     test.hasMargin()
-                            ? List.of("--margin", "0.9", "--distance", test.metric())
+                            ? List.of("--margin", "0.9", "--distance", test.metric(), "--temperature", "0.07")
                             : List.of("--temperature", "" + test.temperature(), "--similarity", test.metric()));
             return arguments;
         }
