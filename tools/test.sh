@@ -59,35 +59,17 @@ wrong() {
 }
 
 native_format() {
-  local clang_format sources
+  local sources
   mkdir -p "$root/build/logs"
-  if command -v shellcheck >/dev/null; then
-    (cd "$root" && shellcheck -x infonce .ci/run tools/*.sh tools/lib/*.sh bindings/*.sh) || return 1
-  fi
-  clang_format=$(clang_format_16) || {
-    echo "clang-format 16 is not installed (Debian: clang-format-16); C++ formatting not checked"
-    SKIPPED=1
-    return 0
-  }
+  (cd "$root" && shellcheck -x infonce .ci/run tools/*.sh tools/lib/*.sh bindings/*.sh) || return 1
   # The C interface is aligned by hand, and its checksum is that of the generated bindings.
   mapfile -t sources < <(find "$root/native" "$root/examples" \
-    \( -name '*.h' -o -name '*.cpp' -o -name '*.c' \) -not -path '*/include/infonce.h')
-  if ! "$clang_format" --dry-run -Werror "${sources[@]}" 2>"$root/build/logs/test-clang-format.log"; then
+    \( -name '*.h' -o -name '*.cpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' \) -not -path '*/include/infonce.h')
+  if ! "$(clang_format_16)" --dry-run -Werror "${sources[@]}" 2>"$root/build/logs/test-clang-format.log"; then
     echo "to be formatted with clang-format -i:"
     grep -oE '^/[^:]+' "$root/build/logs/test-clang-format.log" | sort -u
     return 1
   fi
-}
-
-clang_format_16() {
-  local name
-  for name in clang-format-16 clang-format; do
-    if command -v "$name" >/dev/null && [[ $("$name" --version) == *'version 16.'* ]]; then
-      echo "$name"
-      return 0
-    fi
-  done
-  return 1
 }
 
 java_format() {
@@ -211,7 +193,7 @@ training() {
 main() {
   parse "$@"
   need_jdk
-  need_tools mvn
+  need_tools mvn clang-format shellcheck
   if [[ $DEVICE == java ]]; then
     export INFONCE_NATIVE=off
     # What is packed without the library must not pass for the usual build afterwards.

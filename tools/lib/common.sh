@@ -46,6 +46,7 @@ package_of() {
     gtest) echo libgtest-dev ;;
     benchmark) echo libbenchmark-dev ;;
     numpy) echo python3-numpy ;;
+    clang-format) echo clang-format-16 ;;
     *) echo "$1" ;;
   esac
 }
@@ -55,6 +56,7 @@ is_there() {
     gtest) has_header gtest/gtest.h ;;
     benchmark) has_header benchmark/benchmark.h ;;
     numpy) [[ -n $(python_with_numpy) ]] ;;
+    clang-format) [[ -n $(clang_format_16) ]] ;;
     g++) command -v "${CXX:-g++}" >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
   esac
@@ -80,6 +82,17 @@ python_with_numpy() {
   for python in python3 /usr/bin/python3; do
     if "$python" -c 'import numpy' 2>/dev/null; then
       echo "$python"
+      return
+    fi
+  done
+}
+
+# The name of a clang-format of version 16, whose output differs from that of others, if there is one.
+clang_format_16() {
+  local name
+  for name in clang-format-16 clang-format; do
+    if command -v "$name" >/dev/null && [[ $("$name" --version) == *'version 16.'* ]]; then
+      echo "$name"
       return
     fi
   done
