@@ -12,8 +12,11 @@
  *    matrix starts at data + i * stride, and stride >= dim.
  *  - Every struct starts with struct_size, which the caller sets to sizeof of the struct it was compiled with. A larger
  *    struct is accepted when the fields that this library does not know are zero.
- *  - "Memory of the context" is host memory for NCE_BACKEND_CPU and NCE_BACKEND_EMULATED, device memory for
- *    NCE_BACKEND_CUDA. Pointers must be aligned to their element, the workspace to NCE_WORKSPACE_ALIGNMENT bytes.
+ *  - "Memory of the context" is host memory for NCE_BACKEND_CPU, device memory for NCE_BACKEND_CUDA, and for
+ *    NCE_BACKEND_EMULATED what nce_memory_allocate gave. Pointers must be aligned to their element, the workspace to
+ *    NCE_WORKSPACE_ALIGNMENT bytes.
+ *  - On CUDA and EMULATED, nce_forward, nce_backward and nce_forward_backward only enqueue: what depends on numbers in
+ *    device memory (temperature, weights, labels, NaN, infinity) is found out later and told by nce_workspace_status.
  *  - Outputs must not overlap inputs, each other or the workspace.
  *  - Functions may be called from any thread. Contexts and plans are immutable after creation and may be shared; each
  *    call needs its own workspace and outputs. Destroying a handle while another thread uses it is undefined.
@@ -37,7 +40,7 @@ extern "C" {
 #endif
 
 /* The version of this interface. Libraries and callers of different versions must not be mixed. */
-#define NCE_ABI_VERSION 1
+#define NCE_ABI_VERSION 2
 
 /* The alignment, in bytes, that a workspace must have. */
 #define NCE_WORKSPACE_ALIGNMENT 64
@@ -171,6 +174,8 @@ typedef struct nce_context_desc {
   int32_t device_index; /* 0 ... nce_device_count - 1; 0 for the CPU */
   int32_t threads;      /* CPU: threads that work on a call, 1 ... 1024, or 0 for one a processor. Never changes a result */
   int32_t max_isa;      /* CPU: nce_isa, a cap */
+  int32_t max_compute_capability; /* CUDA, EMULATED: kernels are chosen as for this compute capability, such as 75 or 80,
+                                     if the device has a higher one; 0 for no cap */
 } nce_context_desc;
 
 /* What nce_context_info answers. Strings live as long as the context. */
@@ -180,7 +185,7 @@ typedef struct nce_device_info {
   int32_t device_index;
   int32_t threads;
   int32_t isa;              /* CPU: the nce_isa in use, after the cap */
-  int32_t reserved;         /* 0 */
+  int32_t compute_capability; /* CUDA, EMULATED: 10 * major + minor, after the cap; 0 for the CPU */
   const char *device_name; /* such as "AVX-512, 2 threads" or a GPU's name */
   int64_t memory_bytes;     /* memory of the context in all, 0 if unknown */
 } nce_device_info;
@@ -267,7 +272,8 @@ typedef struct nce_outputs {
   int64_t d_keys_stride;
   int64_t d_negatives_stride;
   double *d_temperature; /* one number: gradient by what temperature points to (tau or ln tau); 0 for margin losses */
-  nce_metrics *metrics;  /* host memory; the plan must have metrics = 1; ignored by nce_backward */
+  nce_metrics *metrics;  /* memory of the context, struct_size set where that is host memory; the plan must have
+                            metrics = 1; ignored by nce_backward */
 } nce_outputs;
 
 /* One line of the layout report: a field of a struct, or a whole struct (field = NULL, offset = 0). */
@@ -339,6 +345,13 @@ NCE_API nce_status nce_backward(const nce_plan *plan, const nce_inputs *inputs, 
 /* nce_forward and nce_backward in one, to the same bits. */
 NCE_API nce_status nce_forward_backward(const nce_plan *plan, const nce_inputs *inputs, const nce_outputs *outputs,
                                         void *workspace, int64_t workspace_bytes, void *stream);
+
+/*
+ * Waits for stream, then tells how the last call on that workspace ended: OK, or the INVALID_ARGUMENT or NON_FINITE that
+ * the call would have ended with on the CPU; outputs are untouched then. OK at once on the CPU. workspace is one that a
+ * call of this plan has used.
+ */
+NCE_API nce_status nce_workspace_status(const nce_plan *plan, const void *workspace, void *stream);
 
 /* Allocates bytes >= 1, aligned to NCE_WORKSPACE_ALIGNMENT and not cleared. To be freed with nce_memory_free. */
 NCE_API nce_status nce_memory_allocate(nce_context *context, nce_memory_kind kind, int64_t bytes, void **memory);
