@@ -221,8 +221,10 @@ main() {
   step 'quickstart in Java' java_quickstart
   if native_is_off; then
     left_out 'quickstart in C' 'the native library is hidden'
+    left_out 'large batch in C' 'the native library is hidden'
   else
     step 'quickstart in C' c_example
+    step 'large batch in C' c_large_batch
   fi
   step 'command line' command_line
   if $QUICK; then

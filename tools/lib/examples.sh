@@ -45,12 +45,22 @@ loss_falls_on() {
 }
 
 c_example() {
-  local program="$root/build/examples/quickstart" out
-  mkdir -p "$root/build/examples"
-  "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$root/native/include" "$root/examples/c/quickstart.c" \
-    -o "$program" -L"$root/build/native" -linfonce -Wl,-rpath,"$root/build/native" || return 1
-  out=$("$program") || return 1
+  local out
+  c_program quickstart || return 1
+  out=$("$root/build/examples/quickstart") || return 1
   echo "$out"
   # ln(1 + 3 exp(-1 / 0.5)), the closed form for four orthonormal rows.
   [[ $out == 'loss 0.340752954, '* ]]
+}
+
+# Fails by itself if it takes more than 256 MiB.
+c_large_batch() {
+  c_program large_batch && "$root/build/examples/large_batch"
+}
+
+# c_program NAME: examples/c/NAME.c against the library in build/native, into build/examples.
+c_program() {
+  mkdir -p "$root/build/examples"
+  "${CC:-cc}" -std=c11 -O2 -Wall -Wextra -Wpedantic -Werror -I"$root/native/include" "$root/examples/c/$1.c" \
+    -o "$root/build/examples/$1" -L"$root/build/native" -linfonce -Wl,-rpath,"$root/build/native"
 }
