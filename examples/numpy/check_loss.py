@@ -208,6 +208,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", action="append", choices=["java", "cpu", "cuda", "emulated"])
     parser.add_argument("--tolerance", type=float, default=1e-5)
+    parser.add_argument("--temperature", action="append", type=float, help="may be repeated; default: 1, 0.5, 0.07, 0.01")
     parser.add_argument("--only", help="a case by name")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     options = parser.parse_args()
@@ -236,7 +237,7 @@ def main():
         for case, data in views.items():
             loss = {"symm": "symmetric", "ntxe": "ntxent", "nt-l": "nt-logistic"}.get(case[:4], "infonce")
             for kind in SIMILARITIES:
-                for tau in TEMPERATURES:
+                for tau in options.temperature or TEMPERATURES:
                     cases.append((case, kind, tau, data, ["--loss", loss, "--temperature", repr(tau), "--similarity", kind]))
     for case, margin, more in (("contrastive", 6.0, "labels"), ("triplet", 2.0, "negatives")):
         for kind in DISTANCES:
