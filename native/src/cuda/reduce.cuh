@@ -1,0 +1,71 @@
+#pragma once
+// Sums, maxima and minima over a block of kBlockThreads threads, always in the same order.
+
+#include <cstdint>
+
+#include "cuda/primitives.cuh"
+
+namespace nce::cuda {
+
+constexpr int kWarpThreads = 32;
+constexpr int kBlockThreads = 256;
+constexpr int kBlockWarps = kBlockThreads / kWarpThreads;
+
+/// Shared memory that the functions over a block use, from the start of the block's.
+constexpr int64_t kReduceBytes = kBlockWarps * int64_t{sizeof(double)};
+
+struct Sum {
+  NCE_DEVICE double operator()(double a, double b) const { return a + b; }
+};
+struct Largest {
+  NCE_DEVICE double operator()(double a, double b) const { return a > b ? a : b; }
+};
+struct Smallest {
+  NCE_DEVICE double operator()(double a, double b) const { return a < b ? a : b; }
+  NCE_DEVICE int64_t operator()(int64_t a, int64_t b) const { return a < b ? a : b; }
+};
+
+/// What the lanes of a warp bring, combined; every lane gets it.
+template <typename Combine, typename T>
+NCE_DEVICE T combine_warp(T value) {
+  NCE_UNROLL
+  for (int distance = kWarpThreads / 2; distance > 0; distance /= 2) {
+    value = Combine()(value, __shfl_xor_sync(0xffffffffu, value, distance));
+  }
+  return value;
+}
+
+/// What the threads of a block bring, combined; every thread gets it. All threads of the block must call it.
+template <typename Combine, typename T>
+NCE_DEVICE T combine_block(T value) {
+  T* const warps = reinterpret_cast<T*>(shared_memory());
+  value = combine_warp<Combine>(value);
+  const int thread = static_cast<int>(threadIdx.x);
+  __syncthreads();
+  if (thread % kWarpThreads == 0) warps[thread / kWarpThreads] = value;
+  __syncthreads();
+  T result = warps[0];
+  for (int w = 1; w < kBlockWarps; ++w) result = Combine()(result, warps[w]);
+  return result;
+}
+
+/// The part [begin, end) of `count` rows that block `block` of `blocks` has.
+struct Range {
+  int64_t begin;
+  int64_t end;
+};
+NCE_DEVICE Range part_of(int64_t count, int64_t block, int64_t blocks) {
+  return {count * block / blocks, count * (block + 1) / blocks};
+}
+
+/// Blocks that share a sum over `count` rows: from the shape alone, at most kMostParts.
+constexpr int64_t kMostParts = 256;
+constexpr int64_t parts_of(int64_t count) {
+  constexpr int64_t kRowsAPart = 1024;
+  const int64_t wanted = (count + kRowsAPart - 1) / kRowsAPart;
+  return wanted < 1 ? 1 : wanted > kMostParts ? kMostParts : wanted;
+}
+
+NCE_DEVICE bool is_finite(double x) { return std::fabs(x) <= 1.7976931348623157e308; }
+
+}  // namespace nce::cuda
