@@ -1,0 +1,66 @@
+#pragma once
+// The pipeline: a ring of stages that a stream fills kStages - 1 slabs ahead of the product that empties them.
+
+#include "cuda/tile/product.h"
+
+namespace nce::cuda::tile {
+
+template <typename S, typename Stream, typename Multiply>
+class Mainloop {
+ public:
+  NCE_DEVICE Mainloop(unsigned char* ring, Stream& stream, const Multiply& multiply)
+      : ring_(ring), stream_(stream), multiply_(multiply) {
+    NCE_UNROLL
+    for (int i = 0; i < S::kStages - 1; ++i) fetch();
+  }
+
+  /// Adds the products of the next slabs.
+  NCE_DEVICE void add(int slabs, Fragment<S>& sums) {
+    NCE_NO_UNROLL
+    for (int i = 0; i < slabs; ++i) {
+      copy_async_wait<S::kStages - 2>();
+      __syncthreads();  // the slab is there for all, and all have done with the stage that is filled next
+      fetch();
+      multiply_.add(ring_ + read_, sums);
+      read_ = after(read_);
+    }
+  }
+
+  /// The product of a tile of X and Y, whose sums don't depend on which of them is which: the products of low and high
+  /// planes are summed apart and then added, and the high planes' parts are rounded into the sum every kFlushDepth.
+  NCE_DEVICE void multiply_tile(int slabs, Fragment<S>& sums) {
+    sums.clear();
+    if constexpr (S::kPlanes == 1) {
+      add(slabs, sums);
+    } else {
+      Fragment<S> part;
+      part.clear();
+      constexpr int kFlush = kFlushDepth / S::kDepth;
+      int left = kPasses<S> * slabs;
+      NCE_NO_UNROLL
+      while (left > 0) {
+        const int count = left > slabs ? slabs : left > kFlush ? kFlush : left;
+        add(count, part);
+        sums.take(part);
+        left -= count;
+      }
+    }
+  }
+
+ private:
+  static NCE_DEVICE int after(int offset) { return offset + S::kStage == S::kRing ? 0 : offset + S::kStage; }
+
+  NCE_DEVICE void fetch() {
+    stream_.fetch(ring_ + write_);
+    copy_async_commit();
+    write_ = after(write_);
+  }
+
+  unsigned char* ring_;
+  Stream& stream_;
+  const Multiply& multiply_;
+  int read_ = 0;
+  int write_ = 0;
+};
+
+}  // namespace nce::cuda::tile
