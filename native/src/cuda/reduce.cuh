@@ -1,21 +1,22 @@
 #pragma once
 // Sums, maxima and minima over a block of kBlockThreads threads, always in the same order.
 
+#include <cmath>
 #include <cstdint>
 
+#include "cuda/partition.h"
 #include "cuda/primitives.cuh"
 
 namespace nce::cuda {
-
-constexpr int kWarpThreads = 32;
-constexpr int kBlockThreads = 256;
-constexpr int kBlockWarps = kBlockThreads / kWarpThreads;
 
 /// Shared memory that the functions over a block use, from the start of the block's.
 constexpr int64_t kReduceBytes = kBlockWarps * int64_t{sizeof(double)};
 
 struct Sum {
   NCE_DEVICE double operator()(double a, double b) const { return a + b; }
+};
+struct Count {
+  NCE_DEVICE int64_t operator()(int64_t a, int64_t b) const { return a + b; }
 };
 struct Largest {
   NCE_DEVICE double operator()(double a, double b) const { return a > b ? a : b; }
@@ -56,14 +57,6 @@ struct Range {
 };
 NCE_DEVICE Range part_of(int64_t count, int64_t block, int64_t blocks) {
   return {count * block / blocks, count * (block + 1) / blocks};
-}
-
-/// Blocks that share a sum over `count` rows: from the shape alone, at most kMostParts.
-constexpr int64_t kMostParts = 256;
-constexpr int64_t parts_of(int64_t count) {
-  constexpr int64_t kRowsAPart = 1024;
-  const int64_t wanted = (count + kRowsAPart - 1) / kRowsAPart;
-  return wanted < 1 ? 1 : wanted > kMostParts ? kMostParts : wanted;
 }
 
 NCE_DEVICE bool is_finite(double x) { return std::fabs(x) <= 1.7976931348623157e308; }

@@ -1,0 +1,114 @@
+// The caller's rows as tiles read them: planes of 16-bit elements, float or double, padded with zeros.
+
+#include "cuda/launch.h"
+#include "cuda/reduce.cuh"
+#include "cuda/rows.cuh"
+
+namespace nce::cuda {
+namespace {
+
+/// By what a row's elements are multiplied, in two steps that neither overflow nor vanish, and what is left for scales.
+struct RowFactors {
+  double first;
+  double second;
+  double scale;
+};
+
+NCE_DEVICE RowFactors factors_of(const PackParams& p, int64_t row, double plane_scale) {
+  const double length = p.norms.length[row];
+  const double power = p.norms.scale[row];
+  switch (p.packing) {
+    case Packing::kUnit:
+      return {power, inverse_length(length) * plane_scale, 1.0};
+    case Packing::kPower:
+    case Packing::kPowerOfUnit: {
+      const int e = row_exponent(length / power);
+      const double rest = length / power * power_of_two(-e);
+      return {power_of_two(-e), plane_scale, p.packing == Packing::kPower ? power_of_two(e) : inverse_length(rest)};
+    }
+    default:
+      return {1.0, 1.0, 1.0};
+  }
+}
+
+template <Arithmetic kArithmetic>
+__global__ void pack_rows(const PackParams p) {
+  using Element = typename Packed<kArithmetic>::Element;
+  constexpr int kChunk = 16 / static_cast<int>(sizeof(Element));
+  if (!concerns(p.call, p.method)) return;
+  const int64_t chunks = p.pitch / kChunk;
+  const int64_t at = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
+  if (at >= p.allocated * chunks) return;
+  const int64_t row = at / chunks;
+  const int64_t d = at % chunks * kChunk;
+  alignas(16) Element high[kChunk] = {};
+  alignas(16) Element low[kChunk] = {};
+  RowFactors factors{0.0, 0.0, 0.0};
+  if (row < p.count) {
+    factors = factors_of(p, row, Packed<kArithmetic>::kScale);
+    const void* const from = row_of(p.rows, row);
+    NCE_UNROLL
+    for (int k = 0; k < kChunk; ++k) {
+      if (d + k >= p.dim) continue;
+      const double x = element(from, p.rows.dtype, d + k) * factors.first * factors.second;
+      narrow(x, high[k]);
+      narrow(x - wide(high[k]), low[k]);
+    }
+  }
+  auto* const planes = static_cast<Element*>(p.planes) + row * p.pitch + d;
+  *reinterpret_cast<uint4*>(planes) = *reinterpret_cast<const uint4*>(high);
+  if (p.plane_count == 2) *reinterpret_cast<uint4*>(planes + p.plane_stride) = *reinterpret_cast<const uint4*>(low);
+  if (d != 0) return;
+  if (p.scales != nullptr) p.scales[row] = static_cast<float>(factors.scale);
+  if (p.relative != nullptr) {
+    const double largest = p.packing == Packing::kPower ? power_of_two(row_exponent(p.range->largest)) : 1.0;
+    p.relative[row] = static_cast<float>(factors.scale / largest);
+  }
+  if (row < p.count) return;
+  if (p.positive != nullptr) p.positive[row] = 0.0;
+  if (p.squares != nullptr) {
+    static_cast<typename Packed<kArithmetic>::Real*>(p.squares)[row] = 0;
+  }
+}
+
+struct NarrowParams {
+  const CallState* call;
+  int32_t method;
+  const double* in;
+  float* out;
+  int64_t count;
+};
+
+__global__ void narrow_squares(const NarrowParams p) {
+  const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
+  if (concerns(p.call, p.method) && i < p.count) p.out[i] = static_cast<float>(p.in[i]);
+}
+
+}  // namespace
+
+void launch_pack(const PackParams& params, Arithmetic arithmetic, cudaStream_t stream) {
+  const int64_t threads = params.allocated * (params.pitch * element_bytes(arithmetic) / 16);
+  if (threads == 0) return;
+  const Launch how{"pack_rows", dim3(static_cast<unsigned>((threads + kBlockThreads - 1) / kBlockThreads)),
+                   kBlockThreads, 0, stream};
+  switch (arithmetic) {
+    case Arithmetic::kTensorFloat16:
+      return launch(how, pack_rows<Arithmetic::kTensorFloat16>, params);
+    case Arithmetic::kTensorBfloat16:
+      return launch(how, pack_rows<Arithmetic::kTensorBfloat16>, params);
+    case Arithmetic::kFloat32:
+      return launch(how, pack_rows<Arithmetic::kFloat32>, params);
+    case Arithmetic::kFloat64:
+      return launch(how, pack_rows<Arithmetic::kFloat64>, params);
+  }
+}
+
+void launch_narrow(const CallState* call, int32_t method, const double* in, float* out, int64_t count,
+                   cudaStream_t stream) {
+  if (count == 0) return;
+  const auto blocks = static_cast<unsigned>((count + kBlockThreads - 1) / kBlockThreads);
+  launch({"narrow_squares", dim3(blocks), kBlockThreads, 0, stream}, narrow_squares,
+         NarrowParams{call, method, in, out, count});
+}
+
+}  // namespace nce::cuda

@@ -1,0 +1,150 @@
+#include "cuda/workspace.h"
+
+#include "cuda/check_call.h"
+#include "cuda/kernels.h"
+#include "cuda/partition.h"
+
+namespace nce::cuda {
+namespace {
+
+constexpr int64_t kStateBytes = 128;
+static_assert(sizeof(CallState) <= kStateBytes);
+static_assert(kArrayAlignment == 2 * NCE_WORKSPACE_ALIGNMENT);
+
+Packing packing_of(const DenseProblem& problem, const Method& method) {
+  const bool tensor = is_tensor(method.arithmetic);
+  if (problem.cosine()) return tensor && problem.half_elements() ? Packing::kPowerOfUnit : Packing::kUnit;
+  return tensor ? Packing::kPower : Packing::kRaw;
+}
+
+int64_t real_bytes(const Method& method) { return method.arithmetic == Arithmetic::kFloat64 ? 8 : 4; }
+
+PackedMatrix take_packed(Carver& carver, const DenseProblem& problem, const Method& method, Packing packing,
+                         int64_t allocated) {
+  PackedMatrix matrix;
+  matrix.pitch = packed_pitch(method.arithmetic, problem.desc.dim);
+  matrix.plane_stride = allocated * matrix.pitch;
+  matrix.planes =
+      carver.take<std::byte>(matrix.plane_stride * element_bytes(method.arithmetic) * int64_t{method.planes});
+  const bool scaled = packing == Packing::kPower || packing == Packing::kPowerOfUnit;
+  matrix.scales = carver.take<float>(scaled ? allocated : 0);
+  matrix.relative = carver.take<float>(scaled ? allocated : 0);
+  matrix.squares = carver.take<std::byte>(problem.euclidean() ? allocated * real_bytes(method) : 0);
+  return matrix;
+}
+
+int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }
+
+}  // namespace
+
+Carver::Carver(std::byte* base) {
+  if (base == nullptr) return;
+  arrays_ = base + kStateBytes;
+  if (reinterpret_cast<uintptr_t>(arrays_) % kArrayAlignment != 0) arrays_ += NCE_WORKSPACE_ALIGNMENT;
+}
+
+int64_t Carver::used() const { return kStateBytes + NCE_WORKSPACE_ALIGNMENT + used_; }
+
+int64_t allocated_rows(int64_t rows, bool tower) {
+  if (rows == 0) return 0;
+  return padded_rows(rows) + (tower ? kRowMultiple : 0);
+}
+
+DenseState::DenseState(Carver& carver, const DenseProblem& problem)
+    : x_allocated(allocated_rows(problem.x_rows, problem.tower)),
+      y_allocated(allocated_rows(problem.y_rows, problem.tower)),
+      z_allocated(allocated_rows(problem.z_rows, false)) {
+  ranges = carver.take<RowRange>(3);
+  x_norms = {carver.take<double>(problem.x_rows), carver.take<double>(problem.x_rows)};
+  y_norms = x_norms;
+  if (!problem.tower) y_norms = {carver.take<double>(problem.y_rows), carver.take<double>(problem.y_rows)};
+  z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
+  positive = carver.take<double>(x_allocated);
+  row_value = carver.take<double>(problem.x_rows);
+  row_slope = carver.take<double>(problem.x_rows);
+  column_value = carver.take<double>(problem.symmetric ? problem.y_rows : 0);
+  column_slope = carver.take<double>(problem.symmetric ? problem.y_rows : 0);
+}
+
+DenseScratch::DenseScratch(Carver& carver, const DenseProblem& problem) {
+  check = carver.take<std::byte>(kCheckCallBytes);
+  range_parts = carver.take<RowRange>(kMostParts);
+  totals = carver.take<RowTotals>(kMostParts);
+  slopes = carver.take<SlopeTotals>(kMostParts);
+  alignment = carver.take<double>(problem.desc.metrics != 0 ? problem.x_rows : 0);
+}
+
+MethodState::MethodState(Carver& carver, const DenseProblem& problem, const DenseState& state, const Method& method)
+    : packing(packing_of(problem, method)) {
+  x = take_packed(carver, problem, method, packing, state.x_allocated);
+  y = problem.tower ? x : take_packed(carver, problem, method, packing, state.y_allocated);
+  z = take_packed(carver, problem, method, packing, state.z_allocated);
+}
+
+MethodForward::MethodForward(Carver& carver, const DenseProblem& problem, const DenseState& state, const Method& method,
+                             const Architecture& architecture)
+    : groups{0, 0} {
+  const int64_t tile = tile_rows(method.arithmetic);
+  if (problem.y_rows > 0) {
+    groups =
+        choose_groups(tiles_of(problem.x_rows, tile), tiles_of(problem.y_rows, tile), problem.symmetric, architecture);
+  }
+  const int64_t row_sums = groups.y * padded_rows(problem.x_rows);
+  rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums)};
+  const int64_t column_sums = problem.symmetric ? groups.x * padded_rows(problem.y_rows) : 0;
+  columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
+  const bool metrics = problem.desc.metrics != 0;
+  above = carver.take<double>(metrics ? row_sums : 0);
+  similarity = carver.take<double>(metrics ? row_sums : 0);
+  uniformity = carver.take<double>(metrics ? row_sums : 0);
+  const bool inverses = metrics && !problem.cosine();
+  x_inverse = carver.take<float>(inverses ? state.x_allocated : 0);
+  y_inverse = carver.take<float>(inverses ? state.y_allocated : 0);
+  y_factors = carver.take<float>(metrics ? state.y_allocated : 0);
+  const bool narrowed = problem.euclidean() && method.arithmetic == Arithmetic::kFloat32;
+  wide_squares =
+      carver.take<double>(narrowed ? std::max({state.x_allocated, state.y_allocated, state.z_allocated}) : 0);
+}
+
+MethodBackward::MethodBackward(Carver& carver, const DenseProblem& problem, const DenseState& state,
+                               const Method& method, const Architecture& architecture)
+    : tiles(uses_gradient_tiles(method, problem.desc.dim, architecture)), x_splits(1), y_splits(1), blocks{} {
+  const int64_t real = real_bytes(method);
+  x_weights = carver.take<std::byte>(state.x_allocated * real);
+  x_references = carver.take<std::byte>(state.x_allocated * real);
+  y_weights = problem.tower ? x_weights : carver.take<std::byte>(problem.symmetric ? state.y_allocated * real : 0);
+  y_references =
+      problem.tower ? x_references : carver.take<std::byte>(problem.symmetric ? state.y_allocated * real : 0);
+  positive_weights = carver.take<double>(state.x_allocated);
+  const int64_t pitch = packed_pitch(method.arithmetic, problem.desc.dim);
+  const int64_t x_sum = problem.y_rows > 0 ? padded_rows(problem.x_rows) * pitch * real : 0;
+  const int64_t y_sum = problem.tower ? 0 : padded_rows(problem.y_rows) * pitch * real;
+  g = g_transposed = nullptr;
+  x_weight_sums = y_weight_sums = nullptr;
+  if (tiles) {
+    if (problem.y_rows > 0) {
+      const int64_t x_tile = gradient_tile_x_rows(pitch, method.planes);
+      const int64_t y_tile = gradient_tile_y_rows(pitch, method.planes);
+      const auto splits = [&](int64_t x, int64_t y) {
+        return choose_splits(tiles_of(x, x_tile), tiles_of(y, y_tile), architecture);
+      };
+      x_splits = splits(problem.x_rows, problem.y_rows);
+      y_splits = splits(problem.y_rows, problem.x_rows);
+    }
+    x_sums = y_sums = carver.take<std::byte>(std::max(x_sum * x_splits, y_sum * y_splits));
+    return;
+  }
+  x_sums = carver.take<std::byte>(x_sum);
+  y_sums = carver.take<std::byte>(y_sum);
+  if (problem.y_rows == 0) return;
+  const bool transposed = !problem.tower;
+  blocks = choose_blocks(method, problem.x_rows, problem.y_rows, transposed, problem.desc.workspace_budget_bytes,
+                         architecture);
+  const int64_t bytes = block_bytes(method, blocks.x_rows, blocks.y_rows, false);
+  g = carver.take<std::byte>(bytes);
+  g_transposed = carver.take<std::byte>(transposed ? bytes : 0);
+  x_weight_sums = carver.take<double>(problem.euclidean() ? padded_rows(problem.x_rows) : 0);
+  y_weight_sums = carver.take<double>(problem.euclidean() && transposed ? padded_rows(problem.y_rows) : 0);
+}
+
+}  // namespace nce::cuda
