@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Compiles every kernel for every architecture and refuses what would be slow or wrong on a GPU.
+
+Refused are spills, stack, local memory, calls, atomic operations on floats, warnings of ptxas, static shared memory, more
+registers than the table allows, and other counts of mma, ldmatrix, ex2 and cp.async than the table has. `--update` writes
+the table from what the compiler gives now. What has not changed since the last run is not compiled again.
+
+Exit code: 0 all kept, 1 something refused, 77 no nvcc here.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import ptx
+import sources
+
+TABLE = sources.NATIVE / "test" / "data" / "golden_kernels.tsv"
+COLUMNS = ("kernel", "sm", "registers", *ptx.COUNTED)
+# Another version of the compiler schedules otherwise; the table is of the version that it names.
+SLACK_OF_ANOTHER_VERSION = 8
+
+
+def flags():
+    return ["-std=c++20", "-O3", "-DNDEBUG", *(f"-I{folder}" for folder in sources.INCLUDES)]
+
+
+def compile_one(path, architecture, cache):
+    """What the compiler says of one file for one architecture: {"kernels": ..., "problems": ..., "seconds": ...}."""
+    # Kept files are named after the source, so each compilation has its own folder.
+    key = sources.fingerprint(path, flags(), architecture, sources.nvcc_version(), ptx.__doc__)
+    kept = cache / f"{path.stem}.{architecture}.json"
+    if kept.is_file():
+        result = json.loads(kept.read_text())
+        if result["key"] == key:
+            return result
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="infonce-gate-") as folder:
+        run = subprocess.run(
+            [sources.find_nvcc(), *flags(), f"-gencode=arch=compute_{architecture},code=sm_{architecture}", "-Xptxas", "-v",
+             "--keep", "--keep-dir", folder, "-cubin", "-o", os.path.join(folder, "out.cubin"), str(path)],
+            capture_output=True, text=True, cwd=folder)
+        if run.returncode != 0:
+            return {"key": "", "kernels": {}, "problems": [["", "does not compile", run.stderr.strip()]], "seconds": 0}
+        text = pathlib.Path(folder, path.stem + ".ptx").read_text()
+    counts, forbidden = ptx.count_instructions(text)
+    used, problems = ptx.read_ptxas(run.stdout + run.stderr)
+    names = ptx.demangle({*counts, *used, *(p[0] for p in forbidden + problems if p[0])})
+    kernels = {names[k]: {**used[k], **counts[k]} for k in used}
+    problems = [[names.get(k, ""), what, line] for k, what, line in problems + forbidden]
+    result = {"key": key, "kernels": kernels, "problems": problems, "seconds": round(time.monotonic() - start, 1)}
+    kept.write_text(json.dumps(result))
+    return result
+
+
+def read_table():
+    """({(kernel, architecture): row}, the nvcc version that it is of)."""
+    rows, version = {}, None
+    if TABLE.is_file():
+        for line in TABLE.read_text().splitlines():
+            if line.startswith("# nvcc "):
+                version = line.split()[2]
+            elif line and not line.startswith("#") and not line.startswith("kernel\t"):
+                name, *numbers = line.split("\t")
+                row = dict(zip(COLUMNS[1:], map(int, numbers)))
+                rows[name, row["sm"]] = row
+    return rows, version
+
+
+def write_table(found):
+    lines = [f"# nvcc {sources.nvcc_version()}; written by tools/gates/compile_gate.py --update", "\t".join(COLUMNS)]
+    for (name, sm), row in sorted(found.items()):
+        lines.append("\t".join([name, str(sm), str(row["registers"]), *(str(row[c]) for c in ptx.COUNTED)]))
+    TABLE.parent.mkdir(parents=True, exist_ok=True)
+    TABLE.write_text("\n".join(lines) + "\n")
+
+
+def compare(found, architectures):
+    table, version = read_table()
+    same_version = version == sources.nvcc_version()
+    slack = 0 if same_version else SLACK_OF_ANOTHER_VERSION
+    if not same_version:
+        print(f"the table is of nvcc {version}, this is {sources.nvcc_version()}: registers may be {slack} more, and counts "
+              "of instructions are not compared")
+    problems = []
+    for (name, sm), row in sorted(found.items()):
+        entry = table.get((name, sm))
+        if entry is None:
+            problems.append((name, sm, "is not in the table", ""))
+            continue
+        if row["registers"] > entry["registers"] + slack:
+            problems.append((name, sm, f"{row['registers']} registers, the table allows {entry['registers']}", ""))
+        for counted in ptx.COUNTED if same_version else ():
+            if row[counted] != entry[counted]:
+                problems.append((name, sm, f"{row[counted]} x {counted}, the table has {entry[counted]}", ""))
+    for name, sm in sorted(set(table) - set(found)):
+        if sm in architectures:
+            problems.append((name, sm, "is in the table, but there is no such kernel", ""))
+    return problems
+
+
+def show(found, architectures):
+    names = sorted({name for name, _ in found})
+    width = max(map(len, names), default=6)
+    print("registers a thread, then instructions in the PTX for the architecture with most of them")
+    print(f"{'kernel':{width}}", *(f"{f'sm_{a}':>6}" for a in architectures), *(f"{c:>8}" for c in ptx.COUNTED))
+    for name in names:
+        rows = [found.get((name, a)) for a in architectures]
+        most = {c: max(row[c] for row in rows if row) for c in ptx.COUNTED}
+        print(f"{name:{width}}", *(f"{row['registers'] if row else '-':>6}" for row in rows),
+              *(f"{most[c]:>8}" for c in ptx.COUNTED))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--update", action="store_true", help="write the table")
+    parser.add_argument("--cache", type=pathlib.Path, default=sources.ROOT / "build" / "gates", help="what is kept between runs")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--architectures", default=",".join(map(str, sources.ARCHITECTURES)))
+    parser.add_argument("files", nargs="*", type=pathlib.Path, help="only these; the table is then neither compared nor written")
+    options = parser.parse_args()
+    if sources.find_nvcc() is None:
+        print("no nvcc here: kernels are not compiled")
+        return 77
+    architectures = [int(a) for a in options.architectures.split(",")]
+    files = [f.resolve() for f in options.files] or sources.kernel_files()
+    if not files:
+        print("there is no kernel")
+        return 1
+    options.cache.mkdir(parents=True, exist_ok=True)
+
+    start = time.monotonic()
+    # Large files first, so that none is left running alone at the end.
+    work = sorted(((f, a) for f in files for a in architectures), key=lambda w: -w[0].stat().st_size)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda w: compile_one(*w, options.cache), work))
+    found, problems = {}, []
+    for (path, sm), result in zip(work, results):
+        for name, row in result["kernels"].items():
+            found[name, sm] = row
+            if row["shared"]:
+                problems.append((name, sm, f"{row['shared']} bytes of static shared memory", ""))
+        problems += [(name or path.name, sm, what, line) for name, what, line in result["problems"]]
+
+    show(found, architectures)
+    slowest = max(zip(results, work), key=lambda r: r[0]["seconds"])
+    print(f"{len(found)} kernels x architectures in {time.monotonic() - start:.0f} s; the slowest file: "
+          f"{slowest[1][0].name} for sm_{slowest[1][1]}, {slowest[0]['seconds']} s")
+    if not options.files:
+        if options.update:
+            write_table(found)
+        elif tuple(architectures) == sources.ARCHITECTURES:
+            problems += compare(found, architectures)
+    for name, sm, what, line in problems:
+        print(f"REFUSED {name} (sm_{sm}): {what}{': ' + line if line else ''}")
+    print(f"{len(found)} passed, {len(problems)} failed" if problems else "0 refused")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
