@@ -34,15 +34,15 @@ std::string error_text(const char* call, cudaError_t code) {
   return std::string(call) + " reports " + cudaGetErrorName(code) + ", " + cudaGetErrorString(code);
 }
 
-int attribute(cudaDeviceAttr what, int device) {
-  int value = 0;
-  check(cudaDeviceGetAttribute(&value, what, device), "cudaDeviceGetAttribute");
-  return value;
+cudaDeviceProp properties_of(int device) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  return properties;
 }
 
 int32_t capability_of(int device) {
-  return 10 * attribute(cudaDevAttrComputeCapabilityMajor, device) +
-         attribute(cudaDevAttrComputeCapabilityMinor, device);
+  const cudaDeviceProp properties = properties_of(device);
+  return 10 * properties.major + properties.minor;
 }
 
 /// Devices of the runtime, or why there are none.
@@ -103,9 +103,7 @@ class CudaContext final : public Context {
  public:
   CudaContext(int index, int device, int32_t capability)
       : index_(index), device_(device), capability_(capability), architecture_(architecture_for(capability)) {
-    const DeviceScope scope(device_);
-    cudaDeviceProp properties{};
-    check(cudaGetDeviceProperties(&properties, device_), "cudaGetDeviceProperties");
+    const cudaDeviceProp properties = properties_of(device_);
     name_ = properties.name;
     memory_bytes_ = static_cast<int64_t>(properties.totalGlobalMem);
   }

@@ -5,6 +5,7 @@
 #include "cuda/call_status.h"
 #include "cuda/check_call.h"
 #include "cuda/dense_call.h"
+#include "cuda/device_memory.h"
 #include "cuda/device_scope.h"
 #include "cuda/plan_id.h"
 
@@ -64,6 +65,10 @@ class DensePlan final : public Plan {
   void forward_backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace,
                         void* stream) const override {
     run(in, out, workspace, stream, true, true);
+  }
+
+  void check_memory(const char* name, const void* memory, int64_t bytes) const override {
+    check_device_memory(name, memory, bytes, device_);
   }
 
   void status(const void* workspace, void* stream) const override {

@@ -61,9 +61,9 @@ std::vector<Method> choose_methods(const nce_plan_desc& desc, const Architecture
 
 Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, const Architecture& architecture) {
   constexpr int64_t kMostWaves = 4;
-  constexpr int64_t kMostYGroups = 64;
-  // Each group's sums are written and read once more, which costs about as much as this share of a tile.
-  constexpr double kGroupCost = 0.05;
+  constexpr int64_t kMostYGroups = 1024;
+  // Sums cost memory: as many doubles a row as its side has groups. One more group is worth half a percent of time.
+  constexpr double kGroupCost = 0.005;
   const int64_t slots = architecture.multiprocessors * kBlocksAMultiprocessor;
   Groups best{1, 1};
   double best_cost = -1.0;
@@ -72,8 +72,8 @@ Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, const Archi
       const int64_t x = std::clamp<int64_t>(slots * waves / y, 1, x_tiles);
       const int64_t rounds = divide_up(x * y, slots);
       const auto tiles = static_cast<double>(rounds * divide_up(x_tiles, x) * divide_up(y_tiles, y));
-      const auto sums = static_cast<double>(x_tiles * y + (columns ? y_tiles * x : 0)) / static_cast<double>(slots);
-      const double cost = tiles + kGroupCost * sums;
+      const auto sums = static_cast<double>(x_tiles * y + (columns ? y_tiles * x : 0));
+      const double cost = tiles * (1.0 + kGroupCost * sums / static_cast<double>(x_tiles + y_tiles));
       if (best_cost >= 0.0 && cost >= best_cost) continue;
       best_cost = cost;
       best = {static_cast<int32_t>(x), static_cast<int32_t>(y)};

@@ -41,8 +41,8 @@ __global__ void pack_rows(const PackParams p) {
   if (at >= p.allocated * chunks) return;
   const int64_t row = at / chunks;
   const int64_t d = at % chunks * kChunk;
-  alignas(16) Element high[kChunk] = {};
-  alignas(16) Element low[kChunk] = {};
+  alignas(16) Element high[16 / sizeof(Element)] = {};
+  alignas(16) Element low[16 / sizeof(Element)] = {};
   RowFactors factors{0.0, 0.0, 0.0};
   if (row < p.count) {
     factors = factors_of(p, row, Packed<kArithmetic>::kScale);
