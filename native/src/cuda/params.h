@@ -44,9 +44,9 @@ enum class Excluded : int32_t {
   kViews = 2      ///< nor is the other view of the same thing, views_half rows away
 };
 
-/// Two matrices, the similarity between their rows, and the call they belong to.
-/// Products of two planes are low high + high low + high high, in this order, into one sum.
-/// s_ij = product_ij * product_scale * x.scales[i] * y.scales[j], in float for tensor arithmetic; Euclidean:
+/// Two matrices of one pitch, the similarity between their rows, and the call they belong to.
+/// Products of two planes are (low high + high low) + high high, summed so that X and Y may change places.
+/// s_ij = product_ij * product_scale * (x.scales[i] * y.scales[j]), in float for tensor arithmetic; Euclidean:
 /// -max(0, x.squares[i] + y.squares[j] - 2 product_ij), or minus its root.
 struct Pair {
   Operand x, y;

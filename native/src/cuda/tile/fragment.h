@@ -36,6 +36,13 @@ struct Fragment {
   }
 };
 
+/// The two elements of one octet.
+template <typename Real>
+struct alignas(2 * sizeof(Real)) Neighbours {
+  Real left;
+  Real right;
+};
+
 /// Where a thread's elements lie in the tile.
 template <typename S>
 struct Place {
@@ -44,8 +51,7 @@ struct Place {
   int warp_row;
   int warp_column;
 
-  NCE_DEVICE Place() {
-    const int thread = static_cast<int>(threadIdx.x);
+  explicit NCE_DEVICE Place(int thread) {
     lane_row = thread % 32 / 4;
     lane_column = thread % 4;
     warp_row = thread / 32 / kWarpColumns;

@@ -21,8 +21,7 @@ class Mainloop {
       copy_async_wait<S::kStages - 2>();
       __syncthreads();  // the slab is there for all, and all have done with the stage that is filled next
       fetch();
-      multiply_.add(ring_ + read_, sums);
-      read_ = after(read_);
+      multiply_.add(ring_ + oldest_, sums);
     }
   }
 
@@ -48,19 +47,17 @@ class Mainloop {
   }
 
  private:
-  static NCE_DEVICE int after(int offset) { return offset + S::kStage == S::kRing ? 0 : offset + S::kStage; }
-
+  /// Fills the oldest stage; the next is the oldest then, and what lies in it is used before it is filled.
   NCE_DEVICE void fetch() {
-    stream_.fetch(ring_ + write_);
+    stream_.fetch(ring_ + oldest_);
     copy_async_commit();
-    write_ = after(write_);
+    oldest_ = oldest_ + S::kStage == S::kRing ? 0 : oldest_ + S::kStage;
   }
 
   unsigned char* ring_;
   Stream& stream_;
   const Multiply& multiply_;
-  int read_ = 0;
-  int write_ = 0;
+  int oldest_ = 0;
 };
 
 }  // namespace nce::cuda::tile
