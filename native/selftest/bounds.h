@@ -1,0 +1,19 @@
+#pragma once
+// How far a device may be from the oracle. tau is the temperature; margin losses count as tau = 1.
+
+#include "selftest/problem.h"
+
+namespace nce::selftest {
+
+struct Bounds {
+  double loss;         ///< |error| / (loss (1 + loss))
+  double gradient;     ///< Frobenius norm of the error relative to the gradient's
+  double terms;        ///< or, where terms cancel, relative to theirs
+  double temperature;  ///< relative to the terms of d_temperature
+  double metrics;      ///< absolute
+  double smallest;     ///< absolute, an element: half the least number of the gradient's type
+};
+
+Bounds bounds_of(const Problem& problem, bool cpu);
+
+}  // namespace nce::selftest

@@ -1,0 +1,68 @@
+#pragma once
+// The losses in double, written from their definitions alone: what a library is compared with.
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "selftest/problem.h"
+
+namespace nce::selftest {
+
+/// Some rows of a gradient.
+struct GradientRows {
+  std::vector<int64_t> rows;
+  std::vector<double> values;  ///< [rows][dim]
+  double terms = 0;            ///< Frobenius norm of what the rows are made of, before it cancels: sums of sizes
+};
+
+struct Answer {
+  std::vector<double> losses;  ///< w_i l_i
+  double loss = 0;             ///< reduced; NONE: the sum
+  double d_temperature = 0;
+  double d_temperature_terms = 0;  ///< sum of the sizes of what d_temperature is the sum of
+  GradientRows d_queries, d_keys, d_negatives;
+  nce_metrics metrics{};  ///< NaN where the oracle does not say
+};
+
+/// `samples` rows of each gradient, spread evenly with the first and the last; all of them if there are no more.
+Answer oracle(const Problem& problem, int64_t samples);
+
+/// Inside: the two halves of it, and what they share.
+Answer dense_oracle(const Problem& problem, int64_t samples);
+Answer rowwise_oracle(const Problem& problem, int64_t samples);
+std::vector<int64_t> sample_rows(int64_t rows, int64_t samples);
+void prepare(const Problem& problem, Answer& answer);     ///< losses 0, metrics NaN
+std::vector<double> loss_shares(const Problem& problem);  ///< what w_i l_i weighs in the loss
+double upstream_of(const Problem& problem, int64_t row);
+double weight_of(const Problem& problem, int64_t row);
+
+/// A similarity of two rows and, for what it is differentiated by: ds/dx = by_y y + by_x x, ds/dy = by_y x + other_x y.
+struct Similarity {
+  double s, by_y, by_x, other_x;
+  double size, other_size;  ///< of ds/dx and ds/dy before anything cancels
+};
+
+/// From <x, y>, |x|^2, |y|^2 and |x - y|^2.
+inline Similarity similarity_of(int32_t kind, double dot, double xx, double yy, double difference) {
+  const double x = std::sqrt(xx);
+  const double y = std::sqrt(yy);
+  switch (kind) {
+    case NCE_SIMILARITY_COSINE: {
+      if (x == 0 || y == 0) return {0, 0, 0, 0, 0, 0};
+      const double s = dot / (x * y);
+      return {s, 1 / (x * y), -s / xx, -s / yy, 1 / x, 1 / y};
+    }
+    case NCE_SIMILARITY_DOT:
+      return {dot, 1, 0, 0, y, x};
+    case NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN:
+      return {-difference, 2, -2, -2, 2 * (x + y), 2 * (x + y)};
+    default: {
+      const double d = std::sqrt(difference);
+      if (d == 0) return {0, 0, 0, 0, 0, 0};
+      return {-d, 1 / d, -1 / d, -1 / d, 1, 1};
+    }
+  }
+}
+
+}  // namespace nce::selftest

@@ -1,0 +1,89 @@
+// Graphs of captured calls, and memory that must come back.
+
+#include <cstdlib>
+#include <fstream>
+
+#include "selftest/checks.h"
+
+namespace nce::selftest {
+namespace {
+
+/// What this process holds: of the GPU, or resident in RAM.
+int64_t held_bytes(const Session& session) {
+  if (session.driver != nullptr) return -session.driver->free_bytes();
+  std::ifstream file("/proc/self/statm");
+  int64_t pages = 0, resident = 0;
+  file >> pages >> resident;
+  return resident * 4096;
+}
+
+}  // namespace
+
+void check_graphs(const Session& session) {
+  if (session.driver == nullptr) {
+    session.report.skip("graphs are CUDA's", 8);
+    return;
+  }
+  uint64_t seed = 400;
+  for (const Kind& kind : {kDenseKinds[1], kDenseKinds[3], kDenseKinds[5], kRowwiseKinds[0]}) {
+    for (const int64_t dim : {128, 320}) {
+      Problem problem = problem_of(kind, 0, NCE_DTYPE_FLOAT32, 200, 220, dim, 0.1);
+      fill(problem, 0.7, ++seed);
+      attempt(session, problem, [&] {
+        Run run(session.device, problem);
+        run(Calls::kTogether);
+        session.driver->begin_capture(run.stream.get());
+        nce_status status = NCE_STATUS_OK;
+        status = run.call(Calls::kTogether);
+        void* const graph = session.driver->end_capture(run.stream.get());
+        session.device.library().check(status, "a captured call");
+        std::string difference;
+        // Other numbers in the same memory, so that nothing of the captured call may have been remembered.
+        fill(problem, 0.5, ++seed);
+        problem.tau = 0.2;
+        run.upload(problem);
+        const Result direct = run(Calls::kTogether);
+        for (int k = 0; k < 3 && difference.empty(); ++k) {
+          run.poison();
+          session.driver->launch(graph, run.stream.get());
+          run.wait();
+          difference = run.read().difference(direct);
+        }
+        session.driver->destroy(graph);
+        if (difference.empty()) {
+          session.report.pass();
+        } else {
+          session.report.fail(problem.label(), difference + " of a graph differs from a direct call's");
+        }
+      });
+    }
+  }
+}
+
+void check_leaks(const Session& session) {
+  const int64_t rounds = session.cuda() ? 1000 : 100;
+  // The runtime keeps pools; resident memory also moves with the allocator's habits.
+  const int64_t allowed = session.driver != nullptr ? 0 : int64_t{8} << 20;
+  Problem problem = problem_of(kDenseKinds[1], 0, NCE_DTYPE_FLOAT32, 96, 96, 40, 0.1);
+  fill(problem, 0.7, 500);
+  const auto round = [&](int64_t k) {
+    const Device device(session.device.library(), session.device.backend(), session.device.index(),
+                        session.options.max_compute_capability);
+    Run run(device, problem);
+    if (k % 10 == 0) run(Calls::kTogether);
+  };
+  attempt(session, problem, [&] {
+    for (int64_t k = 0; k < rounds / 10; ++k) round(k);
+    const int64_t before = held_bytes(session);
+    for (int64_t k = 0; k < rounds; ++k) round(k);
+    const int64_t grown = held_bytes(session) - before;
+    if (grown <= allowed) {
+      session.report.pass();
+    } else {
+      session.report.fail("device, plan, stream and memory opened and closed " + std::to_string(rounds) + " times",
+                          std::to_string(grown) + " bytes did not come back");
+    }
+  });
+}
+
+}  // namespace nce::selftest
