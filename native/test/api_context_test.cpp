@@ -39,13 +39,13 @@ TEST(ApiContext, RefusesMalformedDescriptions) {
       {[](auto& d) { d.max_isa = -1; }, NCE_STATUS_INVALID_ARGUMENT, "desc->max_isa"},
   };
   for (const auto& c : cases) {
-    nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, 1, 0};
+    nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, 1, 0, 0};
     c.mutate(desc);
     nce_context* context = nullptr;
     expect_refused(nce_context_create(&desc, &context), c.status, c.text);
     EXPECT_EQ(context, nullptr);
   }
-  const nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, 1, 0};
+  const nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, 1, 0, 0};
   nce_context* context = nullptr;
   expect_refused(nce_context_create(nullptr, &context), NCE_STATUS_INVALID_ARGUMENT, "desc");
   expect_refused(nce_context_create(&desc, nullptr), NCE_STATUS_INVALID_ARGUMENT, "context");

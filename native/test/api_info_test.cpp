@@ -59,7 +59,7 @@ TEST(ApiInfo, LayoutReportCoversEveryByteOfEveryStruct) {
   }
   ASSERT_EQ(structs.size(), 7U);
   const std::map<std::string, std::pair<std::size_t, int64_t>> expected = {
-      {"nce_context_desc", {sizeof(nce_context_desc), 5}},
+      {"nce_context_desc", {sizeof(nce_context_desc), 6}},
       {"nce_device_info", {sizeof(nce_device_info), 8}},
       {"nce_plan_desc", {sizeof(nce_plan_desc), 19}},
       {"nce_inputs", {sizeof(nce_inputs), 14}},
@@ -102,7 +102,7 @@ TEST(ApiInfo, LargerStructsAreTakenWhenTheirTailIsZero) {
     nce_context_desc known;
     int32_t unknown[3];
   } desc{};
-  desc.known = {sizeof desc, NCE_BACKEND_CPU, 0, 1, 0};
+  desc.known = {sizeof desc, NCE_BACKEND_CPU, 0, 1, 0, 0};
   nce_context* context = nullptr;
   expect_ok(nce_context_create(&desc.known, &context));
   nce_context_destroy(context);

@@ -30,7 +30,7 @@ using ContextOwner = std::unique_ptr<nce_context, ContextCloser>;
 using PlanOwner = std::unique_ptr<nce_plan, PlanCloser>;
 
 inline ContextOwner open_cpu(int32_t threads = 1, nce_isa max_isa = NCE_ISA_BEST) {
-  const nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, threads, max_isa};
+  const nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, threads, max_isa, 0};
   nce_context* context = nullptr;
   expect_ok(nce_context_create(&desc, &context));
   return ContextOwner(context);

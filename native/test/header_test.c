@@ -9,7 +9,7 @@ nce_status infonce_status(int32_t value);
 
 /* Calls the library from C: its ABI version, or -1 if the call failed. */
 int32_t infonce_header_in_c(void) {
-  nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, 1, NCE_ISA_BEST};
+  nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, 1, NCE_ISA_BEST, 0};
   nce_context* context = 0;
   if (nce_context_create(&desc, &context) != NCE_STATUS_OK) return -1;
   nce_context_destroy(context);

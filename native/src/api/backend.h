@@ -33,8 +33,14 @@ class Plan {
  public:
   virtual ~Plan() = default;
   virtual int64_t workspace_bytes(nce_pass pass) const = 0;
+  /// Throws unless the bytes are memory of the context. Host memory is what the caller says it is.
+  virtual void check_memory(const char* /*name*/, const void* /*memory*/, int64_t /*bytes*/) const {}
+  /// Waits for the stream, then throws what the last call on the workspace ended with. Calls that have ended when they
+  /// return have said it then.
+  virtual void status(const void* /*workspace*/, void* /*stream*/) const {}
   /// Inputs and outputs are checked for nulls, strides and alignment; values are the backend's to check, before it
-  /// writes any output. `stream` is null on the CPU.
+  /// writes any output. `stream` is null on the CPU. Device backends check values on the
+  /// device.
   virtual void forward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void* stream) const = 0;
   virtual void backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void* stream) const = 0;
   virtual void forward_backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace,

@@ -82,7 +82,7 @@ nce_inputs checked_inputs(const nce_plan_desc& desc, const nce_inputs* inputs) {
   return known;
 }
 
-nce_outputs checked_outputs(const nce_plan_desc& desc, const nce_outputs* outputs, Call call) {
+nce_outputs checked_outputs(const nce_plan_desc& desc, const nce_outputs* outputs, Call call, bool host_memory) {
   check_struct(outputs, "outputs");
   check_zero(outputs->reserved, "outputs->reserved", "it is reserved");
   nce_outputs known = *outputs;
@@ -101,7 +101,8 @@ nce_outputs checked_outputs(const nce_plan_desc& desc, const nce_outputs* output
     if (desc.metrics == 0) {
       check_absent(known.metrics, "outputs->metrics", "the plan was made with metrics = 0");
     }
-    check_struct(known.metrics, "outputs->metrics");
+    check_pointer(known.metrics, "outputs->metrics", alignof(nce_metrics));
+    if (host_memory) check_struct(known.metrics, "outputs->metrics");
   }
   check_gradient(known.d_queries, true, desc.n, desc, known.d_queries_stride, "outputs->d_queries");
   check_gradient(known.d_keys, key_rows(desc) > 0, key_rows(desc), desc, known.d_keys_stride, "outputs->d_keys");

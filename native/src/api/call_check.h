@@ -11,13 +11,15 @@ enum class Call { kForward, kBackward, kForwardBackward };
 nce_inputs checked_inputs(const nce_plan_desc& desc, const nce_inputs* inputs);
 
 /// Throws unless the outputs fit the plan. Returns them with NULL in place of those that this call does not write.
-nce_outputs checked_outputs(const nce_plan_desc& desc, const nce_outputs* outputs, Call call);
+/// `host_memory`: memory of the context may be read here.
+nce_outputs checked_outputs(const nce_plan_desc& desc, const nce_outputs* outputs, Call call, bool host_memory);
 
 /// Throws unless the workspace is given, aligned and has `needed` bytes.
 Workspace checked_workspace(void* workspace, int64_t bytes, int64_t needed);
 
-/// Throws if an output shares memory with an input, another output or the workspace. All are as checked above.
-void check_overlaps(const nce_plan_desc& desc, const nce_inputs& inputs, const nce_outputs& outputs,
-                    const Workspace& workspace);
+/// Throws if an output shares memory with an input, another output or the workspace, or if anything lies where the plan
+/// cannot use it. All are as checked above.
+void check_places(const Plan& plan, const nce_plan_desc& desc, const nce_inputs& inputs, const nce_outputs& outputs,
+                  const Workspace& workspace);
 
 }  // namespace nce::api

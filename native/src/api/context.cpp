@@ -48,6 +48,10 @@ nce_status nce_context_create(const nce_context_desc* desc, nce_context** contex
       invalid("desc->threads is " + std::to_string(desc->threads) + "; allowed: 1 to 1024, or 0 for one a processor");
     }
     check_enum(desc->max_isa, NCE_ISA_AVX512, "desc->max_isa", "0 (no cap), 1 (PORTABLE), 2 (AVX2), 3 (AVX512)");
+    if (desc->max_compute_capability < 0) {
+      invalid("desc->max_compute_capability is " + std::to_string(desc->max_compute_capability) +
+              "; allowed: such as 75 or 80, or 0 for no cap");
+    }
     auto handle = std::make_unique<nce_context>();
     handle->context = nce::api::open_device(*desc);
     *context = handle.release();

@@ -20,6 +20,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_context_desc, device_index),
     NCE_FIELD(nce_context_desc, threads),
     NCE_FIELD(nce_context_desc, max_isa),
+    NCE_FIELD(nce_context_desc, max_compute_capability),
 
     NCE_STRUCT(nce_device_info),
     NCE_FIELD(nce_device_info, struct_size),
@@ -27,7 +28,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_device_info, device_index),
     NCE_FIELD(nce_device_info, threads),
     NCE_FIELD(nce_device_info, isa),
-    NCE_FIELD(nce_device_info, reserved),
+    NCE_FIELD(nce_device_info, compute_capability),
     NCE_FIELD(nce_device_info, device_name),
     NCE_FIELD(nce_device_info, memory_bytes),
 

@@ -1,4 +1,4 @@
-// Finds outputs that share memory with something else.
+// Finds outputs that share memory with something else, and memory that is not the context's.
 
 #include <array>
 #include <cstddef>
@@ -45,8 +45,8 @@ bool overlap(const Region& a, const Region& b) {
 
 }  // namespace
 
-void check_overlaps(const nce_plan_desc& desc, const nce_inputs& in, const nce_outputs& out,
-                    const Workspace& workspace) {
+void check_places(const Plan& plan, const nce_plan_desc& desc, const nce_inputs& in, const nce_outputs& out,
+                  const Workspace& workspace) {
   const int64_t rows = loss_rows(desc);
   const std::array<Region, 7> read = {
       matrix("inputs->queries", in.queries, desc.n, desc.dim, in.queries_stride, desc.dtype),
@@ -67,6 +67,13 @@ void check_overlaps(const nce_plan_desc& desc, const nce_inputs& in, const nce_o
       array("outputs->metrics", out.metrics, 1, sizeof(nce_metrics)),
       array("workspace", workspace.data, workspace.bytes, 1),
   };
+  const auto check_memory = [&plan](const Region& region) {
+    if (region.empty()) return;
+    plan.check_memory(region.name, reinterpret_cast<const void*>(region.begin),
+                      static_cast<int64_t>(region.end() - region.begin));
+  };
+  for (const Region& region : read) check_memory(region);
+  for (const Region& region : written) check_memory(region);
   for (std::size_t i = 0; i < written.size(); ++i) {
     const auto check = [&](const Region& other) {
       if (overlap(written[i], other)) {

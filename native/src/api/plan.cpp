@@ -23,6 +23,12 @@ std::unique_ptr<nce_plan> make_plan(const nce_context* context, const nce_plan_d
   return handle;
 }
 
+void check_stream(const nce_plan& plan, const void* stream) {
+  if (plan.backend == NCE_BACKEND_CPU && stream != nullptr) {
+    nce::api::invalid("stream is given; allowed: NULL, because the plan's backend has no streams");
+  }
+}
+
 /// Checks all that a call brings, then runs `run(plan, inputs, outputs, workspace, stream)`.
 template <typename Run>
 nce_status call(Call kind, const nce_plan* plan, const nce_inputs* inputs, const nce_outputs* outputs, void* workspace,
@@ -30,14 +36,12 @@ nce_status call(Call kind, const nce_plan* plan, const nce_inputs* inputs, const
   return guarded([&] {
     check_handle(plan, kPlanMagic, "plan");
     const nce_inputs in = nce::api::checked_inputs(plan->desc, inputs);
-    const nce_outputs out = nce::api::checked_outputs(plan->desc, outputs, kind);
+    const nce_outputs out = nce::api::checked_outputs(plan->desc, outputs, kind, plan->backend == NCE_BACKEND_CPU);
     const nce_pass pass = kind == Call::kForward ? NCE_PASS_FORWARD : NCE_PASS_FORWARD_BACKWARD;
     const nce::Workspace scratch =
         nce::api::checked_workspace(workspace, workspace_bytes, plan->plan->workspace_bytes(pass));
-    nce::api::check_overlaps(plan->desc, in, out, scratch);
-    if (plan->backend != NCE_BACKEND_CUDA && stream != nullptr) {
-      nce::api::invalid("stream is given; allowed: NULL, because the plan's backend has no streams");
-    }
+    check_stream(*plan, stream);
+    nce::api::check_places(*plan->plan, plan->desc, in, out, scratch);
     run(*plan->plan, in, out, scratch, stream);
   });
 }
@@ -83,4 +87,13 @@ nce_status nce_forward_backward(const nce_plan* plan, const nce_inputs* inputs, 
                                 void* workspace, int64_t workspace_bytes, void* stream) {
   return call(Call::kForwardBackward, plan, inputs, outputs, workspace, workspace_bytes, stream,
               [](const nce::Plan& p, auto&&... arguments) { p.forward_backward(arguments...); });
+}
+
+nce_status nce_workspace_status(const nce_plan* plan, const void* workspace, void* stream) {
+  return guarded([&] {
+    check_handle(plan, kPlanMagic, "plan");
+    check_pointer(workspace, "workspace", NCE_WORKSPACE_ALIGNMENT);
+    check_stream(*plan, stream);
+    plan->plan->status(workspace, stream);
+  });
 }

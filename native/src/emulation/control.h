@@ -1,0 +1,46 @@
+#pragma once
+// What tests set and read. Not thread-safe against launches that are under way.
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace nce::emulation {
+
+/// When asynchronous copies arrive.
+enum class Arrival { kLate, kEarly, kShuffled };
+
+struct Options {
+  uint64_t seed = 1;                 ///< of the orders of blocks, warps and threads
+  Arrival arrival = Arrival::kLate;  ///< kLate: as their group is waited for
+  bool counting = false;             ///< bank conflicts and uncoalesced accesses
+  int compute_capability = 80;       ///< of the device, before a context's cap
+};
+
+/// The options, at first from NCE_EMULATION_SEED and NCE_EMULATION_ASYNC (late, early, shuffled).
+Options& options();
+
+/// Of one kernel, over all launches since the last reset.
+struct Counters {
+  int64_t launches = 0;
+  int64_t threads = 0;
+  int64_t multiply_adds = 0;     ///< warp-wide mma instructions
+  int64_t exponentials = 0;      ///< exp2_approximate, of threads
+  int64_t async_copies = 0;      ///< of threads
+  int64_t matrix_loads = 0;      ///< warp-wide ldmatrix instructions
+  int64_t matrix_conflicts = 0;  ///< wavefronts of ldmatrix beyond four
+  int64_t copy_conflicts = 0;    ///< wavefronts of cp.async beyond those of its bytes
+  int64_t shared_accesses = 0;   ///< warp-wide, plain loads and stores; counting only
+  int64_t shared_conflicts = 0;  ///< their wavefronts beyond those of their bytes; counting only
+  int64_t global_accesses = 0;   ///< warp-wide; counting only
+  int64_t global_sectors = 0;    ///< 32-byte sectors of these; counting only
+  int64_t global_ideal = 0;      ///< sectors that the same bytes would fill; counting only
+};
+std::map<std::string, Counters>& counters();
+void reset_counters();
+
+/// The report of the last launch that failed; "" for none.
+const std::string& last_report();
+void clear_report();
+
+}  // namespace nce::emulation
