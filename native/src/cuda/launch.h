@@ -31,7 +31,7 @@ struct Launch {
 template <typename Params>
 void launch(const Launch& how, void (*kernel)(Params), const Params& params) {
 #if defined(NCE_EMULATED)
-  emulated_launch(how.name, how.grid, how.threads, how.shared_bytes, how.stream, kernel, params);
+  check(emulation::launch(how.name, how.grid, how.threads, how.shared_bytes, kernel, params), how.name);
 #else
   constexpr int64_t kDefaultLimit = 48 << 10;
   const auto* const function = reinterpret_cast<const void*>(kernel);
