@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Puts seeded bugs into copies of the CUDA sources, and expects the emulated kernel tests to catch each by name.
+
+Mutations lie in native/test/mutations/*.txt:
+
+    name: what is wrong
+    file: cuda/tile/mainloop.h         (under native/src)
+    units: sum_tiles.cu                (what is compiled again; all mutations of a unit share one compilation)
+    kind: statement                    (or expression)
+    tests: SumTiles.*                  (a filter of GoogleTest)
+    caught: race                       (a regular expression that the output must match)
+    --- old
+    ... exactly once in the file
+    +++ new
+    ...
+
+All of a file's mutations are compiled in at once, each behind a switch that the variable INFONCE_MUTATION turns: that is one
+compilation a unit instead of one a bug. With the switch at 0 the same program must pass.
+
+Exit code: 0 all caught, 1 some not, or a mutation no longer fits its file.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+import sources
+
+FOLDER = sources.NATIVE / "test" / "mutations"
+SWITCH = "INFONCE_MUTATION"
+LIBRARIES = ("-lgtest_main", "-lgtest", "-lquadmath", "-lpthread", "-ldl")
+SECONDS_EACH = 180
+
+
+@dataclasses.dataclass
+class Mutation:
+    number: int
+    name: str
+    file: str
+    units: list
+    kind: str
+    tests: str
+    caught: str
+    old: str
+    new: str
+
+
+def read_mutations():
+    found = []
+    for path in sorted(FOLDER.glob("*.txt")):
+        for block in re.split(r"^={3,}\n", path.read_text(), flags=re.M):
+            if not block.strip():
+                continue
+            head, _, rest = block.partition("--- old\n")
+            old, _, new = rest.partition("+++ new\n")
+            fields = dict(re.findall(r"^(\w+): *(.*)$", head, flags=re.M))
+            found.append(Mutation(len(found) + 1, fields["name"], fields["file"], fields["units"].split(), fields["kind"],
+                                  fields["tests"], fields["caught"], old.rstrip("\n"), new.strip()))
+    names = [m.name for m in found]
+    if len(set(names)) != len(names):
+        raise SystemExit("two mutations have one name")
+    return found
+
+
+def apply_all(mutations, text):
+    """(the text with all mutations behind their switches, [(mutation, why it does not fit)])."""
+    places, misfits = collections.defaultdict(list), []
+    for m in mutations:
+        count = text.count(m.old)
+        if count != 1:
+            misfits.append((m, f"its old text is {count} times in {m.file}"))
+        else:
+            start = text.index(m.old)
+            places[start, start + len(m.old)].append(m)
+    ends = sorted(places)
+    for (_, end), (start, _) in zip(ends, ends[1:]):
+        if start < end:
+            raise SystemExit(f"mutations overlap in {mutations[0].file}: {[m.name for p in ends for m in places[p]]}")
+    for (start, end), here in sorted(places.items(), reverse=True):
+        old = text[start:end]
+        if here[0].kind == "expression":
+            new = "".join(f"nce_mutation() == {m.number} ? ({m.new}) : " for m in here)
+            text = f"{text[:start]}({new}({old})){text[end:]}"
+        else:
+            new = "".join(f"if (nce_mutation() == {m.number}) {{ {m.new} }} else " for m in here)
+            text = f"{text[:start]}{new}{{ {old} }}{text[end:]}"
+    return text, misfits
+
+
+def write_copies(mutations, folder):
+    """Mutated copies of the files under folder/src; returns what does not fit."""
+    misfits = []
+    by_file = collections.defaultdict(list)
+    for m in mutations:
+        by_file[m.file].append(m)
+    for file, here in by_file.items():
+        text, wrong = apply_all(here, (sources.NATIVE / "src" / file).read_text())
+        misfits += wrong
+        write_if_changed(folder / "src" / file, text)
+    write_if_changed(folder / "mutation.h",
+                     "#pragma once\n/// The number of the mutation that is on; kernels may not read the host's memory.\n"
+                     "int nce_mutation();\n")
+    write_if_changed(folder / "mutation.cpp",
+                     '#include "mutation.h"\n#include <cstdlib>\nstatic const int on = [] {\n'
+                     f'  const char* const value = std::getenv("{SWITCH}");\n'
+                     "  return value == nullptr ? 0 : std::atoi(value);\n}();\nint nce_mutation() { return on; }\n")
+    return misfits
+
+
+def write_if_changed(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text() != text:
+        path.write_text(text)
+
+
+def compile_unit(unit, commands, folder):
+    """(the object that is replaced, the mutated one, what the compiler said, seconds)."""
+    start = time.monotonic()
+    source = sources.CUDA / unit
+    copy = folder / "src" / "cuda" / unit
+    stem = pathlib.Path(unit).stem
+    suffix = f"emulated/{stem}.cpp" if unit.endswith(".cu") else f"src/cuda/{unit}"
+    entry = next(c for c in commands if c["file"].endswith(suffix) and "NCE_EMULATED" in c["command"])
+    words = shlex.split(entry["command"])
+    replaced = pathlib.Path(entry["directory"], words[words.index("-o") + 1])
+    wrapper, out = folder / f"{stem}.cpp", folder / f"{stem}.o"
+    write_if_changed(wrapper, f'#include "{copy if copy.is_file() else source}"\n')
+    read = {f for f in sources.included_by(source)}
+    newest = max(f.stat().st_mtime for f in [wrapper, *read, *folder.joinpath("src").rglob("*.*")])
+    if out.is_file() and out.stat().st_mtime > newest:
+        return replaced, out, "", 0
+    words[words.index("-o") + 1] = str(out)
+    words[words.index("-c") + 1] = str(wrapper)
+    for option in ("-MF", "-MT"):
+        if option in words:
+            del words[words.index(option):words.index(option) + 2]
+    words = [w for w in words if w != "-MD"]
+    first_include = next(i for i, w in enumerate(words) if w.startswith("-I"))
+    words[first_include:first_include] = [f"-I{folder}/src"]
+    # Warnings are for the sources as they are.
+    run = subprocess.run([*words, "-O1", "-w", "-include", str(folder / "mutation.h")], capture_output=True, text=True,
+                         cwd=entry["directory"])
+    if run.returncode != 0:
+        out.unlink(missing_ok=True)
+    return replaced, out, run.stderr if run.returncode else "", time.monotonic() - start
+
+
+def build(mutations, options, folder):
+    commands = json.loads((options.build / "compile_commands.json").read_text())
+    objects = [pathlib.Path(p) for p in options.objects.read_text().split()]
+    units = sorted({u for m in mutations for u in m.units})
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda u: compile_unit(u, commands, folder), units))
+    for unit, (replaced, out, errors, seconds) in zip(units, results):
+        print(f"compiled {unit} with its mutations in {seconds:.0f} s")
+        if errors:
+            raise SystemExit(f"{unit} does not compile with its mutations:\n{errors}")
+        if replaced.resolve() not in {o.resolve() for o in objects}:
+            raise SystemExit(f"{replaced} is none of the test's objects")
+        objects = [out if o.resolve() == replaced.resolve() else o for o in objects]
+    program = folder / "mutation_tests"
+    subprocess.run([os.environ.get("CXX", "g++"), "-std=c++20", "-O1", "-o", str(program), str(folder / "mutation.cpp"),
+                    *map(str, objects), *LIBRARIES], check=True)
+    return program
+
+
+def run_tests(program, number, tests):
+    """(exit code or None for no end, output, seconds)."""
+    start = time.monotonic()
+    try:
+        run = subprocess.run([str(program), f"--gtest_filter={tests}", "--gtest_brief=1", "--gtest_fail_fast"],
+                             capture_output=True, text=True, timeout=SECONDS_EACH, env={**os.environ, SWITCH: str(number)})
+        return run.returncode, run.stdout + run.stderr, time.monotonic() - start
+    except subprocess.TimeoutExpired as e:
+        return None, (e.stdout or b"").decode(errors="replace"), time.monotonic() - start
+
+
+def judge(mutation, code, output):
+    """(caught, the line that shows it)."""
+    if code == 0:
+        return False, "all tests passed"
+    if code is None:
+        return False, f"no end within {SECONDS_EACH} s"
+    match = re.search(mutation.caught, output)
+    if not match:
+        return False, "the tests failed, but not as expected: " + " | ".join(output.strip().splitlines()[:6])
+    start = output.rfind("\n", 0, match.start()) + 1
+    end = output.find("\n", match.end())
+    return True, " ".join(output[start:end if end >= 0 else None].split())[:240]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, required=True, help="CMake's folder, with compile_commands.json")
+    parser.add_argument("--objects", type=pathlib.Path, required=True, help="a file that lists the test program's objects")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", help="a regular expression: only the mutations with such names")
+    options = parser.parse_args()
+    folder = options.build / "mutations"
+    mutations = read_mutations()
+    misfits = write_copies(mutations, folder)
+    for m, why in misfits:
+        print(f"MISFIT {m.name}: {why}")
+    wrong = {m.name for m, _ in misfits}
+    fitting = [m for m in mutations if m.name not in wrong and re.search(options.only or "", m.name)]
+    program = build([m for m in mutations if m.name not in wrong], options, folder)
+
+    start = time.monotonic()
+    code, output, seconds = run_tests(program, 0, ":".join(sorted({m.tests for m in fitting})))
+    ran = re.search(r"^\[==========\] (\d+) tests? from", output, flags=re.M)
+    if code != 0 or not ran or ran.group(1) == "0":
+        print(output)
+        print("without a mutation the tests do not pass, so they tell nothing")
+        return 1
+    print(f"without a mutation: {ran.group(1)} tests pass in {seconds:.0f} s")
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda m: run_tests(program, m.number, m.tests), fitting))
+    missed = 0
+    for m, (code, output, seconds) in zip(fitting, results):
+        caught, line = judge(m, code, output)
+        missed += not caught
+        print(f"{'caught' if caught else 'MISSED'} {m.name} ({seconds:.1f} s): {line}")
+    print(f"{len(fitting) - missed} of {len(fitting)} mutations caught in {time.monotonic() - start:.0f} s, "
+          f"{len(misfits)} do not fit their files")
+    return 1 if missed or misfits else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
