@@ -23,10 +23,10 @@ public class infonce_h extends infonce_h$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int NCE_ABI_VERSION = (int)1L;
+    private static final int NCE_ABI_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define NCE_ABI_VERSION 1
+     * #define NCE_ABI_VERSION 2
      * }
      */
     public static int NCE_ABI_VERSION() {
@@ -486,7 +486,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t nce_abi_version(void)
+     * int32_t nce_abi_version()
      * }
      */
     public static FunctionDescriptor nce_abi_version$descriptor() {
@@ -496,7 +496,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t nce_abi_version(void)
+     * int32_t nce_abi_version()
      * }
      */
     public static MethodHandle nce_abi_version$handle() {
@@ -506,7 +506,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t nce_abi_version(void)
+     * int32_t nce_abi_version()
      * }
      */
     public static MemorySegment nce_abi_version$address() {
@@ -515,7 +515,7 @@ public class infonce_h extends infonce_h$shared {
 
     /**
      * {@snippet lang=c :
-     * int32_t nce_abi_version(void)
+     * int32_t nce_abi_version()
      * }
      */
     public static int nce_abi_version() {
@@ -544,7 +544,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * const char *nce_version(void)
+     * const char *nce_version()
      * }
      */
     public static FunctionDescriptor nce_version$descriptor() {
@@ -554,7 +554,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * const char *nce_version(void)
+     * const char *nce_version()
      * }
      */
     public static MethodHandle nce_version$handle() {
@@ -564,7 +564,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * const char *nce_version(void)
+     * const char *nce_version()
      * }
      */
     public static MemorySegment nce_version$address() {
@@ -573,7 +573,7 @@ public class infonce_h extends infonce_h$shared {
 
     /**
      * {@snippet lang=c :
-     * const char *nce_version(void)
+     * const char *nce_version()
      * }
      */
     public static MemorySegment nce_version() {
@@ -662,7 +662,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * const char *nce_last_error(void)
+     * const char *nce_last_error()
      * }
      */
     public static FunctionDescriptor nce_last_error$descriptor() {
@@ -672,7 +672,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * const char *nce_last_error(void)
+     * const char *nce_last_error()
      * }
      */
     public static MethodHandle nce_last_error$handle() {
@@ -682,7 +682,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * const char *nce_last_error(void)
+     * const char *nce_last_error()
      * }
      */
     public static MemorySegment nce_last_error$address() {
@@ -691,7 +691,7 @@ public class infonce_h extends infonce_h$shared {
 
     /**
      * {@snippet lang=c :
-     * const char *nce_last_error(void)
+     * const char *nce_last_error()
      * }
      */
     public static MemorySegment nce_last_error() {
@@ -720,7 +720,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int64_t nce_layout_count(void)
+     * int64_t nce_layout_count()
      * }
      */
     public static FunctionDescriptor nce_layout_count$descriptor() {
@@ -730,7 +730,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int64_t nce_layout_count(void)
+     * int64_t nce_layout_count()
      * }
      */
     public static MethodHandle nce_layout_count$handle() {
@@ -740,7 +740,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int64_t nce_layout_count(void)
+     * int64_t nce_layout_count()
      * }
      */
     public static MemorySegment nce_layout_count$address() {
@@ -749,7 +749,7 @@ public class infonce_h extends infonce_h$shared {
 
     /**
      * {@snippet lang=c :
-     * int64_t nce_layout_count(void)
+     * int64_t nce_layout_count()
      * }
      */
     public static long nce_layout_count() {
@@ -1501,6 +1501,68 @@ public class infonce_h extends infonce_h$shared {
                 traceDowncall("nce_forward_backward", plan, inputs, outputs, workspace, workspace_bytes, stream);
             }
             return (int)mh$.invokeExact(plan, inputs, outputs, workspace, workspace_bytes, stream);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nce_workspace_status {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            infonce_h.C_INT,
+            infonce_h.C_POINTER,
+            infonce_h.C_POINTER,
+            infonce_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("nce_workspace_status");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nce_status nce_workspace_status(const nce_plan *plan, const void *workspace, void *stream)
+     * }
+     */
+    public static FunctionDescriptor nce_workspace_status$descriptor() {
+        return nce_workspace_status.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nce_status nce_workspace_status(const nce_plan *plan, const void *workspace, void *stream)
+     * }
+     */
+    public static MethodHandle nce_workspace_status$handle() {
+        return nce_workspace_status.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nce_status nce_workspace_status(const nce_plan *plan, const void *workspace, void *stream)
+     * }
+     */
+    public static MemorySegment nce_workspace_status$address() {
+        return nce_workspace_status.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nce_status nce_workspace_status(const nce_plan *plan, const void *workspace, void *stream)
+     * }
+     */
+    public static int nce_workspace_status(MemorySegment plan, MemorySegment workspace, MemorySegment stream) {
+        var mh$ = nce_workspace_status.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nce_workspace_status", plan, workspace, stream);
+            }
+            return (int)mh$.invokeExact(plan, workspace, stream);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

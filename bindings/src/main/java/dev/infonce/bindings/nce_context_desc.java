@@ -20,6 +20,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t device_index;
  *     int32_t threads;
  *     int32_t max_isa;
+ *     int32_t max_compute_capability;
  * }
  * }
  */
@@ -34,7 +35,8 @@ public class nce_context_desc {
         infonce_h.C_INT.withName("backend"),
         infonce_h.C_INT.withName("device_index"),
         infonce_h.C_INT.withName("threads"),
-        infonce_h.C_INT.withName("max_isa")
+        infonce_h.C_INT.withName("max_isa"),
+        infonce_h.C_INT.withName("max_compute_capability")
     ).withName("nce_context_desc");
 
     /**
@@ -262,6 +264,50 @@ public class nce_context_desc {
      */
     public static void max_isa(MemorySegment struct, int fieldValue) {
         struct.set(max_isa$LAYOUT, max_isa$OFFSET, fieldValue);
+    }
+
+    private static final OfInt max_compute_capability$LAYOUT = (OfInt)$LAYOUT.select(groupElement("max_compute_capability"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t max_compute_capability
+     * }
+     */
+    public static final OfInt max_compute_capability$layout() {
+        return max_compute_capability$LAYOUT;
+    }
+
+    private static final long max_compute_capability$OFFSET = $LAYOUT.byteOffset(groupElement("max_compute_capability"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t max_compute_capability
+     * }
+     */
+    public static final long max_compute_capability$offset() {
+        return max_compute_capability$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t max_compute_capability
+     * }
+     */
+    public static int max_compute_capability(MemorySegment struct) {
+        return struct.get(max_compute_capability$LAYOUT, max_compute_capability$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t max_compute_capability
+     * }
+     */
+    public static void max_compute_capability(MemorySegment struct, int fieldValue) {
+        struct.set(max_compute_capability$LAYOUT, max_compute_capability$OFFSET, fieldValue);
     }
 
     /**

@@ -20,7 +20,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t device_index;
  *     int32_t threads;
  *     int32_t isa;
- *     int32_t reserved;
+ *     int32_t compute_capability;
  *     const char *device_name;
  *     int64_t memory_bytes;
  * }
@@ -38,7 +38,7 @@ public class nce_device_info {
         infonce_h.C_INT.withName("device_index"),
         infonce_h.C_INT.withName("threads"),
         infonce_h.C_INT.withName("isa"),
-        infonce_h.C_INT.withName("reserved"),
+        infonce_h.C_INT.withName("compute_capability"),
         infonce_h.C_POINTER.withName("device_name"),
         infonce_h.C_LONG.withName("memory_bytes")
     ).withName("nce_device_info");
@@ -270,48 +270,48 @@ public class nce_device_info {
         struct.set(isa$LAYOUT, isa$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt compute_capability$LAYOUT = (OfInt)$LAYOUT.select(groupElement("compute_capability"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t compute_capability
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt compute_capability$layout() {
+        return compute_capability$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long compute_capability$OFFSET = $LAYOUT.byteOffset(groupElement("compute_capability"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t compute_capability
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long compute_capability$offset() {
+        return compute_capability$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t compute_capability
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int compute_capability(MemorySegment struct) {
+        return struct.get(compute_capability$LAYOUT, compute_capability$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t compute_capability
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void compute_capability(MemorySegment struct, int fieldValue) {
+        struct.set(compute_capability$LAYOUT, compute_capability$OFFSET, fieldValue);
     }
 
     private static final AddressLayout device_name$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("device_name"));
