@@ -66,10 +66,10 @@ __global__ void __launch_bounds__(kThreads, 2) accumulate(AccumulateParams param
     Fragment<S> sums;
     sums.clear();
     constexpr int kFlush = kBlockFlushDepth<S> / S::kDepth;
+    const int slabs = stream.slabs();
     NCE_NO_UNROLL
-    for (int done = 0; done < stream.slabs(); done += kFlush) {
-      const int left = stream.slabs() - done;
-      mainloop.add(left < kFlush ? left : kFlush, sums);
+    for (int done = 0; done < slabs; done += kFlush) {
+      mainloop.add(slabs - done < kFlush ? slabs - done : kFlush, sums);
       add_to_block(params, task, params.add != 0 || done > 0, sums);
     }
   }

@@ -23,19 +23,32 @@ struct Margin {
   NCE_DEVICE RowWeight<Real> at(int i) const { return {weights[i], references[i]}; }
 };
 
+/// What is the same for all threads of a block; see SumTask.
+struct WeighTask {
+  int64_t x_at;  ///< in the block of G
+  int64_t y_at;
+  TileRange range;
+  int zero;  ///< unknown to the compiler, so that what it is added to is not computed long before it is needed
+
+  static constexpr int64_t kBytes = 64;
+};
+static_assert(sizeof(WeighTask) <= WeighTask::kBytes);
+
 template <typename S>
 struct WeighSpace {
   using Real = typename S::Real;
 
   unsigned char* ring;  ///< and then the tile that is stored
+  WeighTask* task;
   Margin<Real> x;
   Margin<Real> y;
 
   static constexpr int64_t kMarginBytes = int64_t{8} * S::kSide * static_cast<int64_t>(sizeof(Real));
-  static constexpr int64_t kBytes = S::kRing + kMarginBytes;
+  static constexpr int64_t kBytes = S::kRing + WeighTask::kBytes + kMarginBytes;
 
   explicit NCE_DEVICE WeighSpace(unsigned char* memory) : ring(memory) {
-    auto* const at = reinterpret_cast<Real*>(memory + S::kRing);
+    task = reinterpret_cast<WeighTask*>(memory + S::kRing);
+    auto* const at = reinterpret_cast<Real*>(memory + S::kRing + WeighTask::kBytes);
     x = {at, at + S::kSide, at + 2 * S::kSide, at + 3 * S::kSide};
     y = {at + 4 * S::kSide, at + 5 * S::kSide, at + 6 * S::kSide, at + 7 * S::kSide};
   }
@@ -49,6 +62,22 @@ NCE_DEVICE void fill(const Margin<Real>& margin, int i, const Pair& pair, const 
   margin.weights[i] = weight.weight;
   margin.references[i] = weight.reference;
   margin.scales[i] = static_cast<Real>(relative == nullptr ? g_scale : g_scale * relative[row]);
+}
+
+template <typename S>
+NCE_DEVICE void fill_margins(const WeighTilesParams& params, const WeighSpace<S>& space, const TileRange& range) {
+  using Real = typename S::Real;
+  const Weights& weights = params.weights;
+  const int thread = static_cast<int>(threadIdx.x);
+  if (thread < S::kSide) {
+    const int64_t row = range.x_first + thread;
+    fill(space.x, thread, params.pair, params.pair.x, row,
+         row_weight<Real>(weights.x_weights, weights.x_references, row), params.x_relative, params.g_scale);
+  } else if (thread < 2 * S::kSide) {
+    const int64_t row = range.y_first + thread - S::kSide;
+    fill(space.y, thread - S::kSide, params.pair, params.pair.y, row,
+         row_weight<Real>(weights.y_weights, weights.y_references, row), params.y_relative, params.g_scale);
+  }
 }
 
 /// Similarities to weights, in place.
@@ -86,40 +115,33 @@ NCE_DEVICE void weigh_tile(const WeighTilesParams& params, const WeighSpace<S>& 
 template <typename S>
 __global__ void __launch_bounds__(kThreads, S::kBlocksPerProcessor) weigh_tiles(WeighTilesParams params) {
   if constexpr (!S::kTensor || kTensorCores) {
-    using Real = typename S::Real;
     const CallState& call = *params.pair.call;
     if (call.status != NCE_STATUS_OK || call.method != params.pair.method) return;
-    const auto y_tiles = static_cast<unsigned>(params.y_count / S::kSide);
-    const int64_t x_at = int64_t{blockIdx.x / y_tiles} * S::kSide;  // in the block of G
-    const int64_t y_at = int64_t{blockIdx.x % y_tiles} * S::kSide;
-    const int64_t x_first = params.x_first + x_at;
-    const int64_t y_first = params.y_first + y_at;
     const WeighSpace<S> space(shared_memory());
-    const Weights& weights = params.weights;
-    const int thread = static_cast<int>(threadIdx.x);
-    if (thread < S::kSide) {
-      const int64_t row = x_first + thread;
-      fill(space.x, thread, params.pair, params.pair.x, row,
-           row_weight<Real>(weights.x_weights, weights.x_references, row), params.x_relative, params.g_scale);
-    } else if (thread < 2 * S::kSide) {
-      const int64_t row = y_first + thread - S::kSide;
-      fill(space.y, thread - S::kSide, params.pair, params.pair.y, row,
-           row_weight<Real>(weights.y_weights, weights.y_references, row), params.y_relative, params.g_scale);
+    const WeighTask& task = *space.task;
+    if (threadIdx.x == 0) {
+      const auto y_tiles = static_cast<unsigned>(params.y_count / S::kSide);
+      const int64_t x_at = int64_t{blockIdx.x / y_tiles} * S::kSide;
+      const int64_t y_at = int64_t{blockIdx.x % y_tiles} * S::kSide;
+      *space.task = {x_at, y_at, {params.x_first + x_at, params.y_first + y_at, 1, 1}, 0};
     }
+    __syncthreads();
+    const TileRange& range = task.range;
+    fill_margins(params, space, range);
 
-    const Place<S> place(thread);
-    const TileRange range{x_first, y_first, 1, 1};
+    const int thread = static_cast<int>(threadIdx.x);
     TileStream<S> stream(params.pair, range);
-    const Product<S> product(place);
+    const Product<S> product(Place<S>{thread});
     Fragment<S> tile;
     Mainloop<S, TileStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);
-    weigh_tile(params, space, place, Mask(params.pair, x_first, y_first), tile);
 
-    const StoredTile g{params.g, params.g_pitch, params.g_plane_stride, x_at, y_at};
+    const Place<S> place(thread + task.zero);
+    weigh_tile(params, space, place, Mask(params.pair, range.x_first, range.y_first), tile);
+    const StoredTile g{params.g, params.g_pitch, params.g_plane_stride, task.x_at, task.y_at};
     store_tile<S, false>(g, space.ring, place, space.y.scales, tile);
     if (params.g_transposed == nullptr) return;
-    const StoredTile transposed{params.g_transposed, params.transposed_pitch, params.transposed_plane_stride, y_at,
-                                x_at};
+    const StoredTile transposed{params.g_transposed, params.transposed_pitch, params.transposed_plane_stride, task.y_at,
+                                task.x_at};
     store_tile<S, true>(transposed, space.ring, place, space.x.scales, tile);
   }
 }

@@ -18,20 +18,19 @@ template <typename S>
 NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& space, const Place<S>& place,
                              const Corner& corner, Fragment<S>& tile) {
   using Real = typename S::Real;
-  constexpr int kPart = kPartOctets<S>;
   constexpr auto kExponent = static_cast<Real>(4.0 * 1.4426950408889634);
   const MetricSums& metrics = params.metrics;
   const Similarity<S> similarity(params.pair);
   const Mask mask(params.pair, corner.x, corner.y);
   const bool is_cosine = metrics.x_inverse_norms == nullptr;
   NCE_UNROLL
-  for (int part = 0; part < kPartsAThread<S>; ++part) {
-    Real above[kPart] = {};
-    Real sum[kPart] = {};
-    Real uniformity[kPart] = {};
+  for (int part = 0; part < S::kPartsAThread; ++part) {
+    Real above[S::kPart] = {};
+    Real sum[S::kPart] = {};
+    Real uniformity[S::kPart] = {};
     NCE_UNROLL
-    for (int i = 0; i < kPart; ++i) {
-      const int r = part * kPart + i;
+    for (int i = 0; i < S::kPart; ++i) {
+      const int r = part * S::kPart + i;
       const int row = place.row(r);
       NCE_UNROLL
       for (int at = 0; at < 2 * S::kColumnOctets; ++at) {

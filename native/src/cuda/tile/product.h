@@ -62,7 +62,7 @@ class TensorProduct {
 template <typename Real>
 struct alignas(16) Chunk {
   static constexpr int kCount = kChunkBytes / static_cast<int>(sizeof(Real));
-  Real at[kCount];
+  Real at[kChunkBytes / sizeof(Real)];
 };
 
 template <typename Real>

@@ -38,6 +38,8 @@ struct Shape {
   static constexpr int kSide = kOf == Arithmetic::kFloat64 ? 64 : 128;
   static constexpr int kRowOctets = kSide / kWarpRows / 8;  ///< a thread has a row of each
   static constexpr int kColumnOctets = kSide / kWarpColumns / 8;
+  static constexpr int kPart = kColumnOctets;  ///< octets of a row, or of a column, that are summed at once
+  static constexpr int kPartsAThread = kRowOctets / kPart;   ///< parts of its columns that a thread has rows of
   static constexpr int kDepth = kSlabBytes / kElementBytes;  ///< elements of k in a slab
 
   static constexpr int kStages = kOf == Arithmetic::kFloat32 ? 2 : 4;

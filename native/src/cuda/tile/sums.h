@@ -16,17 +16,16 @@ NCE_DEVICE Real usable_reference(Real maximum) {
 
 /// Adds lanes up and takes the sums of a part of the thread's rows to shared memory.
 template <typename S>
-NCE_DEVICE void store_row_parts(const Place<S>& place, int part, typename S::Real (&values)[kPartOctets<S>],
+NCE_DEVICE void store_row_parts(const Place<S>& place, int part, typename S::Real (&values)[S::kPart],
                                 typename S::Real* to) {
   reduce_rows<S>(values);
   if (!first_to_keep_row(place)) return;
-  to[place.warp_column * S::kSide + place.row(part * kPartOctets<S> + kept_row(place))] = values[0];
+  to[place.warp_column * S::kSide + place.row(part * S::kPart + kept_row(place))] = values[0];
 }
 
 template <typename S>
 class TileSums {
   using Real = typename S::Real;
-  static constexpr int kPart = kPartOctets<S>;
 
  public:
   NCE_DEVICE TileSums(const SumSpace<S>& space, const Place<S>& place, Fragment<S>& tile)
@@ -35,13 +34,13 @@ class TileSums {
   /// kBounded: one exponential serves a row and a column.
   NCE_DEVICE void bounded(const Temperature<Real>& temperature) const {
     NCE_UNROLL
-    for (int part = 0; part < kPartsAThread<S>; ++part) {
-      Real value[kPart];
-      Real weighted[kPart];
-      Real column_value[2 * kPart] = {};
-      Real column_weighted[2 * kPart] = {};
+    for (int part = 0; part < S::kPartsAThread; ++part) {
+      Real value[S::kPart];
+      Real weighted[S::kPart];
+      Real column_value[2 * S::kPart] = {};
+      Real column_weighted[2 * S::kPart] = {};
       NCE_UNROLL
-      for (int i = 0; i < kPart; ++i) {
+      for (int i = 0; i < S::kPart; ++i) {
         const auto term = [&](Real s, int c, int e, Real positive, Real& to_value, Real& to_weighted) {
           const Real exponential = temperature.bounded(s);
           to_value += exponential;
@@ -50,7 +49,7 @@ class TileSums {
           column_value[at] += exponential;
           column_weighted[at] = fused(exponential, s - space_.y_positives[place_.column(c, e)], column_weighted[at]);
         };
-        row(part * kPart + i, term, value[i], weighted[i]);
+        row(part * S::kPart + i, term, value[i], weighted[i]);
       }
       store_row_parts<S>(place_, part, value, space_.rows.value);
       store_row_parts<S>(place_, part, weighted, space_.rows.weighted);
@@ -62,12 +61,12 @@ class TileSums {
   /// kOnline, relative to the largest of each part of a row.
   NCE_DEVICE void online_rows(const Temperature<Real>& temperature) const {
     NCE_UNROLL
-    for (int part = 0; part < kPartsAThread<S>; ++part) {
-      Real value[kPart];
-      Real weighted[kPart];
+    for (int part = 0; part < S::kPartsAThread; ++part) {
+      Real value[S::kPart];
+      Real weighted[S::kPart];
       NCE_UNROLL
-      for (int i = 0; i < kPart; ++i) {
-        const int r = part * kPart + i;
+      for (int i = 0; i < S::kPart; ++i) {
+        const int r = part * S::kPart + i;
         Real maximum = kNothing<Real>;
         NCE_UNROLL
         for (int c = 0; c < S::kColumnOctets; ++c) {
@@ -93,22 +92,22 @@ class TileSums {
   /// kOnline, relative to the largest of each part of a column.
   NCE_DEVICE void online_columns(const Temperature<Real>& temperature) const {
     NCE_UNROLL
-    for (int part = 0; part < kPartsAThread<S>; ++part) {
-      Real value[2 * kPart] = {};
-      Real weighted[2 * kPart] = {};
+    for (int part = 0; part < S::kPartsAThread; ++part) {
+      Real value[2 * S::kPart] = {};
+      Real weighted[2 * S::kPart] = {};
       NCE_UNROLL
-      for (int at = 0; at < 2 * kPart; ++at) {
+      for (int at = 0; at < 2 * S::kPart; ++at) {
         const int column = place_.column(at / 2, at % 2);
         Real maximum = kNothing<Real>;
         NCE_UNROLL
-        for (int i = 0; i < kPart; ++i) maximum = larger(maximum, tile_.at(part * kPart + i, at / 2, at % 2));
+        for (int i = 0; i < S::kPart; ++i) maximum = larger(maximum, tile_.at(part * S::kPart + i, at / 2, at % 2));
         maximum = maximum_over_column(maximum);
         if (place_.lane_row == at) space_.columns.maximum[column_part(part) * S::kSide + column] = maximum;
         const Real reference = usable_reference(maximum);
         const Real positive = space_.y_positives[column];
         NCE_UNROLL
-        for (int i = 0; i < kPart; ++i) {
-          const Real s = tile_.at(part * kPart + i, at / 2, at % 2);
+        for (int i = 0; i < S::kPart; ++i) {
+          const Real s = tile_.at(part * S::kPart + i, at / 2, at % 2);
           const Real exponential = temperature.relative(s, reference);
           value[at] += exponential;
           weighted[at] = fused(exponential, s - positive, weighted[at]);
@@ -144,11 +143,11 @@ class TileSums {
   template <typename Term>
   NCE_DEVICE void rows(const Term& term) const {
     NCE_UNROLL
-    for (int part = 0; part < kPartsAThread<S>; ++part) {
-      Real value[kPart];
-      Real weighted[kPart];
+    for (int part = 0; part < S::kPartsAThread; ++part) {
+      Real value[S::kPart];
+      Real weighted[S::kPart];
       NCE_UNROLL
-      for (int i = 0; i < kPart; ++i) row(part * kPart + i, term, value[i], weighted[i]);
+      for (int i = 0; i < S::kPart; ++i) row(part * S::kPart + i, term, value[i], weighted[i]);
       store_row_parts<S>(place_, part, value, space_.rows.value);
       store_row_parts<S>(place_, part, weighted, space_.rows.weighted);
     }
@@ -169,9 +168,9 @@ class TileSums {
     weighted = weighteds[0] + weighteds[1];
   }
 
-  NCE_DEVICE int column_part(int part) const { return place_.warp_row * kPartsAThread<S> + part; }
+  NCE_DEVICE int column_part(int part) const { return place_.warp_row * S::kPartsAThread + part; }
 
-  NCE_DEVICE void store_columns(int part, Real (&values)[2 * kPart], Real* to) const {
+  NCE_DEVICE void store_columns(int part, Real (&values)[2 * S::kPart], Real* to) const {
     reduce_columns<S>(values);
     if (!first_to_keep_column(place_)) return;
     const int kept = kept_column(place_);
