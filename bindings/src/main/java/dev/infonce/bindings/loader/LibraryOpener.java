@@ -27,11 +27,17 @@ final class LibraryOpener {
         }
     }
 
-    /** A refused library leaves no symbols behind, unless the JVM itself refused it. */
-    static void open(Path file) throws Refused {
+    /**
+     * A refused library leaves no symbols behind, unless the JVM itself refused it. Only the CPU's joins the class loader, where
+     * symbols of one name can be found once.
+     */
+    static SymbolLookup open(LibraryKind kind, Path file) throws Refused {
         try (Arena arena = Arena.ofConfined()) {
             checkVersion(file, lookup(file, arena));
-            load(file);
+            if (kind == LibraryKind.CPU) {
+                load(file);
+            }
+            return lookup(file, Arena.global());
         } catch (IllegalCallerException e) {
             throw new Refused("native access is denied to infonce (--enable-native-access): " + e.getMessage(), e);
         }

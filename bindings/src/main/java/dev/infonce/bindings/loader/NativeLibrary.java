@@ -2,24 +2,28 @@ package dev.infonce.bindings.loader;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.foreign.SymbolLookup;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.CodeSource;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 
 /**
- * Finds and loads libinfonce.so, once for the class loader of this class, which the generated classes share: they look symbols
- * up among the libraries of their loader, so call {@link #load} before the first of them is used.
+ * Finds and loads the libraries of {@link LibraryKind}, each once. The symbols of each are found by {@link #symbols()}; those of
+ * {@link LibraryKind#CPU} also by the generated classes, once it was loaded.
  *
  * <p>Where it looks, in this order:
  *
  * <ol>
- *   <li>the system property {@code infonce.library.path}, a file or a folder; if it is set, nothing else is tried;
- *   <li>the resource META-INF/native/linux-x86_64/libinfonce.so, unpacked into {@code $XDG_CACHE_HOME/infonce/native} (or
+ *   <li>the system property {@code infonce.library.path}, a folder, or the CPU library's file with the others beside it; if it
+ *       is set, nothing else is tried;
+ *   <li>the resource META-INF/native/linux-x86_64 with the file's name, unpacked into {@code $XDG_CACHE_HOME/infonce/native} (or
  *       {@code ~/.cache/infonce/native}), a folder of the user's own;
- *   <li>build/native of the source tree that this class was built in.
+ *   <li>build/native and build/cuda of the source tree that this class was built in.
  * </ol>
  *
  * <p>{@code -Dinfonce.native=off} hides them all.
@@ -31,41 +35,56 @@ public final class NativeLibrary {
     /** Hides the library if it is "off". */
     public static final String SWITCH_PROPERTY = "infonce.native";
 
-    private static final String FILE = "libinfonce.so";
     private static final String PLATFORM = "linux-x86_64";
-    private static final String RESOURCE = "/META-INF/native/" + PLATFORM + "/" + FILE;
-    private static final String REMEDY = "Set -D" + PATH_PROPERTY + "=FILE to a libinfonce.so that fits.";
+    private static final String RESOURCES = "/META-INF/native/" + PLATFORM + "/";
+    private static final List<String> BUILD_FOLDERS = List.of("native", "cuda");
 
-    private static NativeLibrary loaded;
-    private static NativeLibraryException failure;
+    private static final Map<LibraryKind, NativeLibrary> LOADED = new EnumMap<>(LibraryKind.class);
+    private static final Map<LibraryKind, NativeLibraryException> FAILURES = new EnumMap<>(LibraryKind.class);
 
     private final Path file;
     private final String origin;
+    private final SymbolLookup symbols;
 
-    private NativeLibrary(Path file, String origin) {
+    private NativeLibrary(Path file, String origin, SymbolLookup symbols) {
         this.file = file;
         this.origin = origin;
+        this.symbols = symbols;
     }
 
     /**
-     * Loads the library, or says again how that went before.
+     * Loads the CPU library, or says again how that went before.
      *
      * @return the library, of this ABI version
      * @throws NativeLibraryException if there is none that can be used
      */
-    public static synchronized NativeLibrary load() {
+    public static NativeLibrary load() {
+        return load(LibraryKind.CPU);
+    }
+
+    /**
+     * Loads a library, or says again how that went before.
+     *
+     * @param kind which
+     * @return the library, of this ABI version
+     * @throws NativeLibraryException if there is none that can be used
+     */
+    public static synchronized NativeLibrary load(LibraryKind kind) {
+        NativeLibraryException failure = FAILURES.get(kind);
         if (failure != null) {
             throw new NativeLibraryException(failure.getMessage(), failure);
         }
-        if (loaded == null) {
+        NativeLibrary library = LOADED.get(kind);
+        if (library == null) {
             try {
-                loaded = find();
+                library = find(kind);
             } catch (NativeLibraryException e) {
-                failure = e;
+                FAILURES.put(kind, e);
                 throw e;
             }
+            LOADED.put(kind, library);
         }
-        return loaded;
+        return library;
     }
 
     /**
@@ -95,7 +114,16 @@ public final class NativeLibrary {
         return origin;
     }
 
-    private static NativeLibrary find() {
+    /**
+     * What the library exports.
+     *
+     * @return a lookup that never ends
+     */
+    public SymbolLookup symbols() {
+        return symbols;
+    }
+
+    private static NativeLibrary find(LibraryKind kind) {
         String wanted = System.getProperty(SWITCH_PROPERTY, "on");
         if (wanted.equals("off")) {
             throw new NativeLibraryException("the native library is switched off by -D" + SWITCH_PROPERTY + "=off");
@@ -105,75 +133,79 @@ public final class NativeLibrary {
         }
         String path = System.getProperty(PATH_PROPERTY);
         if (path != null) {
-            return fromProperty(path);
+            return fromProperty(kind, path);
         }
         List<String> tried = new ArrayList<>();
         String platform = platform();
         if (!platform.equals(PLATFORM)) {
-            tried.add("the jar has a library for " + PLATFORM + " only, and this is " + platform);
+            tried.add("the jar has libraries for " + PLATFORM + " only, and this is " + platform);
         } else {
-            NativeLibrary library = fromResource(tried);
+            NativeLibrary library = fromResource(kind, tried);
             if (library != null) {
                 return library;
             }
         }
-        NativeLibrary library = fromBuildFolder(tried);
+        NativeLibrary library = fromBuildFolder(kind, tried);
         if (library != null) {
             return library;
         }
-        throw new NativeLibraryException("no usable native library: " + String.join("; ", tried) + ". " + REMEDY);
+        throw new NativeLibraryException("no usable " + kind.fileName() + ": " + String.join("; ", tried) + ". Set -D" + PATH_PROPERTY
+                + "=FOLDER to one with a " + kind.fileName() + " that fits.");
     }
 
-    private static NativeLibrary fromProperty(String path) {
+    private static NativeLibrary fromProperty(LibraryKind kind, String path) {
         String what = "-D" + PATH_PROPERTY + "=" + path;
         Path file = Path.of(path).toAbsolutePath();
         if (Files.isDirectory(file)) {
-            file = file.resolve(FILE);
+            file = file.resolve(kind.fileName());
+        } else if (kind != LibraryKind.CPU) {
+            file = file.resolveSibling(kind.fileName());
         }
         if (!Files.isRegularFile(file)) {
             throw new NativeLibraryException(what + ": there is no file " + file + ". Nothing else was tried.");
         }
         try {
-            LibraryOpener.open(file);
+            return new NativeLibrary(file, "-D" + PATH_PROPERTY, LibraryOpener.open(kind, file));
         } catch (LibraryOpener.Refused e) {
             throw new NativeLibraryException(what + ": " + e.getMessage() + ". Nothing else was tried.", e);
         }
-        return new NativeLibrary(file, "-D" + PATH_PROPERTY);
     }
 
-    private static NativeLibrary fromResource(List<String> tried) {
+    private static NativeLibrary fromResource(LibraryKind kind, List<String> tried) {
+        String resourceName = RESOURCES + kind.fileName();
         Path file;
-        try (InputStream resource = NativeLibrary.class.getResourceAsStream(RESOURCE)) {
+        try (InputStream resource = NativeLibrary.class.getResourceAsStream(resourceName)) {
             if (resource == null) {
-                tried.add("the jar was built without " + RESOURCE.substring(1));
+                tried.add("the jar was built without " + resourceName.substring(1));
                 return null;
             }
-            file = LibraryCache.ofUser().unpack(resource.readAllBytes(), FILE);
+            file = LibraryCache.ofUser().unpack(resource.readAllBytes(), kind.fileName());
         } catch (IOException e) {
             tried.add("the jar's library could not be unpacked: " + e);
             return null;
         }
-        return opened(file, "the jar", tried);
+        return opened(kind, file, "the jar", tried);
     }
 
-    private static NativeLibrary fromBuildFolder(List<String> tried) {
+    private static NativeLibrary fromBuildFolder(LibraryKind kind, List<String> tried) {
         Path root = sourceTree();
         if (root == null) {
             tried.add("this is not run from a source tree, which could have a build/native");
             return null;
         }
-        Path file = root.resolve("build").resolve("native").resolve(FILE);
-        if (!Files.isRegularFile(file)) {
+        for (String folder : BUILD_FOLDERS) {
+            Path file = root.resolve("build").resolve(folder).resolve(kind.fileName());
+            if (Files.isRegularFile(file)) {
+                return opened(kind, file, "the build folder", tried);
+            }
             tried.add("there is no file " + file);
-            return null;
         }
-        return opened(file, "the build folder", tried);
+        return null;
     }
 
-    private static NativeLibrary opened(Path file, String origin, List<String> tried) {
+    private static NativeLibrary opened(LibraryKind kind, Path file, String origin, List<String> tried) {
         try {
-            LibraryOpener.open(file);
-            return new NativeLibrary(file, origin);
+            return new NativeLibrary(file, origin, LibraryOpener.open(kind, file));
         } catch (LibraryOpener.Refused e) {
             tried.add(origin + "'s library: " + e.getMessage());
             return null;

@@ -19,7 +19,7 @@ final class ChildJvm {
     public static void main(String[] args) {
         for (int time = 0; time < 2; time++) {
             try {
-                NativeLibrary library = NativeLibrary.load();
+                NativeLibrary library = NativeLibrary.load(LibraryKind.valueOf(System.getProperty("kind", "CPU")));
                 System.out.println("LOADED " + library.origin() + " " + library.file());
             } catch (NativeLibraryException e) {
                 System.out.println("REFUSED " + e.getMessage());

@@ -2,6 +2,7 @@ package dev.infonce.bindings.loader;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.infonce.bindings.infonce_h;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -47,6 +48,18 @@ class NativeLibraryTest {
         assertThat(ChildJvm.load(environment, "-Dinfonce.library.path=" + file))
                 .contains("LOADED -Dinfonce.library.path " + file);
         assertThat(temp.resolve("cache")).doesNotExist();
+    }
+
+    @Test
+    void otherLibrariesAreLookedForBesideTheFileOfTheProperty() throws Exception {
+        Path file = Files.copy(builtLibrary(), temp.resolve("mine.so"));
+        String property = "-Dinfonce.library.path=" + file;
+        assertRefused(
+                ChildJvm.load(environment, property, "-Dkind=EMULATED"),
+                "there is no file " + temp.resolve("libinfonce_emulated.so"));
+        Files.copy(file, temp.resolve("libinfonce_emulated.so"));
+        assertThat(ChildJvm.load(environment, property, "-Dkind=EMULATED"))
+                .contains("LOADED -Dinfonce.library.path " + temp.resolve("libinfonce_emulated.so"));
     }
 
     @Test
@@ -96,7 +109,7 @@ class NativeLibraryTest {
         Path file = compile("int nce_abi_version(void) { return 999; }");
         assertRefused(
                 ChildJvm.load(environment, "-Dinfonce.library.path=" + file),
-                file + " has ABI version 999, but this version of infonce needs 1");
+                file + " has ABI version 999, but this version of infonce needs " + infonce_h.NCE_ABI_VERSION());
     }
 
     @Test
@@ -143,10 +156,10 @@ class NativeLibraryTest {
         tree();
         assertRefused(
                 ChildJvm.load(classPathWithoutResource(), environment),
-                "no usable native library",
+                "no usable libinfonce.so",
                 "the jar was built without " + RESOURCE,
                 "there is no file " + temp.resolve("tree/build/native/libinfonce.so"),
-                "Set -Dinfonce.library.path=FILE");
+                "Set -Dinfonce.library.path=FOLDER");
     }
 
     @Test
@@ -183,7 +196,7 @@ class NativeLibraryTest {
 
     /** The library of this build. A build that had to do without cannot run the test. */
     private static Path builtLibrary() {
-        Path file = ROOT.resolve("bindings/target/classes").resolve(RESOURCE);
+        Path file = ROOT.resolve("bindings/target/test-classes").resolve(RESOURCE);
         Assumptions.assumeTrue(Files.exists(file), "this build was made without the native library");
         return file;
     }
@@ -194,13 +207,14 @@ class NativeLibraryTest {
         Path header = tree.resolve("native/include/infonce.h");
         Files.createDirectories(header.getParent());
         Files.writeString(header, "");
-        Path classes = ROOT.resolve("bindings/target/classes").toRealPath();
-        try (Stream<Path> files = Files.walk(classes.resolve("dev"))) {
-            for (Path file : files.filter(Files::isRegularFile).toList()) {
-                Path copy = tree.resolve("bindings/target/classes")
-                        .resolve(classes.relativize(file).toString());
-                Files.createDirectories(copy.getParent());
-                Files.copy(file, copy, StandardCopyOption.REPLACE_EXISTING);
+        for (String folder : List.of("bindings/target/classes", "bindings/target/test-classes")) {
+            Path classes = ROOT.resolve(folder).toRealPath();
+            try (Stream<Path> files = Files.walk(classes.resolve("dev"))) {
+                for (Path file : files.filter(Files::isRegularFile).toList()) {
+                    Path copy = tree.resolve(folder).resolve(classes.relativize(file).toString());
+                    Files.createDirectories(copy.getParent());
+                    Files.copy(file, copy, StandardCopyOption.REPLACE_EXISTING);
+                }
             }
         }
         return tree;
@@ -209,7 +223,7 @@ class NativeLibraryTest {
     private String classPathWithoutResource() {
         return temp.resolve("tree/bindings/target/classes")
                 + File.pathSeparator
-                + ROOT.resolve("bindings/target/test-classes");
+                + temp.resolve("tree/bindings/target/test-classes");
     }
 
     private Path compile(String source) throws IOException, InterruptedException {
