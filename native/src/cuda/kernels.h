@@ -18,6 +18,8 @@ void launch_accumulate(const AccumulateParams& params, Arithmetic arithmetic, cu
 /// Rows of X, and rows of Y, of a gradient tile.
 int64_t gradient_tile_x_rows(int64_t pitch, int planes);
 int64_t gradient_tile_y_rows(int64_t pitch, int planes);
+/// Shared memory of a block: more than 99 KiB with two planes and a pitch of 256 only.
+int64_t gradient_tiles_shared_bytes(int64_t pitch, int planes);
 void launch_gradient_tiles(const GradientTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
 }  // namespace nce::cuda

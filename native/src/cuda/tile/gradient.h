@@ -1,0 +1,339 @@
+#pragma once
+// The steps of a gradient tile: copies, the product X Y^T, weights, and the product of those and Y.
+
+#include "cuda/tile/fragment.h"
+#include "cuda/tile/gradient_shape.h"
+#include "cuda/tile/planes.h"
+#include "cuda/tile/similarity.h"
+#include "cuda/tile/weigh.h"
+
+namespace nce::cuda::tile {
+
+/// Copies rows of X once, and of Y tile by tile, each thread the same chunk of every kRowsAStep-th row.
+template <typename S>
+class GradientStream {
+ public:
+  NCE_DEVICE GradientStream(const GradientTilesParams& p, const GradientSpace<S>& space, int64_t y_first)
+      : p_(p), space_(space) {
+    const int thread = static_cast<int>(threadIdx.x);
+    offset_ = swizzled<S>(thread / kRowChunks, thread % kRowChunks);
+    y_from_ = static_cast<const unsigned char*>(p.pair.y.planes) + place(y_first);
+    begin_factors(y_first);
+  }
+
+  NCE_DEVICE void fetch_x(int64_t x_first) const {
+    const unsigned char* const from = static_cast<const unsigned char*>(p_.pair.x.planes) + place(x_first);
+    NCE_UNROLL
+    for (int plane = 0; plane < S::kPlanes; ++plane) {
+      NCE_NO_UNROLL
+      for (int row = 0; row < S::kXRows; row += kRowsAStep) {
+        copy_async_16(space_.x + plane * S::kXPlane + row * S::kRowBytes + offset_,
+                      from + plane * p_.pair.x.plane_stride * 2 + row * S::kRowBytes);
+      }
+    }
+  }
+
+  /// Starts to copy the next rows of Y.
+  NCE_DEVICE void fetch_y(int stage) {
+    unsigned char* const to = space_.y_stage(stage) + offset_;
+    NCE_UNROLL
+    for (int plane = 0; plane < S::kPlanes; ++plane) {
+      NCE_UNROLL
+      for (int row = 0; row < S::kYRows; row += kRowsAStep) {
+        copy_async_16(to + plane * S::kYPlane + row * S::kRowBytes,
+                      y_from_ + plane * p_.pair.y.plane_stride * 2 + row * S::kRowBytes);
+      }
+    }
+    y_from_ += S::kYRows * S::kRowBytes;
+    if (factors_from_ != nullptr) {
+      copy_async_16(space_.factors_stage(stage) + threadIdx.x * kFactorsAChunk, factors_from_);
+      factors_from_ += S::kYRows;
+    }
+  }
+
+ private:
+  static constexpr int kRowChunks = S::kRowBytes / kChunkBytes;
+  static constexpr int kRowsAStep = S::kThreads / kRowChunks;
+  static_assert(kRowsAStep % 8 == 0 && S::kYRows % kRowsAStep == 0);
+  static constexpr int kFactorsAChunk = 4;
+  static constexpr int kFactorChunks = S::kYFactors / kFactorsAChunk;
+  static_assert(kFactorChunks <= S::kThreads);
+
+  /// Bytes from a matrix to the thread's first chunk of the rows from `first` on.
+  static NCE_DEVICE int64_t place(int64_t first) {
+    return first * S::kRowBytes + static_cast<int>(threadIdx.x) * kChunkBytes;
+  }
+
+  /// One chunk of the factors is this thread's, in every tile. If its array is not there it is written once.
+  NCE_DEVICE void begin_factors(int64_t y_first) {
+    const int thread = static_cast<int>(threadIdx.x);
+    if (thread >= kFactorChunks) return;
+    const int array = thread / (S::kYRows / kFactorsAChunk);
+    const auto* const weights = static_cast<const float*>(p_.weights.y_weights);
+    const auto* const references = static_cast<const float*>(p_.weights.y_references);
+    const float* const from = array == 0   ? p_.pair.y.scales
+                              : array == 1 ? weights
+                              : array == 2 ? (weights == nullptr ? nullptr : references)
+                                           : p_.y_relative;
+    if (from != nullptr) {
+      factors_from_ = from + y_first + thread % (S::kYRows / kFactorsAChunk) * kFactorsAChunk;
+      return;
+    }
+    const float absent = array == 0 || array == 3 ? 1.0f : 0.0f;
+    for (int stage = 0; stage < S::kStages; ++stage) {
+      for (int i = 0; i < kFactorsAChunk; ++i) {
+        space_.factors_stage(stage)[thread * kFactorsAChunk + i] = absent;
+      }
+    }
+  }
+
+  const GradientTilesParams& p_;
+  const GradientSpace<S>& space_;
+  int offset_;
+  const unsigned char* y_from_;
+  const float* factors_from_ = nullptr;
+};
+
+/// The product of a warp's rows of X and a tile of Y. The sums are those of sum_tiles, bit for bit.
+template <typename S>
+class GradientProduct {
+ public:
+  NCE_DEVICE GradientProduct() {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const int warp = static_cast<int>(threadIdx.x) / 32;
+    x_offset_ = swizzled<S>(warp * S::kRowOctets * 8 + lane % 16, lane / 16);
+    y_offset_ = swizzled<S>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  }
+
+  NCE_DEVICE void multiply(const unsigned char* x, const unsigned char* y, Fragment<S>& sums) const {
+    sums.clear();
+    if constexpr (S::kPlanes == 1) {
+      NCE_NO_UNROLL
+      for (int first = 0; first < kSteps; first += kUnrolled) {
+        NCE_UNROLL
+        for (int step = first; step < first + kUnrolled; ++step) {
+          XPart x_part;
+          YPart y_part;
+          load_x(x, step, x_part);
+          load_y(y, step, y_part);
+          add(x_part, y_part, sums);
+        }
+      }
+    } else {
+      Fragment<S> high_low;
+      Fragment<S> high;
+      high_low.clear();
+      high.clear();
+      NCE_NO_UNROLL
+      for (int first = 0; first < kSteps; first += kUnrolled) {
+        NCE_UNROLL
+        for (int step = first; step < first + kUnrolled; ++step) {
+          XPart x_high, x_low;
+          YPart y_high, y_low;
+          load_x(x, step, x_high);
+          load_x(x + S::kXPlane, step, x_low);
+          load_y(y, step, y_high);
+          load_y(y + S::kYPlane, step, y_low);
+          add(x_low, y_high, sums);
+          add(x_high, y_low, high_low);
+          add(x_high, y_high, high);
+        }
+      }
+      sums.take(high_low);
+      sums.take(high);
+    }
+  }
+
+ private:
+  static constexpr int kStepBytes = 32;
+  static constexpr int kSteps = S::kRowBytes / kStepBytes;
+  static constexpr int kUnrolled = 4 / S::kPlanes;
+  static_assert(S::kPitch <= kFlushDepth);
+  using XPart = uint32_t[S::kRowOctets / 2][4];
+  using YPart = uint32_t[S::kColumnOctets][2];
+
+  NCE_DEVICE void load_x(const unsigned char* x, int step, XPart& part) const {
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowOctets / 2; ++r) {
+      load_matrices(part[r], x + ((x_offset_ ^ step * kStepBytes) + r * (16 * S::kRowBytes)));
+    }
+  }
+
+  NCE_DEVICE void load_y(const unsigned char* y, int step, YPart& part) const {
+    NCE_UNROLL
+    for (int c = 0; c < S::kColumnOctets; c += 2) {
+      uint32_t four[4];
+      load_matrices(four, y + ((y_offset_ ^ step * kStepBytes) + c * (8 * S::kRowBytes)));
+      part[c][0] = four[0];
+      part[c][1] = four[1];
+      part[c + 1][0] = four[2];
+      part[c + 1][1] = four[3];
+    }
+  }
+
+  static NCE_DEVICE void add(const XPart& x, const YPart& y, Fragment<S>& sums) {
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowOctets / 2; ++r) {
+      NCE_UNROLL
+      for (int c = 0; c < S::kColumnOctets; ++c) multiply_add<typename S::Element>(sums.values[r][c], x[r], y[c]);
+    }
+  }
+
+  int x_offset_;
+  int y_offset_;
+};
+
+/// Products become G, multiplied as operands of the next product are.
+template <Form kForm, typename S>
+NCE_DEVICE void weigh(const Place<S>& place, const GradientSpace<S>& space, const float* y_factors,
+                      const Temperature<float>& temperature, float product_scale, float g_scale, Fragment<S>& tile) {
+  const float* const y_weights = y_factors + S::kYRows;
+  const float* const y_references = y_weights + S::kYRows;
+  const float* const y_multipliers = y_references + S::kYRows;
+  float x_scales[S::kRowOctets];
+  RowWeight<float> x_weights[S::kRowOctets];
+  NCE_UNROLL
+  for (int r = 0; r < S::kRowOctets; ++r) {
+    x_scales[r] = space.x_scales[place.row(r)];
+    x_weights[r] = {space.x_weights[place.row(r)], space.x_references[place.row(r)]};
+  }
+  NCE_UNROLL
+  for (int c = 0; c < S::kColumnOctets; ++c) {
+    NCE_UNROLL
+    for (int e = 0; e < 2; ++e) {
+      const int column = place.column(c, e);
+      const RowWeight<float> y_weight{y_weights[column], y_references[column]};
+      const float multiplier = y_multipliers[column] * g_scale;
+      NCE_UNROLL
+      for (int r = 0; r < S::kRowOctets; ++r) {
+        const float s = scaled_similarity(tile.at(r, c, e), product_scale, x_scales[r], y_factors[column]);
+        tile.at(r, c, e) = pair_weight<kForm>(s, x_weights[r], y_weight, temperature) * multiplier;
+      }
+    }
+  }
+}
+
+/// Clears what is no negative's. Seldom needed, so it is written to take few registers from what is.
+template <typename S>
+NCE_DEVICE void clear_masked(const Mask& mask, const Place<S>& place, Fragment<S>& tile) {
+  NCE_UNROLL
+  for (int r = 0; r < S::kRowOctets; ++r) {
+    uint32_t kept = 0;
+    NCE_NO_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      for (int e = 0; e < 2; ++e) {
+        if (mask.keeps(place.row(r), place.column(c, e))) kept |= 1u << (2 * c + e);
+      }
+    }
+    NCE_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      if ((kept & (1u << (2 * c))) == 0) tile.at(r, c, 0) = 0.0f;
+      if ((kept & (2u << (2 * c))) == 0) tile.at(r, c, 1) = 0.0f;
+    }
+  }
+}
+
+/// sums += G Y. Tensor cores truncate their sums, so those of a tile are added where sums are rounded.
+template <typename S>
+class GradientSums {
+ public:
+  NCE_DEVICE GradientSums() {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    y_offset_ = swizzled<S>(lane % 16, lane / 16);
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowPairs; ++r) {
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctets; ++c) sums_[r][c][0] = sums_[r][c][1] = sums_[r][c][2] = sums_[r][c][3] = 0.0f;
+    }
+  }
+
+  NCE_DEVICE void add(const Fragment<S>& tile, const unsigned char* y) {
+    Weights g[S::kPlanes];
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowPairs; ++r) {
+      NCE_UNROLL
+      for (int step = 0; step < S::kOuterSteps; ++step) {
+        NCE_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          float first = tile.values[r][2 * step + i / 2][i % 2 * 2];
+          float second = tile.values[r][2 * step + i / 2][i % 2 * 2 + 1];
+          NCE_UNROLL
+          for (int plane = 0; plane < S::kPlanes; ++plane) {
+            g[plane][r][step][i] = pack_and_subtract<Element>(first, second);
+          }
+        }
+      }
+    }
+    NCE_UNROLL
+    for (int octet = 0; octet < S::kOctets; octet += S::kOctetsAtOnce) add_octets(octet, g, y);
+  }
+
+  /// Rows of kPitch floats.
+  NCE_DEVICE void store(const Place<S>& place, float* rows) const {
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowOctets; ++r) {
+      float* const row = rows + place.row(r) * S::kPitch + place.column(0, 0);
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctets; ++c) {
+        *reinterpret_cast<Neighbours*>(row + c * 8) = {sums_[r / 2][c][r % 2 * 2], sums_[r / 2][c][r % 2 * 2 + 1]};
+      }
+    }
+  }
+
+ private:
+  using Element = typename S::Element;
+  struct alignas(8) Neighbours {
+    float first, second;
+  };
+
+  using Weights = uint32_t[S::kRowPairs][S::kOuterSteps][4];
+  using YPart = uint32_t[S::kOuterSteps][S::kOctetsAtOnce][2];
+
+  NCE_DEVICE void add_octets(int octet, const Weights (&g)[S::kPlanes], const unsigned char* y) {
+    YPart b[S::kPlanes];
+    NCE_UNROLL
+    for (int plane = 0; plane < S::kPlanes; ++plane) {
+      NCE_UNROLL
+      for (int step = 0; step < S::kOuterSteps; ++step) {
+        NCE_UNROLL
+        for (int c = 0; c < S::kOctetsAtOnce; c += 2) {
+          uint32_t four[4];
+          const int offset = (y_offset_ ^ (octet + c) * kChunkBytes) + step * (16 * S::kRowBytes);
+          load_matrices_transposed(four, y + plane * S::kYPlane + offset);
+          b[plane][step][c][0] = four[0];
+          b[plane][step][c][1] = four[1];
+          b[plane][step][c + 1][0] = four[2];
+          b[plane][step][c + 1][1] = four[3];
+        }
+      }
+    }
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowPairs; ++r) {
+      float part[S::kOctetsAtOnce][4] = {};
+      if constexpr (S::kPlanes == 2) {
+        add_product(g[1][r], b[0], part);
+        add_product(g[0][r], b[1], part);
+      }
+      add_product(g[0][r], b[0], part);
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctetsAtOnce; ++c) {
+        NCE_UNROLL
+        for (int i = 0; i < 4; ++i) sums_[r][octet + c][i] += part[c][i];
+      }
+    }
+  }
+
+  static NCE_DEVICE void add_product(const uint32_t (&g)[S::kOuterSteps][4], const YPart& b,
+                                     float (&part)[S::kOctetsAtOnce][4]) {
+    NCE_UNROLL
+    for (int step = 0; step < S::kOuterSteps; ++step) {
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctetsAtOnce; ++c) multiply_add<Element>(part[c], g[step], b[step][c]);
+    }
+  }
+
+  float sums_[S::kRowPairs][S::kOctets][4];
+  int y_offset_;
+};
+
+}  // namespace nce::cuda::tile
