@@ -36,12 +36,17 @@ public final class Device implements AutoCloseable {
     }
 
     /**
-     * The fastest device that works here: cpu, else java, which always does. Never fails; {@link #report()} says why others were
-     * passed over, and so does a line in the log.
+     * The fastest device that works here: the first CUDA device, else cpu, else java, which always does. Never fails;
+     * {@link #report()} says why others were passed over, and so does a line in the log where the native library was missed.
      *
      * @return an open device
      */
     public static Device best() {
+        try {
+            return cuda();
+        } catch (InfoNceException e) {
+            LOG.log(System.Logger.Level.DEBUG, "device cuda is not available: {0}", e.getMessage());
+        }
         try {
             return cpu();
         } catch (InfoNceException e) {
@@ -99,6 +104,61 @@ public final class Device implements AutoCloseable {
     }
 
     /**
+     * The first CUDA device.
+     *
+     * @return an open device
+     * @throws InfoNceException NO_DEVICE with the reason if there is none
+     */
+    public static Device cuda() {
+        return cuda(CudaOptions.defaults());
+    }
+
+    /**
+     * A CUDA device.
+     *
+     * @param index 0 ... the number of devices - 1
+     * @return an open device
+     * @throws IllegalArgumentException if index is negative
+     * @throws InfoNceException NO_DEVICE with the reason if there is none such
+     */
+    public static Device cuda(int index) {
+        return cuda(CudaOptions.defaults().withIndex(index));
+    }
+
+    /**
+     * A CUDA device.
+     *
+     * @param options which one, and what for
+     * @return an open device
+     * @throws InfoNceException NO_DEVICE with the reason if there is none such
+     */
+    public static Device cuda(CudaOptions options) {
+        return new Device(NativeBackend.cuda(Objects.requireNonNull(options, "options")));
+    }
+
+    /**
+     * The CUDA kernels run on the CPU, with every access to memory checked: for tests, and slow. It is in the build folder of
+     * the source tree, never in the jar.
+     *
+     * @return an open device
+     * @throws InfoNceException NO_DEVICE with the reason if the library is not there
+     */
+    public static Device emulated() {
+        return emulated(CudaOptions.defaults());
+    }
+
+    /**
+     * The CUDA kernels run on the CPU, as of a given compute capability.
+     *
+     * @param options index 0, and the compute capability to emulate (0: 80)
+     * @return an open device
+     * @throws InfoNceException NO_DEVICE with the reason if the library is not there
+     */
+    public static Device emulated(CudaOptions options) {
+        return new Device(NativeBackend.emulated(Objects.requireNonNull(options, "options")));
+    }
+
+    /**
      * A device by its name.
      *
      * @param name java, cpu, cuda or emulated
@@ -111,7 +171,8 @@ public final class Device implements AutoCloseable {
         return switch (name) {
             case "java" -> java();
             case "cpu" -> cpu();
-            case "cuda", "emulated" -> throw new InfoNceException(Status.NO_DEVICE, NativeBackend.whyNot(name));
+            case "cuda" -> cuda();
+            case "emulated" -> emulated();
             default ->
                 throw new IllegalArgumentException("name: must be java, cpu, cuda or emulated, but got '" + name + "'");
         };
@@ -185,7 +246,7 @@ public final class Device implements AutoCloseable {
         CallChecks checks = new CallChecks(loss, shape, dtype);
         state.lifetime.acquire();
         try {
-            if (dtype == DType.FLOAT16 || dtype == DType.BFLOAT16) {
+            if (!backend.supports(dtype)) {
                 throw new InfoNceException(
                         Status.UNSUPPORTED,
                         "dtype: device " + name() + " computes with FLOAT32 and FLOAT64, but got " + dtype);

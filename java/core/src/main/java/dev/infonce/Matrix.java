@@ -231,6 +231,15 @@ public final class Matrix {
         return copy;
     }
 
+    /**
+     * Whether the memory is a device's own, which Java cannot read or write.
+     *
+     * @return false for arrays and host memory
+     */
+    public boolean isOnDevice() {
+        return false;
+    }
+
     /** Such as "3 x 4 FLOAT32", with the row stride if the rows are not dense. */
     @Override
     public String toString() {

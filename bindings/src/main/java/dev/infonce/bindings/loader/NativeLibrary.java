@@ -149,8 +149,8 @@ public final class NativeLibrary {
         if (library != null) {
             return library;
         }
-        throw new NativeLibraryException("no usable " + kind.fileName() + ": " + String.join("; ", tried) + ". Set -D" + PATH_PROPERTY
-                + "=FOLDER to one with a " + kind.fileName() + " that fits.");
+        throw new NativeLibraryException("no usable " + kind.fileName() + ": " + String.join("; ", tried) + ". Set -D"
+                + PATH_PROPERTY + "=FOLDER to one with a " + kind.fileName() + " that fits.");
     }
 
     private static NativeLibrary fromProperty(LibraryKind kind, String path) {

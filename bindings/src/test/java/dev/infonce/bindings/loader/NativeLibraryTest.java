@@ -211,7 +211,8 @@ class NativeLibraryTest {
             Path classes = ROOT.resolve(folder).toRealPath();
             try (Stream<Path> files = Files.walk(classes.resolve("dev"))) {
                 for (Path file : files.filter(Files::isRegularFile).toList()) {
-                    Path copy = tree.resolve(folder).resolve(classes.relativize(file).toString());
+                    Path copy = tree.resolve(folder)
+                            .resolve(classes.relativize(file).toString());
                     Files.createDirectories(copy.getParent());
                     Files.copy(file, copy, StandardCopyOption.REPLACE_EXISTING);
                 }

@@ -13,7 +13,10 @@ public interface Backend extends AutoCloseable {
     /** One line on what it is. */
     String description();
 
-    /** Makes a plan. Loss and shape go together, and dtype is FLOAT32 or FLOAT64. Throws InfoNceException. */
+    /** Whether plans may have matrices of that type. */
+    boolean supports(DType dtype);
+
+    /** Makes a plan. Loss and shape go together, and dtype is supported. Throws InfoNceException. */
     PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options);
 
     /** Called once, after every plan was closed. */

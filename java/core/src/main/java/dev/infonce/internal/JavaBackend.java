@@ -19,6 +19,11 @@ public record JavaBackend(int threads) implements Backend {
     }
 
     @Override
+    public boolean supports(DType dtype) {
+        return dtype == DType.FLOAT32 || dtype == DType.FLOAT64;
+    }
+
+    @Override
     public PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
         return new JavaPlanExecutor(loss, shape, dtype, options, threads);
     }

@@ -6,7 +6,7 @@ import dev.infonce.Matrix;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The matrices of one call as the library sees them: those in native memory in place, those on the heap as dense copies. A
+ * The matrices of one call as the library sees them: those in memory of the context in place, all others as dense copies. A
  * matrix that is null or has no rows is a null pointer.
  */
 final class CallMatrices {
@@ -17,17 +17,19 @@ final class CallMatrices {
     static final int D_KEYS = 4;
     static final int D_NEGATIVES = 5;
 
-    private final Matrix[] matrices = new Matrix[NativeCalls.MATRICES];
-    private final MemorySegment[] pointers = new MemorySegment[NativeCalls.MATRICES];
-    private final MemorySegment[] inPlace = new MemorySegment[NativeCalls.MATRICES];
+    private final CallMemory memory;
+    private final Matrix[] matrices = new Matrix[NativeApi.MATRICES];
+    private final MemorySegment[] pointers = new MemorySegment[NativeApi.MATRICES];
+    private final MemorySegment[] inPlace = new MemorySegment[NativeApi.MATRICES];
 
     CallMatrices(Inputs in, Gradients out, CallMemory memory) {
-        add(QUERIES, in.queries(), memory);
-        add(KEYS, in.keys(), memory);
-        add(NEGATIVES, in.negatives(), memory);
-        add(D_QUERIES, out == null ? null : out.dQueries(), memory);
-        add(D_KEYS, out == null ? null : out.dKeys(), memory);
-        add(D_NEGATIVES, out == null ? null : out.dNegatives(), memory);
+        this.memory = memory;
+        add(QUERIES, in.queries());
+        add(KEYS, in.keys());
+        add(NEGATIVES, in.negatives());
+        add(D_QUERIES, out == null ? null : out.dQueries());
+        add(D_KEYS, out == null ? null : out.dKeys());
+        add(D_NEGATIVES, out == null ? null : out.dNegatives());
     }
 
     MemorySegment pointer(int slot) {
@@ -47,30 +49,57 @@ final class CallMatrices {
         return inPlace;
     }
 
-    /** Brings gradients to the heap, after a call that succeeded. */
+    /** Brings gradients to where the caller wants them, after a call that succeeded. */
     void copyBack() {
+        NativeContext context = memory.context();
         for (int slot = D_QUERIES; slot <= D_NEGATIVES; slot++) {
-            if (matrices[slot] != null && inPlace[slot] == null) {
-                copyRows(matrices[slot], pointers[slot], false);
+            Matrix matrix = matrices[slot];
+            if (matrix == null || inPlace[slot] != null) {
+                continue;
+            }
+            if (context.hostMemory()) {
+                copyRows(matrix, pointers[slot], false);
+                continue;
+            }
+            MemorySegment station = isDenseNative(matrix) ? matrix.segment() : memory.station(slot, matrix);
+            context.copy(station, pointers[slot], CallMemory.denseBytes(matrix), MemorySegment.NULL);
+            context.synchronize(MemorySegment.NULL);
+            if (station != matrix.segment()) {
+                copyRows(matrix, station, false);
             }
         }
     }
 
-    private void add(int slot, Matrix matrix, CallMemory memory) {
+    private void add(int slot, Matrix matrix) {
         pointers[slot] = MemorySegment.NULL;
         if (matrix == null || matrix.rows() == 0) {
             return;
         }
         matrices[slot] = matrix;
-        if (matrix.segment().isNative()) {
+        NativeContext context = memory.context();
+        if (matrix.isOnDevice() || context.hostMemory() && matrix.segment().isNative()) {
             inPlace[slot] = matrix.segment();
             pointers[slot] = matrix.segment();
             return;
         }
         pointers[slot] = memory.copy(slot, matrix);
-        if (slot < D_QUERIES) {
-            copyRows(matrix, pointers[slot], true);
+        if (slot >= D_QUERIES) {
+            return;
         }
+        if (context.hostMemory()) {
+            copyRows(matrix, pointers[slot], true);
+            return;
+        }
+        MemorySegment station = matrix.segment();
+        if (!isDenseNative(matrix)) {
+            station = memory.station(slot, matrix);
+            copyRows(matrix, station, true);
+        }
+        context.copy(pointers[slot], station, CallMemory.denseBytes(matrix), MemorySegment.NULL);
+    }
+
+    private static boolean isDenseNative(Matrix matrix) {
+        return matrix.segment().isNative() && matrix.rowStride() == matrix.dim();
     }
 
     private static void copyRows(Matrix matrix, MemorySegment dense, boolean toDense) {

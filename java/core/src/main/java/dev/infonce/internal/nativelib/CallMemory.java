@@ -1,53 +1,83 @@
 package dev.infonce.internal.nativelib;
 
 import dev.infonce.Matrix;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The memory of one call at a time: workspace, and a native copy of each matrix that lies on the heap. Kept from call to call.
+ * The memory of one call at a time, kept from call to call: workspace, a dense copy in memory of the context of each matrix
+ * that calls cannot use in place, the way stations of such copies, and numbers beside the matrices.
  */
 final class CallMemory {
-    private final MemorySegment context;
-    private final MemorySegment[] copies = new MemorySegment[NativeCalls.MATRICES];
+    private final NativeContext context;
+    private final MemorySegment[] copies = new MemorySegment[NativeApi.MATRICES];
+    private final MemorySegment[] stations = new MemorySegment[NativeApi.MATRICES];
+    private final Arena stationArena = Arena.ofShared();
     private MemorySegment workspace;
+    private MemorySegment scalars;
 
-    CallMemory(MemorySegment context) {
+    CallMemory(NativeContext context) {
         this.context = context;
+    }
+
+    NativeContext context() {
+        return context;
     }
 
     /** Exactly that many bytes, with any content. */
     MemorySegment workspace(long bytes) {
-        if (workspace == null || workspace.byteSize() < bytes) {
-            if (workspace != null) {
-                MemorySegment small = workspace;
-                workspace = null;
-                NativeMemory.free(context, small);
-            }
-            workspace = NativeMemory.allocate(context, bytes);
-        }
+        workspace = atLeast(workspace, bytes);
         return workspace.asSlice(0, bytes);
+    }
+
+    /** Memory of a context whose memory is not the host's, for numbers. */
+    MemorySegment scalars(long bytes) {
+        scalars = atLeast(scalars, bytes);
+        return scalars.asSlice(0, bytes);
     }
 
     /** Room for a dense copy of a matrix, with any content. The same slot has the same size in every call of a plan. */
     MemorySegment copy(int slot, Matrix matrix) {
         if (copies[slot] == null) {
-            copies[slot] = NativeMemory.allocate(
-                    context, matrix.rows() * matrix.dim() * matrix.dtype().bytes());
+            copies[slot] = context.allocate(denseBytes(matrix));
         }
         return copies[slot];
     }
 
+    /** Host memory of the size of such a copy. */
+    MemorySegment station(int slot, Matrix matrix) {
+        if (stations[slot] == null) {
+            stations[slot] = stationArena.allocate(denseBytes(matrix), 8);
+        }
+        return stations[slot];
+    }
+
+    static long denseBytes(Matrix matrix) {
+        return matrix.rows() * matrix.dim() * matrix.dtype().bytes();
+    }
+
     void free() {
-        try {
-            if (workspace != null) {
-                NativeMemory.free(context, workspace);
-            }
-        } finally {
+        try (stationArena) {
+            release(workspace);
+            release(scalars);
             for (MemorySegment copy : copies) {
-                if (copy != null) {
-                    NativeMemory.free(context, copy);
-                }
+                release(copy);
             }
+        }
+    }
+
+    private MemorySegment atLeast(MemorySegment memory, long bytes) {
+        if (memory != null && memory.byteSize() >= bytes) {
+            return memory;
+        }
+        MemorySegment larger = context.allocate(bytes);
+        release(memory);
+        return larger;
+    }
+
+    private void release(MemorySegment memory) {
+        if (memory != null) {
+            context.free(memory);
         }
     }
 }

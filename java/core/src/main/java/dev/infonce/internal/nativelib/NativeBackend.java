@@ -2,92 +2,115 @@ package dev.infonce.internal.nativelib;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.CpuOptions;
+import dev.infonce.CudaOptions;
 import dev.infonce.DType;
-import dev.infonce.InfoNceException;
 import dev.infonce.PlanOptions;
 import dev.infonce.Shape;
-import dev.infonce.Status;
 import dev.infonce.bindings.infonce_h;
+import dev.infonce.bindings.loader.LibraryKind;
 import dev.infonce.bindings.loader.NativeLibrary;
-import dev.infonce.bindings.loader.NativeLibraryException;
 import dev.infonce.bindings.nce_context_desc;
 import dev.infonce.bindings.nce_device_info;
 import dev.infonce.internal.Backend;
 import dev.infonce.internal.PlanExecutor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
-/** A context of libinfonce.so. */
+/** A context of one of the native libraries. */
 public final class NativeBackend implements Backend {
-    private final MemorySegment context;
+    private final String name;
+    private final NativeContext context;
     private final String description;
+    private final int computeCapability;
 
-    private NativeBackend(MemorySegment context, String description) {
+    private NativeBackend(String name, NativeContext context, String description, int computeCapability) {
+        this.name = name;
         this.context = context;
         this.description = description;
+        this.computeCapability = computeCapability;
     }
 
     /** Opens the native CPU device. Throws InfoNceException, NO_DEVICE if the library cannot be used. */
     public static NativeBackend cpu(CpuOptions options) {
-        load("cpu");
+        NativeApi api = NativeApi.of(LibraryKind.CPU, "cpu");
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment desc = nce_context_desc.allocate(arena);
-            nce_context_desc.struct_size(desc, (int) nce_context_desc.sizeof());
-            nce_context_desc.backend(desc, infonce_h.NCE_BACKEND_CPU());
+            MemorySegment desc = describe(infonce_h.NCE_BACKEND_CPU(), arena);
             nce_context_desc.threads(desc, options.threads());
             nce_context_desc.max_isa(desc, NativeLoss.isa(options.maxIsa()));
-            MemorySegment pointer = arena.allocate(infonce_h.C_POINTER);
-            NativeStatus.check(infonce_h.nce_context_create(desc, pointer));
-            MemorySegment context = pointer.get(infonce_h.C_POINTER, 0);
-            try {
-                MemorySegment info = nce_device_info.allocate(arena);
-                nce_device_info.struct_size(info, (int) nce_device_info.sizeof());
-                NativeStatus.check(infonce_h.nce_context_info(context, info));
-                return new NativeBackend(
-                        context, nce_device_info.device_name(info).getString(0));
-            } catch (RuntimeException | Error e) {
-                infonce_h.nce_context_destroy(context);
-                throw e;
-            }
+            return open("cpu", api, desc, arena);
         }
     }
 
-    /** Whether the user hides the library. */
+    /** Opens a CUDA device. Throws InfoNceException, NO_DEVICE if there is none such. */
+    public static NativeBackend cuda(CudaOptions options) {
+        return gpu("cuda", LibraryKind.CUDA, infonce_h.NCE_BACKEND_CUDA(), options);
+    }
+
+    /** Opens the emulated device. Throws InfoNceException, NO_DEVICE if the library cannot be used. */
+    public static NativeBackend emulated(CudaOptions options) {
+        return gpu("emulated", LibraryKind.EMULATED, infonce_h.NCE_BACKEND_EMULATED(), options);
+    }
+
+    private static NativeBackend gpu(String name, LibraryKind kind, int backend, CudaOptions options) {
+        NativeApi api = NativeApi.of(kind, name);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment desc = describe(backend, arena);
+            nce_context_desc.device_index(desc, options.index());
+            nce_context_desc.max_compute_capability(desc, options.maxComputeCapability());
+            return open(name, api, desc, arena);
+        }
+    }
+
+    private static MemorySegment describe(int backend, Arena arena) {
+        MemorySegment desc = nce_context_desc.allocate(arena);
+        nce_context_desc.struct_size(desc, (int) nce_context_desc.sizeof());
+        nce_context_desc.backend(desc, backend);
+        return desc;
+    }
+
+    private static NativeBackend open(String name, NativeApi api, MemorySegment desc, Arena arena) {
+        MemorySegment pointer = arena.allocate(infonce_h.C_POINTER);
+        api.check(api.contextCreate(desc, pointer));
+        boolean hostMemory = nce_context_desc.backend(desc) == infonce_h.NCE_BACKEND_CPU();
+        NativeContext context = new NativeContext(api, pointer.get(infonce_h.C_POINTER, 0), hostMemory);
+        try {
+            MemorySegment info = nce_device_info.allocate(arena);
+            nce_device_info.struct_size(info, (int) nce_device_info.sizeof());
+            api.check(api.contextInfo(context.handle(), info));
+            return new NativeBackend(
+                    name,
+                    context,
+                    nce_device_info.device_name(info).getString(0),
+                    nce_device_info.compute_capability(info));
+        } catch (RuntimeException | Error e) {
+            context.close();
+            throw e;
+        }
+    }
+
+    /** Whether the user hides the libraries. */
     public static boolean isSwitchedOff() {
         return NativeLibrary.isSwitchedOff();
     }
 
-    /** Why cuda, or emulated, cannot be used. */
-    public static String whyNot(String name) {
-        try {
-            load(name);
-        } catch (InfoNceException e) {
-            return e.getMessage();
-        }
-        int backend = name.equals("cuda") ? infonce_h.NCE_BACKEND_CUDA() : infonce_h.NCE_BACKEND_EMULATED();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
-            NativeStatus.check(infonce_h.nce_device_count(backend, count));
-            int devices = count.get(ValueLayout.JAVA_INT, 0);
-            return "device " + name + ": "
-                    + (devices == 0
-                            ? NativeStatus.lastError()
-                            : "the native library has " + devices
-                                    + ", but this version of the Java API cannot use them");
-        } catch (InfoNceException e) {
-            return e.getMessage();
-        }
-    }
-
     @Override
     public String name() {
-        return "cpu";
+        return name;
     }
 
     @Override
     public String description() {
         return description;
+    }
+
+    /** 10 * major + minor, 0 for the CPU. */
+    public int computeCapability() {
+        return computeCapability;
+    }
+
+    @Override
+    public boolean supports(DType dtype) {
+        return !context.hostMemory() || dtype == DType.FLOAT32 || dtype == DType.FLOAT64;
     }
 
     @Override
@@ -97,14 +120,6 @@ public final class NativeBackend implements Backend {
 
     @Override
     public void close() {
-        infonce_h.nce_context_destroy(context);
-    }
-
-    private static void load(String device) {
-        try {
-            NativeLibrary.load();
-        } catch (NativeLibraryException | LinkageError e) {
-            throw new InfoNceException(Status.NO_DEVICE, "device " + device + ": " + e.getMessage(), e);
-        }
+        context.close();
     }
 }

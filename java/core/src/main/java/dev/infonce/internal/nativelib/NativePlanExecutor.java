@@ -28,7 +28,7 @@ import java.util.Deque;
 final class NativePlanExecutor implements PlanExecutor {
     private static final double[] NO_ROWS = {};
 
-    private final MemorySegment context;
+    private final NativeContext context;
     private final MemorySegment plan;
     private final boolean perRow;
     private final boolean hasTemperature;
@@ -38,7 +38,7 @@ final class NativePlanExecutor implements PlanExecutor {
     private final long gradientBytes;
     private final Deque<CallMemory> idle = new ArrayDeque<>();
 
-    NativePlanExecutor(MemorySegment context, ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
+    NativePlanExecutor(NativeContext context, ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
         this.context = context;
         this.perRow = loss.reduction() == Reduction.NONE;
         this.hasTemperature = loss instanceof InfoNce || loss instanceof NtXent || loss instanceof NtLogistic;
@@ -49,13 +49,14 @@ final class NativePlanExecutor implements PlanExecutor {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment pointer = arena.allocate(infonce_h.C_POINTER);
             MemorySegment desc = NativeLoss.describe(loss, shape, dtype, options, arena);
-            NativeStatus.check(infonce_h.nce_plan_create(context, desc, pointer));
+            NativeApi api = context.api();
+            api.check(api.planCreate(context.handle(), desc, pointer));
             this.plan = pointer.get(infonce_h.C_POINTER, 0);
             try {
                 this.forwardBytes = bytes(infonce_h.NCE_PASS_FORWARD(), arena);
                 this.gradientBytes = bytes(infonce_h.NCE_PASS_FORWARD_BACKWARD(), arena);
             } catch (RuntimeException | Error e) {
-                infonce_h.nce_plan_destroy(plan);
+                api.planDestroy(plan);
                 throw e;
             }
         }
@@ -63,30 +64,43 @@ final class NativePlanExecutor implements PlanExecutor {
 
     @Override
     public Outcome run(Inputs in, double temperature, Gradients out, boolean wantLoss) {
+        boolean gradients = out != null;
         CallMemory memory = take();
         try (Arena arena = Arena.ofConfined()) {
             CallMatrices matrices = new CallMatrices(in, out, memory);
-            MemorySegment loss =
-                    wantLoss ? arena.allocate(ValueLayout.JAVA_DOUBLE, perRow ? lossRows : 1) : MemorySegment.NULL;
-            MemorySegment dTemperature = out != null ? arena.allocate(ValueLayout.JAVA_DOUBLE) : MemorySegment.NULL;
-            MemorySegment measured = MemorySegment.NULL;
-            if (metrics && wantLoss) {
-                measured = nce_metrics.allocate(arena);
-                nce_metrics.struct_size(measured, (int) nce_metrics.sizeof());
+            long lossCount = !wantLoss ? 0 : perRow ? lossRows : 1;
+            CallScalars scalars = new CallScalars(
+                    in, hasTemperature ? temperature : Double.NaN, gradients, lossCount, metrics && wantLoss, arena);
+            MemorySegment block = scalars.host();
+            if (!context.hostMemory()) {
+                block = memory.scalars(scalars.host().byteSize());
+                context.copy(block, scalars.host(), scalars.inputBytes(), MemorySegment.NULL);
             }
-            NativeStatus.check(NativeCalls.run(
-                    out != null,
+            long workspaceBytes = gradients ? gradientBytes : forwardBytes;
+            MemorySegment workspace = memory.workspace(workspaceBytes);
+            NativeApi api = context.api();
+            api.check(api.run(
+                    gradients,
                     plan,
-                    inputs(in, matrices, temperature, out != null, arena),
-                    outputs(matrices, loss, dTemperature, measured, arena),
-                    memory.workspace(out != null ? gradientBytes : forwardBytes),
+                    inputs(in, matrices, scalars, block, arena),
+                    outputs(matrices, scalars, block, arena),
+                    workspace,
+                    workspaceBytes,
+                    MemorySegment.NULL,
                     matrices.inPlace()));
+            if (!context.hostMemory()) {
+                api.check(api.workspaceStatus(plan, workspace, MemorySegment.NULL));
+                long read = scalars.inputBytes();
+                long written = block.byteSize() - read;
+                context.copy(scalars.host().asSlice(read), block.asSlice(read), written, MemorySegment.NULL);
+                context.synchronize(MemorySegment.NULL);
+            }
             matrices.copyBack();
             return new Outcome(
-                    wantLoss && !perRow ? loss.get(ValueLayout.JAVA_DOUBLE, 0) : Double.NaN,
-                    wantLoss && perRow ? loss.toArray(ValueLayout.JAVA_DOUBLE) : NO_ROWS,
-                    out != null ? dTemperature.get(ValueLayout.JAVA_DOUBLE, 0) : 0,
-                    metrics && wantLoss ? metrics(measured) : null);
+                    wantLoss && !perRow ? scalars.theLoss() : Double.NaN,
+                    wantLoss && perRow ? scalars.losses() : NO_ROWS,
+                    gradients ? scalars.theDTemperature() : 0,
+                    metrics && wantLoss ? metrics(scalars.theMetrics()) : null);
         } finally {
             give(memory);
         }
@@ -105,13 +119,13 @@ final class NativePlanExecutor implements PlanExecutor {
                 idle.clear();
             }
         } finally {
-            infonce_h.nce_plan_destroy(plan);
+            context.api().planDestroy(plan);
         }
     }
 
     private long bytes(int pass, Arena arena) {
         MemorySegment bytes = arena.allocate(ValueLayout.JAVA_LONG);
-        NativeStatus.check(infonce_h.nce_plan_workspace_bytes(plan, pass, bytes));
+        context.api().check(context.api().planWorkspaceBytes(plan, pass, bytes));
         return bytes.get(ValueLayout.JAVA_LONG, 0);
     }
 
@@ -128,7 +142,8 @@ final class NativePlanExecutor implements PlanExecutor {
         }
     }
 
-    private MemorySegment inputs(Inputs in, CallMatrices matrices, double temperature, boolean gradients, Arena arena) {
+    private MemorySegment inputs(
+            Inputs in, CallMatrices matrices, CallScalars scalars, MemorySegment block, Arena arena) {
         MemorySegment struct = nce_inputs.allocate(arena);
         nce_inputs.struct_size(struct, (int) nce_inputs.sizeof());
         nce_inputs.queries(struct, matrices.pointer(CallMatrices.QUERIES));
@@ -137,36 +152,30 @@ final class NativePlanExecutor implements PlanExecutor {
         nce_inputs.keys_stride(struct, matrices.stride(CallMatrices.KEYS));
         nce_inputs.negatives(struct, matrices.pointer(CallMatrices.NEGATIVES));
         nce_inputs.negatives_stride(struct, matrices.stride(CallMatrices.NEGATIVES));
-        if (hasTemperature) {
-            nce_inputs.temperature_form(struct, infonce_h.NCE_TEMPERATURE_VALUE());
-            nce_inputs.temperature(struct, arena.allocateFrom(ValueLayout.JAVA_DOUBLE, temperature));
-        }
-        if (in.weights() != null) {
-            nce_inputs.weights(struct, arena.allocateFrom(ValueLayout.JAVA_FLOAT, in.weights()));
-        }
-        if (in.labels() != null) {
-            nce_inputs.labels(struct, arena.allocateFrom(ValueLayout.JAVA_INT, in.labels()));
-        }
-        if (in.upstream() != null && gradients) {
-            nce_inputs.upstream(struct, arena.allocateFrom(ValueLayout.JAVA_FLOAT, in.upstream()));
-            nce_inputs.upstream_per_row(struct, in.upstream().length > 1 ? 1 : 0);
-        }
+        nce_inputs.temperature_form(struct, infonce_h.NCE_TEMPERATURE_VALUE());
+        nce_inputs.temperature(struct, scalars.temperature(block));
+        nce_inputs.weights(struct, scalars.weights(block));
+        nce_inputs.labels(struct, scalars.labels(block));
+        MemorySegment upstream = scalars.upstream(block);
+        nce_inputs.upstream(struct, upstream);
+        boolean oneARow = !upstream.equals(MemorySegment.NULL) && in.upstream().length > 1;
+        nce_inputs.upstream_per_row(struct, oneARow ? 1 : 0);
         return struct;
     }
 
     private static MemorySegment outputs(
-            CallMatrices matrices, MemorySegment loss, MemorySegment dTemperature, MemorySegment metrics, Arena arena) {
+            CallMatrices matrices, CallScalars scalars, MemorySegment block, Arena arena) {
         MemorySegment struct = nce_outputs.allocate(arena);
         nce_outputs.struct_size(struct, (int) nce_outputs.sizeof());
-        nce_outputs.loss(struct, loss);
+        nce_outputs.loss(struct, scalars.loss(block));
         nce_outputs.d_queries(struct, matrices.pointer(CallMatrices.D_QUERIES));
         nce_outputs.d_queries_stride(struct, matrices.stride(CallMatrices.D_QUERIES));
         nce_outputs.d_keys(struct, matrices.pointer(CallMatrices.D_KEYS));
         nce_outputs.d_keys_stride(struct, matrices.stride(CallMatrices.D_KEYS));
         nce_outputs.d_negatives(struct, matrices.pointer(CallMatrices.D_NEGATIVES));
         nce_outputs.d_negatives_stride(struct, matrices.stride(CallMatrices.D_NEGATIVES));
-        nce_outputs.d_temperature(struct, dTemperature);
-        nce_outputs.metrics(struct, metrics);
+        nce_outputs.d_temperature(struct, scalars.dTemperature(block));
+        nce_outputs.metrics(struct, scalars.metrics(block));
         return struct;
     }
 
