@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(kThreads, S::kBlocksPerProcessor) diagonal_til
     for_each_element(place, [&](int r, int c, int e, int row, int column) {
       const int64_t at = x_offset + row;
       if (at == y_offset + column && at >= begin && at < params.count) {
-        params.similarities[at] = static_cast<double>(tile.at(r, c, e));
+        params.similarities[params.x_first + at] = static_cast<double>(tile.at(r, c, e));
       }
     });
   }

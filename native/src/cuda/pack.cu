@@ -1,5 +1,7 @@
 // The caller's rows as tiles read them: planes of 16-bit elements, float or double, padded with zeros.
 
+#include <cstring>
+
 #include "cuda/launch.h"
 #include "cuda/reduce.cuh"
 #include "cuda/rows.cuh"
@@ -31,6 +33,24 @@ NCE_DEVICE RowFactors factors_of(const PackParams& p, int64_t row, double plane_
   }
 }
 
+/// The 16 bytes that a thread writes at once. Indices are known when loops are unrolled, so all stays in registers.
+struct Chunk {
+  uint32_t words[4];
+
+  NCE_DEVICE void set(int k, Float16 x) { words[k / 2] |= static_cast<uint32_t>(x.bits) << (k % 2 * 16); }
+  NCE_DEVICE void set(int k, Bfloat16 x) { words[k / 2] |= static_cast<uint32_t>(x.bits) << (k % 2 * 16); }
+  NCE_DEVICE void set(int k, float x) { words[k] = __float_as_uint(x); }
+  NCE_DEVICE void set(int k, double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    words[2 * k] = static_cast<uint32_t>(bits);
+    words[2 * k + 1] = static_cast<uint32_t>(bits >> 32);
+  }
+  NCE_DEVICE void store(void* to) const {
+    *static_cast<uint4*>(to) = make_uint4(words[0], words[1], words[2], words[3]);
+  }
+};
+
 template <Arithmetic kArithmetic>
 __global__ void pack_rows(const PackParams p) {
   using Element = typename Packed<kArithmetic>::Element;
@@ -41,8 +61,8 @@ __global__ void pack_rows(const PackParams p) {
   if (at >= p.allocated * chunks) return;
   const int64_t row = at / chunks;
   const int64_t d = at % chunks * kChunk;
-  alignas(16) Element high[16 / sizeof(Element)] = {};
-  alignas(16) Element low[16 / sizeof(Element)] = {};
+  Chunk high{};
+  Chunk low{};
   RowFactors factors{0.0, 0.0, 0.0};
   if (row < p.count) {
     factors = factors_of(p, row, Packed<kArithmetic>::kScale);
@@ -51,13 +71,16 @@ __global__ void pack_rows(const PackParams p) {
     for (int k = 0; k < kChunk; ++k) {
       if (d + k >= p.dim) continue;
       const double x = element(from, p.rows.dtype, d + k) * factors.first * factors.second;
-      narrow(x, high[k]);
-      narrow(x - wide(high[k]), low[k]);
+      Element rounded, rest;
+      narrow(x, rounded);
+      narrow(x - wide(rounded), rest);
+      high.set(k, rounded);
+      low.set(k, rest);
     }
   }
   auto* const planes = static_cast<Element*>(p.planes) + row * p.pitch + d;
-  *reinterpret_cast<uint4*>(planes) = *reinterpret_cast<const uint4*>(high);
-  if (p.plane_count == 2) *reinterpret_cast<uint4*>(planes + p.plane_stride) = *reinterpret_cast<const uint4*>(low);
+  high.store(planes);
+  if (p.plane_count == 2) low.store(planes + p.plane_stride);
   if (d != 0) return;
   if (p.scales != nullptr) p.scales[row] = static_cast<float>(factors.scale);
   if (p.relative != nullptr) {

@@ -45,15 +45,10 @@ Carver::Carver(std::byte* base) {
 
 int64_t Carver::used() const { return kStateBytes + NCE_WORKSPACE_ALIGNMENT + used_; }
 
-int64_t allocated_rows(int64_t rows, bool tower) {
-  if (rows == 0) return 0;
-  return padded_rows(rows) + (tower ? kRowMultiple : 0);
-}
-
 DenseState::DenseState(Carver& carver, const DenseProblem& problem)
-    : x_allocated(allocated_rows(problem.x_rows, problem.tower)),
-      y_allocated(allocated_rows(problem.y_rows, problem.tower)),
-      z_allocated(allocated_rows(problem.z_rows, false)) {
+    : x_allocated(padded_rows(problem.x_rows)),
+      y_allocated(padded_rows(problem.y_rows)),
+      z_allocated(padded_rows(problem.z_rows)) {
   ranges = carver.take<RowRange>(3);
   x_norms = {carver.take<double>(problem.x_rows), carver.take<double>(problem.x_rows)};
   y_norms = x_norms;

@@ -39,15 +39,11 @@ class Carver {
   int64_t used_ = 0;
 };
 
-/// Rows that are allocated for a packed matrix, and for arrays of one number a row. One tower has more padding: its
-/// second view need not start at a tile.
-int64_t allocated_rows(int64_t rows, bool tower);
-
 /// State that does not depend on the method. Y's arrays are X's for one tower.
 struct DenseState {
   DenseState(Carver& carver, const DenseProblem& problem);
 
-  int64_t x_allocated, y_allocated, z_allocated;
+  int64_t x_allocated, y_allocated, z_allocated;  ///< rows with their padding
   RowRange* ranges;  ///< of X, Y, Z
   Norms x_norms, y_norms, z_norms;
   double* positive;               ///< s+
