@@ -16,7 +16,17 @@ enum class Form : int32_t {
 };
 
 /// Which argument a status is about.
-enum class Argument : int32_t { kNone = 0, kTemperature, kWeights, kLabels, kUpstream, kQueries, kKeys, kNegatives };
+enum class Argument : int32_t {
+  kNone = 0,
+  kTemperature,
+  kWeights,
+  kLabels,
+  kUpstream,
+  kQueries,
+  kKeys,
+  kNegatives,
+  kSimilarity  ///< of a row of queries, beyond float64
+};
 
 struct CallState {
   uint64_t plan;      ///< whose forward pass the workspace holds; 0 for none

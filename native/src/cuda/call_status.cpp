@@ -73,6 +73,11 @@ void throw_unless_ok(const CallState& call) {
     case NCE_STATUS_INVALID_STATE:
       throw Error(NCE_STATUS_INVALID_STATE, invalid_state(call));
     case NCE_STATUS_NON_FINITE:
+      if (call.argument == Argument::kSimilarity) {
+        throw Error(NCE_STATUS_NON_FINITE,
+                    "inputs->queries has a similarity or distance beyond the range of float64 in row " +
+                        std::to_string(call.row));
+      }
       throw Error(NCE_STATUS_NON_FINITE, std::string("inputs->") + name_of(call.argument) +
                                              " holds a NaN or an infinity in row " + std::to_string(call.row) +
                                              "; all elements must be finite");
