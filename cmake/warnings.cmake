@@ -1,4 +1,5 @@
 # What every target of this project is compiled with.
+option(INFONCE_WARNINGS_ARE_ERRORS "Off where a compiler that nobody tried may warn of more" ON)
 set(INFONCE_WARNINGS
     -Wall
     -Wextra
@@ -9,8 +10,13 @@ set(INFONCE_WARNINGS
     -Wshadow
     -Wcast-qual
     -Wformat=2
-    -Wundef
-    -Werror)
+    -Wundef)
+if(INFONCE_WARNINGS_ARE_ERRORS)
+  list(APPEND INFONCE_WARNINGS -Werror)
+  set(INFONCE_CUDA_WARNINGS -Werror=all-warnings -Xcompiler=-Wall)
+else()
+  set(INFONCE_CUDA_WARNINGS -Xcompiler=-Wall)
+endif()
 set(INFONCE_CXX_WARNINGS ${INFONCE_WARNINGS} -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual)
 
 function(infonce_warnings target)

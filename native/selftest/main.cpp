@@ -22,7 +22,7 @@ constexpr const char* kUsage =
   --only WORD     groups whose name contains WORD
   --commit TEXT   what the log calls the sources
   --log FILE      appended to: text, and lines of JSON
-  --probe         prints the GPU's compute capability, such as 90, or says why there is none; then ends
+  --probe         prints the GPU's compute capability and name, or says why there is none; then ends
 
 Exit code: 0 all passed, 1 something failed or the device cannot be used, 2 wrong usage.
 )";
@@ -149,7 +149,8 @@ int main_of(int count, char** words) {
       return EXIT_SUCCESS;
     }
     if (line.probe) {
-      std::printf("%d\n", Driver(line.options.index).facts().compute_capability);
+      const GpuFacts gpu = Driver(line.options.index).facts();
+      std::printf("%d %s\n", gpu.compute_capability, gpu.name.c_str());
       return EXIT_SUCCESS;
     }
     return run(line.options);

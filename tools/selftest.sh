@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Tests a native backend on the device that runs it; see usage.
+set -euo pipefail
+
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+# shellcheck source=tools/lib/common.sh
+source "$root/tools/lib/common.sh"
+# shellcheck source=tools/lib/gpu.sh
+source "$root/tools/lib/gpu.sh"
+
+usage() {
+  cat <<'END'
+Usage: ./infonce selftest [--device cuda|emulated|cpu] [OPTION...]
+
+Every loss, similarity, element type and temperature against float64, equal bits over repeats and exchanged towers, graphs,
+leaks, bad calls; with compute-sanitizer too where that is installed. Needs neither Java nor test libraries.
+
+  --device cuda      the GPU (the default); compiled for it alone
+  --device emulated  the GPU's kernels on the CPU, fewer and smaller cases
+  --device cpu       the CPU backend
+  --library PATH     tests this library, instead of building one
+  --index N          the GPU, where there are several
+  --no-sanitizer     leaves compute-sanitizer out
+  --log FILE         where to append; for a GPU bench/logs/<date>-<gpu>.txt by default, else build/logs/selftest-<device>.txt
+
+Further options are those of infonce_selftest: --capability N, --repeats N, --large, --brief, --only WORD.
+Exit code: 0 all passed, 1 something failed or there is no such device, 2 wrong usage.
+END
+}
+
+DEVICE=cuda
+LIBRARY=''
+INDEX=0
+LOG=''
+SANITIZER=true
+REST=()
+GPU_NAME=''
+
+wrong() {
+  say "infonce selftest: $1 (see ./infonce selftest --help)"
+  exit 2
+}
+
+parse() {
+  while (($#)); do
+    case $1 in
+      --device | --library | --index | --log | --capability | --repeats | --only)
+        [[ $# -ge 2 ]] || wrong "$1 takes a value"
+        case $1 in
+          --device) DEVICE=$2 ;;
+          --library) LIBRARY=$(realpath -- "$2") ;;
+          --index) INDEX=$2 ;;
+          --log) LOG=$2 ;;
+          *) REST+=("$1" "$2") ;;
+        esac
+        shift
+        ;;
+      --device=*) DEVICE=${1#*=} ;;
+      --large | --brief) REST+=("$1") ;;
+      --no-sanitizer) SANITIZER=false ;;
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      *) wrong "unknown option '$1'" ;;
+    esac
+    shift
+  done
+  [[ $DEVICE == cuda || $DEVICE == emulated || $DEVICE == cpu ]] ||
+    wrong "--device must be cuda, emulated or cpu, but is '$DEVICE'"
+}
+
+selftest() {
+  "$GPU_BUILD/infonce_selftest" --device "$DEVICE" --library "$LIBRARY" --index "$INDEX" --commit "$(commit_of_sources)" "$@"
+}
+
+# One tool over the short cases; it ends with 99 if it finds something.
+sanitized() {
+  local tool=$1 out="$root/build/logs/sanitizer-$1.log" code=0
+  say "infonce: compute-sanitizer $tool (log: ${out#"$root"/})"
+  compute-sanitizer --tool "$tool" --error-exitcode 99 "$GPU_BUILD/infonce_selftest" --device cuda --library "$LIBRARY" \
+    --index "$INDEX" --brief >"$out" 2>&1 || code=$?
+  printf 'compute-sanitizer %s: %s\n' "$tool" "$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$out" | tail -n 1)" | tee -a "$LOG"
+  if ((code)); then
+    tail -n 40 "$out" | tee -a "$LOG"
+  fi
+  return "$code"
+}
+
+main() {
+  local code=0 tool
+  parse "$@"
+  mkdir -p "$root/build/logs"
+  case $DEVICE in
+    cuda)
+      probe_gpu "$INDEX"
+      LOG=${LOG:-$(gpu_log)}
+      if [[ -z $LIBRARY ]]; then
+        build_for_gpu infonce_cuda infonce_selftest
+        LIBRARY=$GPU_BUILD/libinfonce_cuda.so
+      fi
+      ;;
+    *)
+      LOG=${LOG:-$root/build/logs/selftest-$DEVICE.txt}
+      local target=infonce
+      [[ $DEVICE == cpu ]] || target=infonce_emulated
+      if [[ -z $LIBRARY ]]; then
+        build_quietly "$target" infonce_selftest
+        LIBRARY=$GPU_BUILD/lib$target.so
+      else
+        build_quietly infonce_selftest
+      fi
+      ;;
+  esac
+  mkdir -p "$(dirname "$LOG")"
+  selftest --log "$LOG" "${REST[@]}" || code=$?
+  if [[ $DEVICE == cuda && $code -ne 2 ]]; then
+    if ! $SANITIZER; then
+      echo 'compute-sanitizer: left out, as asked for' | tee -a "$LOG"
+    elif ! command -v compute-sanitizer >/dev/null; then
+      echo 'compute-sanitizer: not installed, left out' | tee -a "$LOG"
+    else
+      for tool in memcheck racecheck initcheck; do
+        sanitized "$tool" || code=1
+      done
+    fi
+  fi
+  say "infonce: log in $LOG"
+  return "$code"
+}
+
+main "$@"
