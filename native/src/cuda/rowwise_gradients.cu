@@ -133,7 +133,7 @@ __global__ void sum_temperature_slopes(const RowwiseParams p) {
 
 __global__ void write_temperature_gradient(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
-  const double sum = combine_block<Sum>(threadIdx.x < parts_of(p.rows) ? p.slopes[threadIdx.x] : 0.0);
+  const double sum = combine_block<Sum>(threadIdx.x < p.parts ? p.slopes[threadIdx.x] : 0.0);
   if (threadIdx.x == 0) *p.d_temperature = p.call->temperature_factor * sum;
 }
 
@@ -150,7 +150,7 @@ void launch_gradients(const RowwiseParams& params, cudaStream_t stream) {
 
 void launch_rowwise_gradients(const RowwiseParams& params, cudaStream_t stream) {
   if (params.d_temperature != nullptr) {
-    const dim3 parts(static_cast<unsigned>(parts_of(params.rows)));
+    const dim3 parts(static_cast<unsigned>(params.parts));
     launch({"sum_temperature_slopes", parts, kBlockThreads, kReduceBytes, stream}, sum_temperature_slopes, params);
     launch({"write_temperature_gradient", dim3(1), kBlockThreads, kReduceBytes, stream}, write_temperature_gradient,
            params);

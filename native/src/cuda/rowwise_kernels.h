@@ -76,6 +76,7 @@ struct RowwiseParams {
   int32_t upstream_per_row;
   int64_t rows;
   int64_t pairs;  ///< of each row
+  int64_t parts;  ///< parts_of(rows)
   int64_t dim;
   double margin;
   Measure measure;

@@ -134,6 +134,7 @@ class RowwisePlan final : public Plan {
     params.upstream_per_row = in.upstream_per_row;
     params.rows = desc_.n;
     params.pairs = pairs_;
+    params.parts = parts_of(desc_.n);
     params.dim = desc_.dim;
     params.margin = desc_.margin;
     params.measure = measure_of(desc_);

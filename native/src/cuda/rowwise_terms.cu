@@ -204,7 +204,7 @@ NCE_DEVICE void write_metrics(const RowwiseParams& p, const RowwiseTotals& all) 
 
 __global__ void finish_rowwise_loss(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
-  const RowwiseTotals mine = threadIdx.x < parts_of(p.rows) ? p.totals[threadIdx.x] : no_rows();
+  const RowwiseTotals mine = threadIdx.x < p.parts ? p.totals[threadIdx.x] : no_rows();
   const RowwiseTotals all = combine_totals(mine, p.metrics != nullptr);
   if (threadIdx.x != 0 || refuse(all, *p.call)) return;
   if (p.loss_out != nullptr && p.reduction != NCE_REDUCTION_NONE) {
@@ -224,7 +224,7 @@ __global__ void write_row_losses(const RowwiseParams p) {
 }  // namespace
 
 void launch_rowwise_terms(const RowwiseParams& params, cudaStream_t stream) {
-  const dim3 parts(static_cast<unsigned>(parts_of(params.rows)));
+  const dim3 parts(static_cast<unsigned>(params.parts));
   if (params.pairs > kMostPairsOfThread) {
     launch({"finish_rowwise", parts, kBlockThreads, kReduceBytes, stream}, finish_rowwise<kWarpThreads>, params);
   } else {
