@@ -10,9 +10,9 @@ namespace {
 constexpr int kRows = 16;
 constexpr int kColumns = 8;
 constexpr int kDepth = 16;
-constexpr int kStep = 8;           // products added at once
-constexpr int kFractionBits = 24;  // kept below the largest exponent
-constexpr int kNothing = -4096;    // the exponent of zero
+constexpr int kStep = 8;             // products added at once
+constexpr int kFractionBits = 24;    // kept below the largest exponent
+constexpr int kZeroExponent = -126;  // of a zero, which may then be the largest of a sum
 
 /// sign * significand * 2^(exponent - fraction bits of the type)
 struct Parts {
@@ -30,7 +30,7 @@ Parts parts_of(uint16_t bits, bool bfloat16) {
   const int significand = exponent == 0 ? fraction : fraction | 1 << fraction_bits;
   Parts parts{(bits & 0x8000) != 0 ? -significand : significand, (exponent == 0 ? 1 : exponent) - bias,
               exponent != top};
-  if (significand == 0) parts.exponent = kNothing;
+  if (significand == 0) parts.exponent = kZeroExponent;
   return parts;
 }
 
@@ -41,7 +41,7 @@ Parts parts_of(float x) {
   const auto exponent = static_cast<int32_t>(bits >> 23 & 255U);
   const int32_t significand = exponent == 0 ? fraction : fraction | 1 << 23;
   Parts parts{(bits >> 31) != 0 ? -significand : significand, (exponent == 0 ? 1 : exponent) - 127, exponent != 255};
-  if (significand == 0) parts.exponent = kNothing;
+  if (significand == 0) parts.exponent = kZeroExponent;
   return parts;
 }
 
@@ -64,9 +64,7 @@ float to_float(int32_t sum, int32_t exponent) {
 float special(const uint16_t* a, const uint16_t* b, float d, bool bfloat16) {
   const auto value = [bfloat16](uint16_t bits) {
     const Parts p = parts_of(bits, bfloat16);
-    if (p.finite)
-      return std::ldexp(static_cast<double>(p.significand),
-                        p.exponent == kNothing ? 0 : p.exponent - (bfloat16 ? 7 : 10));
+    if (p.finite) return std::ldexp(static_cast<double>(p.significand), p.exponent - (bfloat16 ? 7 : 10));
     if ((bits & (bfloat16 ? 0x7f : 0x3ff)) != 0) return std::numeric_limits<double>::quiet_NaN();
     return (bits & 0x8000) != 0 ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
   };
@@ -123,42 +121,50 @@ void add_step(const Decoded& in, int i, int first, int product_shift, float* d) 
       sum[j] += (magnitude ^ sign) - sign;
     }
   }
-  for (int j = 0; j < kColumns; ++j) d[j] = to_float(sum[j], largest[j]);
+  for (int j = 0; j < kColumns; ++j) {
+    // An infinity of the first half stays; where one was given, special() has the say.
+    if (std::isfinite(d[j])) d[j] = to_float(sum[j], largest[j]);
+  }
 }
 
 }  // namespace
 
 void multiply_add_tile(const uint16_t (&a)[16][16], const uint16_t (&b)[8][16], float (&d)[16][8], bool bfloat16) {
   Decoded in;
-  bool finite = true;
+  bool row_finite[kRows], column_finite[kColumns], all_finite = true;
   for (int i = 0; i < kRows; ++i) {
+    row_finite[i] = true;
     for (int k = 0; k < kDepth; ++k) {
       const Parts p = parts_of(a[i][k], bfloat16);
       in.a_significand[i][k] = p.significand;
       in.a_exponent[i][k] = p.exponent;
-      finite = finite && p.finite;
+      row_finite[i] = row_finite[i] && p.finite;
     }
+    all_finite = all_finite && row_finite[i];
   }
   for (int j = 0; j < kColumns; ++j) {
+    column_finite[j] = true;
     for (int k = 0; k < kDepth; ++k) {
       const Parts p = parts_of(b[j][k], bfloat16);
       in.b_significand[k][j] = p.significand;
       in.b_exponent[k][j] = p.exponent;
-      finite = finite && p.finite;
+      column_finite[j] = column_finite[j] && p.finite;
     }
+    all_finite = all_finite && column_finite[j];
   }
-  for (int i = 0; i < kRows; ++i) {
-    for (int j = 0; j < kColumns; ++j) finite = finite && std::isfinite(d[i][j]);
-  }
-  if (!finite) {
-    for (int i = 0; i < kRows; ++i) {
-      for (int j = 0; j < kColumns; ++j) d[i][j] = special(a[i], b[j], d[i][j], bfloat16);
-    }
-    return;
-  }
+  float before[kRows][kColumns];
+  std::memcpy(before, d, sizeof before);
   const int product_shift = kFractionBits - 2 * (bfloat16 ? 7 : 10);
   for (int i = 0; i < kRows; ++i) {
     for (int first = 0; first < kDepth; first += kStep) add_step(in, i, first, product_shift, d[i]);
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kColumns; ++j) {
+      if (all_finite && std::isfinite(before[i][j])) continue;
+      if (!row_finite[i] || !column_finite[j] || !std::isfinite(before[i][j])) {
+        d[i][j] = special(a[i], b[j], before[i][j], bfloat16);
+      }
+    }
   }
 }
 
