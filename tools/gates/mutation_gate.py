@@ -92,7 +92,7 @@ def apply_all(mutations, text):
             text = f"{text[:start]}({new}({old})){text[end:]}"
         else:
             new = "".join(f"if (nce_mutation() == {m.number}) {{ {m.new} }} else " for m in here)
-            text = f"{text[:start]}{new}{{ {old} }}{text[end:]}"
+            text = f"{text[:start]}{new}{{ {old}\n}}{text[end:]}"
     return text, misfits
 
 
