@@ -1,4 +1,4 @@
-// All pairs: a matrix of similarities in double, statistics of its rows and columns, then some rows of the gradients.
+// All pairs: statistics of the rows and columns of a matrix of similarities, then some rows of the gradients.
 
 #include <algorithm>
 #include <cmath>
@@ -7,46 +7,10 @@
 
 #include "selftest/oracle.h"
 #include "selftest/parallel.h"
+#include "selftest/similarity_matrix.h"
 
 namespace nce::selftest {
 namespace {
-
-constexpr int64_t kPanel = 64;
-constexpr int64_t kStrip = 4;
-
-#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
-#define NCE_CLONES [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]]
-#else
-#define NCE_CLONES
-#endif
-
-/// Products of four rows with a panel of 64 columns that is stored [dim][64].
-NCE_CLONES void multiply(const double* const* x, const double* panel, int64_t dim, double (*sums)[kPanel]) {
-  for (int64_t r = 0; r < kStrip; ++r) std::fill(sums[r], sums[r] + kPanel, 0.0);
-  for (int64_t d = 0; d < dim; ++d) {
-    const double* const y = panel + d * kPanel;
-    for (int64_t r = 0; r < kStrip; ++r) {
-      const double value = x[r][d];
-      for (int64_t j = 0; j < kPanel; ++j) sums[r][j] += value * y[j];
-    }
-  }
-}
-
-/// The same with squares of differences.
-NCE_CLONES void measure(const double* const* x, const double* panel, int64_t dim, double (*sums)[kPanel]) {
-  for (int64_t r = 0; r < kStrip; ++r) std::fill(sums[r], sums[r] + kPanel, 0.0);
-  for (int64_t d = 0; d < dim; ++d) {
-    const double* const y = panel + d * kPanel;
-    for (int64_t r = 0; r < kStrip; ++r) {
-      const double value = x[r][d];
-      for (int64_t j = 0; j < kPanel; ++j) sums[r][j] += (value - y[j]) * (value - y[j]);
-    }
-  }
-}
-
-NCE_CLONES void add_scaled(double factor, const double* x, int64_t dim, double* sum) {
-  for (int64_t d = 0; d < dim; ++d) sum[d] += factor * x[d];
-}
 
 double softplus(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
 double sigmoid(double x) { return x > 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
@@ -78,13 +42,11 @@ class Oracle {
     logistic_ = desc_.loss == NCE_LOSS_NT_LOGISTIC;
     part_ = logistic_ && desc_.negative_reduction == NCE_REDUCTION_MEAN && nx_ > 2 ? 1.0 / static_cast<double>(nx_ - 2)
                                                                                    : 1.0;
-    xx_ = squares(x_);
-    yy_ = squares(*y_);
+    matrix_ = std::make_unique<SimilarityMatrix>(desc_.similarity, x_, *y_, dim_);
   }
 
   Answer run() {
     prepare(problem_, answer_);
-    fill_matrix();
     anchor_losses();
     gradients();
     return std::move(answer_);
@@ -104,60 +66,7 @@ class Oracle {
     return i == j || (problem_.tower() && j == partner(i));
   }
 
-  std::vector<double> squares(const std::vector<double>& rows) const {
-    std::vector<double> result(rows.size() / static_cast<std::size_t>(dim_));
-    double* const out = result.data();
-    parallel_for(static_cast<int64_t>(result.size()), [&](int64_t i) {
-      double sum = 0;
-      for (int64_t d = i * dim_; d < (i + 1) * dim_; ++d)
-        sum += rows[static_cast<std::size_t>(d)] * rows[static_cast<std::size_t>(d)];
-      out[i] = sum;
-    });
-    return result;
-  }
-
-  Similarity pair(const double* a, const double* b) const {
-    double dot = 0, aa = 0, bb = 0, difference = 0;
-    for (int64_t d = 0; d < dim_; ++d) {
-      dot += a[d] * b[d];
-      aa += a[d] * a[d];
-      bb += b[d] * b[d];
-      difference += (a[d] - b[d]) * (a[d] - b[d]);
-    }
-    return similarity_of(desc_.similarity, dot, aa, bb, difference);
-  }
-
-  /// From what the matrix keeps: the product, or the squared distance of Euclidean similarities.
-  Similarity at(int64_t i, int64_t j) const {
-    const double kept = matrix_.get()[i * ny_ + j];
-    return similarity_of(desc_.similarity, kept, xx_.data()[i], yy_.data()[j], kept);
-  }
-
-  void fill_matrix() {
-    matrix_ = std::make_unique<double[]>(static_cast<std::size_t>(std::max<int64_t>(1, nx_ * ny_)));
-    const bool euclidean = desc_.similarity >= NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN;
-    const int64_t panels = (ny_ + kPanel - 1) / kPanel;
-    parallel_for(32 * panels, [&](int64_t task) {
-      const int64_t first = task / 32 * kPanel;
-      const int64_t count = std::min(kPanel, ny_ - first);
-      const int64_t begin = nx_ * (task % 32) / 32;
-      const int64_t end = nx_ * (task % 32 + 1) / 32;
-      if (begin == end) return;
-      std::vector<double> panel(static_cast<std::size_t>(dim_ * kPanel), 0.0);
-      for (int64_t j = 0; j < count; ++j) {
-        for (int64_t d = 0; d < dim_; ++d) panel.data()[d * kPanel + j] = y(first + j)[d];
-      }
-      double sums[kStrip][kPanel];
-      for (int64_t i = begin; i < end; i += kStrip) {
-        const double* rows[kStrip];
-        for (int64_t r = 0; r < kStrip; ++r) rows[r] = x(std::min(i + r, end - 1));
-        (euclidean ? measure : multiply)(rows, panel.data(), dim_, sums);
-        for (int64_t r = 0; r < std::min(kStrip, end - i); ++r) {
-          std::copy(sums[r], sums[r] + count, matrix_.get() + (i + r) * ny_ + first);
-        }
-      }
-    });
-  }
+  Similarity pair(const double* a, const double* b) const { return similarity_of_rows(desc_.similarity, a, b, dim_); }
 
   void anchor_losses() {
     const int64_t rows = problem_.rows();
@@ -174,12 +83,12 @@ class Oracle {
       const double s = pair(x(i), positive_row(i)).s;
       rows_[k].positive = s;
       sums[k] = visit(
-          ny_, [&](int64_t j) { return std::pair(!excluded(i, j), at(i, j).s); }, weight, factor, rows_[k]);
+          ny_, [&](int64_t j) { return std::pair(!excluded(i, j), matrix_->s(i, j)); }, weight, factor, rows_[k]);
       add_distances(i, sums[k]);
       if (desc_.symmetric == 0) return;
       columns_[k].positive = s;
       column_sums[k] = visit(
-          nx_, [&](int64_t j) { return std::pair(j != i, at(j, i).s); }, weight, factor, columns_[k]);
+          nx_, [&](int64_t j) { return std::pair(j != i, matrix_->s(j, i)); }, weight, factor, columns_[k]);
     });
     Sums total;
     nce_metrics& metrics = answer_.metrics;
@@ -288,15 +197,8 @@ class Oracle {
   }
 
   void add_distances(int64_t i, Sums& sums) const {
-    const bool euclidean = desc_.similarity >= NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN;
-    const double xx = xx_.data()[i];
     for (int64_t j = 0; j < ny_; ++j) {
-      if (excluded(i, j)) continue;
-      const double yy = yy_.data()[j];
-      const double kept = matrix_.get()[i * ny_ + j];
-      const double dot = euclidean ? (xx + yy - kept) / 2 : kept;
-      const double cosine = xx > 0 && yy > 0 ? dot / std::sqrt(xx * yy) : 0;
-      sums.uniformity += std::exp(-2 * ((xx > 0 ? 1 : 0) + (yy > 0 ? 1 : 0) - 2 * cosine));
+      if (!excluded(i, j)) sums.uniformity += std::exp(-2 * matrix_->unit_distance(i, j));
     }
   }
 
@@ -370,7 +272,7 @@ class Oracle {
     double own = 0;
     for (int64_t j = 0; j < ny_; ++j) {
       if (excluded(i, j)) continue;
-      const Similarity s = at(i, j);
+      const Similarity s = matrix_->at(i, j);
       push(slope(i, j, s.s), s, y(j), out, own, terms);
     }
     push(by_positive(i), pair(x(i), positive_row(i)), positive_row(i), out, own, terms);
@@ -381,7 +283,7 @@ class Oracle {
     double own = 0;
     for (int64_t i = 0; i < nx_; ++i) {
       if (excluded(i, j)) continue;
-      const Similarity s = at(i, j);
+      const Similarity s = matrix_->at(i, j);
       push(slope(i, j, s.s), turned(s), x(i), out, own, terms);
     }
     if (!shared() && j < nx_) push(by_positive(j), turned(pair(x(j), y(j))), x(j), out, own, terms);
@@ -397,8 +299,7 @@ class Oracle {
   int64_t nx_, ny_, half_;
   bool logistic_;
   double part_;
-  std::vector<double> xx_, yy_;
-  std::unique_ptr<double[]> matrix_;  ///< [nx][ny]
+  std::unique_ptr<SimilarityMatrix> matrix_;
   std::vector<Anchor> rows_, columns_;
   Answer answer_;
 };

@@ -43,26 +43,48 @@ struct Similarity {
   double size, other_size;  ///< of ds/dx and ds/dy before anything cancels
 };
 
-/// From <x, y>, |x|^2, |y|^2 and |x - y|^2.
-inline Similarity similarity_of(int32_t kind, double dot, double xx, double yy, double difference) {
-  const double x = std::sqrt(xx);
-  const double y = std::sqrt(yy);
+/// From s and the norms of x and y.
+inline Similarity slopes_of(int32_t kind, double s, double x, double y) {
   switch (kind) {
-    case NCE_SIMILARITY_COSINE: {
+    case NCE_SIMILARITY_COSINE:
       if (x == 0 || y == 0) return {0, 0, 0, 0, 0, 0};
-      const double s = dot / (x * y);
-      return {s, 1 / (x * y), -s / xx, -s / yy, 1 / x, 1 / y};
-    }
+      return {s, 1 / (x * y), -s / (x * x), -s / (y * y), 1 / x, 1 / y};
     case NCE_SIMILARITY_DOT:
-      return {dot, 1, 0, 0, y, x};
+      return {s, 1, 0, 0, y, x};
     case NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN:
-      return {-difference, 2, -2, -2, 2 * (x + y), 2 * (x + y)};
-    default: {
-      const double d = std::sqrt(difference);
-      if (d == 0) return {0, 0, 0, 0, 0, 0};
-      return {-d, 1 / d, -1 / d, -1 / d, 1, 1};
-    }
+      return {s, 2, -2, -2, 2 * (x + y), 2 * (x + y)};
+    default:
+      if (s == 0) return {0, 0, 0, 0, 0, 0};
+      return {s, -1 / s, 1 / s, 1 / s, 1, 1};
   }
+}
+
+/// s from <x, y>, the norms of x and y, and |x - y|^2.
+inline double similarity_of(int32_t kind, double dot, double x, double y, double difference) {
+  switch (kind) {
+    case NCE_SIMILARITY_COSINE:
+      return x == 0 || y == 0 ? 0 : dot / (x * y);
+    case NCE_SIMILARITY_DOT:
+      return dot;
+    case NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN:
+      return -difference;
+    default:
+      return -std::sqrt(difference);
+  }
+}
+
+/// Of two rows, by the definition.
+inline Similarity similarity_of_rows(int32_t kind, const double* x, const double* y, int64_t dim) {
+  double dot = 0, xx = 0, yy = 0, difference = 0;
+  for (int64_t d = 0; d < dim; ++d) {
+    dot += x[d] * y[d];
+    xx += x[d] * x[d];
+    yy += y[d] * y[d];
+    difference += (x[d] - y[d]) * (x[d] - y[d]);
+  }
+  const double x_norm = std::sqrt(xx);
+  const double y_norm = std::sqrt(yy);
+  return slopes_of(kind, similarity_of(kind, dot, x_norm, y_norm, difference), x_norm, y_norm);
 }
 
 }  // namespace nce::selftest

@@ -116,14 +116,7 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
     for (int64_t k = 0; k < others; ++k) {
       const double* const y =
           k == 0 ? problem.keys.data() + i * dim : problem.negatives.data() + (i * problem.own() + k - 1) * dim;
-      double dot = 0, xx = 0, yy = 0, difference = 0;
-      for (int64_t d = 0; d < dim; ++d) {
-        dot += x[d] * y[d];
-        xx += x[d] * x[d];
-        yy += y[d] * y[d];
-        difference += (x[d] - y[d]) * (x[d] - y[d]);
-      }
-      pairs.push_back(similarity_of(kind, dot, xx, yy, difference));
+      pairs.push_back(similarity_of_rows(kind, x, y, dim));
       s.push_back(pairs.back().s);
     }
     const RowLoss loss = row_loss(problem, i, s);
