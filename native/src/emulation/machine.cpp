@@ -18,7 +18,14 @@ void shuffle_items(std::vector<Item>& items, Machine& machine) {
 }
 
 std::string text(dim3 index) {
-  return "(" + std::to_string(index.x) + ", " + std::to_string(index.y) + ", " + std::to_string(index.z) + ")";
+  std::string result(1, '(');
+  result += std::to_string(index.x);
+  result += ", ";
+  result += std::to_string(index.y);
+  result += ", ";
+  result += std::to_string(index.z);
+  result += ')';
+  return result;
 }
 
 }  // namespace
