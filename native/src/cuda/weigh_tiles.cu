@@ -138,11 +138,11 @@ __global__ void __launch_bounds__(kThreads, S::kBlocksPerProcessor) weigh_tiles(
     const Place<S> place(thread + task.zero);
     weigh_tile(params, space, place, Mask(params.pair, range.x_first, range.y_first), tile);
     const StoredTile g{params.g, params.g_pitch, params.g_plane_stride, task.x_at, task.y_at};
-    store_tile<S, false>(g, space.ring, place, space.y.scales, tile);
+    store_tile<S, false>(g, space.ring, task.zero, space.y.scales, tile);
     if (params.g_transposed == nullptr) return;
     const StoredTile transposed{params.g_transposed, params.transposed_pitch, params.transposed_plane_stride, task.y_at,
                                 task.x_at};
-    store_tile<S, true>(transposed, space.ring, place, space.x.scales, tile);
+    store_tile<S, true>(transposed, space.ring, task.zero, space.x.scales, tile);
   }
 }
 

@@ -2,10 +2,12 @@
 // How a tile of G, or its transpose, comes from registers to global memory.
 
 #include "cuda/tile/fragment.h"
+#include "cuda/tile/planes.h"
 
 namespace nce::cuda::tile {
 
-/// Where in a block of G a tile is stored.
+/// Where in a block of G a tile is stored. `zero` below is 0 in shared memory, unknown to the compiler, so that a
+/// thread's places are computed when they are needed.
 struct StoredTile {
   void* planes;
   int64_t pitch;
@@ -17,19 +19,12 @@ struct StoredTile {
 /// Where a 16-byte chunk of a row of 128 16-bit elements lies in shared memory, in other banks than those around it.
 NCE_DEVICE int row_offset(int row, int chunk) { return row * 256 + ((chunk ^ (row & 7)) * kChunkBytes); }
 
-/// The two 16-bit elements that are nearest to two numbers, and what they leave of them.
-template <typename Element>
-NCE_DEVICE uint32_t pack_and_subtract(float& low, float& high) {
-  const uint32_t packed = pack<Element>(low, high);
-  low -= widen(Element{static_cast<uint16_t>(packed & 0xffffu)});
-  high -= widen(Element{static_cast<uint16_t>(packed >> 16)});
-  return packed;
-}
-
 /// Float and double elements go straight from registers: a warp fills sectors of 32 bytes.
 template <typename S, bool kTransposed>
-NCE_DEVICE void store_elements(const StoredTile& to, const Place<S>& place, Fragment<S>& tile) {
+NCE_DEVICE void store_elements(const StoredTile& to, const int& zero, Fragment<S>& tile) {
   using Real = typename S::Real;
+  __syncthreads();
+  const Place<S> place(static_cast<int>(threadIdx.x) + zero);
   auto* const block = static_cast<Real*>(to.planes);
   for_each_element(place, [&](int r, int c, int e, int row, int column) {
     const int64_t at_row = to.first_row + (kTransposed ? column : row);
@@ -56,12 +51,13 @@ NCE_DEVICE void copy_plane(const StoredTile& to, int plane, const unsigned char*
 /// 16-bit elements: the number times the scale of what is a column of G or a row, in planes of which each takes what
 /// those before it leave. They go through shared memory, to be stored in whole rows.
 template <typename S, bool kTransposed>
-NCE_DEVICE void store_planes(const StoredTile& to, unsigned char* shared, const Place<S>& place, const float* scales,
+NCE_DEVICE void store_planes(const StoredTile& to, unsigned char* shared, const int& zero, const float* scales,
                              Fragment<S>& tile) {
   using Element = typename S::Element;
   constexpr int kPlaneBytes = S::kSide * S::kSide * S::kElementBytes;
   static_assert(S::kPlanes * kPlaneBytes <= S::kRing);
   __syncthreads();  // all have done with what lies here
+  const Place<S> place(static_cast<int>(threadIdx.x) + zero);
   NCE_UNROLL
   for (int r = 0; r < S::kRowOctets; ++r) {
     NCE_UNROLL
@@ -92,12 +88,12 @@ NCE_DEVICE void store_planes(const StoredTile& to, unsigned char* shared, const 
 }
 
 template <typename S, bool kTransposed>
-NCE_DEVICE void store_tile(const StoredTile& to, unsigned char* shared, const Place<S>& place,
-                           const typename S::Real* scales, Fragment<S>& tile) {
+NCE_DEVICE void store_tile(const StoredTile& to, unsigned char* shared, const int& zero, const typename S::Real* scales,
+                           Fragment<S>& tile) {
   if constexpr (S::kTensor) {
-    store_planes<S, kTransposed>(to, shared, place, scales, tile);
+    store_planes<S, kTransposed>(to, shared, zero, scales, tile);
   } else {
-    store_elements<S, kTransposed>(to, place, tile);
+    store_elements<S, kTransposed>(to, zero, tile);
   }
 }
 
