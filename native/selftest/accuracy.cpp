@@ -116,8 +116,9 @@ class Comparison {
     gradient("d_queries", result.d_queries, answer.d_queries);
     gradient("d_keys", result.d_keys, answer.d_keys);
     gradient("d_negatives", result.d_negatives, answer.d_negatives);
-    expect("d_temperature", std::fabs(result.d_temperature - answer.d_temperature),
-           bounds_.temperature * answer.d_temperature_terms + 1e-300);
+    expect(
+        "d_temperature", std::fabs(result.d_temperature - answer.d_temperature),
+        bounds_.temperature * answer.d_temperature_terms + bounds_.similarity * answer.d_temperature_slopes + 1e-300);
     metrics(result.metrics, answer.metrics);
     if (problems_.empty()) {
       session_.report.pass();

@@ -15,13 +15,15 @@ Bounds bounds_of(const Problem& problem, bool cpu) {
     // 2^-53 a term, times 1 / tau = 100 in the exponent, with room for sums.
     bounds.loss = bounds.gradient = bounds.temperature = 1e-11;
     bounds.terms = 0x1p-49;
-    bounds.metrics = 1e-9;
+    bounds.similarity = 0x1p-50;
+    bounds.metrics = 1e-6;
     return bounds;
   }
   bounds.loss = std::max(1e-6, 2e-5 * 0.01 / tau);
   bounds.gradient = std::max(3e-6, 5e-5 * 0.01 / tau);
   // An element is a difference of two terms, each rounded a few times to float.
   bounds.terms = 0x1p-22;
+  bounds.similarity = 0x1p-22;
   bounds.metrics = 1e-4;
   if (cpu) {
     bounds.loss = std::max(bounds.loss, 1e-5);
@@ -33,7 +35,8 @@ Bounds bounds_of(const Problem& problem, bool cpu) {
     bounds.terms = 0x1p-9;
   } else if (problem.desc.precision == NCE_PRECISION_FAST) {
     // Similarities have 11 digits rather than 20, and errors grow alike.
-    for (double* const each : {&bounds.loss, &bounds.gradient, &bounds.terms, &bounds.metrics}) *each *= 500.0;
+    for (double* const each : {&bounds.loss, &bounds.gradient, &bounds.terms, &bounds.similarity, &bounds.metrics})
+      *each *= 500.0;
   }
   bounds.temperature = std::max(bounds.gradient, bounds.loss);
   return bounds;

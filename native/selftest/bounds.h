@@ -10,7 +10,8 @@ struct Bounds {
   double gradient;     ///< Frobenius norm of the error relative to the gradient's
   double terms;        ///< or, where terms cancel, relative to theirs
   double temperature;  ///< relative to the terms of d_temperature
-  double metrics;      ///< absolute
+  double similarity;   ///< absolute, of similarities of size 1: what d_temperature is made of may be 0 itself
+  double metrics;      ///< absolute; they are for reading
   double smallest;     ///< absolute, an element: half the least number of the gradient's type
 };
 

@@ -25,7 +25,8 @@ struct Anchor {
 };
 
 struct Sums {
-  double loss = 0, temperature = 0, temperature_terms = 0, similarity = 0, uniformity = 0, effective = 0;
+  double loss = 0, temperature = 0, temperature_terms = 0, temperature_slopes = 0, similarity = 0, uniformity = 0,
+         effective = 0;
   int64_t above = 0, count = 0;
 };
 
@@ -99,6 +100,7 @@ class Oracle {
         answer_.losses[k] += each->loss;
         total.temperature += each->temperature;
         total.temperature_terms += each->temperature_terms;
+        total.temperature_slopes += each->temperature_slopes;
       }
       answer_.loss += answer_.losses[k] * shares[k];
       total.similarity += sums[k].similarity;
@@ -112,6 +114,7 @@ class Oracle {
     }
     answer_.d_temperature = total.temperature;
     answer_.d_temperature_terms = total.temperature_terms;
+    answer_.d_temperature_slopes = total.temperature_slopes;
     const auto count = static_cast<double>(rows);
     const auto pairs = static_cast<double>(total.count);
     metrics.top1_accuracy = top1 / count;
@@ -135,6 +138,7 @@ class Oracle {
       sums.loss = softplus(-z);
       sums.temperature = sigmoid(-z) * z / tau;
       sums.temperature_terms = std::fabs(sums.temperature);
+      sums.temperature_slopes = sigmoid(-z) / (tau * tau);
       anchor.by_positive = -anchor.slope * sigmoid(-z) / tau;
       for (int64_t j = 0; j < count; ++j) {
         const auto [counts, s] = negatives(j);
@@ -144,6 +148,7 @@ class Oracle {
         sums.loss += part_ * softplus(s / tau);
         sums.temperature -= term;
         sums.temperature_terms += std::fabs(term);
+        sums.temperature_slopes += part_ * sigmoid(s / tau) / (tau * tau);
       }
     } else {
       double negative_top = -std::numeric_limits<double>::infinity();
@@ -170,6 +175,7 @@ class Oracle {
       sums.loss = above ? (anchor.top - anchor.positive) / tau + std::log(anchor.all) : std::log1p(sum);
       sums.temperature = -weighted / anchor.all / (tau * tau);
       sums.temperature_terms = weighted_sizes / anchor.all / (tau * tau);
+      sums.temperature_slopes = sum / anchor.all / (tau * tau);
       sums.effective = near_sum > 0 ? std::exp(std::log(near_sum) - near_weighted / near_sum) : 0.0;
       anchor.by_positive = -anchor.slope * sum / anchor.all / tau;
     }
@@ -177,6 +183,7 @@ class Oracle {
     sums.loss *= weight;
     sums.temperature *= anchor.slope * by_temperature;
     sums.temperature_terms *= std::fabs(anchor.slope) * by_temperature;
+    sums.temperature_slopes *= std::fabs(anchor.slope) * by_temperature;
     return sums;
   }
 

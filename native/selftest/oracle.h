@@ -20,7 +20,8 @@ struct Answer {
   std::vector<double> losses;  ///< w_i l_i
   double loss = 0;             ///< reduced; NONE: the sum
   double d_temperature = 0;
-  double d_temperature_terms = 0;  ///< sum of the sizes of what d_temperature is the sum of
+  double d_temperature_terms = 0;   ///< sum of the sizes of what d_temperature is the sum of
+  double d_temperature_slopes = 0;  ///< sum of its derivatives by differences of similarities, which are rounded too
   GradientRows d_queries, d_keys, d_negatives;
   nce_metrics metrics{};  ///< NaN where the oracle does not say
 };

@@ -14,7 +14,7 @@ double sigmoid(double x) { return x > 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) /
 
 /// A row's loss and its slopes by the similarities to the positive (first) and to the negatives.
 struct RowLoss {
-  double loss = 0, by_temperature = 0, by_temperature_terms = 0;
+  double loss = 0, by_temperature = 0, by_temperature_terms = 0, by_temperature_slopes = 0;
   std::vector<double> by_similarity;
 };
 
@@ -44,6 +44,7 @@ RowLoss row_loss(const Problem& problem, int64_t row, const std::vector<double>&
         const double term = result.by_similarity[k] * (s[k] - s[0]) / tau;
         result.by_temperature -= term;
         result.by_temperature_terms += std::fabs(term);
+        result.by_temperature_slopes += std::fabs(result.by_similarity[k]) / tau;
       }
       break;
     }
@@ -54,6 +55,7 @@ RowLoss row_loss(const Problem& problem, int64_t row, const std::vector<double>&
         const double term = result.by_similarity[k] * s[k] / tau;
         result.by_temperature -= term;
         result.by_temperature_terms += std::fabs(term);
+        result.by_temperature_slopes += std::fabs(result.by_similarity[k]) / tau;
       }
       break;
     case NCE_LOSS_CONTRASTIVE: {
@@ -106,7 +108,7 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
   const bool logarithm = problem.temperature_form == NCE_TEMPERATURE_LOGARITHM;
   Matrix queries(problem.queries, dim), keys(problem.keys, dim), negatives(problem.negatives, dim);
   std::vector<double> positives(answer.losses.size()), by_temperature(answer.losses.size()),
-      by_temperature_terms(answer.losses.size());
+      by_temperature_terms(answer.losses.size()), by_temperature_slopes(answer.losses.size());
 
   parallel_for(desc.n, [&](int64_t i) {
     const auto row = static_cast<std::size_t>(i);
@@ -126,6 +128,7 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
     positives[row] = problem.margin() && desc.distance == NCE_DISTANCE_COSINE ? s[0] - 1 : s[0];
     by_temperature[row] = slope * loss.by_temperature * (logarithm ? problem.tau : 1.0);
     by_temperature_terms[row] = std::fabs(slope) * loss.by_temperature_terms * (logarithm ? problem.tau : 1.0);
+    by_temperature_slopes[row] = std::fabs(slope) * loss.by_temperature_slopes * (logarithm ? problem.tau : 1.0);
     for (int64_t k = 0; k < others; ++k) {
       const Similarity& pair = pairs.data()[k];
       const double g = slope * loss.by_similarity.data()[k];
@@ -147,6 +150,7 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
     answer.loss += answer.losses[i] * shares[i];
     answer.d_temperature += by_temperature[i];
     answer.d_temperature_terms += by_temperature_terms[i];
+    answer.d_temperature_slopes += by_temperature_slopes[i];
     // Pairs that are not alike are the contrastive loss's negatives.
     if (!problem.labels.empty() && problem.labels[i] != 1) continue;
     positive += positives[i];
