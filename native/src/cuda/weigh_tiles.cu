@@ -93,10 +93,13 @@ NCE_DEVICE void weigh(const WeighTilesParams& params, const WeighSpace<S>& space
 }
 
 template <typename S>
-NCE_DEVICE void weigh_tile(const WeighTilesParams& params, const WeighSpace<S>& space, const Place<S>& place,
-                           const Mask& mask, Fragment<S>& tile) {
+NCE_DEVICE void weigh_tile(const WeighTilesParams& params, const WeighSpace<S>& space, Fragment<S>& tile) {
   using Real = typename S::Real;
-  Similarity<S>(params.pair).apply(place, space.x.factors, space.y.factors, tile);
+  // Each phase computes its places anew: a barrier makes the compiler read `zero` again.
+  const auto new_place = [&] { return Place<S>(static_cast<int>(threadIdx.x) + space.task->zero); };
+  Similarity<S>(params.pair).apply(new_place(), space.x.factors, space.y.factors, tile);
+  __syncthreads();
+  const Place<S> place = new_place();
   const Temperature<Real> temperature(*params.pair.call);
   const Form form = params.pair.call->form;
   if (form == Form::kBounded) {
@@ -106,8 +109,10 @@ NCE_DEVICE void weigh_tile(const WeighTilesParams& params, const WeighSpace<S>& 
   } else {
     weigh<Form::kLogistic>(params, space, place, temperature, tile);
   }
+  __syncthreads();
+  const Mask mask(params.pair, space.task->range.x_first, space.task->range.y_first);
   if (!mask.needed(S::kSide, S::kSide)) return;
-  for_each_element(place, [&](int r, int c, int e, int row, int column) {
+  for_each_element(new_place(), [&](int r, int c, int e, int row, int column) {
     if (!mask.keeps(row, column)) tile.at(r, c, e) = Real{0};
   });
 }
@@ -135,8 +140,7 @@ __global__ void __launch_bounds__(kThreads, S::kBlocksPerProcessor) weigh_tiles(
     Fragment<S> tile;
     Mainloop<S, TileStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);
 
-    const Place<S> place(thread + task.zero);
-    weigh_tile(params, space, place, Mask(params.pair, range.x_first, range.y_first), tile);
+    weigh_tile(params, space, tile);
     const StoredTile g{params.g, params.g_pitch, params.g_plane_stride, task.x_at, task.y_at};
     store_tile<S, false>(g, space.ring, task.zero, space.y.scales, tile);
     if (params.g_transposed == nullptr) return;
