@@ -11,17 +11,20 @@ source "$root/tools/lib/build.sh"
 source "$root/tools/lib/steps.sh"
 # shellcheck source=tools/lib/examples.sh
 source "$root/tools/lib/examples.sh"
+# shellcheck source=tools/lib/gates.sh
+source "$root/tools/lib/gates.sh"
 
 usage() {
   cat <<'END'
 Usage: ./infonce test [--device java|cpu] [--quick]
 
-Builds and tests everything: native tests (plain and under AddressSanitizer and UndefinedBehaviorSanitizer), Java tests,
-formatting, the examples against the installed artifact, the command line against NumPy, and a short training run.
+Builds and tests everything: native tests (plain and under AddressSanitizer and UndefinedBehaviorSanitizer), gates over the
+CUDA sources, Java tests, formatting, the examples against the installed artifact, the command line against NumPy, and a short
+training run.
 
   --device cpu   every device (the default)
   --device java  only pure Java, with the native library hidden; native steps are left out
-  --quick        leaves out the sanitizers, NumPy's second opinion and the training run
+  --quick        leaves out the sanitizers, most gates, NumPy's second opinion and the training run
 
 Exit code: 0 all passed, 1 something failed, 2 wrong usage.
 END
@@ -93,7 +96,7 @@ native_preset() (
   echo "building ..."
   cmake_quietly "test-native-$1" cmake --build --preset "$1" --parallel || return 1
   echo "testing ..."
-  shown "test-ctest-$1" 'tests passed|Failed|\*\*\*|FAILED|ERROR:|runtime error' ctest --preset "$1" --parallel "$(nproc)"
+  shown "test-ctest-$1" 'tests passed|Failed|\*\*\*|FAILED|ERROR:|runtime error' ctest --preset "$1" -LE gate --parallel "$(nproc)"
 )
 
 cmake_quietly() {
@@ -209,6 +212,7 @@ main() {
   if [[ $DEVICE == java ]]; then
     left_out 'native tests' 'the native library is hidden'
     left_out 'native tests, sanitized' 'the native library is hidden'
+    left_out 'gates' 'the native library is hidden'
   else
     step 'native tests' counted_release
     if $QUICK; then
@@ -216,6 +220,7 @@ main() {
     else
       step 'native tests, sanitized' counted_sanitize
     fi
+    gates "$QUICK"
   fi
   step 'Java tests' java_tests
   step 'README shows the examples' readme_shows_the_examples

@@ -2,8 +2,9 @@
 """Compiles every kernel for every architecture and refuses what would be slow or wrong on a GPU.
 
 Refused are spills, stack, local memory, calls, atomic operations on floats, warnings of ptxas, static shared memory, more
-registers than the table allows, and other counts of mma, ldmatrix, ex2 and cp.async than the table has. `--update` writes
-the table from what the compiler gives now. What has not changed since the last run is not compiled again.
+registers or (of tile kernels) dynamic shared memory than the table allows, and other counts of mma, ldmatrix, ex2 and
+cp.async than the table has. `--update` writes the table from what the compiler gives now. What has
+not changed since the last run is not compiled again.
 
 Exit code: 0 all kept, 1 something refused, 77 no nvcc here.
 """
@@ -19,10 +20,11 @@ import tempfile
 import time
 
 import ptx
+import shared_memory
 import sources
 
 TABLE = sources.NATIVE / "test" / "data" / "golden_kernels.tsv"
-COLUMNS = ("kernel", "sm", "registers", *ptx.COUNTED)
+COLUMNS = ("kernel", "sm", "registers", "shared", *ptx.COUNTED)
 # Another version of the compiler schedules otherwise; the table is of the version that it names.
 SLACK_OF_ANOTHER_VERSION = 8
 
@@ -76,7 +78,7 @@ def read_table():
 def write_table(found):
     lines = [f"# nvcc {sources.nvcc_version()}; written by tools/gates/compile_gate.py --update", "\t".join(COLUMNS)]
     for (name, sm), row in sorted(found.items()):
-        lines.append("\t".join([name, str(sm), str(row["registers"]), *(str(row[c]) for c in ptx.COUNTED)]))
+        lines.append("\t".join([name, *(str(row[c]) for c in COLUMNS[1:])]))
     TABLE.parent.mkdir(parents=True, exist_ok=True)
     TABLE.write_text("\n".join(lines) + "\n")
 
@@ -96,6 +98,8 @@ def compare(found, architectures):
             continue
         if row["registers"] > entry["registers"] + slack:
             problems.append((name, sm, f"{row['registers']} registers, the table allows {entry['registers']}", ""))
+        if row["shared"] > entry["shared"]:
+            problems.append((name, sm, f"{row['shared']} bytes of shared memory, the table allows {entry['shared']}", ""))
         for counted in ptx.COUNTED if same_version else ():
             if row[counted] != entry[counted]:
                 problems.append((name, sm, f"{row[counted]} x {counted}, the table has {entry[counted]}", ""))
@@ -108,12 +112,14 @@ def compare(found, architectures):
 def show(found, architectures):
     names = sorted({name for name, _ in found})
     width = max(map(len, names), default=6)
-    print("registers a thread, then instructions in the PTX for the architecture with most of them")
-    print(f"{'kernel':{width}}", *(f"{f'sm_{a}':>6}" for a in architectures), *(f"{c:>8}" for c in ptx.COUNTED))
+    print("registers a thread, dynamic shared memory of tile kernels, and instructions in the PTX for the architecture with "
+          "most of them")
+    print(f"{'kernel':{width}}", *(f"{f'sm_{a}':>6}" for a in architectures), f"{'shared':>8}", *(f"{c:>8}" for c in ptx.COUNTED))
     for name in names:
         rows = [found.get((name, a)) for a in architectures]
         most = {c: max(row[c] for row in rows if row) for c in ptx.COUNTED}
         print(f"{name:{width}}", *(f"{row['registers'] if row else '-':>6}" for row in rows),
+              f"{max(row['shared'] for row in rows if row) or '':>8}",
               *(f"{most[c]:>8}" for c in ptx.COUNTED))
 
 
@@ -140,12 +146,16 @@ def main():
     work = sorted(((f, a) for f in files for a in architectures), key=lambda w: -w[0].stat().st_size)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda w: compile_one(*w, options.cache), work))
+    dynamic = shared_memory.of_tile_kernels()
     found, problems = {}, []
     for (path, sm), result in zip(work, results):
         for name, row in result["kernels"].items():
-            found[name, sm] = row
             if row["shared"]:
                 problems.append((name, sm, f"{row['shared']} bytes of static shared memory", ""))
+            found[name, sm] = {**row, "sm": sm, "shared": dynamic.get(name, 0)}
+    if not options.files:
+        problems += [(name, 0, "asks for shared memory, but is not compiled", "") for name in sorted(
+            set(dynamic) - {name for name, _ in found})]
         problems += [(name or path.name, sm, what, line) for name, what, line in result["problems"]]
 
     show(found, architectures)

@@ -37,7 +37,7 @@ import sources
 
 FOLDER = sources.NATIVE / "test" / "mutations"
 SWITCH = "INFONCE_MUTATION"
-LIBRARIES = ("-lgtest_main", "-lgtest", "-lquadmath", "-lpthread", "-ldl")
+PROGRAM = "infonce_emulation_tests"
 SECONDS_EACH = 180
 
 
@@ -154,22 +154,36 @@ def compile_unit(unit, commands, folder):
     return replaced, out, run.stderr if run.returncode else "", time.monotonic() - start
 
 
+def link_command(build):
+    """(words, folder): how CMake links the test program."""
+    if (build / "build.ninja").is_file():
+        run = subprocess.run(["ninja", "-C", str(build), "-t", "commands", PROGRAM], capture_output=True, text=True, check=True)
+        command = next(c for c in run.stdout.splitlines() if f" -o {PROGRAM} " in c)
+        command = next(part for part in command.split(" && ") if f" -o {PROGRAM} " in part)
+        return shlex.split(command), build
+    text = next(build.rglob(f"{PROGRAM}.dir/link.txt"))
+    return shlex.split(text.read_text()), text.parents[2]
+
+
 def build(mutations, options, folder):
     commands = json.loads((options.build / "compile_commands.json").read_text())
-    objects = [pathlib.Path(p) for p in options.objects.read_text().split()]
     units = sorted({u for m in mutations for u in m.units})
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda u: compile_unit(u, commands, folder), units))
+    words, where = link_command(options.build)
     for unit, (replaced, out, errors, seconds) in zip(units, results):
         print(f"compiled {unit} with its mutations in {seconds:.0f} s")
         if errors:
             raise SystemExit(f"{unit} does not compile with its mutations:\n{errors}")
-        if replaced.resolve() not in {o.resolve() for o in objects}:
-            raise SystemExit(f"{replaced} is none of the test's objects")
-        objects = [out if o.resolve() == replaced.resolve() else o for o in objects]
+        places = [i for i, w in enumerate(words) if w.endswith(".o") and (where / w).resolve() == replaced.resolve()]
+        if len(places) != 1:
+            raise SystemExit(f"{replaced} is {len(places)} times in what {PROGRAM} is linked from")
+        words[places[0]] = str(out)
     program = folder / "mutation_tests"
-    subprocess.run([os.environ.get("CXX", "g++"), "-std=c++20", "-O1", "-o", str(program), str(folder / "mutation.cpp"),
-                    *map(str, objects), *LIBRARIES], check=True)
+    words[words.index("-o") + 1] = str(program)
+    switch = folder / "mutation.cpp"
+    subprocess.run([words[0], "-std=c++20", "-c", str(switch), "-o", str(switch.with_suffix(".o"))], check=True)
+    subprocess.run([*words, str(switch.with_suffix(".o"))], check=True, cwd=where)
     return program
 
 
@@ -200,8 +214,7 @@ def judge(mutation, code, output):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, required=True, help="CMake's folder, with compile_commands.json")
-    parser.add_argument("--objects", type=pathlib.Path, required=True, help="a file that lists the test program's objects")
+    parser.add_argument("--build", type=pathlib.Path, required=True, help="CMake's folder, with the test program built")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", help="a regular expression: only the mutations with such names")
     options = parser.parse_args()

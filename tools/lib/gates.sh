@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# Steps that read or change the CUDA sources instead of running them on a device; see docs/verification.md. Needs common.sh
+# and steps.sh, and the build that the native tests left.
+
+: "${root:?}"
+
+# Where nvcc is, if anywhere.
+nvcc_there() {
+  command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]
+}
+
+# gate LOG COMMAND...: its output to the terminal and to build/logs/LOG.log.
+gate() {
+  shown "$1" . "${@:2}"
+}
+
+kernel_table() {
+  gate test-kernel-table python3 "$root/tools/gates/compile_gate.py"
+}
+
+second_front_end() {
+  gate test-clang python3 "$root/tools/gates/clang_gate.py"
+}
+
+only_enqueues() {
+  local build="$root/build/native"
+  gate test-enqueue python3 "$root/tools/gates/enqueue_gate.py" --objects "$build/native/infonce_emulated_objects.txt" \
+    --self-test "$build/compile_commands.json"
+}
+
+# shellcheck disable=SC2034  # `step` reads what is counted
+seeded_bugs() {
+  local code=0
+  gate test-mutations python3 "$root/tools/gates/mutation_gate.py" --build "$root/build/native" || code=$?
+  PASSED=$(grep -c '^caught ' "$root/build/logs/test-mutations.log" || true)
+  FAILED=$(grep -cE '^(MISSED|MISFIT) ' "$root/build/logs/test-mutations.log" || true)
+  return "$code"
+}
+
+gates() {
+  if ! command -v python3 >/dev/null; then
+    left_out 'gates' 'there is no Python 3'
+    return
+  fi
+  step 'passes only enqueue' only_enqueues
+  if $1; then
+    left_out 'seeded bugs' '--quick'
+    left_out 'kernels, every architecture' '--quick'
+    left_out 'kernels through clang' '--quick'
+    return
+  fi
+  step 'seeded bugs' seeded_bugs
+  if nvcc_there; then
+    step 'kernels, every architecture' kernel_table
+  else
+    left_out 'kernels, every architecture' 'nvcc is not installed'
+  fi
+  need_tools clang-19
+  step 'kernels through clang' second_front_end
+}
