@@ -14,6 +14,7 @@ namespace nce::emulation {
 namespace {
 
 struct Access {
+  int lane;
   uintptr_t address;
   int bytes;
 };
@@ -74,13 +75,16 @@ void note_access(const void* memory, int bytes, bool write, bool async, const vo
       noted()[{thread.id / kWarpSize, code, write, machine.barriers(), machine.warp().syncs, site->second++}];
   instruction.shared = shared;
   instruction.async = async;
-  instruction.lanes.push_back({reinterpret_cast<uintptr_t>(memory), bytes});
+  instruction.lanes.push_back({thread.id % kWarpSize, reinterpret_cast<uintptr_t>(memory), bytes});
 }
 
 void count_accesses() {
   constexpr uintptr_t kSector = 32;
   Counters& counters = Machine::get().counters();
-  for (const auto& [key, instruction] : noted()) {
+  for (auto& [key, instruction] : noted()) {
+    // Wavefronts take lanes by their number, not in the order in which they ran here.
+    std::sort(instruction.lanes.begin(), instruction.lanes.end(),
+              [](const Access& a, const Access& b) { return a.lane < b.lane; });
     if (instruction.shared) {
       const int extra = wavefronts(instruction.lanes) - ideal_wavefronts(instruction.lanes);
       if (instruction.async) {
