@@ -283,7 +283,7 @@ TEST_P(EachArithmetic, Distances) {
   }
 }
 
-TEST_P(EachArithmetic, MatricesLoadWithoutBankConflicts) {
+TEST_P(EachArithmetic, SharedMemoryIsReadAndWrittenWithoutBankConflicts) {
   const Arithmetics& a = GetParam();
   const emulation::Options old = emulation::options();
   emulation::options().counting = true;
@@ -295,7 +295,10 @@ TEST_P(EachArithmetic, MatricesLoadWithoutBankConflicts) {
   emulation::options() = old;
   EXPECT_EQ(counters.launches, 1);
   EXPECT_EQ(counters.matrix_conflicts, 0);
+  EXPECT_EQ(counters.copy_conflicts, 0);
+  EXPECT_EQ(counters.shared_conflicts, 0);
   EXPECT_GT(counters.async_copies, 0);
+  EXPECT_GT(counters.shared_accesses, 0);
   EXPECT_EQ(counters.exponentials, a.arithmetic == Arithmetic::kFloat64 ? 0 : 256 * 128);
 }
 
