@@ -9,15 +9,27 @@ import java.util.Objects;
  */
 final class CallChecks {
     private static final long NONE = -1;
+    private static final long WORKSPACE_ALIGNMENT = 64;
 
     private final ContrastiveLoss loss;
     private final Shape shape;
     private final DType dtype;
+    private final DType gradientDType;
+    private final Device device;
     private final long keysRows;
     private final long negativesRows;
     private final long lossRows;
 
-    CallChecks(ContrastiveLoss loss, Shape shape, DType dtype) {
+    CallChecks(Device device, ContrastiveLoss loss, Shape shape, DType dtype, DType gradientDType) {
+        this.device = device;
+        this.gradientDType = gradientDType;
+        boolean halves = dtype == DType.FLOAT16 || dtype == DType.BFLOAT16;
+        Checks.argument(
+                gradientDType == dtype || halves && gradientDType == DType.FLOAT32,
+                "gradientDType: must be %s%s, but got %s",
+                dtype,
+                halves ? " or FLOAT32" : "",
+                gradientDType);
         this.loss = Objects.requireNonNull(loss, "loss");
         this.shape = Objects.requireNonNull(shape, "shape");
         this.dtype = dtype;
@@ -94,11 +106,102 @@ final class CallChecks {
     }
 
     void outputs(Inputs in, Gradients out) {
-        output("dQueries", out.dQueries(), shape.n());
-        output("dKeys", out.dKeys(), keysRows);
-        output("dNegatives", out.dNegatives(), negativesRows);
+        outputs(out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives());
+    }
+
+    /** What can be told of a call whose numbers are on the device. */
+    void enqueued(DeviceInputs in, DeviceOutputs out) {
+        Objects.requireNonNull(in, "in");
+        Objects.requireNonNull(out, "out");
+        matrix("queries", in.queries(), shape.n());
+        matrix("keys", in.keys(), keysRows);
+        matrix("negatives", in.negatives(), negativesRows);
+        outputs(out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives());
+        onDevice("queries", in.queries());
+        onDevice("keys", in.keys());
+        onDevice("negatives", in.negatives());
+        onDevice("dQueries", out.dQueries());
+        onDevice("dKeys", out.dKeys());
+        onDevice("dNegatives", out.dNegatives());
+        boolean perRow = loss.reduction() == Reduction.NONE;
+        boolean hasMargin = loss instanceof PairwiseContrastive || loss instanceof Triplet;
+        boolean hasLabels = loss instanceof PairwiseContrastive;
+        Checks.argument(in.temperature() == null || !hasMargin, "temperature: %s has none, but got some", name());
+        Checks.argument(hasLabels || in.labels() == null, "labels: %s takes none, but got some", name());
+        Checks.argument(!hasLabels || in.labels() != null, "labels: %s needs %d, but got null", name(), shape.n());
+        buffer("temperature", in.temperature(), Double.BYTES);
+        buffer("weights", in.weights(), lossRows * Float.BYTES);
+        buffer("labels", in.labels(), shape.n() * Integer.BYTES);
+        boolean one = in.upstream() == null || in.upstream().bytes() == Float.BYTES || !perRow;
+        buffer("upstream", in.upstream(), one ? Float.BYTES : lossRows * Float.BYTES);
+        buffer("loss", out.loss(), lossBytes());
+        buffer("dTemperature", out.dTemperature(), Double.BYTES);
+        buffer("metrics", out.metrics(), DeviceOutputs.METRICS_BYTES);
+    }
+
+    /** The loss, as bytes. */
+    long lossBytes() {
+        return (loss.reduction() == Reduction.NONE ? lossRows : 1) * Double.BYTES;
+    }
+
+    /** A matrix in memory of the device for every gradient there can be. */
+    Gradients deviceGradients() {
+        return new Gradients(
+                device.allocate(gradientDType, shape.n(), shape.dim()),
+                keysRows == NONE ? null : device.allocate(gradientDType, keysRows, shape.dim()),
+                negativesRows <= 0 ? null : device.allocate(gradientDType, negativesRows, shape.dim()));
+    }
+
+    void workspace(DeviceBuffer workspace, long bytes) {
+        Objects.requireNonNull(workspace, "workspace");
+        own("workspace", workspace);
+        Checks.argument(
+                workspace.bytes() >= bytes,
+                "workspace: must be at least %d bytes, but got %d",
+                bytes,
+                workspace.bytes());
+        Checks.argument(
+                workspace.segment().address() % WORKSPACE_ALIGNMENT == 0,
+                "workspace: must be aligned to %d bytes, but its address is %#x",
+                WORKSPACE_ALIGNMENT,
+                workspace.segment().address());
+    }
+
+    private void buffer(String name, DeviceBuffer buffer, long bytes) {
+        if (buffer == null) {
+            return;
+        }
+        own(name, buffer);
+        Checks.argument(buffer.bytes() == bytes, "%s: must be %d bytes, but got %d", name, bytes, buffer.bytes());
+    }
+
+    private void own(String name, DeviceBuffer buffer) {
+        Checks.argument(
+                buffer.device() == device,
+                "%s: must be memory of the plan's device, %s, but is of another, %s",
+                name,
+                device,
+                buffer.device());
+        if (!buffer.segment().scope().isAlive()) {
+            throw new IllegalStateException(name + ": the arena of its memory is closed");
+        }
+    }
+
+    private void onDevice(String name, Matrix matrix) {
+        Checks.argument(
+                matrix == null || matrix.rows() == 0 || matrix.isOnDevice(),
+                "%s: must be in memory of device %s (Device.allocate), but is in memory of the host",
+                name,
+                device.name());
+    }
+
+    private void outputs(
+            Matrix dQueries, Matrix dKeys, Matrix dNegatives, Matrix queries, Matrix keys, Matrix negativesMatrix) {
+        output("dQueries", dQueries, shape.n());
+        output("dKeys", dKeys, keysRows);
+        output("dNegatives", dNegatives, negativesRows);
         String[] names = {"dQueries", "dKeys", "dNegatives", "queries", "keys", "negatives"};
-        Matrix[] matrices = {out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives()};
+        Matrix[] matrices = {dQueries, dKeys, dNegatives, queries, keys, negativesMatrix};
         for (int output = 0; output < 3; output++) {
             for (int other = output + 1; other < matrices.length; other++) {
                 Checks.argument(
@@ -113,9 +216,9 @@ final class CallChecks {
     /** A dense matrix on the heap for every gradient there is. */
     Gradients newGradients(Inputs in) {
         return new Gradients(
-                Matrix.zeros(dtype, shape.n(), shape.dim()),
-                in.keys() == null ? null : Matrix.zeros(dtype, keysRows, shape.dim()),
-                in.negatives() == null ? null : Matrix.zeros(dtype, negativesRows, shape.dim()));
+                Matrix.zeros(gradientDType, shape.n(), shape.dim()),
+                in.keys() == null ? null : Matrix.zeros(gradientDType, keysRows, shape.dim()),
+                in.negatives() == null ? null : Matrix.zeros(gradientDType, negativesRows, shape.dim()));
     }
 
     private void matrix(String name, Matrix matrix, long rows) {
@@ -129,7 +232,7 @@ final class CallChecks {
                     shape.dim());
             return;
         }
-        sizes(name, matrix, rows);
+        sizes(name, matrix, rows, dtype);
         accessible(name, matrix);
     }
 
@@ -137,24 +240,30 @@ final class CallChecks {
         if (matrix == null) {
             return;
         }
-        sizes(name, matrix, rows);
+        sizes(name, matrix, rows, gradientDType);
         accessible(name, matrix);
         Checks.argument(!matrix.segment().isReadOnly(), "%s: must be writable, but its segment is read-only", name);
     }
 
-    private void sizes(String name, Matrix matrix, long rows) {
+    private void sizes(String name, Matrix matrix, long rows, DType type) {
         Checks.argument(rows != NONE, "%s: %s of %s takes none, but got %s", name, name(), shape, matrix);
         Checks.argument(
-                matrix.rows() == rows && matrix.dim() == shape.dim() && matrix.dtype() == dtype,
+                matrix.rows() == rows && matrix.dim() == shape.dim() && matrix.dtype() == type,
                 "%s: must be %d x %d %s, but got %s",
                 name,
                 rows,
                 shape.dim(),
-                dtype,
+                type,
                 matrix);
     }
 
-    private static void accessible(String name, Matrix matrix) {
+    private void accessible(String name, Matrix matrix) {
+        Checks.argument(
+                !matrix.isOnDevice() || matrix.owner() == device,
+                "%s: is memory of another device, %s, than the plan's, %s",
+                name,
+                matrix.owner(),
+                device);
         MemorySegment segment = matrix.segment();
         if (!segment.scope().isAlive()) {
             throw new IllegalStateException(name + ": the arena of its memory is closed");
@@ -213,7 +322,10 @@ final class CallChecks {
     private static boolean overlap(Matrix a, Matrix b) {
         if (a == null
                 || b == null
-                || a.segment().asOverlappingSlice(b.segment()).isEmpty()) {
+                || a.isOnDevice() != b.isOnDevice()
+                || (a.isOnDevice()
+                        ? !meet(a, b)
+                        : a.segment().asOverlappingSlice(b.segment()).isEmpty())) {
             return false;
         }
         if (a.rowStride() != b.rowStride() || a.dtype() != b.dtype()) {
@@ -223,6 +335,12 @@ final class CallChecks {
         long shift = Math.floorMod(b.segment().address() - a.segment().address(), stride);
         long width = a.dim() * a.dtype().bytes();
         return shift < width || shift + width > stride;
+    }
+
+    private static boolean meet(Matrix a, Matrix b) {
+        long first = a.segment().address();
+        long second = b.segment().address();
+        return first < second + b.spanBytes() && second < first + a.spanBytes();
     }
 
     private String name() {

@@ -1,6 +1,7 @@
 package dev.infonce;
 
 import dev.infonce.internal.Backend;
+import dev.infonce.internal.DeviceMemory;
 import dev.infonce.internal.JavaBackend;
 import dev.infonce.internal.PlanExecutor;
 import dev.infonce.internal.nativelib.NativeBackend;
@@ -13,6 +14,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 
 /**
  * Where work runs. Thread-safe. Closing it closes its plans and the memory of {@link #allocate}; calls that are running in
@@ -243,7 +245,7 @@ public final class Device implements AutoCloseable {
     public Plan plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
         Objects.requireNonNull(dtype, "dtype");
         Objects.requireNonNull(options, "options");
-        CallChecks checks = new CallChecks(loss, shape, dtype);
+        CallChecks checks = new CallChecks(this, loss, shape, dtype, options.gradientDType(dtype));
         state.lifetime.acquire();
         try {
             if (!backend.supports(dtype)) {
@@ -252,8 +254,8 @@ public final class Device implements AutoCloseable {
                         "dtype: device " + name() + " computes with FLOAT32 and FLOAT64, but got " + dtype);
             }
             PlanExecutor executor = backend.plan(loss, shape, dtype, options);
-            Lifetime plan = state.adopt(executor);
-            return new Plan(this, plan, checks, executor, CLEANER);
+            Lifetime plan = state.adopt("plan", executor::close);
+            return new Plan(this, plan, checks, executor, options.metrics(), CLEANER);
         } finally {
             state.lifetime.release();
         }
@@ -261,7 +263,8 @@ public final class Device implements AutoCloseable {
 
     /**
      * A matrix of zeros in memory of the device, used by its plans in place. The memory belongs to the device and lives until
-     * the device is closed, or forgotten together with the matrix.
+     * the device is closed, or forgotten together with the matrix. On cuda and emulated Java cannot read or write it: {@link
+     * Matrix#copyFrom(Matrix)} and {@link Matrix#copyTo(Matrix)} do.
      *
      * @param dtype the type of the elements
      * @param rows 0 or more
@@ -272,18 +275,160 @@ public final class Device implements AutoCloseable {
      * @throws IllegalStateException if the device is closed
      */
     public Matrix allocate(DType dtype, long rows, long dim) {
+        return matrix(null, false, dtype, rows, dim);
+    }
+
+    /**
+     * A matrix of zeros in memory of the device that lives until an arena is closed. The device may be closed before: what it
+     * runs on stays until then.
+     *
+     * @param arena whom the memory belongs to
+     * @param dtype the type of the elements
+     * @param rows 0 or more
+     * @param dim columns, 1 ... 2^20
+     * @return a dense matrix
+     * @throws IllegalArgumentException if a size is out of range
+     * @throws InfoNceException OUT_OF_MEMORY
+     * @throws IllegalStateException if the device or the arena is closed
+     */
+    public Matrix allocate(Arena arena, DType dtype, long rows, long dim) {
+        return matrix(Objects.requireNonNull(arena, "arena"), false, dtype, rows, dim);
+    }
+
+    /**
+     * A matrix of zeros in host memory that the device can copy from and to while other work goes on; ordinary host memory on
+     * cpu and java. It belongs to the device and lives until the device is closed, or forgotten together with the matrix.
+     *
+     * @param dtype the type of the elements
+     * @param rows 0 or more
+     * @param dim columns, 1 ... 2^20
+     * @return a dense matrix that Java can read and write
+     * @throws IllegalArgumentException if a size is out of range
+     * @throws InfoNceException OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public Matrix allocatePinned(DType dtype, long rows, long dim) {
+        return matrix(null, true, dtype, rows, dim);
+    }
+
+    /**
+     * Bytes of zeros in memory of the device, for numbers beside the matrices of {@link Plan#enqueue}. They belong to the device
+     * and live until the device is closed, or forgotten together with the buffer.
+     *
+     * @param bytes 1 or more
+     * @return a buffer, aligned to 64 bytes
+     * @throws IllegalArgumentException if bytes is less than 1
+     * @throws InfoNceException UNSUPPORTED on cpu and java; OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public DeviceBuffer allocateBuffer(long bytes) {
+        Checks.range("bytes", bytes, 1, Long.MAX_VALUE);
+        DeviceMemory memory = ownMemory();
+        return using(() -> new DeviceBuffer(this, state.allocate(memory, null, bytes, false), bytes));
+    }
+
+    /**
+     * Numbers in memory of the device, such as a temperature.
+     *
+     * @param numbers one or more
+     * @return a buffer with a copy of them
+     * @throws InfoNceException UNSUPPORTED on cpu and java; OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public DeviceBuffer buffer(double... numbers) {
+        return allocateBuffer((long) numbers.length * Double.BYTES).copyFrom(MemorySegment.ofArray(numbers));
+    }
+
+    /**
+     * Numbers in memory of the device, such as weights.
+     *
+     * @param numbers one or more
+     * @return a buffer with a copy of them
+     * @throws InfoNceException UNSUPPORTED on cpu and java; OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public DeviceBuffer buffer(float[] numbers) {
+        return allocateBuffer((long) numbers.length * Float.BYTES).copyFrom(MemorySegment.ofArray(numbers));
+    }
+
+    /**
+     * Numbers in memory of the device, such as labels.
+     *
+     * @param numbers one or more
+     * @return a buffer with a copy of them
+     * @throws InfoNceException UNSUPPORTED on cpu and java; OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public DeviceBuffer buffer(int[] numbers) {
+        return allocateBuffer((long) numbers.length * Integer.BYTES).copyFrom(MemorySegment.ofArray(numbers));
+    }
+
+    /**
+     * A new stream for {@link Plan#enqueue} and copies.
+     *
+     * @return an open stream, to be closed by the caller or with the device
+     * @throws InfoNceException UNSUPPORTED on cpu and java, whose calls end before they return
+     * @throws IllegalStateException if the device is closed
+     */
+    public Stream stream() {
+        return Stream.create(this);
+    }
+
+    private Matrix matrix(Arena arena, boolean pinned, DType dtype, long rows, long dim) {
         Objects.requireNonNull(dtype, "dtype");
         long bytes = Checks.span(rows, dim, dim) * dtype.bytes();
-        state.lifetime.acquire();
+        DeviceMemory memory = backend.memory();
+        return using(() -> {
+            if (memory == null) {
+                return Matrix.of(hostMemory(arena, bytes, dtype, rows, dim), dtype, rows, dim)
+                        .ownedBy(this);
+            }
+            MemorySegment segment = state.allocate(memory, arena, bytes, pinned);
+            return pinned
+                    ? Matrix.of(segment, dtype, rows, dim).ownedBy(this)
+                    : Matrix.onDevice(this, segment, dtype, rows, dim, dim);
+        });
+    }
+
+    private MemorySegment hostMemory(Arena arena, long bytes, DType dtype, long rows, long dim) {
         try {
-            MemorySegment memory = state.arena().allocate(bytes, ALLOCATION_ALIGNMENT);
-            return Matrix.of(memory, dtype, rows, dim).ownedBy(this);
+            return (arena == null ? state.arena() : arena).allocate(bytes, ALLOCATION_ALIGNMENT);
         } catch (OutOfMemoryError e) {
             throw new InfoNceException(
                     Status.OUT_OF_MEMORY, "allocate: no memory for " + rows + " x " + dim + " " + dtype, e);
+        }
+    }
+
+    /** The memory that Java cannot reach. Throws UNSUPPORTED if there is none. */
+    DeviceMemory ownMemory() {
+        DeviceMemory memory = backend.memory();
+        if (memory == null) {
+            throw new InfoNceException(
+                    Status.UNSUPPORTED,
+                    "device " + name() + " works on host memory, and its calls end before they return: it has neither"
+                            + " memory of its own nor streams");
+        }
+        return memory;
+    }
+
+    /** Keeps the device open meanwhile. */
+    <T> T using(Supplier<T> work) {
+        state.lifetime.acquire();
+        try {
+            return work.get();
         } finally {
             state.lifetime.release();
         }
+    }
+
+    /** A resource of the open device, which is closed with the device and keeps what that runs on until then. */
+    Lifetime adopt(String what, Runnable dispose) {
+        return state.adopt(what, dispose);
+    }
+
+    /** For a resource that the garbage collector may find. */
+    Cleaner.Cleanable whenForgotten(Object resource, Runnable close) {
+        return CLEANER.register(resource, close);
     }
 
     /** Closes the device, its plans and its memory. Closing again does nothing. */
@@ -301,7 +446,7 @@ public final class Device implements AutoCloseable {
     /** What has to be closed, apart from the device itself so that the garbage collector can tell that it was forgotten. */
     private static final class State implements Runnable {
         private final Lifetime lifetime;
-        private final Set<Lifetime> plans = ConcurrentHashMap.newKeySet();
+        private final Set<Lifetime> resources = ConcurrentHashMap.newKeySet();
         private Arena arena;
 
         State(Backend backend) {
@@ -311,20 +456,65 @@ public final class Device implements AutoCloseable {
             });
         }
 
-        /** The plan keeps the backend open until its last call has ended. */
-        Lifetime adopt(PlanExecutor executor) {
+        /** The resource keeps the backend open until its last use has ended. */
+        Lifetime adopt(String what, Runnable dispose) {
             lifetime.acquire();
             Lifetime[] self = new Lifetime[1];
-            self[0] = new Lifetime("plan", () -> {
+            self[0] = new Lifetime(what, () -> {
                 try {
-                    executor.close();
+                    dispose.run();
                 } finally {
-                    plans.remove(self[0]);
+                    resources.remove(self[0]);
                     lifetime.release();
                 }
             });
-            plans.add(self[0]);
+            resources.add(self[0]);
             return self[0];
+        }
+
+        /** Zeros that live as long as the arena, which keeps the backend open; null stands for the device's own arena. */
+        @SuppressWarnings("restricted")
+        MemorySegment allocate(DeviceMemory memory, Arena arena, long bytes, boolean pinned) {
+            MemorySegment allocated = memory.allocate(Math.max(1, bytes), pinned);
+            boolean handedOver = false;
+            try {
+                if (pinned) {
+                    allocated.fill((byte) 0);
+                } else {
+                    memory.clear(allocated, bytes);
+                }
+                MemorySegment owned = arena == null
+                        ? allocated.reinterpret(pinned ? bytes : 0, arena(), _ -> memory.free(allocated, pinned))
+                        : lent(memory, allocated, pinned ? bytes : 0, pinned, arena);
+                handedOver = true;
+                return owned;
+            } finally {
+                if (!handedOver) {
+                    memory.free(allocated, pinned);
+                }
+            }
+        }
+
+        @SuppressWarnings("restricted")
+        private MemorySegment lent(
+                DeviceMemory memory, MemorySegment allocated, long visible, boolean pinned, Arena arena) {
+            lifetime.acquire();
+            boolean handedOver = false;
+            try {
+                MemorySegment owned = allocated.reinterpret(visible, arena, _ -> {
+                    try {
+                        memory.free(allocated, pinned);
+                    } finally {
+                        lifetime.release();
+                    }
+                });
+                handedOver = true;
+                return owned;
+            } finally {
+                if (!handedOver) {
+                    lifetime.release();
+                }
+            }
         }
 
         synchronized Arena arena() {
@@ -349,7 +539,7 @@ public final class Device implements AutoCloseable {
         @Override
         public void run() {
             lifetime.close();
-            plans.forEach(Lifetime::close);
+            resources.forEach(Lifetime::close);
         }
     }
 }

@@ -21,14 +21,18 @@ public final class Matrix {
     private final long rowStride;
     /** Who must not be closed by the garbage collector while the matrix is in use; else null. */
     private final Device owner;
+    /** Whether the segment is but an address, which Java cannot reach. */
+    private final boolean onDevice;
 
-    private Matrix(MemorySegment segment, DType dtype, long rows, long dim, long rowStride, Device owner) {
+    private Matrix(
+            MemorySegment segment, DType dtype, long rows, long dim, long rowStride, Device owner, boolean onDevice) {
         this.segment = segment;
         this.dtype = dtype;
         this.rows = rows;
         this.dim = dim;
         this.rowStride = rowStride;
         this.owner = owner;
+        this.onDevice = onDevice;
     }
 
     /**
@@ -101,7 +105,44 @@ public final class Matrix {
                 dtype,
                 dtype.bytes(),
                 data.maxByteAlignment());
-        return new Matrix(data.asSlice(0, needed), dtype, rows, dim, rowStride, null);
+        return new Matrix(data.asSlice(0, needed), dtype, rows, dim, rowStride, null, false);
+    }
+
+    /**
+     * A view of memory that another library has on a device, such as a tensor of DJL, TensorFlow, JCuda or JavaCPP. The memory
+     * must live as long as the matrix is used, and what that library has enqueued on it must have ended, or be on the same
+     * {@link Stream#wrap stream}.
+     *
+     * @param device the device that the memory is of
+     * @param address the device pointer of the first element, aligned to an element
+     * @param dtype the type of its elements
+     * @param rows 1 or more
+     * @param dim columns, 1 ... 2^20
+     * @param rowStride elements from the start of a row to that of the next, at least dim
+     * @return the matrix
+     * @throws IllegalArgumentException if a size is out of range, or the address is 0 or misaligned
+     * @throws InfoNceException UNSUPPORTED if the device works on host memory, as cpu and java: {@link #of(MemorySegment,
+     *     DType, long, long, long)} is for those
+     */
+    public static Matrix ofDevicePointer(
+            Device device, long address, DType dtype, long rows, long dim, long rowStride) {
+        Objects.requireNonNull(dtype, "dtype");
+        device.ownMemory();
+        Checks.range("rows", rows, 1, Long.MAX_VALUE);
+        Checks.span(rows, dim, rowStride);
+        Checks.argument(address != 0, "address: must be a device pointer, but got 0");
+        Checks.argument(
+                address % dtype.bytes() == 0,
+                "address: %s must be aligned to %d bytes, but got %#x",
+                dtype,
+                dtype.bytes(),
+                address);
+        return onDevice(device, MemorySegment.ofAddress(address), dtype, rows, dim, rowStride);
+    }
+
+    /** Memory of a device with memory of its own; the segment is but its address. */
+    static Matrix onDevice(Device device, MemorySegment address, DType dtype, long rows, long dim, long rowStride) {
+        return new Matrix(address, dtype, rows, dim, rowStride, device, true);
     }
 
     /**
@@ -161,9 +202,10 @@ public final class Matrix {
     }
 
     /**
-     * The memory that the matrix is a view of, from its first element to its last.
+     * The memory that the matrix is a view of, from its first element to its last. On a device, the segment has no bytes that
+     * Java could touch, and its address is the device pointer.
      *
-     * @return a segment of (rows - 1) * rowStride + dim elements
+     * @return a segment of (rows - 1) * rowStride + dim elements, or of none on a device
      */
     public MemorySegment segment() {
         return segment;
@@ -176,7 +218,7 @@ public final class Matrix {
      * @param column 0 ... dim - 1
      * @return its value
      * @throws IndexOutOfBoundsException if there is no such element
-     * @throws IllegalStateException if the memory was closed
+     * @throws IllegalStateException if the memory was closed, or is a device's own
      */
     public double get(long row, long column) {
         return read(index(row, column));
@@ -189,7 +231,7 @@ public final class Matrix {
      * @param column 0 ... dim - 1
      * @param value what to write, rounded to the element type
      * @throws IndexOutOfBoundsException if there is no such element
-     * @throws IllegalStateException if the memory was closed
+     * @throws IllegalStateException if the memory was closed, or is a device's own
      */
     public void set(long row, long column, double value) {
         long index = index(row, column);
@@ -206,9 +248,10 @@ public final class Matrix {
      *
      * @return rows * dim numbers
      * @throws IllegalArgumentException if that is more than an array can be
-     * @throws IllegalStateException if the memory was closed
+     * @throws IllegalStateException if the memory was closed, or is a device's own
      */
     public float[] toFloatArray() {
+        reachable();
         float[] copy = new float[arrayLength(rows * dim, "copy it in parts")];
         for (int i = 0; i < copy.length; i++) {
             copy[i] = (float) read(i / dim * rowStride + i % dim);
@@ -221,9 +264,10 @@ public final class Matrix {
      *
      * @return rows * dim numbers
      * @throws IllegalArgumentException if that is more than an array can be
-     * @throws IllegalStateException if the memory was closed
+     * @throws IllegalStateException if the memory was closed, or is a device's own
      */
     public double[] toDoubleArray() {
+        reachable();
         double[] copy = new double[arrayLength(rows * dim, "copy it in parts")];
         for (int i = 0; i < copy.length; i++) {
             copy[i] = read(i / dim * rowStride + i % dim);
@@ -237,7 +281,56 @@ public final class Matrix {
      * @return false for arrays and host memory
      */
     public boolean isOnDevice() {
-        return false;
+        return onDevice;
+    }
+
+    /**
+     * Copies all elements of another matrix to this one, between host, device and either, and waits for it. What others enqueued
+     * on the memory must have ended.
+     *
+     * @param source of the same rows, dim and type; strides may differ
+     * @return this
+     * @throws IllegalArgumentException if sizes or types differ, or both are on devices, but not on the same
+     * @throws IllegalStateException if either memory, or the device, is closed
+     * @throws InfoNceException DEVICE_ERROR
+     */
+    public Matrix copyFrom(Matrix source) {
+        MatrixCopy.now(source, this);
+        return this;
+    }
+
+    /**
+     * Enqueues a copy of all elements of another matrix to this one. Both must stay open, and the source as it is, until the
+     * stream got so far. Host memory is best pinned ({@link Device#allocatePinned}), or the copy may wait after all.
+     *
+     * @param source of the same rows, dim and type; strides may differ, but cost a copy a row
+     * @param stream of the device that at least one of both is on
+     * @return this
+     * @throws IllegalArgumentException if sizes or types differ, neither is on the stream's device, or one is on the Java heap
+     * @throws IllegalStateException if either memory, the stream or the device is closed
+     */
+    public Matrix copyFrom(Matrix source, Stream stream) {
+        MatrixCopy.later(source, this, stream);
+        return this;
+    }
+
+    /**
+     * Copies all elements to another matrix: {@code destination.copyFrom(this)}.
+     *
+     * @param destination of the same rows, dim and type
+     */
+    public void copyTo(Matrix destination) {
+        destination.copyFrom(this);
+    }
+
+    /**
+     * Enqueues a copy of all elements to another matrix: {@code destination.copyFrom(this, stream)}.
+     *
+     * @param destination of the same rows, dim and type
+     * @param stream of the device that at least one of both is on
+     */
+    public void copyTo(Matrix destination, Stream stream) {
+        destination.copyFrom(this, stream);
     }
 
     /** Such as "3 x 4 FLOAT32", with the row stride if the rows are not dense. */
@@ -248,10 +341,28 @@ public final class Matrix {
 
     /** The same view, which keeps the device that its memory belongs to. */
     Matrix ownedBy(Device device) {
-        return new Matrix(segment, dtype, rows, dim, rowStride, device);
+        return new Matrix(segment, dtype, rows, dim, rowStride, device, onDevice);
+    }
+
+    /** Who must not be closed while the matrix is in use, or null. */
+    Device owner() {
+        return owner;
+    }
+
+    /** From the first element to the last. */
+    long spanBytes() {
+        return rows == 0 ? 0 : ((rows - 1) * rowStride + dim) * dtype.bytes();
+    }
+
+    private void reachable() {
+        if (onDevice) {
+            throw new IllegalStateException("matrix: its memory is of device " + owner.name()
+                    + ", which Java cannot read or write; copy it with copyTo and copyFrom");
+        }
     }
 
     private long index(long row, long column) {
+        reachable();
         return Objects.checkIndex(row, rows) * rowStride + Objects.checkIndex(column, dim);
     }
 

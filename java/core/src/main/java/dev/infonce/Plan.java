@@ -25,13 +25,15 @@ public final class Plan implements AutoCloseable {
     private final Lifetime lifetime;
     private final CallChecks checks;
     private final PlanExecutor executor;
+    private final boolean metrics;
     private final Cleaner.Cleanable cleanable;
 
-    Plan(Device device, Lifetime lifetime, CallChecks checks, PlanExecutor executor, Cleaner cleaner) {
+    Plan(Device device, Lifetime lifetime, CallChecks checks, PlanExecutor executor, boolean metrics, Cleaner cleaner) {
         this.device = device;
         this.lifetime = lifetime;
         this.checks = checks;
         this.executor = executor;
+        this.metrics = metrics;
         this.cleanable = cleaner.register(this, lifetime::close);
     }
 
@@ -105,6 +107,91 @@ public final class Plan implements AutoCloseable {
     }
 
     /**
+     * Enqueues the loss, and the gradients for which out has a place, and returns. Nothing of it allocates or waits, so that a
+     * CUDA graph can capture it. Everything must lie in memory of the plan's device and stay open, and inputs unchanged, until
+     * the call has run; results are in out then. Calls on different workspaces may run at once.
+     *
+     * <pre>{@code
+     * var in = DeviceInputs.of(queries, keys);
+     * var out = plan.allocateOutputs();
+     * var workspace = plan.allocateWorkspace();
+     * try (var stream = device.stream()) {
+     *     for (int step = 0; step < 100; step++) {
+     *         plan.enqueue(stream, in, out, workspace); // and whatever uses out, on the same stream
+     *     }
+     *     stream.synchronize();
+     * }
+     * }</pre>
+     *
+     * @param stream of the plan's device
+     * @param in what to read
+     * @param out where to write
+     * @param workspace at least {@link #workspaceBytes()} bytes, aligned to 64; of one call at a time
+     * @return what tells how the call ended; need not be asked
+     * @throws IllegalArgumentException for what can be told from the arguments without reading memory of the device
+     * @throws InfoNceException UNSUPPORTED on cpu and java, whose calls end before they return; INVALID_ARGUMENT if memory is not
+     *     the device's; DEVICE_ERROR
+     * @throws IllegalStateException if the plan, the stream, the device or the arena of a matrix is closed
+     */
+    public PendingCall enqueue(Stream stream, DeviceInputs in, DeviceOutputs out, DeviceBuffer workspace) {
+        Objects.requireNonNull(stream, "stream");
+        device.ownMemory();
+        Checks.argument(
+                stream.device() == device, "stream: must be of the plan's device, %s, but is of another", device);
+        checks.enqueued(in, out);
+        lifetime.acquire();
+        try {
+            checks.workspace(workspace, executor.workspaceBytes(out.hasGradients()));
+            Checks.argument(
+                    out.metrics() == null || metrics, "metrics: the plan was made without, but got a buffer for them");
+            stream.use(handle -> executor.enqueue(handle, in, out, workspace.segment(), workspace.bytes()));
+            return new PendingCall(this, stream, in, out, workspace);
+        } finally {
+            lifetime.release();
+        }
+    }
+
+    void await(Stream stream, DeviceBuffer workspace) {
+        lifetime.acquire();
+        try {
+            workspace.alive();
+            stream.use(handle -> executor.await(workspace.segment(), handle));
+        } finally {
+            lifetime.release();
+        }
+    }
+
+    /**
+     * Memory of the device for everything that {@link #enqueue} can write, zeros. It belongs to the device.
+     *
+     * @return the loss, every gradient, and metrics if the plan has them
+     * @throws InfoNceException UNSUPPORTED on cpu and java; OUT_OF_MEMORY
+     * @throws IllegalStateException if the device is closed
+     */
+    public DeviceOutputs allocateOutputs() {
+        device.ownMemory();
+        Gradients gradients = checks.deviceGradients();
+        return new DeviceOutputs(
+                device.allocateBuffer(checks.lossBytes()),
+                gradients.dQueries(),
+                gradients.dKeys(),
+                gradients.dNegatives(),
+                device.allocateBuffer(Double.BYTES),
+                metrics ? device.allocateBuffer(DeviceOutputs.METRICS_BYTES) : null);
+    }
+
+    /**
+     * Memory of the device for one running {@link #enqueue}. It belongs to the device.
+     *
+     * @return {@link #workspaceBytes()} bytes
+     * @throws InfoNceException UNSUPPORTED on cpu and java; OUT_OF_MEMORY
+     * @throws IllegalStateException if the plan or the device is closed
+     */
+    public DeviceBuffer allocateWorkspace() {
+        return device.allocateBuffer(workspaceBytes());
+    }
+
+    /**
      * The loss that the plan was made for.
      *
      * @return the loss
@@ -150,7 +237,7 @@ public final class Plan implements AutoCloseable {
     public long workspaceBytes() {
         lifetime.acquire();
         try {
-            return executor.workspaceBytes();
+            return executor.workspaceBytes(true);
         } finally {
             lifetime.release();
         }

@@ -10,9 +10,11 @@ import java.util.Objects;
  * @param topK k of {@link Metrics#topKAccuracy()}, >= 1
  * @param workspaceBudgetBytes scratch for kept tiles beyond what is necessary; -1 for the device's default, 0 for none.
  *     Changes speed, never a bit of a result
+ * @param gradientDType the type of gradients: FLOAT32 or the plan's for 16-bit matrices, else the plan's; null for the plan's
  */
-public record PlanOptions(Precision precision, boolean metrics, int topK, long workspaceBudgetBytes) {
-    private static final PlanOptions DEFAULTS = new PlanOptions(Precision.PRECISE, true, 5, -1);
+public record PlanOptions(
+        Precision precision, boolean metrics, int topK, long workspaceBudgetBytes, DType gradientDType) {
+    private static final PlanOptions DEFAULTS = new PlanOptions(Precision.PRECISE, true, 5, -1, null);
 
     /**
      * Checks the options.
@@ -27,7 +29,7 @@ public record PlanOptions(Precision precision, boolean metrics, int topK, long w
     }
 
     /**
-     * Precise, with metrics, k = 5, the device's default budget.
+     * Precise, with metrics, k = 5, the device's default budget, gradients of the plan's type.
      *
      * @return the options
      */
@@ -41,7 +43,7 @@ public record PlanOptions(Precision precision, boolean metrics, int topK, long w
      * @return new options
      */
     public PlanOptions withoutMetrics() {
-        return new PlanOptions(precision, false, topK, workspaceBudgetBytes);
+        return new PlanOptions(precision, false, topK, workspaceBudgetBytes, gradientDType);
     }
 
     /**
@@ -51,7 +53,7 @@ public record PlanOptions(Precision precision, boolean metrics, int topK, long w
      * @return new options
      */
     public PlanOptions withPrecision(Precision precision) {
-        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes);
+        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes, gradientDType);
     }
 
     /**
@@ -61,7 +63,7 @@ public record PlanOptions(Precision precision, boolean metrics, int topK, long w
      * @return new options
      */
     public PlanOptions withTopK(int topK) {
-        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes);
+        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes, gradientDType);
     }
 
     /**
@@ -71,6 +73,26 @@ public record PlanOptions(Precision precision, boolean metrics, int topK, long w
      * @return new options
      */
     public PlanOptions withWorkspaceBudget(long bytes) {
-        return new PlanOptions(precision, metrics, topK, bytes);
+        return new PlanOptions(precision, metrics, topK, bytes, gradientDType);
+    }
+
+    /**
+     * The same options with another type of gradients.
+     *
+     * @param gradientDType FLOAT32 for 16-bit matrices, or null for the plan's own type
+     * @return new options
+     */
+    public PlanOptions withGradientDType(DType gradientDType) {
+        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes, gradientDType);
+    }
+
+    /**
+     * The type of gradients of a plan.
+     *
+     * @param dtype the plan's type
+     * @return that, unless the options name another
+     */
+    public DType gradientDType(DType dtype) {
+        return gradientDType == null ? dtype : gradientDType;
     }
 }

@@ -33,8 +33,7 @@ class MemoryGrowthTest {
         private static void cycle(String deviceName) {
             Matrix small = Samples.heap(DType.FLOAT32, 8, 64, 3);
             for (int i = 0; i < CYCLES; i++) {
-                try (Device device =
-                        deviceName.equals("cpu") ? Device.cpu(new CpuOptions(1, Isa.BEST)) : Device.java(1)) {
+                try (Device device = open(deviceName)) {
                     Plan plan = device.plan(InfoNce.withTemperature(0.3), Shape.of(8, 8, 64), DType.FLOAT32);
                     device.allocate(DType.FLOAT32, 8, 64);
                     plan.forwardBackward(small, small);
@@ -44,6 +43,14 @@ class MemoryGrowthTest {
                 }
             }
             System.gc();
+        }
+
+        private static Device open(String deviceName) {
+            return switch (deviceName) {
+                case "cpu" -> Device.cpu(new CpuOptions(1, Isa.BEST));
+                case "java" -> Device.java(1);
+                default -> Device.named(deviceName);
+            };
         }
 
         private static long residentBytes() throws IOException {

@@ -150,7 +150,7 @@ class MemoryTest extends OnEachDevice {
     /** Either the call keeps the memory to its end, or it is told that it is closed; never a crash or a wrong result. */
     @Test
     void anArenaCannotBeClosedUnderARunningCall() throws InterruptedException {
-        int n = 1024;
+        int n = deviceName.equals("emulated") ? 96 : 1024;
         Plan plan = device.plan(LOSS, Shape.of(n, n, 64), DType.FLOAT32);
         Matrix keys = Samples.heap(DType.FLOAT32, n, 64, 2);
         double expected =
@@ -184,10 +184,10 @@ class MemoryTest extends OnEachDevice {
     @Test
     void memoryOfTheDeviceIsZeroAndEndsWithIt() {
         Matrix matrix = device.allocate(DType.FLOAT32, 5, 7);
-        assertThat(matrix.toFloatArray()).containsOnly(0);
+        assertThat(Samples.content(matrix)).containsOnly(0);
         assertThat(matrix.segment().isNative()).isTrue();
         device.close();
-        assertThatThrownBy(() -> matrix.get(0, 0)).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(() -> Samples.content(matrix)).isInstanceOf(IllegalStateException.class);
         assertThatThrownBy(() -> device.allocate(DType.FLOAT32, 1, 1))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessage("device " + deviceName + " is closed");
@@ -205,8 +205,7 @@ class MemoryTest extends OnEachDevice {
         assertThat(actual.loss()).isEqualTo(expected.loss());
         assertThat(actual.dTemperature()).isEqualTo(expected.dTemperature());
         assertThat(actual.metrics()).isEqualTo(expected.metrics());
-        assertThat(actual.dQueries().toDoubleArray())
-                .isEqualTo(expected.dQueries().toDoubleArray());
-        assertThat(actual.dKeys().toDoubleArray()).isEqualTo(expected.dKeys().toDoubleArray());
+        assertThat(Samples.content(actual.dQueries())).isEqualTo(Samples.content(expected.dQueries()));
+        assertThat(Samples.content(actual.dKeys())).isEqualTo(Samples.content(expected.dKeys()));
     }
 }

@@ -73,7 +73,7 @@ class MissingLibraryTest {
         assertThat(compiler.waitFor()).isZero();
         assertFallsBackToJava(
                 run("-Dinfonce.library.path=" + temp),
-                file + " has ABI version 7, but this version of infonce needs 1");
+                file + " has ABI version 7, but this version of infonce needs 2");
     }
 
     private static void assertFallsBackToJava(String said, String... reasons) {

@@ -8,7 +8,7 @@ import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Tests that run once on each device: those that -Dinfonce.test.devices names, or every available one. */
+/** Tests that run once on each device: those that -Dinfonce.test.devices names, or every available one but emulated. A cap is for the suite. */
 @ParameterizedClass(name = "{0}")
 @MethodSource("dev.infonce.OnEachDevice#names")
 abstract class OnEachDevice {
@@ -20,8 +20,11 @@ abstract class OnEachDevice {
     static Stream<String> names() {
         String asked = System.getProperty("infonce.test.devices", "");
         return asked.isBlank()
-                ? Device.report().stream().filter(DeviceReport::available).map(DeviceReport::name)
-                : Arrays.stream(asked.split(",")).map(String::strip);
+                ? Device.report().stream()
+                        .filter(DeviceReport::available)
+                        .map(DeviceReport::name)
+                        .filter(name -> !name.equals("emulated"))
+                : Arrays.stream(asked.split(",")).map(String::strip).filter(name -> !name.contains("@"));
     }
 
     @BeforeEach

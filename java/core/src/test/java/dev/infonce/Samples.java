@@ -14,6 +14,9 @@ final class Samples {
 
     /** Fills a matrix with the numbers that every other one of that size and seed gets. */
     static Matrix fill(Matrix matrix, long seed) {
+        if (matrix.isOnDevice()) {
+            return matrix.copyFrom(heap(matrix.dtype(), matrix.rows(), matrix.dim(), seed));
+        }
         RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(seed);
         for (long i = 0; i < matrix.rows(); i++) {
             for (long j = 0; j < matrix.dim(); j++) {
@@ -21,6 +24,13 @@ final class Samples {
             }
         }
         return matrix;
+    }
+
+    /** What a matrix holds, wherever it lies. */
+    static double[] content(Matrix matrix) {
+        Matrix host = Matrix.zeros(matrix.dtype(), matrix.rows(), matrix.dim());
+        matrix.copyTo(host);
+        return host.toDoubleArray();
     }
 
     /** A matrix full of a number that no result is, to see that nothing was written. */
@@ -35,7 +45,7 @@ final class Samples {
     }
 
     static boolean isUntouched(Matrix matrix) {
-        for (double value : matrix.toDoubleArray()) {
+        for (double value : content(matrix)) {
             if (value != 12345) {
                 return false;
             }

@@ -28,13 +28,14 @@ final class LibraryOpener {
     }
 
     /**
-     * A refused library leaves no symbols behind, unless the JVM itself refused it. Only the CPU's joins the class loader, where
-     * symbols of one name can be found once.
+     * A refused library leaves no symbols behind, unless the JVM itself refused it. The first joins the class loader, and so does
+     * the CPU's: the generated classes cannot be initialised, not even for a signature, before their symbols are found there.
      */
     static SymbolLookup open(LibraryKind kind, Path file) throws Refused {
         try (Arena arena = Arena.ofConfined()) {
             checkVersion(file, lookup(file, arena));
-            if (kind == LibraryKind.CPU) {
+            if (kind == LibraryKind.CPU
+                    || SymbolLookup.loaderLookup().find(VERSION_FUNCTION).isEmpty()) {
                 load(file);
             }
             return lookup(file, Arena.global());

@@ -13,8 +13,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Finds and loads the libraries of {@link LibraryKind}, each once. The symbols of each are found by {@link #symbols()}; those of
- * {@link LibraryKind#CPU} also by the generated classes, once it was loaded.
+ * Finds and loads the libraries of {@link LibraryKind}, each once. The symbols of each are found by {@link #symbols()}. The
+ * functions of the generated classes are those of any library that was loaded before their first use, so that beside constants,
+ * layouts and descriptors only what all libraries answer alike is to be used of them.
  *
  * <p>Where it looks, in this order:
  *

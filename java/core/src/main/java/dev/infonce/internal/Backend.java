@@ -16,6 +16,9 @@ public interface Backend extends AutoCloseable {
     /** Whether plans may have matrices of that type. */
     boolean supports(DType dtype);
 
+    /** The device's own memory; null if its plans work on host memory. */
+    DeviceMemory memory();
+
     /** Makes a plan. Loss and shape go together, and dtype is supported. Throws InfoNceException. */
     PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options);
 

@@ -24,6 +24,11 @@ public record JavaBackend(int threads) implements Backend {
     }
 
     @Override
+    public DeviceMemory memory() {
+        return null;
+    }
+
+    @Override
     public PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
         return new JavaPlanExecutor(loss, shape, dtype, options, threads);
     }

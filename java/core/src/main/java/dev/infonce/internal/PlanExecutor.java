@@ -1,7 +1,10 @@
 package dev.infonce.internal;
 
+import dev.infonce.DeviceInputs;
+import dev.infonce.DeviceOutputs;
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
+import java.lang.foreign.MemorySegment;
 
 /** What {@link dev.infonce.Plan} runs. Thread-safe. */
 public interface PlanExecutor extends AutoCloseable {
@@ -15,8 +18,22 @@ public interface PlanExecutor extends AutoCloseable {
      */
     Outcome run(Inputs in, double temperature, Gradients out, boolean wantLoss);
 
-    /** Scratch bytes of one running call. */
-    long workspaceBytes();
+    /**
+     * Enqueues the loss, and the gradients for which out has a place, without waiting. Only where the backend has memory of its
+     * own; arguments are checked and lie there.
+     */
+    default void enqueue(
+            MemorySegment stream, DeviceInputs in, DeviceOutputs out, MemorySegment workspace, long bytes) {
+        throw new UnsupportedOperationException("calls of this device end before they return");
+    }
+
+    /** Waits for the stream, then throws what the last call on the workspace ended with, if not well. */
+    default void await(MemorySegment workspace, MemorySegment stream) {
+        throw new UnsupportedOperationException("calls of this device end before they return");
+    }
+
+    /** Scratch bytes of one running call, with gradients or without. */
+    long workspaceBytes(boolean gradients);
 
     /** Called once, after the last call has ended. */
     @Override

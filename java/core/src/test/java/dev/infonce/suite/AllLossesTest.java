@@ -26,17 +26,25 @@ class AllLossesTest extends DeviceSuite {
         for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
             for (int n : new int[] {13, 16}) {
                 for (Reduction reduction : Reduction.values()) {
+                    if (Devices.isEmulated(deviceName) && isRepetition(n, dtype, reduction)) {
+                        continue;
+                    }
                     Case plain = Cases.random(loss.withReduction(reduction), n, 17, 10, dtype, ++seed);
                     for (Case c : variants(plain, seed)) {
                         Result expected = Oracle.evaluate(c);
                         Result actual = Result.of(device, c);
-                        Tolerances tolerances = Tolerances.of(dtype);
+                        Tolerances tolerances = Tolerances.of(deviceName, c);
                         Compare.assertClose(actual, expected, tolerances, what(c, seed));
                         Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what(c, seed));
                     }
                 }
             }
         }
+    }
+
+    /** Of sizes and types, the emulator sees each once with each loss and reduction. */
+    private static boolean isRepetition(int n, DType dtype, Reduction reduction) {
+        return (n % 2 == 0) == (dtype == DType.FLOAT32) ^ reduction == Reduction.SUM;
     }
 
     private static List<Case> variants(Case c, long seed) {

@@ -8,7 +8,7 @@ import dev.infonce.Shape;
 import java.util.OptionalDouble;
 
 /**
- * A loss with everything that a call reads, as doubles. Values are what the device gets: already rounded if dtype is FLOAT32.
+ * A loss with everything that a call reads, as doubles. Values are what the device gets: already rounded to dtype.
  * keys, negatives, labels, weights and upstream are null where there are none; temperature is NaN for margin losses.
  */
 record Case(
@@ -100,11 +100,24 @@ record Case(
         double[][] copy = new double[rows.length][];
         for (int i = 0; i < rows.length; i++) {
             copy[i] = rows[i].clone();
-            for (int d = 0; dtype == DType.FLOAT32 && d < copy[i].length; d++) {
-                copy[i][d] = (float) copy[i][d];
+            for (int d = 0; d < copy[i].length; d++) {
+                copy[i][d] = rounded(copy[i][d], dtype);
             }
         }
         return copy;
+    }
+
+    private static double rounded(double value, DType dtype) {
+        return switch (dtype) {
+            case FLOAT64 -> value;
+            case FLOAT32 -> (float) value;
+            case FLOAT16 -> Float.float16ToFloat(Float.floatToFloat16((float) value));
+            case BFLOAT16 -> {
+                Matrix one = Matrix.zeros(dtype, 1, 1);
+                one.set(0, 0, value);
+                yield one.get(0, 0);
+            }
+        };
     }
 
     /** What failure messages say of it. */

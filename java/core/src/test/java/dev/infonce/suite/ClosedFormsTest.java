@@ -61,7 +61,8 @@ class ClosedFormsTest extends DeviceSuite {
         // exponential
         double roundings = (4 + c.rows()) * Math.ulp(expected);
         double logit = Oracle.dot(VECTOR, VECTOR) / c.temperature();
-        double bound = c.dtype() == DType.FLOAT64 ? roundings + logit * 0x1p-52 : 8 * 0x1p-24 * expected;
+        double fp32 = Devices.isCuda(deviceName) ? Tolerances.of(deviceName, c).ofLoss(expected) : 8 * 0x1p-24;
+        double bound = c.dtype() == DType.FLOAT64 ? roundings + logit * 0x1p-52 : fp32 * expected;
         assertThat(result.loss()).as(what).isCloseTo(expected, within(bound));
         assertThat(result.metrics().top1Accuracy()).as(what).isEqualTo(1);
     }
@@ -72,23 +73,33 @@ class ClosedFormsTest extends DeviceSuite {
         "1024, 0.1, 0.045397872226, 4.438280735472, NaN"
     })
     void orthonormalRowsHaveTheirDigits(int n, double tau, double loss, double dTemperature, double ntXent) {
+        if (Devices.leavesOut(deviceName, n, n, n, "orthonormal rows")) {
+            return;
+        }
         double[][] e = Cases.identity(n);
         for (DType dtype : List.of(DType.FLOAT64, DType.FLOAT32)) {
-            double bound = dtype == DType.FLOAT64
-                    ? TWELVE_DIGITS
-                    : Tolerances.of(dtype).loss();
             for (InfoNce infoNce : List.of(
                     InfoNce.withTemperature(tau), InfoNce.withTemperature(tau).symmetric())) {
                 Case c = Case.of(infoNce, tau, dtype, e, e);
+                double bound = bound(c, loss);
                 Result result = Result.of(device, c);
                 Compare.relative(result.loss(), loss, bound + 5e-13 / loss, deviceName + ", " + c);
-                Compare.relative(result.dTemperature(), dTemperature, bound, deviceName + ", dTemperature, " + c);
+                double slope = dtype == DType.FLOAT64
+                        ? TWELVE_DIGITS
+                        : Tolerances.of(deviceName, c).dTemperature();
+                Compare.relative(result.dTemperature(), dTemperature, slope, deviceName + ", dTemperature, " + c);
             }
             if (!Double.isNaN(ntXent)) {
                 Case c = Case.of(NtXent.withTemperature(tau), tau, dtype, e, e);
-                Compare.relative(Result.of(device, c).loss(), ntXent, bound, deviceName + ", " + c);
+                Compare.relative(Result.of(device, c).loss(), ntXent, bound(c, ntXent), deviceName + ", " + c);
             }
         }
+    }
+
+    private double bound(Case c, double loss) {
+        return c.dtype() == DType.FLOAT64
+                ? TWELVE_DIGITS
+                : Tolerances.of(deviceName, c).ofLoss(loss);
     }
 
     @Test
@@ -113,11 +124,13 @@ class ClosedFormsTest extends DeviceSuite {
     @ParameterizedTest
     @CsvSource({"64, 0.1, 0.959412", "128, 0.07, 0.0223602", "3, 0.5, 8.299530"})
     void perfectAlignmentWithRandomNegativesLosesWhatTheSphereSays(int dim, double tau, double published) {
-        int n = 256;
-        int m = 16384;
+        int n = Devices.isEmulated(deviceName) ? 64 : 256;
+        int m = Devices.isEmulated(deviceName) ? 128 : 16384;
         long seed = 31;
         double expected = Math.log1p(m * hypergeometric(dim / 2.0, 1 / (4 * tau * tau)) * Math.exp(-1 / tau));
-        assertThat(expected).as("0F1").isCloseTo(published, within(1e-6 * Math.max(1, published)));
+        if (m == 16384) {
+            assertThat(expected).as("0F1").isCloseTo(published, within(1e-6 * Math.max(1, published)));
+        }
 
         Random random = new Random(seed);
         double[][] queries = Cases.sphere(random, n, dim);
@@ -136,7 +149,7 @@ class ClosedFormsTest extends DeviceSuite {
     @ParameterizedTest
     @CsvSource({"2, -1.575027204", "64, -3.875235590", "128, -3.937530010", "512, -3.984375475", "768, -3.989583474"})
     void uniformityOnTheSphereIsWhatTheSphereSays(int dim, double published) {
-        int n = 512;
+        int n = Devices.isEmulated(deviceName) ? 64 : 512;
         long seed = 41;
         double mean = Math.exp(-4) * hypergeometric(dim / 2.0, 4);
         double square = Math.exp(-8) * hypergeometric(dim / 2.0, 16);

@@ -14,10 +14,14 @@ final class Compare {
     static void assertClose(Result actual, Result expected, Tolerances tolerances, String what) {
         double least = Math.max(
                 tolerances.spacing(), ORACLE_ROUNDING * expected.sizes().gradients());
-        relative(actual.loss(), expected.loss(), tolerances.loss(), what + ": loss");
+        relative(actual.loss(), expected.loss(), tolerances.ofLoss(expected.loss()), what + ": loss");
         assertThat(actual.rowLosses()).as(what + ": row losses").hasSameSizeAs(expected.rowLosses());
         for (int i = 0; i < expected.rowLosses().length; i++) {
-            relative(actual.rowLosses()[i], expected.rowLosses()[i], tolerances.loss(), what + ": loss of row " + i);
+            relative(
+                    actual.rowLosses()[i],
+                    expected.rowLosses()[i],
+                    tolerances.ofLoss(expected.rowLosses()[i]),
+                    what + ": loss of row " + i);
         }
         frobenius(actual.dQueries(), expected.dQueries(), tolerances.gradient(), least, what + ": dQueries");
         frobenius(actual.dKeys(), expected.dKeys(), tolerances.gradient(), least, what + ": dKeys");

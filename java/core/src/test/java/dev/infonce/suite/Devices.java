@@ -1,6 +1,7 @@
 package dev.infonce.suite;
 
 import dev.infonce.CpuOptions;
+import dev.infonce.CudaOptions;
 import dev.infonce.Device;
 import dev.infonce.DeviceReport;
 import dev.infonce.Isa;
@@ -9,12 +10,21 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * The devices that the suite runs on: those that -Dinfonce.test.devices names, or every one that is available. A named device
- * that is not available fails every test of its own; it is never skipped. cpu@PORTABLE and cpu@AVX2 are cpu with a cap on its
- * instruction set.
+ * The devices that the suite runs on: those that -Dinfonce.test.devices names, or every one that is available and
+ * meant for use, so not emulated. A named device that is not available fails every test of its own; it is never skipped.
+ * cpu@PORTABLE and cpu@AVX2 are cpu with a cap on its instruction set, emulated@75 and cuda@80 have one on their compute
+ * capability.
  */
 final class Devices {
     private static final String CPU_CAPPED = "cpu@";
+    private static final String EMULATED_CAPPED = "emulated@";
+    private static final String CUDA_CAPPED = "cuda@";
+
+    /** Products that a call on the emulator may take: of a second or so. */
+    private static final long EMULATED_PRODUCTS = 3_000_000;
+
+    /** With a cap it is to show that other kernels are right, not every size again. */
+    private static final long EMULATED_CAPPED_PRODUCTS = 300_000;
 
     private Devices() {}
 
@@ -28,6 +38,7 @@ final class Devices {
             return Device.report().stream()
                     .filter(DeviceReport::available)
                     .map(DeviceReport::name)
+                    .filter(name -> !isEmulated(name))
                     .toList();
         }
         return Arrays.stream(asked.split(",")).map(String::strip).toList();
@@ -48,6 +59,35 @@ final class Devices {
         if (name.startsWith(CPU_CAPPED)) {
             return Device.cpu(new CpuOptions(threads, Isa.valueOf(name.substring(CPU_CAPPED.length()))));
         }
+        if (name.startsWith(EMULATED_CAPPED)) {
+            return Device.emulated(capped(name.substring(EMULATED_CAPPED.length())));
+        }
+        if (name.startsWith(CUDA_CAPPED)) {
+            return Device.cuda(capped(name.substring(CUDA_CAPPED.length())));
+        }
         return Device.named(name);
+    }
+
+    static boolean isEmulated(String name) {
+        return name.startsWith("emulated");
+    }
+
+    /** Whether it runs the CUDA kernels, on whatever. */
+    static boolean isCuda(String name) {
+        return isEmulated(name) || name.startsWith("cuda");
+    }
+
+    /** Whether a call is too much for the emulator; says what is left out. */
+    static boolean leavesOut(String name, long n, long m, long dim, String what) {
+        long limit = name.startsWith(EMULATED_CAPPED) ? EMULATED_CAPPED_PRODUCTS : EMULATED_PRODUCTS;
+        boolean leftOut = isEmulated(name) && n * Math.max(1, m) * dim > limit;
+        if (leftOut) {
+            System.out.println("left out on " + name + ": " + what + ", " + n + " x " + m + " x " + dim);
+        }
+        return leftOut;
+    }
+
+    private static CudaOptions capped(String capability) {
+        return CudaOptions.defaults().withMaxComputeCapability(Integer.parseInt(capability));
     }
 }

@@ -29,7 +29,7 @@ class HardCasesTest extends DeviceSuite {
     private void assertAsOracle(Case c, long seed) {
         Result expected = Oracle.evaluate(c);
         Result actual = Result.of(device, c);
-        Tolerances tolerances = Tolerances.of(c.dtype());
+        Tolerances tolerances = Tolerances.of(deviceName, c);
         Compare.assertClose(actual, expected, tolerances, what(c, seed));
         Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what(c, seed));
     }
@@ -74,11 +74,8 @@ class HardCasesTest extends DeviceSuite {
             for (DType dtype : DTYPES) {
                 Case c = Case.of(InfoNce.withTemperature(tau), tau, dtype, x, x);
                 double expected = Math.log1p(Math.exp(-2 / tau));
-                Compare.relative(
-                        Result.of(device, c).loss(),
-                        expected,
-                        Tolerances.of(dtype).loss(),
-                        what(c, 0));
+                Tolerances tolerances = Tolerances.of(deviceName, c);
+                Compare.relative(Result.of(device, c).loss(), expected, tolerances.ofLoss(expected), what(c, 0));
             }
         }
     }
@@ -126,10 +123,12 @@ class HardCasesTest extends DeviceSuite {
                     Case c = Cases.random(loss, 7, 9, 5, dtype, seed);
                     c = c.withMatrices(scaled(c.queries(), size), scaled(c.keys(), size), scaled(c.negatives(), size));
                     Result actual = Result.of(device, c);
+                    double expected = Oracle.evaluate(c).loss();
+                    // a loss of 1e36 is no reason to be off by as much: the promise is for logits that a model has
                     Compare.relative(
                             actual.loss(),
-                            Oracle.evaluate(c).loss(),
-                            Tolerances.of(dtype).loss(),
+                            expected,
+                            Tolerances.of(deviceName, c).ofLoss(Math.min(1, expected)),
                             what(c, seed) + ", size " + size);
                     assertThat(Compare.largest(actual.dQueries()))
                             .as(what(c, seed))

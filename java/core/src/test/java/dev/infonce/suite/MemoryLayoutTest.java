@@ -98,13 +98,13 @@ class MemoryLayoutTest extends DeviceSuite {
         if (rows == null) {
             return null;
         }
-        Matrix matrix = device.allocate(DType.FLOAT32, rows.length, rows[0].length);
+        Matrix matrix = Matrix.zeros(DType.FLOAT32, rows.length, rows[0].length);
         for (int i = 0; i < rows.length; i++) {
             for (int d = 0; d < rows[i].length; d++) {
                 matrix.set(i, d, rows[i][d]);
             }
         }
-        return matrix;
+        return device.allocate(DType.FLOAT32, rows.length, rows[0].length).copyFrom(matrix);
     }
 
     /** Rows apart from each other, the gaps filled with the sentinel. */

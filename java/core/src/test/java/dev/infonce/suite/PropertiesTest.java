@@ -63,9 +63,7 @@ class PropertiesTest {
 
     private static void close(Result actual, Result expected, Case c, String device, long seed) {
         // both sides err, each by the promised bound
-        Tolerances one = Tolerances.of(c.dtype());
-        Tolerances two = new Tolerances(
-                2 * one.loss(), 2 * one.dTemperature(), 2 * one.gradient(), 2 * one.spacing(), 2 * one.metric());
+        Tolerances two = Tolerances.of(device, c).twice();
         Compare.assertClose(actual, expected, two, device + ", " + c + ", seed " + seed);
     }
 

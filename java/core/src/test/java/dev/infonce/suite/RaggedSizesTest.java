@@ -44,6 +44,9 @@ class RaggedSizesTest extends DeviceSuite {
         "257, 513, 33"
     })
     void everyLossIsRightAtEverySize(int n, int m, int dim) {
+        if (Devices.leavesOut(deviceName, n, Math.max(n, m), dim, "every loss")) {
+            return;
+        }
         long seed = 61;
         Stream<ContrastiveLoss> losses = Stream.concat(
                 Stream.of(Similarity.COSINE, Similarity.NEGATIVE_EUCLIDEAN)
@@ -78,9 +81,13 @@ class RaggedSizesTest extends DeviceSuite {
     }
 
     private void assertAsOracle(Case c, long seed) {
+        if (Devices.leavesOut(
+                deviceName, c.shape().n(), c.shape().m(), c.shape().dim(), "the oracle's answer")) {
+            return;
+        }
         Result expected = EXPECTED.computeIfAbsent(c.toString(), _ -> Oracle.evaluate(c));
         Result actual = Result.of(device, c);
-        Tolerances tolerances = Tolerances.of(c.dtype());
+        Tolerances tolerances = Tolerances.of(deviceName, c);
         Compare.assertClose(actual, expected, tolerances, what(c, seed));
         boolean ties = c.shape().dim() == 1; // cosines of numbers are all 1 or -1, in an order that rounding makes
         Compare.assertClose(

@@ -33,7 +33,7 @@ class RepeatabilityTest extends DeviceSuite {
             for (int run = 0; run < 2; run++) {
                 Compare.assertSameBits(Result.of(device, c), first, what(c, SEED) + ", run " + run);
             }
-            for (int threads : new int[] {1, 2, 3, 8}) {
+            for (int threads : Devices.isCuda(deviceName) ? new int[] {0} : new int[] {1, 2, 3, 8}) {
                 try (Device other = Devices.open(deviceName, threads)) {
                     Compare.assertSameBits(Result.of(other, c), first, what(c, SEED) + ", threads " + threads);
                 }

@@ -59,6 +59,11 @@ record Result(
         if (matrix == null) {
             return null;
         }
+        if (matrix.isOnDevice()) {
+            Matrix host = Matrix.zeros(matrix.dtype(), matrix.rows(), matrix.dim());
+            matrix.copyTo(host);
+            return rows(host);
+        }
         double[][] rows = new double[(int) matrix.rows()][(int) matrix.dim()];
         for (int i = 0; i < rows.length; i++) {
             for (int d = 0; d < rows[i].length; d++) {

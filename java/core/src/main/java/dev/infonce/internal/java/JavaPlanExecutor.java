@@ -74,7 +74,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
     }
 
     @Override
-    public long workspaceBytes() {
+    public long workspaceBytes(boolean gradients) {
         return workspaceBytes;
     }
 

@@ -1,5 +1,7 @@
 package dev.infonce.internal.nativelib;
 
+import dev.infonce.DeviceInputs;
+import dev.infonce.DeviceOutputs;
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
@@ -30,6 +32,17 @@ final class CallMatrices {
         add(D_QUERIES, out == null ? null : out.dQueries());
         add(D_KEYS, out == null ? null : out.dKeys());
         add(D_NEGATIVES, out == null ? null : out.dNegatives());
+    }
+
+    /** Matrices that lie in memory of the context, all of them. */
+    CallMatrices(DeviceInputs in, DeviceOutputs out) {
+        this.memory = null;
+        add(QUERIES, in.queries());
+        add(KEYS, in.keys());
+        add(NEGATIVES, in.negatives());
+        add(D_QUERIES, out.dQueries());
+        add(D_KEYS, out.dKeys());
+        add(D_NEGATIVES, out.dNegatives());
     }
 
     MemorySegment pointer(int slot) {
@@ -76,12 +89,13 @@ final class CallMatrices {
             return;
         }
         matrices[slot] = matrix;
-        NativeContext context = memory.context();
-        if (matrix.isOnDevice() || context.hostMemory() && matrix.segment().isNative()) {
+        if (matrix.isOnDevice()
+                || memory.context().hostMemory() && matrix.segment().isNative()) {
             inPlace[slot] = matrix.segment();
             pointers[slot] = matrix.segment();
             return;
         }
+        NativeContext context = memory.context();
         pointers[slot] = memory.copy(slot, matrix);
         if (slot >= D_QUERIES) {
             return;

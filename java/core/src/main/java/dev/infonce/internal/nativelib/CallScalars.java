@@ -26,13 +26,7 @@ final class CallScalars {
     private long size;
 
     /** Numbers that are not there have no place: temperature NaN, lossCount 0, arrays null. */
-    CallScalars(
-            Inputs in,
-            double temperature,
-            boolean gradients,
-            long lossCount,
-            boolean wantMetrics,
-            Arena arena) {
+    CallScalars(Inputs in, double temperature, boolean gradients, long lossCount, boolean wantMetrics, Arena arena) {
         this.lossCount = lossCount;
         float[] upstreamNumbers = gradients ? in.upstream() : null;
         this.temperature = place(Double.isNaN(temperature) ? 0 : Double.BYTES);

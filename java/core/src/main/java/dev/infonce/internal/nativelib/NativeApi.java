@@ -56,8 +56,7 @@ final class NativeApi {
         contextDestroy = link(symbols, "nce_context_destroy", infonce_h.nce_context_destroy$descriptor());
         planCreate = link(symbols, "nce_plan_create", infonce_h.nce_plan_create$descriptor());
         planDestroy = link(symbols, "nce_plan_destroy", infonce_h.nce_plan_destroy$descriptor());
-        planWorkspaceBytes =
-                link(symbols, "nce_plan_workspace_bytes", infonce_h.nce_plan_workspace_bytes$descriptor());
+        planWorkspaceBytes = link(symbols, "nce_plan_workspace_bytes", infonce_h.nce_plan_workspace_bytes$descriptor());
         forward = link(symbols, "nce_forward", holding(infonce_h.nce_forward$descriptor()));
         forwardBackward = link(symbols, "nce_forward_backward", holding(infonce_h.nce_forward_backward$descriptor()));
         workspaceStatus = link(symbols, "nce_workspace_status", infonce_h.nce_workspace_status$descriptor());

@@ -4,14 +4,17 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.CpuOptions;
 import dev.infonce.CudaOptions;
 import dev.infonce.DType;
+import dev.infonce.InfoNceException;
 import dev.infonce.PlanOptions;
 import dev.infonce.Shape;
+import dev.infonce.Status;
 import dev.infonce.bindings.infonce_h;
 import dev.infonce.bindings.loader.LibraryKind;
 import dev.infonce.bindings.loader.NativeLibrary;
 import dev.infonce.bindings.nce_context_desc;
 import dev.infonce.bindings.nce_device_info;
 import dev.infonce.internal.Backend;
+import dev.infonce.internal.DeviceMemory;
 import dev.infonce.internal.PlanExecutor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -21,13 +24,11 @@ public final class NativeBackend implements Backend {
     private final String name;
     private final NativeContext context;
     private final String description;
-    private final int computeCapability;
 
-    private NativeBackend(String name, NativeContext context, String description, int computeCapability) {
+    private NativeBackend(String name, NativeContext context, String description) {
         this.name = name;
         this.context = context;
         this.description = description;
-        this.computeCapability = computeCapability;
     }
 
     /** Opens the native CPU device. Throws InfoNceException, NO_DEVICE if the library cannot be used. */
@@ -70,18 +71,28 @@ public final class NativeBackend implements Backend {
 
     private static NativeBackend open(String name, NativeApi api, MemorySegment desc, Arena arena) {
         MemorySegment pointer = arena.allocate(infonce_h.C_POINTER);
-        api.check(api.contextCreate(desc, pointer));
+        try {
+            api.check(api.contextCreate(desc, pointer));
+        } catch (InfoNceException e) {
+            if (e.status() != Status.NO_DEVICE) {
+                throw e;
+            }
+            throw new InfoNceException(Status.NO_DEVICE, "device " + name + ": " + e.getMessage(), e);
+        }
         boolean hostMemory = nce_context_desc.backend(desc) == infonce_h.NCE_BACKEND_CPU();
         NativeContext context = new NativeContext(api, pointer.get(infonce_h.C_POINTER, 0), hostMemory);
         try {
             MemorySegment info = nce_device_info.allocate(arena);
             nce_device_info.struct_size(info, (int) nce_device_info.sizeof());
             api.check(api.contextInfo(context.handle(), info));
+            int capability = nce_device_info.compute_capability(info);
+            String deviceName = nce_device_info.device_name(info).getString(0);
             return new NativeBackend(
                     name,
                     context,
-                    nce_device_info.device_name(info).getString(0),
-                    nce_device_info.compute_capability(info));
+                    hostMemory
+                            ? deviceName
+                            : deviceName + ", compute capability " + capability / 10 + "." + capability % 10);
         } catch (RuntimeException | Error e) {
             context.close();
             throw e;
@@ -103,14 +114,14 @@ public final class NativeBackend implements Backend {
         return description;
     }
 
-    /** 10 * major + minor, 0 for the CPU. */
-    public int computeCapability() {
-        return computeCapability;
-    }
-
     @Override
     public boolean supports(DType dtype) {
         return !context.hostMemory() || dtype == DType.FLOAT32 || dtype == DType.FLOAT64;
+    }
+
+    @Override
+    public DeviceMemory memory() {
+        return context.hostMemory() ? null : context;
     }
 
     @Override

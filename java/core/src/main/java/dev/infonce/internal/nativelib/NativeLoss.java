@@ -59,7 +59,7 @@ final class NativeLoss {
         }
         nce_plan_desc.reduction(desc, reduction(loss.reduction()));
         nce_plan_desc.dtype(desc, dtype(dtype));
-        nce_plan_desc.gradient_dtype(desc, dtype(dtype));
+        nce_plan_desc.gradient_dtype(desc, dtype(options.gradientDType(dtype)));
         nce_plan_desc.precision(desc, precision(options.precision()));
         nce_plan_desc.metrics(desc, options.metrics() ? 1 : 0);
         nce_plan_desc.top_k(desc, options.metrics() ? options.topK() : 0);

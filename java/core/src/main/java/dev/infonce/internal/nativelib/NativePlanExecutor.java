@@ -2,19 +2,22 @@ package dev.infonce.internal.nativelib;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
+import dev.infonce.DeviceBuffer;
+import dev.infonce.DeviceInputs;
+import dev.infonce.DeviceOutputs;
 import dev.infonce.Gradients;
 import dev.infonce.InfoNce;
 import dev.infonce.Inputs;
-import dev.infonce.Metrics;
 import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
+import dev.infonce.PairwiseContrastive;
 import dev.infonce.PlanOptions;
 import dev.infonce.Reduction;
 import dev.infonce.Shape;
+import dev.infonce.Triplet;
 import dev.infonce.bindings.infonce_h;
 import dev.infonce.bindings.nce_inputs;
-import dev.infonce.bindings.nce_metrics;
 import dev.infonce.bindings.nce_outputs;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.PlanExecutor;
@@ -36,6 +39,9 @@ final class NativePlanExecutor implements PlanExecutor {
     private final long lossRows;
     private final long forwardBytes;
     private final long gradientBytes;
+    /** The loss's own temperature in memory of the context, where that is not the host's; else null. */
+    private final MemorySegment ownTemperature;
+
     private final Deque<CallMemory> idle = new ArrayDeque<>();
 
     NativePlanExecutor(NativeContext context, ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
@@ -55,6 +61,7 @@ final class NativePlanExecutor implements PlanExecutor {
             try {
                 this.forwardBytes = bytes(infonce_h.NCE_PASS_FORWARD(), arena);
                 this.gradientBytes = bytes(infonce_h.NCE_PASS_FORWARD_BACKWARD(), arena);
+                this.ownTemperature = context.hostMemory() || !hasTemperature ? null : placed(temperature(loss), arena);
             } catch (RuntimeException | Error e) {
                 api.planDestroy(plan);
                 throw e;
@@ -100,15 +107,55 @@ final class NativePlanExecutor implements PlanExecutor {
                     wantLoss && !perRow ? scalars.theLoss() : Double.NaN,
                     wantLoss && perRow ? scalars.losses() : NO_ROWS,
                     gradients ? scalars.theDTemperature() : 0,
-                    metrics && wantLoss ? metrics(scalars.theMetrics()) : null);
+                    metrics && wantLoss ? NativeMetrics.read(scalars.theMetrics()) : null);
         } finally {
             give(memory);
         }
     }
 
     @Override
-    public long workspaceBytes() {
-        return gradientBytes;
+    public void enqueue(
+            MemorySegment stream, DeviceInputs in, DeviceOutputs out, MemorySegment workspace, long workspaceBytes) {
+        try (Arena arena = Arena.ofConfined()) {
+            CallMatrices matrices = new CallMatrices(in, out);
+            MemorySegment inputs = inputs(matrices, arena);
+            boolean logarithm = in.temperature() != null && in.logTemperature();
+            nce_inputs.temperature_form(
+                    inputs, logarithm ? infonce_h.NCE_TEMPERATURE_LOGARITHM() : infonce_h.NCE_TEMPERATURE_VALUE());
+            MemorySegment own = hasTemperature ? ownTemperature : MemorySegment.NULL;
+            nce_inputs.temperature(
+                    inputs, in.temperature() == null ? own : in.temperature().segment());
+            nce_inputs.weights(inputs, pointer(in.weights()));
+            nce_inputs.labels(inputs, pointer(in.labels()));
+            nce_inputs.upstream(inputs, pointer(in.upstream()));
+            nce_inputs.upstream_per_row(
+                    inputs, in.upstream() != null && in.upstream().bytes() > Float.BYTES ? 1 : 0);
+            MemorySegment outputs = outputs(matrices, arena);
+            nce_outputs.loss(outputs, pointer(out.loss()));
+            nce_outputs.d_temperature(outputs, pointer(out.dTemperature()));
+            nce_outputs.metrics(outputs, pointer(out.metrics()));
+            context.api()
+                    .check(context.api()
+                            .run(
+                                    out.hasGradients(),
+                                    plan,
+                                    inputs,
+                                    outputs,
+                                    workspace,
+                                    workspaceBytes,
+                                    stream,
+                                    matrices.inPlace()));
+        }
+    }
+
+    @Override
+    public void await(MemorySegment workspace, MemorySegment stream) {
+        context.api().check(context.api().workspaceStatus(plan, workspace, stream));
+    }
+
+    @Override
+    public long workspaceBytes(boolean gradients) {
+        return gradients ? gradientBytes : forwardBytes;
     }
 
     @Override
@@ -117,6 +164,9 @@ final class NativePlanExecutor implements PlanExecutor {
             synchronized (idle) {
                 idle.forEach(CallMemory::free);
                 idle.clear();
+            }
+            if (ownTemperature != null) {
+                context.free(ownTemperature);
             }
         } finally {
             context.api().planDestroy(plan);
@@ -142,16 +192,25 @@ final class NativePlanExecutor implements PlanExecutor {
         }
     }
 
-    private MemorySegment inputs(
+    private MemorySegment placed(double number, Arena arena) {
+        MemorySegment memory = context.allocate(Double.BYTES);
+        context.copy(memory, arena.allocateFrom(ValueLayout.JAVA_DOUBLE, number), Double.BYTES, MemorySegment.NULL);
+        context.synchronize(MemorySegment.NULL);
+        return memory;
+    }
+
+    private static double temperature(ContrastiveLoss loss) {
+        return switch (loss) {
+            case InfoNce infoNce -> infoNce.temperature();
+            case NtXent ntXent -> ntXent.temperature();
+            case NtLogistic logistic -> logistic.temperature();
+            case PairwiseContrastive _, Triplet _ -> Double.NaN;
+        };
+    }
+
+    private static MemorySegment inputs(
             Inputs in, CallMatrices matrices, CallScalars scalars, MemorySegment block, Arena arena) {
-        MemorySegment struct = nce_inputs.allocate(arena);
-        nce_inputs.struct_size(struct, (int) nce_inputs.sizeof());
-        nce_inputs.queries(struct, matrices.pointer(CallMatrices.QUERIES));
-        nce_inputs.queries_stride(struct, matrices.stride(CallMatrices.QUERIES));
-        nce_inputs.keys(struct, matrices.pointer(CallMatrices.KEYS));
-        nce_inputs.keys_stride(struct, matrices.stride(CallMatrices.KEYS));
-        nce_inputs.negatives(struct, matrices.pointer(CallMatrices.NEGATIVES));
-        nce_inputs.negatives_stride(struct, matrices.stride(CallMatrices.NEGATIVES));
+        MemorySegment struct = inputs(matrices, arena);
         nce_inputs.temperature_form(struct, infonce_h.NCE_TEMPERATURE_VALUE());
         nce_inputs.temperature(struct, scalars.temperature(block));
         nce_inputs.weights(struct, scalars.weights(block));
@@ -163,33 +222,39 @@ final class NativePlanExecutor implements PlanExecutor {
         return struct;
     }
 
-    private static MemorySegment outputs(
-            CallMatrices matrices, CallScalars scalars, MemorySegment block, Arena arena) {
+    private static MemorySegment inputs(CallMatrices matrices, Arena arena) {
+        MemorySegment struct = nce_inputs.allocate(arena);
+        nce_inputs.struct_size(struct, (int) nce_inputs.sizeof());
+        nce_inputs.queries(struct, matrices.pointer(CallMatrices.QUERIES));
+        nce_inputs.queries_stride(struct, matrices.stride(CallMatrices.QUERIES));
+        nce_inputs.keys(struct, matrices.pointer(CallMatrices.KEYS));
+        nce_inputs.keys_stride(struct, matrices.stride(CallMatrices.KEYS));
+        nce_inputs.negatives(struct, matrices.pointer(CallMatrices.NEGATIVES));
+        nce_inputs.negatives_stride(struct, matrices.stride(CallMatrices.NEGATIVES));
+        return struct;
+    }
+
+    private static MemorySegment outputs(CallMatrices matrices, CallScalars scalars, MemorySegment block, Arena arena) {
+        MemorySegment struct = outputs(matrices, arena);
+        nce_outputs.loss(struct, scalars.loss(block));
+        nce_outputs.d_temperature(struct, scalars.dTemperature(block));
+        nce_outputs.metrics(struct, scalars.metrics(block));
+        return struct;
+    }
+
+    private static MemorySegment outputs(CallMatrices matrices, Arena arena) {
         MemorySegment struct = nce_outputs.allocate(arena);
         nce_outputs.struct_size(struct, (int) nce_outputs.sizeof());
-        nce_outputs.loss(struct, scalars.loss(block));
         nce_outputs.d_queries(struct, matrices.pointer(CallMatrices.D_QUERIES));
         nce_outputs.d_queries_stride(struct, matrices.stride(CallMatrices.D_QUERIES));
         nce_outputs.d_keys(struct, matrices.pointer(CallMatrices.D_KEYS));
         nce_outputs.d_keys_stride(struct, matrices.stride(CallMatrices.D_KEYS));
         nce_outputs.d_negatives(struct, matrices.pointer(CallMatrices.D_NEGATIVES));
         nce_outputs.d_negatives_stride(struct, matrices.stride(CallMatrices.D_NEGATIVES));
-        nce_outputs.d_temperature(struct, scalars.dTemperature(block));
-        nce_outputs.metrics(struct, scalars.metrics(block));
         return struct;
     }
 
-    private static Metrics metrics(MemorySegment struct) {
-        return new Metrics(
-                nce_metrics.top1_accuracy(struct),
-                nce_metrics.topk_accuracy(struct),
-                nce_metrics.positive_similarity(struct),
-                nce_metrics.negative_similarity(struct),
-                nce_metrics.alignment(struct),
-                nce_metrics.uniformity(struct),
-                nce_metrics.effective_negatives(struct),
-                nce_metrics.rows(struct),
-                nce_metrics.zero_rows(struct),
-                nce_metrics.non_finite_rows(struct));
+    private static MemorySegment pointer(DeviceBuffer buffer) {
+        return buffer == null ? MemorySegment.NULL : buffer.segment();
     }
 }

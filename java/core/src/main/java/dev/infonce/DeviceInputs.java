@@ -1,0 +1,117 @@
+package dev.infonce;
+
+import java.util.Objects;
+
+/**
+ * What {@link Plan#enqueue} reads: all of it in memory of the device, and unchanged until the call has run. r is the number of
+ * rows that have a loss: n, or t for one tower. Values are checked on the device, and {@link PendingCall} tells.
+ *
+ * @param queries n x dim
+ * @param keys as the loss says; null for one tower in one matrix
+ * @param negatives as the loss says; null if it takes none, or m = 0
+ * @param temperature one double, tau in [1e-9, 1e9] or its logarithm; null for the loss's own
+ * @param logTemperature whether temperature is ln tau, and the gradient is then by that
+ * @param weights r finite floats >= 0, or null for all 1
+ * @param labels n ints, 1 alike and 0 not, for {@link PairwiseContrastive}; else null
+ * @param upstream gradient of the caller's objective by the loss: one float, or r floats for {@link Reduction#NONE}; finite;
+ *     null for 1
+ */
+public record DeviceInputs(
+        Matrix queries,
+        Matrix keys,
+        Matrix negatives,
+        DeviceBuffer temperature,
+        boolean logTemperature,
+        DeviceBuffer weights,
+        DeviceBuffer labels,
+        DeviceBuffer upstream) {
+    /**
+     * Checks what needs no plan.
+     *
+     * @throws NullPointerException if queries is null
+     */
+    public DeviceInputs {
+        Objects.requireNonNull(queries, "queries");
+    }
+
+    /**
+     * One tower in one matrix.
+     *
+     * @param queries t x dim
+     * @return the inputs
+     */
+    public static DeviceInputs of(Matrix queries) {
+        return of(queries, null);
+    }
+
+    /**
+     * Queries and keys.
+     *
+     * @param queries n x dim
+     * @param keys as the loss says
+     * @return the inputs
+     */
+    public static DeviceInputs of(Matrix queries, Matrix keys) {
+        return new DeviceInputs(queries, keys, null, null, false, null, null, null);
+    }
+
+    /**
+     * The same inputs with negatives.
+     *
+     * @param negatives as the loss says
+     * @return new inputs
+     */
+    public DeviceInputs withNegatives(Matrix negatives) {
+        return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+    }
+
+    /**
+     * The same inputs with a temperature in place of the loss's own.
+     *
+     * @param temperature tau, one double
+     * @return new inputs
+     */
+    public DeviceInputs withTemperature(DeviceBuffer temperature) {
+        return new DeviceInputs(queries, keys, negatives, temperature, false, weights, labels, upstream);
+    }
+
+    /**
+     * The same inputs with a learned temperature; the temperature's gradient is then by the logarithm.
+     *
+     * @param logTemperature ln tau, one double
+     * @return new inputs
+     */
+    public DeviceInputs withLogTemperature(DeviceBuffer logTemperature) {
+        return new DeviceInputs(queries, keys, negatives, logTemperature, true, weights, labels, upstream);
+    }
+
+    /**
+     * The same inputs with weights.
+     *
+     * @param weights r floats
+     * @return new inputs
+     */
+    public DeviceInputs withWeights(DeviceBuffer weights) {
+        return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+    }
+
+    /**
+     * The same inputs with labels.
+     *
+     * @param labels n ints
+     * @return new inputs
+     */
+    public DeviceInputs withLabels(DeviceBuffer labels) {
+        return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+    }
+
+    /**
+     * The same inputs with an upstream gradient.
+     *
+     * @param upstream one float, or r floats for {@link Reduction#NONE}
+     * @return new inputs
+     */
+    public DeviceInputs withUpstream(DeviceBuffer upstream) {
+        return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+    }
+}
