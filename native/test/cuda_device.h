@@ -126,7 +126,7 @@ class DeviceBytes {
   }
   int64_t size() const { return bytes_; }
 
-  void write(const std::vector<std::byte>& from) {
+  void write(const std::vector<std::byte>& from) const {
     if (from.empty()) return;
     expect_success(nce_memory_copy(device_.get(), get(), from.data(), static_cast<int64_t>(from.size()), nullptr));
     expect_success(nce_stream_synchronize(device_.get(), nullptr));

@@ -52,7 +52,7 @@ struct Shape {
 };
 
 /// Elements of k after which sums of two planes leave the tensor core, which truncates, for sums that round.
-constexpr int kFlushDepth = 256;
+constexpr int kFlushDepth = 32;
 
 /// padded_rows, for kernels.
 NCE_DEVICE int64_t padded(int64_t rows) { return (rows + kRowMultiple - 1) / kRowMultiple * kRowMultiple; }
