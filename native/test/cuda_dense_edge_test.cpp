@@ -42,7 +42,9 @@ void expect_refused(const DenseCase& problem, nce_status status, const std::stri
     const DeviceResult result = run_on_device(problem, how);
     // A backward pass after a forward pass that failed says so.
     EXPECT_EQ(result.status, separate ? NCE_STATUS_INVALID_STATE : status) << result.message;
-    if (!separate) EXPECT_EQ(result.message, message);
+    if (!separate) {
+      EXPECT_EQ(result.message, message);
+    }
     EXPECT_TRUE(untouched(result.loss));
     EXPECT_TRUE(untouched(result.d_queries));
     EXPECT_TRUE(untouched(result.d_keys));

@@ -143,7 +143,9 @@ TEST(CudaMethods, SplitsNeverExceedTheTilesOfY) {
         const int32_t splits = choose_splits(x, y, architecture_for(capability));
         EXPECT_GE(splits, 1);
         EXPECT_LE(splits, y);
-        if (splits > 1) EXPECT_LE(x * splits, architecture_for(capability).multiprocessors);
+        if (splits > 1) {
+          EXPECT_LE(x * splits, architecture_for(capability).multiprocessors);
+        }
       }
     }
   }
