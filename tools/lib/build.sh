@@ -72,6 +72,22 @@ build_java() {
   exec 9>&-
 }
 
+# build_device_library OPTION...: the library of the device that --device names, where the jars come without; needs gpu.sh.
+# Without a driver there is nothing to compile CUDA for, and the command says so.
+build_device_library() {
+  local device
+  device=$(printf '%s\n' "$@" | sed -n -e '/^--device$/{n;p}' -e 's/^--device=//p')
+  native_is_off && return
+  case $device in
+    emulated) build_quietly infonce_emulated ;;
+    cuda)
+      [[ -e /proc/driver/nvidia/version ]] || return 0
+      probe_gpu 0
+      build_for_gpu infonce_cuda
+      ;;
+  esac
+}
+
 # run_java MODULE MAIN_CLASS ARGUMENT...: becomes that program, in the caller's working directory. Java alone would look the
 # home folder up in the user database, whatever $HOME says.
 run_java() {

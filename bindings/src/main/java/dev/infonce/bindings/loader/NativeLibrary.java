@@ -24,7 +24,7 @@ import java.util.Map;
  *       is set, nothing else is tried;
  *   <li>the resource META-INF/native/linux-x86_64 with the file's name, unpacked into {@code $XDG_CACHE_HOME/infonce/native} (or
  *       {@code ~/.cache/infonce/native}), a folder of the user's own;
- *   <li>build/native and build/cuda of the source tree that this class was built in.
+ *   <li>build/native and build/device of the source tree that this class was built in.
  * </ol>
  *
  * <p>{@code -Dinfonce.native=off} hides them all.
@@ -38,7 +38,7 @@ public final class NativeLibrary {
 
     private static final String PLATFORM = "linux-x86_64";
     private static final String RESOURCES = "/META-INF/native/" + PLATFORM + "/";
-    private static final List<String> BUILD_FOLDERS = List.of("native", "cuda");
+    private static final List<String> BUILD_FOLDERS = List.of("native", "device");
 
     private static final Map<LibraryKind, NativeLibrary> LOADED = new EnumMap<>(LibraryKind.class);
     private static final Map<LibraryKind, NativeLibraryException> FAILURES = new EnumMap<>(LibraryKind.class);

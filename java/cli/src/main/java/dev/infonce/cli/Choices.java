@@ -77,7 +77,7 @@ final class Choices {
 
     static final class Devices extends Words<String> {
         Devices() {
-            super(new String[] {"java", "cpu", "cuda"}, Function.identity());
+            super(new String[] {"java", "cpu", "cuda", "emulated"}, Function.identity());
         }
     }
 

@@ -107,7 +107,7 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private void nativeLibrary() {
-        section("Native library");
+        section("Native libraries");
         NativeLibraryReport.lines().forEach((name, text) -> line(name, text));
     }
 

@@ -24,6 +24,12 @@ class DoctorCommandTest {
     void whatTheMachineHasIsListedBySection() {
         assertThat(Cli.run("doctor").out())
                 .contains(
-                        "Java\n", "Build tools\n", "Processor\n", "GPU\n", "Native library\n", "Caches\n", "Devices\n");
+                        "Java\n",
+                        "Build tools\n",
+                        "Processor\n",
+                        "GPU\n",
+                        "Native libraries\n",
+                        "Caches\n",
+                        "Devices\n");
     }
 }
