@@ -57,6 +57,46 @@ TEST(DenseDeterminism, SameBitsForAnyThreadsRunStrideAndSplitOfTheCall) {
   }
 }
 
+/// What a plan with the problem's budget asks for.
+int64_t workspace_of(const DenseCase& problem, nce_isa isa) {
+  cpu::ThreadPool pool(1);
+  return cpu::make_dense_plan(problem.desc, pool, isa)->workspace_bytes(NCE_PASS_FORWARD_BACKWARD);
+}
+
+TEST(DenseDeterminism, SameBitsForAnyBudgetOfKeptTiles) {
+  for (DenseCase problem : cases()) {
+    for (const nce_isa isa : isa_tiers()) {
+      problem.desc.workspace_budget_bytes = 0;
+      const int64_t necessary = workspace_of(problem, isa);
+      DenseRun how;
+      how.isa = isa;
+      const DenseResult first = run_dense(problem, how);
+      // None, some of the tiles (a tile takes 576 bytes to 9 KiB), all of them.
+      for (const int64_t budget : {necessary + (int64_t{60} << 10), int64_t{256} << 20}) {
+        problem.desc.workspace_budget_bytes = budget;
+        EXPECT_GT(workspace_of(problem, isa), necessary) << name_of(isa);
+        EXPECT_LE(workspace_of(problem, isa), budget) << name_of(isa);
+        for (const bool separate : {false, true}) {
+          how.separate = separate;
+          how.threads = separate ? 3 : 1;
+          EXPECT_TRUE(run_dense(problem, how) == first) << name_of(isa) << ", budget " << budget;
+        }
+      }
+    }
+  }
+}
+
+TEST(DenseDeterminism, SameBitsOverStripsAndGroupsOfLargeShapes) {
+  // More rows than a strip has, and groups of several blocks.
+  DenseCase problem = make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, 4300, 4300, 3, 0.1, 0.7, 9);
+  problem.desc.symmetric = 1;
+  DenseRun how;
+  const DenseResult first = run_dense(problem, how);
+  how.threads = 4;
+  problem.desc.workspace_budget_bytes = int64_t{64} << 20;
+  EXPECT_TRUE(run_dense(problem, how) == first);
+}
+
 TEST(DenseDeterminism, SwappingQueriesAndKeysOfTheSymmetricLossSwapsTheGradients) {
   DenseCase problem = make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT64, 60, 60, 20, 0.1, 0.7, 3);
   problem.desc.symmetric = 1;

@@ -299,6 +299,7 @@ TEST(DenseEdges, WorkspaceStaysSmallWhereTheMatrixWouldBeLarge) {
   DenseCase problem = make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, 1, 1, 128, 0.1, 0.7, 5);
   problem.desc.n = problem.desc.m = 65536;
   problem.desc.symmetric = 1;
+  problem.desc.workspace_budget_bytes = int64_t{256} << 20;
   for (const nce_isa isa : isa_tiers()) {
     const auto plan = cpu::make_dense_plan(problem.desc, pool, isa);
     EXPECT_LE(plan->workspace_bytes(NCE_PASS_FORWARD_BACKWARD), int64_t{256} << 20);

@@ -1,8 +1,4 @@
-#include <cmath>
-
-#include "cpu/dense/call.h"
-#include "loss/logistic.h"
-#include "loss/softmax_row.h"
+#include "cpu/dense/weights.h"
 
 namespace nce::cpu::dense {
 namespace {
@@ -25,312 +21,240 @@ struct Target {
   }
 };
 
-/// The gradient of one matrix: its rows in the role of X.
+/// Whose gradient a panel of sums becomes.
 template <typename Real>
 struct Side {
-  const Real* x;
-  int64_t x_rows;
-  int64_t x_panels;
-  Norms x_norms;
-  const double* x_squares;
-  const double* x_weights;
-  const double* x_references;
-  const Real* y;  ///< null: positives only
-  int64_t y_rows;
-  const double* y_squares;
-  const double* y_weights;
-  const double* y_references;
+  const Real* panels;
+  int64_t rows;
+  Norms norms;
   const Real* positives;  ///< panels of the rows' positives; null: none, or gathered for one tower
-  int64_t positive_rows;  ///< rows of X that have a positive
+  int64_t positive_rows;  ///< rows that have a positive
   Target target;
+
+  bool wanted() const { return target.wanted(0, rows); }
 };
 
 template <typename Real>
 class Backward {
  public:
-  Backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+  Backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
            const BackwardScratch<Real>& scratch)
       : call_(call),
         problem_(call.problem),
         state_(call.state),
         kernels_(kernels),
         panels_(panels),
-        scratch_(scratch) {}
+        kept_(kept),
+        scratch_(scratch),
+        largest_(find_weights(call, scratch)) {}
 
-  void run() {
-    find_factors();
-    if (call_.out.d_temperature != nullptr) write_temperature();
-    if (problem_.logistic) {
-      weigh_logistic();
-    } else {
-      weigh_softmax();
+  void run() const {
+    const Side<Real> x = x_side();
+    const Side<Real> y = y_side();
+    const bool products = largest_ > 0.0 && panels_.y_count > 0;
+    if (x.wanted() || y.wanted()) {
+      for (int64_t begin = 0; begin < panels_.x_count; begin += scratch_.strips.length) {
+        run_strip(x, y, begin, std::min(panels_.x_count, begin + scratch_.strips.length), products);
+      }
     }
-    const nce_outputs& out = call_.out;
-    const int64_t n = problem_.desc.n;
-    if (problem_.tower) {
-      Side<Real> side = queries_side();
-      side.target = {out.d_queries, out.d_queries_stride, problem_.first_view, out.d_keys, out.d_keys_stride};
-      run_side(side);
-      return;
+    if (y.wanted()) {
+      call_.pool.parallel_for(panels_.y_count,
+                              [&](int64_t panel, int worker) { finish_y(y, panel, worker, products); });
     }
-    run_side(queries_side());
-    Side<Real> others = others_side();
-    if (problem_.shared) {
-      others.target = {out.d_negatives, out.d_negatives_stride, problem_.y_rows, nullptr, 0};
-      run_side(others);
-      others = positives_side();
+    if (!problem_.shared) return;
+    const Side<Real> z{panels_.z,       problem_.z_rows,
+                       state_.z_norms,  panels_.x,
+                       problem_.x_rows, {call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows, nullptr, 0}};
+    if (z.wanted()) {
+      call_.pool.parallel_for(panels_.z_count, [&](int64_t panel, int worker) {
+        finish_panel(z, panel, worker, nullptr, clear_sums(worker));
+      });
     }
-    others.target = {out.d_keys, out.d_keys_stride, problem_.shared ? n : problem_.y_rows, nullptr, 0};
-    run_side(others);
   }
 
  private:
-  Side<Real> queries_side() const {
+  Side<Real> x_side() const {
+    const nce_outputs& out = call_.out;
+    Target target{out.d_queries, out.d_queries_stride, problem_.x_rows, nullptr, 0};
+    if (problem_.tower) {
+      target = {out.d_queries, out.d_queries_stride, problem_.first_view, out.d_keys, out.d_keys_stride};
+    }
     const Real* const positives = problem_.tower ? nullptr : problem_.shared ? panels_.z : panels_.y;
-    return {panels_.x,
-            problem_.x_rows,
-            panels_.x_count,
-            state_.x_norms,
-            state_.x_squares,
-            scratch_.x_weights,
-            references(scratch_.x_references),
-            panels_.y,
-            problem_.y_rows,
-            state_.y_squares,
-            y_weights(),
-            references(scratch_.y_references),
-            positives,
-            problem_.x_rows,
-            {call_.out.d_queries, call_.out.d_queries_stride, problem_.x_rows, nullptr, 0}};
+    return {panels_.x, problem_.x_rows, state_.x_norms, positives, problem_.x_rows, target};
   }
 
-  Side<Real> others_side() const {
+  /// One tower has all of its gradient on the other side.
+  Side<Real> y_side() const {
+    const nce_outputs& out = call_.out;
+    Target target{out.d_keys, out.d_keys_stride, problem_.y_rows, nullptr, 0};
+    if (problem_.shared) target = {out.d_negatives, out.d_negatives_stride, problem_.y_rows, nullptr, 0};
+    if (problem_.tower) target.first = nullptr;
     return {panels_.y,
             problem_.y_rows,
-            panels_.y_count,
             state_.y_norms,
-            state_.y_squares,
-            y_weights(),
-            references(scratch_.y_references),
-            panels_.x,
-            problem_.x_rows,
-            state_.x_squares,
-            scratch_.x_weights,
-            references(scratch_.x_references),
             problem_.shared ? nullptr : panels_.x,
             problem_.shared ? 0 : problem_.x_rows,
-            {}};
+            target};
   }
 
-  Side<Real> positives_side() const {
-    Side<Real> side{};
-    side.x = panels_.z;
-    side.x_rows = problem_.z_rows;
-    side.x_panels = panels_.z_count;
-    side.x_norms = state_.z_norms;
-    side.positives = panels_.x;
-    side.positive_rows = problem_.x_rows;
-    return side;
-  }
-
-  const double* y_weights() const {
-    return problem_.tower ? scratch_.x_weights : problem_.symmetric ? scratch_.y_weights : nullptr;
-  }
-  const double* references(const double* of) const {
-    if (call_.form != Form::kOnline) return nullptr;
-    return problem_.tower ? scratch_.x_references : of;
-  }
-
-  void find_factors() {
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
-      const double factor =
-          row_factor(call_.in, static_cast<nce_reduction>(problem_.desc.reduction), call_.weight_sum, i);
-      scratch_.row_factors[i] = problem_.symmetric ? 0.5 * factor : factor;
+  /// All products of panels [begin, end) of X, and the gradients of their rows.
+  void run_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end, bool products) const {
+    if (products) {
+      if (y.wanted()) copy_row_blocks(begin, end);
+      const int64_t groups = scratch_.strips.y_groups;
+      call_.pool.parallel_for(groups, [&](int64_t group, int worker) {
+        GradientTask<Real> task = gradient_task(begin, end, worker);
+        task.y_begin = panels_.y_count * group / groups;
+        task.y_end = panels_.y_count * (group + 1) / groups;
+        if (x.wanted()) {
+          task.x_sums = scratch_.x_sums + group * sums_stride();
+          if (problem_.euclidean()) task.x_weight_sums = scratch_.x_weight_sums + group * weight_sums_stride();
+        }
+        if (y.wanted()) {
+          task.x_rows = scratch_.x_rows;
+          task.y_sums = scratch_.y_sums;
+          if (problem_.euclidean()) task.y_weight_sums = scratch_.y_weight_sums;
+        }
+        kernels_.gradient(task);
+      });
     }
+    if (!x.wanted()) return;
+    call_.pool.parallel_for(end - begin,
+                            [&](int64_t task, int worker) { finish_x(x, begin + task, task, worker, products); });
   }
 
-  void write_temperature() {
-    double sum = 0.0;
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
-      double slope = state_.row_slope[i];
-      if (problem_.symmetric) slope += state_.column_slope[i];
-      sum += scratch_.row_factors[i] * slope;
-    }
-    *call_.out.d_temperature = sum * call_.temperature_factor;
-  }
+  int64_t sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * panels_.stride; }
+  int64_t weight_sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * kernels_.width; }
 
-  /// e^z of row i is to be multiplied by weight = u_i e^-lse_i. All weights are divided by the largest |dl/dz+|, so
-  /// that gradients as small as 1e-50 pass through fp32; the last step multiplies by it.
-  void weigh_softmax() {
-    largest_ = 0.0;
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
-      largest_ = std::max(largest_, std::fabs(scratch_.row_factors[i]) * mass(state_.row_value, i));
-      if (problem_.symmetric) {
-        largest_ = std::max(largest_, std::fabs(scratch_.row_factors[i]) * mass(state_.column_value, i));
-      }
-    }
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
-      double positive = weigh_row(state_.row_value, i, scratch_.x_weights, scratch_.x_references);
-      if (problem_.symmetric) positive += weigh_row(state_.column_value, i, scratch_.y_weights, scratch_.y_references);
-      scratch_.positive_weights[i] = -positive;
-    }
-    finish_weights();
-  }
-
-  double mass(const double* log_negatives, int64_t row) const {
-    return loss::softmax_row_negative_mass(log_negatives[row], state_.positive[row] / call_.tau);
-  }
-
-  /// Returns -dl/dz+ of the row, scaled.
-  double weigh_row(const double* log_negatives, int64_t row, double* weights, double* references) const {
-    weights[row] = references[row] = 0.0;
-    if (largest_ == 0.0 || std::isinf(log_negatives[row])) return 0.0;
-    const double slope = scratch_.row_factors[row] * mass(log_negatives, row) / largest_;
-    // The reference is the number that the tiles subtract, hence rounded as they see it.
-    if (call_.form == Form::kOnline) {
-      references[row] = static_cast<double>(static_cast<Real>(call_.tau * log_negatives[row]));
-    }
-    weights[row] = slope * std::exp(references[row] / call_.tau - log_negatives[row]);
-    return slope;
-  }
-
-  void weigh_logistic() {
-    largest_ = 0.0;
-    for (int64_t i = 0; i < problem_.x_rows; ++i) largest_ = std::max(largest_, std::fabs(scratch_.row_factors[i]));
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
-      const double factor = largest_ == 0.0 ? 0.0 : scratch_.row_factors[i] / largest_;
-      scratch_.x_weights[i] = factor * problem_.negative_factor;
-      scratch_.positive_weights[i] = factor * loss::logistic_positive_slope(state_.positive[i] / call_.tau);
-    }
-    finish_weights();
-  }
-
-  /// Both rows of a tower's pair feel both of their losses; a distance's derivative divides by it.
-  void finish_weights() {
+  GradientTask<Real> gradient_task(int64_t begin, int64_t end, int worker) const {
+    GradientTask<Real> task{};
+    task.pair = tile_pair(call_, panels_);
+    task.x_begin = begin;
+    task.x_end = end;
+    task.kept = kept_;
+    const bool online = call_.form == Form::kOnline;
+    task.x_weights = scratch_.x_weights;
+    task.x_references = online ? scratch_.x_references : nullptr;
     if (problem_.tower) {
-      for (int64_t i = 0; i < problem_.x_rows / 2; ++i) {
-        const int64_t other = problem_.other_view(i);
-        const double sum = scratch_.positive_weights[i] + scratch_.positive_weights[other];
-        scratch_.positive_weights[i] = scratch_.positive_weights[other] = sum;
+      task.y_weights = task.x_weights;
+      task.y_references = task.x_references;
+    } else if (problem_.symmetric) {
+      task.y_weights = scratch_.y_weights;
+      task.y_references = online ? scratch_.y_references : nullptr;
+    }
+    task.row_stride = scratch_.row_stride;
+    task.y_first = begin == 0;
+    task.scratch = scratch_.workers + worker * scratch_.worker_stride;
+    return task;
+  }
+
+  void copy_row_blocks(int64_t begin, int64_t end) const {
+    const int64_t width = kernels_.width;
+    const int64_t block = kernels_.row_block;
+    call_.pool.parallel_for(end - begin, [&](int64_t task, int) {
+      const Real* const from = panels_.x + (begin + task) * panels_.stride;
+      Real* to = scratch_.x_rows + task * scratch_.row_stride;
+      for (int64_t first = 0; first < problem_.desc.dim; first += block) {
+        const int64_t count = std::min(block, problem_.desc.dim - first);
+        for (int64_t l = 0; l < width; ++l, to += block) {
+          for (int64_t d = 0; d < count; ++d) to[d] = from[(first + d) * width + l];
+          for (int64_t d = count; d < block; ++d) to[d] = Real{0};
+        }
+      }
+    });
+  }
+
+  double* sums_of(int worker) const { return scratch_.worker_sums + worker * scratch_.worker_sums_stride; }
+
+  double* clear_sums(int worker) const {
+    double* const sums = sums_of(worker);
+    std::fill(sums, sums + panels_.stride, 0.0);
+    return sums;
+  }
+
+  void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker, bool products) const {
+    const int64_t first = panel * kernels_.width;
+    if (!side.target.wanted(first, std::min(first + kernels_.width, side.rows))) return;
+    double* const sums = products ? sums_of(worker) : clear_sums(worker);
+    double weight_sums[kRowPadding] = {};
+    if (products) {
+      kernels_.add_groups(scratch_.x_sums + in_strip * panels_.stride, sums_stride(), scratch_.strips.y_groups,
+                          panels_.stride, sums);
+    }
+    if (products && problem_.euclidean()) {
+      for (int64_t g = 0; g < scratch_.strips.y_groups; ++g) {
+        const double* const from = scratch_.x_weight_sums + g * weight_sums_stride() + in_strip * kernels_.width;
+        for (int64_t l = 0; l < kernels_.width; ++l) weight_sums[l] += from[l];
       }
     }
-    if (problem_.desc.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN) {
-      for (int64_t i = 0; i < problem_.x_rows; ++i) {
-        const double distance = -state_.positive[i];
-        scratch_.positive_weights[i] = distance == 0.0 ? 0.0 : scratch_.positive_weights[i] / distance;
+    finish_panel(side, panel, worker, weight_sums, sums);
+  }
+
+  void finish_y(const Side<Real>& side, int64_t panel, int worker, bool products) const {
+    const int64_t width = kernels_.width;
+    const int64_t block = kernels_.row_block;
+    double* const sums = clear_sums(worker);
+    double weight_sums[kRowPadding] = {};
+    if (products) {
+      const double* from = scratch_.y_sums + panel * scratch_.row_stride;
+      for (int64_t first = 0; first < problem_.desc.dim; first += block) {
+        const int64_t count = std::min(block, problem_.desc.dim - first);
+        for (int64_t l = 0; l < width; ++l, from += block) {
+          for (int64_t d = 0; d < count; ++d) sums[(first + d) * width + l] = from[d];
+        }
+      }
+      if (problem_.euclidean()) {
+        const double* const weights = scratch_.y_weight_sums + panel * width;
+        std::copy(weights, weights + width, weight_sums);
       }
     }
-    clear_padding(scratch_.x_weights, problem_.x_rows);
-    clear_padding(scratch_.x_references, problem_.x_rows);
-    clear_padding(scratch_.positive_weights, problem_.x_rows);
-    if (!problem_.symmetric) return;
-    clear_padding(scratch_.y_weights, problem_.y_rows);
-    clear_padding(scratch_.y_references, problem_.y_rows);
+    finish_panel(side, panel, worker, weight_sums, sums);
   }
 
-  static void clear_padding(double* numbers, int64_t rows) {
-    for (int64_t i = rows; i < padded(rows); ++i) numbers[i] = 0.0;
-  }
-
-  void run_side(const Side<Real>& side) {
-    if (!side.target.wanted(0, side.x_rows)) return;
-    call_.pool.parallel_for(side.x_panels, [&](int64_t panel, int worker) { run_panel(side, panel, worker); });
-  }
-
-  void run_panel(const Side<Real>& side, int64_t panel, int worker) {
+  /// Adds the positives' share, goes back through the norm and writes the rows.
+  void finish_panel(const Side<Real>& side, int64_t panel, int worker, double* weight_sums, double* sums) const {
     const int64_t width = kernels_.width;
     const int64_t first = panel * width;
-    const int64_t count = std::min(width, side.x_rows - first);
-    if (!side.target.wanted(first, first + count)) return;
-    Real* const space = scratch_.workers + worker * scratch_.worker_stride;
-    double* const sums = scratch_.worker_sums + worker * scratch_.worker_sums_stride;
-    double* const weight_sums = sums + panels_.stride;
-    std::fill(sums, sums + panels_.stride + width, 0.0);
-    if (side.y != nullptr && side.y_rows > 0 && largest_ > 0.0) {
-      GradientTask<Real> task{};
-      task.pair = {side.x,
-                   side.y,
-                   side.x_rows,
-                   side.y_rows,
-                   problem_.desc.dim,
-                   panels_.stride,
-                   static_cast<nce_similarity>(problem_.desc.similarity),
-                   side.x_squares,
-                   side.y_squares,
-                   problem_.tower    ? Excluded::kViews
-                   : problem_.shared ? Excluded::kNone
-                                     : Excluded::kDiagonal,
-                   problem_.x_rows / 2,
-                   call_.form,
-                   1.0 / call_.tau};
-      task.panel = panel;
-      task.x_weights = side.x_weights;
-      task.y_weights = side.y_weights;
-      task.x_references = side.x_references;
-      task.y_references = side.y_references;
-      task.sums = sums;
-      task.weight_sums = problem_.euclidean() ? weight_sums : nullptr;
-      task.scratch = space;
-      kernels_.gradient(task);
+    FinishTask<Real> task{};
+    task.sums = sums;
+    double none[kRowPadding] = {};
+    task.weight_sums = weight_sums == nullptr ? none : weight_sums;
+    task.x = side.panels + panel * panels_.stride;
+    if (first < side.positive_rows) {
+      Real* const space = scratch_.workers + worker * scratch_.worker_stride;
+      task.positives = problem_.tower ? positive_panel(problem_, kernels_, panels_, panel, space)
+                                      : side.positives + panel * panels_.stride;
+      task.positive_weights = scratch_.positive_weights + first;
     }
-    add_positives(side, panel, space, sums, weight_sums);
-    finish_panel(side, panel, count, sums, weight_sums);
-  }
-
-  void add_positives(const Side<Real>& side, int64_t panel, Real* space, double* sums, double* weight_sums) const {
-    const int64_t width = kernels_.width;
-    const int64_t first = panel * width;
-    if (first >= side.positive_rows) return;
-    const Real* const positives = problem_.tower ? positive_panel(problem_, kernels_, panels_, panel, space)
-                                                 : side.positives + panel * panels_.stride;
-    const double* const weights = scratch_.positive_weights + first;
-    for (int64_t d = 0; d < problem_.desc.dim; ++d) {
-      for (int64_t l = 0; l < width; ++l) {
-        sums[d * width + l] += weights[l] * static_cast<double>(positives[d * width + l]);
-      }
-    }
-    for (int64_t l = 0; l < width; ++l) weight_sums[l] += weights[l];
-  }
-
-  /// Distances: sum of G (y - x). Cosine: back through the norm, dx = (g - <g, x^> x^) / |x|.
-  void finish_panel(const Side<Real>& side, int64_t panel, int64_t count, double* sums, double* weight_sums) const {
-    const int64_t width = kernels_.width;
-    const int64_t dim = problem_.desc.dim;
-    const Real* const x = side.x + panel * panels_.stride;
-    double* const along = weight_sums + width;
-    if (problem_.cosine()) {
-      std::fill(along, along + width, 0.0);
-      for (int64_t d = 0; d < dim; ++d) {
-        for (int64_t l = 0; l < width; ++l) along[l] += sums[d * width + l] * static_cast<double>(x[d * width + l]);
-      }
-    } else if (problem_.euclidean()) {
-      std::copy(weight_sums, weight_sums + width, along);
-    }
-    if (problem_.cosine() || problem_.euclidean()) {
-      for (int64_t d = 0; d < dim; ++d) {
-        for (int64_t l = 0; l < width; ++l) sums[d * width + l] -= along[l] * static_cast<double>(x[d * width + l]);
-      }
-    }
-    const double twice = problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
-    const double factor = twice * largest_ / call_.tau;
-    for (int64_t l = 0; l < count; ++l) {
-      const int64_t row = panel * width + l;
-      // Two steps, since 1 / |x| alone may overflow.
-      const double inverse = problem_.cosine() ? side.x_norms.inverse(row) * factor : factor;
-      const double scale = problem_.cosine() ? side.x_norms.scale[row] : 1.0;
-      if (problem_.desc.dtype == NCE_DTYPE_FLOAT64) {
-        write_row(side.target.template row<double>(row), sums + l, inverse, scale);
-      } else {
-        write_row(side.target.template row<float>(row), sums + l, inverse, scale);
-      }
+    task.dim = problem_.desc.dim;
+    task.unit = problem_.cosine();
+    task.euclidean = problem_.euclidean();
+    kernels_.finish(task);
+    if (problem_.desc.dtype == NCE_DTYPE_FLOAT64) {
+      write_rows<double>(side, first, sums);
+    } else {
+      write_rows<float>(side, first, sums);
     }
   }
 
   template <typename Element>
-  void write_row(Element* to, const double* sums, double inverse, double scale) const {
-    if (to == nullptr) return;
-    for (int64_t d = 0; d < problem_.desc.dim; ++d) {
-      to[d] = static_cast<Element>(sums[d * kernels_.width] * inverse * scale);
+  void write_rows(const Side<Real>& side, int64_t first, const double* sums) const {
+    constexpr int64_t kBlock = 16;  // dimensions whose sums stay in the first-level cache
+    const int64_t width = kernels_.width;
+    const int64_t dim = problem_.desc.dim;
+    const int64_t count = std::min(width, side.rows - first);
+    const double twice = problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
+    const double factor = twice * largest_ / call_.tau;
+    for (int64_t begin = 0; begin < dim; begin += kBlock) {
+      const int64_t end = std::min(dim, begin + kBlock);
+      for (int64_t l = 0; l < count; ++l) {
+        Element* const to = side.target.template row<Element>(first + l);
+        if (to == nullptr) continue;
+        // Two steps, since 1 / |x| alone may overflow.
+        const double inverse = problem_.cosine() ? side.norms.inverse(first + l) * factor : factor;
+        const double scale = problem_.cosine() ? side.norms.scale[first + l] : 1.0;
+        for (int64_t d = begin; d < end; ++d) to[d] = static_cast<Element>(sums[d * width + l] * inverse * scale);
+      }
     }
   }
 
@@ -339,21 +263,22 @@ class Backward {
   const State& state_;
   const Kernels<Real>& kernels_;
   const Panels<Real>& panels_;
+  const KeptTiles<Real>& kept_;
   const BackwardScratch<Real>& scratch_;
-  double largest_ = 0.0;  ///< the largest |dl/dz+| (NT-Logistic: factor), by which all weights are divided
+  const double largest_;
 };
 
 }  // namespace
 
 template <typename Real>
 void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                  const BackwardScratch<Real>& scratch) {
-  Backward<Real>(call, kernels, panels, scratch).run();
+                  const KeptTiles<Real>& kept, const BackwardScratch<Real>& scratch) {
+  Backward<Real>(call, kernels, panels, kept, scratch).run();
 }
 
-template void run_backward<float>(const Call&, const Kernels<float>&, const Panels<float>&,
+template void run_backward<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
                                   const BackwardScratch<float>&);
-template void run_backward<double>(const Call&, const Kernels<double>&, const Panels<double>&,
+template void run_backward<double>(const Call&, const Kernels<double>&, const Panels<double>&, const KeptTiles<double>&,
                                    const BackwardScratch<double>&);
 
 }  // namespace nce::cpu::dense

@@ -21,15 +21,41 @@ struct Call {
   Form form;
 };
 
-/// Packs the panels, sums over the negatives of each row (and column), and writes loss and metrics.
+/// Packs the panels, sums over the negatives of each row (and column), and writes loss, metrics and kept tiles.
 template <typename Real>
 void run_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                 const ForwardScratch<Real>& scratch);
+                 const KeptTiles<Real>& kept, const ForwardScratch<Real>& scratch);
 
 /// Writes the gradients that are asked for, from the state that run_forward left.
 template <typename Real>
 void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                  const BackwardScratch<Real>& scratch);
+                  const KeptTiles<Real>& kept, const BackwardScratch<Real>& scratch);
+
+/// Rows that one task of a loop over rows takes.
+constexpr int64_t kRowsATask = 256;
+
+inline int64_t row_tasks(int64_t rows) { return (rows + kRowsATask - 1) / kRowsATask; }
+
+/// What tells the kernels which pairs there are.
+template <typename Real>
+TilePair<Real> tile_pair(const Call& call, const Panels<Real>& panels) {
+  const Problem& problem = call.problem;
+  return {panels.x,
+          panels.y,
+          problem.x_rows,
+          problem.y_rows,
+          problem.desc.dim,
+          panels.stride,
+          static_cast<nce_similarity>(problem.desc.similarity),
+          call.state.x_squares,
+          call.state.y_squares,
+          problem.tower    ? Excluded::kViews
+          : problem.shared ? Excluded::kNone
+                           : Excluded::kDiagonal,
+          problem.x_rows / 2,
+          call.form,
+          1.0 / call.tau};
+}
 
 /// A panel whose rows are the positives of panel `panel` of X: of Y, of Z, or gathered into `space` (one tower).
 template <typename Real>

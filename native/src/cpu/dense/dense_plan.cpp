@@ -132,12 +132,24 @@ class DensePlan final : public Plan {
 
   template <typename Real>
   int64_t bytes_with(const Kernels<Real>& kernels, nce_pass pass) const {
-    Carver forward(nullptr);
-    const State state(forward, problem_);
-    const Panels<Real> panels(forward, problem_, kernels);
+    Carver carver(nullptr);
+    const State state(carver, problem_);
+    const Panels<Real> panels(carver, problem_, kernels);
+    if (pass == NCE_PASS_FORWARD) {
+      const ForwardScratch<Real> forward_scratch(carver, problem_, kernels, panels, pool_.threads());
+      return carver.used();
+    }
+    const int64_t necessary = necessary_with(carver, kernels, panels);
+    const KeptSpace<Real> kept(carver, problem_, kernels, panels, necessary);
+    return necessary_with(carver, kernels, panels);
+  }
+
+  /// Bytes of what was carved and of the scratch of either pass.
+  template <typename Real>
+  int64_t necessary_with(const Carver& carved, const Kernels<Real>& kernels, const Panels<Real>& panels) const {
+    Carver forward = carved.counter();
     Carver backward = forward;
     const ForwardScratch<Real> forward_scratch(forward, problem_, kernels, panels, pool_.threads());
-    if (pass == NCE_PASS_FORWARD) return forward.used();
     const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
     return std::max(forward.used(), backward.used());
   }
@@ -176,12 +188,13 @@ class DensePlan final : public Plan {
     measure(call);
     const Arithmetic arithmetic = choose(call);
     call.form = arithmetic.form;
+    const bool both = workspace.bytes >= both_bytes_;
     if (arithmetic.double_tiles) {
-      run_with(call, double_kernels_, carver, gradients);
+      run_with(call, double_kernels_, carver, both, gradients);
     } else {
-      run_with(call, float_kernels_, carver, gradients);
+      run_with(call, float_kernels_, carver, both, gradients);
     }
-    if (workspace.bytes >= both_bytes_) {
+    if (both) {
       *state.header = {kMagic, id_, call.tau, arithmetic.double_tiles ? 1 : 0, static_cast<int32_t>(arithmetic.form)};
     }
   }
@@ -229,22 +242,34 @@ class DensePlan final : public Plan {
     return {!use_float, bounded ? Form::kBounded : Form::kOnline};
   }
 
+  /// Takes the place of kept tiles; none in a workspace for the forward pass alone.
   template <typename Real>
-  void run_with(const Call& call, const Kernels<Real>& kernels, Carver carver, bool gradients) const {
+  KeptTiles<Real> kept_tiles(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                             Carver& carver) const {
+    const KeptSpace<Real> space(carver, problem_, kernels, panels, necessary_with(carver, kernels, panels));
+    return {space.tiles, space.count, panels.y_count,
+            call.form == Form::kBounded && problem_.desc.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN};
+  }
+
+  template <typename Real>
+  void run_with(const Call& call, const Kernels<Real>& kernels, Carver carver, bool both, bool gradients) const {
     const Panels<Real> panels(carver, problem_, kernels);
+    KeptTiles<Real> kept{};
+    if (both) kept = kept_tiles(call, kernels, panels, carver);
     Carver backward = carver;
     const ForwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
-    run_forward<Real>(call, kernels, panels, scratch);
+    run_forward<Real>(call, kernels, panels, kept, scratch);
     if (!gradients) return;
     const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
-    run_backward<Real>(call, kernels, panels, backward_scratch);
+    run_backward<Real>(call, kernels, panels, kept, backward_scratch);
   }
 
   template <typename Real>
   void backward_with(const Call& call, const Kernels<Real>& kernels, Carver carver) const {
     const Panels<Real> panels(carver, problem_, kernels);
+    const KeptTiles<Real> kept = kept_tiles(call, kernels, panels, carver);
     const BackwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
-    run_backward<Real>(call, kernels, panels, scratch);
+    run_backward<Real>(call, kernels, panels, kept, scratch);
   }
 
   const Problem problem_;

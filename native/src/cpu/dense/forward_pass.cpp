@@ -15,13 +15,14 @@ constexpr int64_t kLargestBlock = 16;
 template <typename Real>
 class Forward {
  public:
-  Forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+  Forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
           const ForwardScratch<Real>& scratch)
       : call_(call),
         problem_(call.problem),
         state_(call.state),
         kernels_(kernels),
         panels_(panels),
+        kept_(kept),
         scratch_(scratch),
         metrics_(call.out.metrics != nullptr) {}
 
@@ -42,8 +43,17 @@ class Forward {
   void pack(const RowSource& source, const Norms& norms, int64_t rows, int64_t count, Real* to, double* squares) {
     call_.pool.parallel_for(count, [&](int64_t panel, int) {
       Real* const packed = to + panel * panels_.stride;
-      pack_panel<Real>(source, norms, problem_.cosine(), rows, problem_.desc.dim, panel, kernels_.width,
-                       panels_.padded_dim, packed);
+      const void* addresses[kRowPadding] = {};
+      double scales[kRowPadding] = {};
+      double inverses[kRowPadding] = {};
+      const int64_t first = panel * kernels_.width;
+      for (int64_t l = 0; l < std::min(kernels_.width, rows - first); ++l) {
+        addresses[l] = source.row_address(first + l);
+        scales[l] = norms.scale[first + l];
+        inverses[l] = norms.inverse(first + l);
+      }
+      kernels_.pack({packed, addresses, scales, inverses, problem_.desc.dim, panels_.padded_dim, source.dtype,
+                     problem_.cosine()});
       if (squares != nullptr) {
         kernels_.diagonal(packed, packed, problem_.desc.dim, squares + panel * kernels_.width);
       }
@@ -92,8 +102,7 @@ class Forward {
       scratch_.y_inverse[j] = j < problem_.y_rows ? inverse_norm(state_.y_norms, j) : 0.0;
       scratch_.y_factors[j] = j < problem_.y_rows && state_.y_norms.zero(j) ? 1.0 : unit;
     }
-    constexpr int64_t kRowsATask = 256;
-    call_.pool.parallel_for((problem_.x_rows + kRowsATask - 1) / kRowsATask, [&](int64_t task, int) {
+    call_.pool.parallel_for(row_tasks(problem_.x_rows), [&](int64_t task, int) {
       const int64_t end = std::min(problem_.x_rows, (task + 1) * kRowsATask);
       for (int64_t i = task * kRowsATask; i < end; ++i) scratch_.alignment[i] = alignment_of(i);
     });
@@ -124,7 +133,8 @@ class Forward {
   void sum_group(int64_t x_group, int64_t y_group, Real* space) {
     const Grid& grid = scratch_.grid;
     ForwardTask<Real> task{};
-    task.pair = tile_pair();
+    task.pair = tile_pair(call_, panels_);
+    task.kept = kept_;
     task.x_begin = panels_.x_count * x_group / grid.x_groups;
     task.x_end = panels_.x_count * (x_group + 1) / grid.x_groups;
     task.y_begin = panels_.y_count * y_group / grid.y_groups;
@@ -156,29 +166,11 @@ class Forward {
     kernels_.forward(task);
   }
 
-  TilePair<Real> tile_pair() const {
-    return {panels_.x,
-            panels_.y,
-            problem_.x_rows,
-            problem_.y_rows,
-            problem_.desc.dim,
-            panels_.stride,
-            static_cast<nce_similarity>(problem_.desc.similarity),
-            state_.x_squares,
-            state_.y_squares,
-            problem_.tower    ? Excluded::kViews
-            : problem_.shared ? Excluded::kNone
-                              : Excluded::kDiagonal,
-            problem_.x_rows / 2,
-            call_.form,
-            1.0 / call_.tau};
-  }
-
   static Sums shifted(const Sums& sums, int64_t by) { return {sums.maximum + by, sums.value + by, sums.weighted + by}; }
 
   void clear(const Sums& sums, int64_t begin, int64_t end) const {
     for (int64_t i = begin * kernels_.width; i < end * kernels_.width; ++i) {
-      sums.maximum[i] = -kInfinity;
+      if (call_.form == Form::kOnline) sums.maximum[i] = -kInfinity;
       sums.value[i] = sums.weighted[i] = 0.0;
     }
   }
@@ -239,27 +231,35 @@ class Forward {
 
   void finish_rows() {
     const int64_t stride = padded(problem_.x_rows);
+    call_.pool.parallel_for(row_tasks(problem_.x_rows), [&](int64_t task, int) {
+      const int64_t end = std::min(problem_.x_rows, (task + 1) * kRowsATask);
+      for (int64_t i = task * kRowsATask; i < end; ++i) {
+        const Total sum = total(scratch_.rows, scratch_.grid.y_groups, stride, i);
+        const RowResult row =
+            problem_.logistic ? logistic_row(sum, state_.positive[i]) : softmax_row(sum, state_.positive[i]);
+        scratch_.losses[i] = row.loss;
+        state_.row_value[i] = row.value;
+        state_.row_slope[i] = row.slope;
+        if (metrics_) scratch_.effective[i] = std::exp(row.log_negatives_minus_mean);
+      }
+    });
     effective_negatives_ = 0.0;
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
-      const Total sum = total(scratch_.rows, scratch_.grid.y_groups, stride, i);
-      const RowResult row =
-          problem_.logistic ? logistic_row(sum, state_.positive[i]) : softmax_row(sum, state_.positive[i]);
-      scratch_.losses[i] = row.loss;
-      state_.row_value[i] = row.value;
-      state_.row_slope[i] = row.slope;
-      effective_negatives_ += std::exp(row.log_negatives_minus_mean);
-    }
+    if (!metrics_) return;
+    for (int64_t i = 0; i < problem_.x_rows; ++i) effective_negatives_ += scratch_.effective[i];
   }
 
   void finish_columns() {
     const int64_t stride = padded(problem_.y_rows);
-    for (int64_t j = 0; j < problem_.y_rows; ++j) {
-      const RowResult column =
-          softmax_row(total(scratch_.columns, scratch_.grid.x_groups, stride, j), state_.positive[j]);
-      scratch_.losses[j] = 0.5 * (scratch_.losses[j] + column.loss);
-      state_.column_value[j] = column.value;
-      state_.column_slope[j] = column.slope;
-    }
+    call_.pool.parallel_for(row_tasks(problem_.y_rows), [&](int64_t task, int) {
+      const int64_t end = std::min(problem_.y_rows, (task + 1) * kRowsATask);
+      for (int64_t j = task * kRowsATask; j < end; ++j) {
+        const RowResult column =
+            softmax_row(total(scratch_.columns, scratch_.grid.x_groups, stride, j), state_.positive[j]);
+        scratch_.losses[j] = 0.5 * (scratch_.losses[j] + column.loss);
+        state_.column_value[j] = column.value;
+        state_.column_slope[j] = column.slope;
+      }
+    });
   }
 
   void write_loss() {
@@ -318,6 +318,7 @@ class Forward {
   const State& state_;
   const Kernels<Real>& kernels_;
   const Panels<Real>& panels_;
+  const KeptTiles<Real>& kept_;
   const ForwardScratch<Real>& scratch_;
   const bool metrics_;
   double effective_negatives_ = 0.0;
@@ -327,13 +328,13 @@ class Forward {
 
 template <typename Real>
 void run_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                 const ForwardScratch<Real>& scratch) {
-  Forward<Real>(call, kernels, panels, scratch).run();
+                 const KeptTiles<Real>& kept, const ForwardScratch<Real>& scratch) {
+  Forward<Real>(call, kernels, panels, kept, scratch).run();
 }
 
-template void run_forward<float>(const Call&, const Kernels<float>&, const Panels<float>&,
+template void run_forward<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
                                  const ForwardScratch<float>&);
-template void run_forward<double>(const Call&, const Kernels<double>&, const Panels<double>&,
+template void run_forward<double>(const Call&, const Kernels<double>&, const Panels<double>&, const KeptTiles<double>&,
                                   const ForwardScratch<double>&);
 
 }  // namespace nce::cpu::dense

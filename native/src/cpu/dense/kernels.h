@@ -4,8 +4,9 @@
 //
 // Panels. A matrix is packed into panels of `width` rows, [dim][width] elements each (dim padded to a multiple of
 // `slice` with zeros, as are missing rows), `panel_stride` elements apart. The rows of X lie in the vector lanes, those
-// of Y are broadcast, so a tile is [width of Y][width of X]. One layout serves either role and both products of the
-// gradient. Arrays of doubles that are indexed by a row are padded to whole panels.
+// of Y are broadcast, so a tile is [width of Y][width of X]. One layout serves either role. In the product that gives
+// the gradient of Y, tiles are broadcast and dimensions lie in the lanes: for it panels of X are copied to row blocks,
+// [block of dimensions][width][row_block]. Arrays of doubles that are indexed by a row are padded to whole panels.
 
 #include <cstdint>
 
@@ -62,6 +63,16 @@ struct MetricSums {
   const double* y_factors;
 };
 
+/// Tiles that the forward pass leaves for the backward pass, [width of Y][width of X] each, panels of Y running
+/// fastest: those whose number is below count.
+template <typename Real>
+struct KeptTiles {
+  Real* tiles;
+  int64_t count;
+  int64_t y_panels;
+  bool exponentials;  ///< kBounded: they hold exponentials, 0 for what is no negative; else similarities
+};
+
 /// Panels [x_begin, x_end) of X against panels [y_begin, y_end) of Y, added to the sums, which start at the caller's
 /// values (maximum: -infinity).
 template <typename Real>
@@ -74,23 +85,58 @@ struct ForwardTask {
   Sums rows;
   Sums columns;        ///< value null: not wanted
   MetricSums metrics;  ///< above null: not wanted
-  Real* scratch;       ///< Kernels::forward_scratch elements
+  KeptTiles<Real> kept;
+  Real* scratch;  ///< Kernels::forward_scratch elements
 };
 
-/// One panel of X against all of Y: sums[dim][width] += G_ij y_j over negatives j, with
+/// Panels [x_begin, x_end) of X against panels [y_begin, y_end) of Y, both gradients from one tile of weights: sum of
+/// G_ij y_j over j for rows i of X and of G_ij x_i over i for rows j of Y, over negatives, with
 /// G_ij = f_ij x_weight_i + f_ji y_weight_j, f = exp((s - reference) / tau) with the row's own reference (0 unless
 /// kOnline), or sigmoid(z). For NEG_EUCLIDEAN G is divided by the distance (0 where that is 0).
 template <typename Real>
 struct GradientTask {
   TilePair<Real> pair;
-  int64_t panel;
+  int64_t x_begin, x_end, y_begin, y_end;
+  KeptTiles<Real> kept;
   const double* x_weights;  ///< null for all 0
   const double* y_weights;
   const double* x_references;
   const double* y_references;
-  double* sums;         ///< [padded dim][width], starts at the caller's values
-  double* weight_sums;  ///< [width], sum of G_ij over j, or null
-  Real* scratch;        ///< Kernels::gradient_scratch elements for the padded dim
+  Real* x_sums;           ///< [panels of X][padded dim][width], set; null: not wanted
+  double* x_weight_sums;  ///< [panels of X][width], sum of G_ij over j, set; or null
+  const Real* x_rows;     ///< panels of X in row blocks, from x_begin on; read for y_sums only
+  double* y_sums;         ///< panels of Y in row blocks, from panel 0 on; null: not wanted
+  double* y_weight_sums;  ///< by row of Y, sum of G_ij over i; or null
+  int64_t row_stride;     ///< elements of a panel in row blocks
+  bool y_first;           ///< y_sums and y_weight_sums are set, not added to
+  Real* scratch;          ///< Kernels::gradient_scratch elements, and gradient_panels * row_stride
+};
+
+/// Rows of a matrix become a panel, padded with zeros; divided by their norms if `unit`.
+template <typename Real>
+struct PackTask {
+  Real* to;                 ///< [padded_dim][width]
+  const void* const* rows;  ///< [width]; null beyond the matrix
+  const double* scales;     ///< [width], rows are multiplied by both if `unit`
+  const double* inverses;
+  int64_t dim;
+  int64_t padded_dim;
+  nce_dtype dtype;  ///< FLOAT64 for panels of double only
+  bool unit;
+};
+
+/// The last steps of a panel's gradient, in place: sums[dim][width] += weight * positive; then cosine: the part along
+/// the row is taken away, or Euclidean: (sum of G) x.
+template <typename Real>
+struct FinishTask {
+  double* sums;
+  double* weight_sums;             ///< [width]; Euclidean only
+  const Real* x;                   ///< the panel
+  const Real* positives;           ///< a panel, or null
+  const double* positive_weights;  ///< [width]
+  int64_t dim;
+  bool unit;
+  bool euclidean;
 };
 
 template <typename Real>
@@ -99,13 +145,19 @@ struct Kernels {
   int64_t width;
   int64_t slice;
   int64_t forward_scratch;
-  int64_t gradient_scratch;      ///< plus width * padded dim
+  int64_t gradient_scratch;
+  int64_t gradient_panels;       ///< panels of either side whose weights are multiplied at once
+  int64_t row_block;             ///< a panel in row blocks is [dim / row_block, rounded up][width][row_block]
   double largest_bounded_logit;  ///< |s| / tau up to which Form::kBounded keeps the promised digits
   /// products[l] = <row l of panel x, row l of panel y>, in the order of the tiles, hence bit for bit what a tile
   /// holds.
   void (*diagonal)(const Real* x, const Real* y, int64_t dim, double* products);
   void (*forward)(const ForwardTask<Real>& task);
   void (*gradient)(const GradientTask<Real>& task);
+  void (*pack)(const PackTask<Real>& task);
+  /// to[i] = sum over groups g, in order, of from[g * stride + i].
+  void (*add_groups)(const Real* from, int64_t stride, int64_t groups, int64_t count, double* to);
+  void (*finish)(const FinishTask<Real>& task);
 };
 
 template <typename Real>

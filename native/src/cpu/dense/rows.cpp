@@ -72,27 +72,6 @@ double distance_squared(const Element* x, double x_scale, double x_inverse, cons
   return sum;
 }
 
-template <typename Element, typename Real>
-void pack(const RowSource& source, const Norms& norms, bool unit, int64_t first, int64_t count, int64_t dim,
-          int64_t width, Real* to) {
-  constexpr int64_t kBlock = 16;
-  for (int64_t l = 0; l < count; ++l) {
-    const Element* const row = source.row<Element>(first + l);
-    const double scale = unit ? norms.scale[first + l] : 1.0;
-    const double inverse = unit ? norms.inverse(first + l) : 1.0;
-    Real* column = to + l;
-    int64_t d = 0;
-    for (; d + kBlock <= dim; d += kBlock) {
-      Real block[kBlock];
-      for (int64_t k = 0; k < kBlock; ++k) {
-        block[k] = static_cast<Real>(static_cast<double>(row[d + k]) * scale * inverse);
-      }
-      for (int64_t k = 0; k < kBlock; ++k) column[(d + k) * width] = block[k];
-    }
-    for (; d < dim; ++d) column[d * width] = static_cast<Real>(static_cast<double>(row[d]) * scale * inverse);
-  }
-}
-
 }  // namespace
 
 void measure_rows(const RowSource& source, int64_t rows, int64_t dim, ThreadPool& pool, const Norms& norms) {
@@ -125,24 +104,5 @@ double unit_distance_squared(const RowSource& x, const Norms& x_norms, int64_t i
   return distance_squared(x.row<float>(i), x_norms.scale[i], x_norms.inverse(i), y.row<float>(j), y_norms.scale[j],
                           y_norms.inverse(j), dim);
 }
-
-template <typename Real>
-void pack_panel(const RowSource& source, const Norms& norms, bool unit, int64_t rows, int64_t dim, int64_t panel,
-                int64_t width, int64_t padded_dim, Real* to) {
-  const int64_t first = panel * width;
-  const int64_t count = std::min(width, rows - first);
-  if (count < width) std::fill(to, to + padded_dim * width, Real{0});
-  std::fill(to + dim * width, to + padded_dim * width, Real{0});
-  if (source.dtype == NCE_DTYPE_FLOAT64) {
-    pack<double, Real>(source, norms, unit, first, count, dim, width, to);
-  } else {
-    pack<float, Real>(source, norms, unit, first, count, dim, width, to);
-  }
-}
-
-template void pack_panel<float>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t, int64_t,
-                                float*);
-template void pack_panel<double>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t, int64_t,
-                                 double*);
 
 }  // namespace nce::cpu::dense

@@ -1,5 +1,5 @@
 #pragma once
-// Reading the caller's matrices: rows by index, their norms, and their packing into panels.
+// Reading the caller's matrices: rows by index, and their norms.
 
 #include <cstdint>
 
@@ -16,6 +16,11 @@ struct RowSource {
   int64_t first_rows;
   const void* second;  ///< rows from first_rows on
   int64_t second_stride;
+
+  const void* row_address(int64_t i) const {
+    if (dtype == NCE_DTYPE_FLOAT64) return row<double>(i);
+    return row<float>(i);
+  }
 
   template <typename Element>
   const Element* row(int64_t i) const {
@@ -48,16 +53,5 @@ int64_t count_zero(const Norms& norms, int64_t rows);
 /// |x^ - y^|^2 of unit vectors, in double.
 double unit_distance_squared(const RowSource& x, const Norms& x_norms, int64_t i, const RowSource& y,
                              const Norms& y_norms, int64_t j, int64_t dim);
-
-/// Packs one panel of `width` rows, [padded_dim][width], from row panel * width on; zeros beyond rows and dim. Divides
-/// by the norms if `unit`.
-template <typename Real>
-void pack_panel(const RowSource& source, const Norms& norms, bool unit, int64_t rows, int64_t dim, int64_t panel,
-                int64_t width, int64_t padded_dim, Real* to);
-
-extern template void pack_panel<float>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t,
-                                       int64_t, float*);
-extern template void pack_panel<double>(const RowSource&, const Norms&, bool, int64_t, int64_t, int64_t, int64_t,
-                                        int64_t, double*);
 
 }  // namespace nce::cpu::dense

@@ -1,13 +1,26 @@
 #include "cpu/dense/workspace.h"
 
+#include <bit>
+
 namespace nce::cpu::dense {
 namespace {
 
+constexpr int64_t kPanelsAnXGroup = 5;  // at least about so many, as each group ends in sums over the columns' lanes
 constexpr int64_t kMostXGroups = 16;
 constexpr int64_t kMostYGroups = 8;
 constexpr int64_t kWantedTasks = 64;
 
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+// Backward: each group of Y has its own sums for a strip of X, which are added up after it. Few groups make that cheap,
+// many use many cores; a long strip fetches the sums of Y rarely.
+constexpr int64_t kPanelsAGroup = 6;
+constexpr int64_t kSmallGroups = 8;
+constexpr int64_t kPanelsALargeGroup = 11;
+constexpr int64_t kMostGroups = 32;
+constexpr int64_t kStripBytes = int64_t{32} << 20;
+constexpr int64_t kLongestStrip = 86;
+
+int64_t ceil_div(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
+int64_t round_up(int64_t value, int64_t unit) { return ceil_div(value, unit) * unit; }
 
 /// A cache line's multiple, so that workers share none.
 template <typename Real>
@@ -53,9 +66,10 @@ Panels<Real>::Panels(Carver& carver, const Problem& problem, const Kernels<Real>
 }
 
 Grid::Grid(int64_t x_panels, int64_t y_panels) {
-  x_groups = std::min(x_panels, kMostXGroups);
-  y_groups = std::min(y_panels, std::max(kMostYGroups, kWantedTasks / std::max<int64_t>(1, x_groups)));
-  x_groups = std::min(x_panels, std::max(x_groups, kWantedTasks / std::max<int64_t>(1, y_groups)));
+  const int64_t most = std::max<int64_t>(1, ceil_div(x_panels, kPanelsAnXGroup));
+  x_groups = std::min(most, kMostXGroups);
+  y_groups = std::min(y_panels, std::max(kMostYGroups, kWantedTasks / x_groups));
+  x_groups = std::min(most, std::max(x_groups, kWantedTasks / std::max<int64_t>(1, y_groups)));
 }
 
 template <typename Real>
@@ -76,14 +90,42 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   y_inverse = carver.take<double>(metrics ? y : 0);
   y_factors = carver.take<double>(metrics ? y : 0);
   alignment = carver.take<double>(metrics ? x : 0);
+  effective = carver.take<double>(metrics ? x : 0);
   losses = carver.take<double>(x);
   worker_stride = line_multiple<Real>(std::max(kernels.forward_scratch, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);
 }
 
 template <typename Real>
+KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
+                           const Panels<Real>& panels, int64_t necessary) {
+  const int64_t tile = kernels.width * kernels.width * static_cast<int64_t>(sizeof(Real));
+  const int64_t left = std::max<int64_t>(0, problem.desc.workspace_budget_bytes - necessary - NCE_WORKSPACE_ALIGNMENT);
+  count = std::min(panels.x_count * panels.y_count, left / tile);
+  tiles = carver.take<Real>(count * kernels.width * kernels.width);
+}
+
+Strips::Strips(int64_t x_panels, int64_t y_panels, int64_t group, int64_t panel_bytes) {
+  const auto groups = [](int64_t count) {
+    return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, count))));
+  };
+  y_groups = groups(ceil_div(y_panels, kPanelsAGroup));
+  if (y_groups > kSmallGroups) {
+    y_groups = std::clamp(groups(ceil_div(y_panels, kPanelsALargeGroup)), kSmallGroups, kMostGroups);
+  }
+  y_groups =
+      std::clamp<int64_t>(kStripBytes / (group * panel_bytes), 1, std::min(y_groups, std::max<int64_t>(1, y_panels)));
+  const int64_t longest = std::clamp(kStripBytes / (y_groups * panel_bytes), group, kLongestStrip);
+  const int64_t strips = std::max<int64_t>(1, ceil_div(x_panels, longest));
+  length = round_up(std::max<int64_t>(1, ceil_div(x_panels, strips)), group);
+}
+
+template <typename Real>
 BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
-                                       const Panels<Real>& panels, int threads) {
+                                       const Panels<Real>& panels, int threads)
+    : strips(panels.x_count, panels.y_count, kernels.gradient_panels,
+             panels.stride * static_cast<int64_t>(sizeof(Real))),
+      row_stride(round_up(problem.desc.dim, kernels.row_block) * kernels.width) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
   x_weights = carver.take<double>(x);
@@ -93,14 +135,25 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   positive_weights = carver.take<double>(x);
   row_factors = carver.take<double>(x);
   column_factors = carver.take<double>(y);
-  worker_stride = line_multiple<Real>(kernels.gradient_scratch + panels.stride);
+  row_masses = carver.take<double>(x);
+  column_masses = carver.take<double>(problem.symmetric ? y : 0);
+  const int64_t strip = std::min(strips.length, panels.x_count);
+  x_sums = carver.take<Real>(strips.y_groups * strip * panels.stride);
+  x_weight_sums = carver.take<double>(problem.euclidean() ? strips.y_groups * strip * kernels.width : 0);
+  x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride);
+  y_sums = carver.take<double>(problem.tower ? 0 : panels.y_count * row_stride);
+  y_weight_sums = carver.take<double>(problem.euclidean() && !problem.tower ? panels.y_count * kernels.width : 0);
+  worker_stride =
+      line_multiple<Real>(std::max(kernels.gradient_scratch + kernels.gradient_panels * row_stride, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);
-  worker_sums_stride = line_multiple<double>(panels.stride + 2 * kernels.width);
+  worker_sums_stride = line_multiple<double>(panels.stride + kernels.width);
   worker_sums = carver.take<double>(worker_sums_stride * threads);
 }
 
 template struct Panels<float>;
 template struct Panels<double>;
+template struct KeptSpace<float>;
+template struct KeptSpace<double>;
 template struct ForwardScratch<float>;
 template struct ForwardScratch<double>;
 template struct BackwardScratch<float>;

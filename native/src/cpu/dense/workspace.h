@@ -30,6 +30,12 @@ class Carver {
   }
 
   int64_t used() const { return used_; }
+  /// Goes on counting without memory.
+  Carver counter() const {
+    Carver result(nullptr);
+    result.used_ = used_;
+    return result;
+  }
 
  private:
   std::byte* base_;
@@ -68,6 +74,16 @@ struct Panels {
   Real *x, *y, *z;
 };
 
+/// The tiles that fit what the budget leaves beyond `necessary` bytes.
+template <typename Real>
+struct KeptSpace {
+  KeptSpace(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels,
+            int64_t necessary);
+
+  int64_t count;
+  Real* tiles;
+};
+
 /// How the forward pass is cut into tasks; from the shape alone, so that results do not depend on threads.
 struct Grid {
   Grid(int64_t x_panels, int64_t y_panels);
@@ -87,22 +103,40 @@ struct ForwardScratch {
   Sums columns;
   double *above, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;
+  double* effective;  ///< negatives that matter, by row
   double* losses;
   double* alignment;
   int64_t worker_stride;
   Real* workers;
 };
 
-/// Scratch of the backward pass.
+/// How the backward pass is cut: strips of X one after the other, in each of them a task a group of Y. From the shape
+/// alone, as are all edges.
+struct Strips {
+  Strips(int64_t x_panels, int64_t y_panels, int64_t group, int64_t panel_bytes);
+
+  int64_t length;  ///< panels of X in a strip but the last
+  int64_t y_groups;
+};
+
+/// Scratch of the backward pass. What only one gradient needs is there for any call.
 template <typename Real>
 struct BackwardScratch {
   BackwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels,
                   int threads);
 
+  Strips strips;
+  int64_t row_stride;  ///< elements of a panel in row blocks
   double *x_weights, *y_weights;
   double *x_references, *y_references;
   double* positive_weights;
   double *row_factors, *column_factors;
+  double *row_masses, *column_masses;
+  Real* x_sums;           ///< [group][panels of a strip][panel stride]
+  double* x_weight_sums;  ///< [group][panels of a strip][width]; Euclidean only
+  Real* x_rows;           ///< a strip of X in row blocks; not for one tower
+  double* y_sums;         ///< Y in row blocks; not for one tower
+  double* y_weight_sums;  ///< Euclidean only
   int64_t worker_stride;
   int64_t worker_sums_stride;
   Real* workers;

@@ -8,7 +8,7 @@ namespace nce::cpu::dense::NCE_TILE_ISA {
 
 template <typename Real, bool kMasked>
 void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
-              const ColumnLanes<Real>& lanes) {
+              const ColumnLanes<Real>& lanes, bool keep) {
   const bool metrics = task.metrics.above != nullptr;
   const bool columns = task.columns.value != nullptr;
   if (metrics) add_uniformity<Real, kMasked>(task, tile);
@@ -16,10 +16,11 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
   if (metrics) add_ranks<Real, kMasked>(task, tile);
   switch (task.pair.form) {
     case Form::kBounded:
+      keep = keep && task.kept.exponentials;
       if (columns) {
-        add_bounded<Real, kMasked, true>(task, tile, scale, lanes);
+        add_bounded<Real, kMasked, true>(task, tile, scale, lanes, keep);
       } else {
-        add_bounded<Real, kMasked, false>(task, tile, scale, lanes);
+        add_bounded<Real, kMasked, false>(task, tile, scale, lanes, keep);
       }
       break;
     case Form::kOnline:
@@ -40,7 +41,6 @@ void forward(const ForwardTask<Real>& task) {
   constexpr int64_t kSide = kWidth<Real>;
   const TilePair<Real>& pair = task.pair;
   const Scale<Real> scale(pair.inverse_temperature * 1.4426950408889634);
-  Real* const values = task.scratch;
   const ColumnLanes<Real> lanes(task.scratch + kSide * kSide);
   for (int64_t block = task.x_begin; block < task.x_end; block += task.x_block) {
     const int64_t block_end = block + task.x_block < task.x_end ? block + task.x_block : task.x_end;
@@ -51,6 +51,9 @@ void forward(const ForwardTask<Real>& task) {
       for (int64_t x_panel = block; x_panel < block_end; ++x_panel) {
         const int64_t x_first = x_panel * kSide;
         const int64_t x_count = pair.x_rows - x_first < kSide ? pair.x_rows - x_first : kSide;
+        const int64_t number = x_panel * task.kept.y_panels + y_panel;
+        const bool keep = number < task.kept.count;
+        Real* const values = keep ? task.kept.tiles + number * kSide * kSide : task.scratch;
         const Tile<Real> tile{values, x_first, y_first, x_count, y_count};
         const bool last = x_panel + 1 == block_end;
         const int64_t next_x = last ? block : x_panel + 1;
@@ -59,9 +62,9 @@ void forward(const ForwardTask<Real>& task) {
                               y_count, pair.y + next_y * pair.panel_stride, pair.x + next_x * pair.panel_stride,
                               values);
         if (Mask<Real>::needed(pair, tile)) {
-          add_tile<Real, true>(task, tile, scale, lanes);
+          add_tile<Real, true>(task, tile, scale, lanes, keep);
         } else {
-          add_tile<Real, false>(task, tile, scale, lanes);
+          add_tile<Real, false>(task, tile, scale, lanes, keep);
         }
       }
       if (task.columns.value != nullptr) flush_columns(task, lanes, y_first, y_count);

@@ -1,4 +1,4 @@
-// The gradient of one panel of X: tiles of similarities become tiles of weights G, and those multiply Y.
+// Both gradients: tiles of similarities become tiles of weights G, and those multiply Y for X and X for Y.
 #pragma once
 
 #include "cpu/dense/tile/functions.h"
@@ -7,12 +7,9 @@
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
-/// Panels of Y whose weights are multiplied at once: about 96 rows, so that sums are fetched rarely.
+/// Panels of either side whose weights are multiplied at once: about 96 rows, so that sums are fetched rarely.
 template <typename Real>
 constexpr int kGroup = 96 / kWidth<Real> > 1 ? 96 / kWidth<Real> : 1;
-
-/// Groups that are summed in Real before the sums are added to doubles.
-constexpr int kGroupsBeforeFlush = 8;
 
 /// What is constant for a panel of X.
 template <typename Real>
@@ -20,8 +17,8 @@ struct PanelWeights {
   Vec<Real> weights[kVectors];
   Vec<Real> references[kVectors];
 
-  explicit PanelWeights(const GradientTask<Real>& task) {
-    const int64_t first = task.panel * kWidth<Real>;
+  PanelWeights(const GradientTask<Real>& task, int64_t panel) {
+    const int64_t first = panel * kWidth<Real>;
     for (int v = 0; v < kVectors; ++v) weights[v] = references[v] = Vec<Real>{};
     if (task.x_weights != nullptr) load_row<Real>(task.x_weights + first, weights);
     if (task.x_weights != nullptr && task.x_references != nullptr)
@@ -62,10 +59,25 @@ void weigh(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<R
   }
 }
 
+/// The same from exponentials, which are 0 where there is no negative.
+template <typename Real>
+void weigh_exponentials(const GradientTask<Real>& task, const Tile<Real>& tile, const Real* exponentials,
+                        const Real* next, const PanelWeights<Real>& x) {
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    const int64_t row = tile.y_first + j;
+    const Real y_weight = task.y_weights != nullptr ? static_cast<Real>(task.y_weights[row]) : Real{0};
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const int64_t at = (j * kVectors + v) * kLanes<Real>;
+      __builtin_prefetch(next + at);
+      tile.put(j, v, load(exponentials + at) * (x.weights[v] + y_weight));
+    }
+  }
+}
+
 template <typename Real, bool kMasked>
 void weigh_tile(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
                 const PanelWeights<Real>& x) {
-  products_to_similarities(task.pair, tile);
   switch (task.pair.form) {
     case Form::kBounded:
       weigh<Real, Form::kBounded, kMasked>(task, tile, scale, x);
@@ -79,17 +91,24 @@ void weigh_tile(const GradientTask<Real>& task, const Tile<Real>& tile, const Sc
   }
 }
 
+/// Sums of a tile over columns (one number a row of X) and over rows.
 template <typename Real>
-void add_weight_sums(const Tile<Real>& tile, double* weight_sums) {
+void add_weight_sums(const Tile<Real>& tile, double* x_sums, double* y_sums) {
   Vec<Real> sum[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
-    for (int v = 0; v < kVectors; ++v) sum[v] += tile.at(j, v);
+    double row = 0.0;
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<Real> g = tile.at(j, v);
+      sum[v] += g;
+      for (int l = 0; l < kLanes<Real>; ++l) row += static_cast<double>(g[l]);
+    }
+    if (y_sums != nullptr) y_sums[j] += row;
   }
-  add_row<Real>(sum, weight_sums);
+  if (x_sums != nullptr) add_row<Real>(sum, x_sums);
 }
 
-/// sums[d][i] += sum over the group's rows j of y_j[d] G[j][i].
-template <typename Real>
+/// sums[d][i] (+)= sum over the group's rows j of y_j[d] G[j][i].
+template <typename Real, bool kAdd>
 void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t dim, const Real* weights, Real* sums) {
   constexpr int64_t kSide = kWidth<Real>;
   constexpr int64_t kNext = kSlice<Real> * kSide;  // from one slice of dimensions to the next
@@ -103,55 +122,160 @@ void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t d
                               kStep / kGroup<Real> > 0 ? kStep / kGroup<Real> : 1};
       multiply_slice<Real>(from, 1, kSide, weights + first * kSide, steps, ahead, sum);
     }
-    put_slice<Real, true>(sum, sums + d * kSide);
+    put_slice<Real, kAdd>(sum, sums + d * kSide);
   }
 }
 
-template <typename Real>
-void flush(Real* sums, int64_t count, double* totals) {
-  for (int64_t i = 0; i < count; ++i) {
-    totals[i] += static_cast<double>(sums[i]);
-    sums[i] = Real{0};
+/// sums[block][j][d] (+)= sum over the rows i of x_panels panels of G[j][i] x_i[d], for the first y_rows j (rounded up
+/// to slices). weights: [panel of X][group of panels of Y] tiles.
+template <typename Real, bool kAdd>
+void multiply_rows(const GradientTask<Real>& task, const Real* x, int64_t x_panels, int64_t y_rows, const Real* weights,
+                   Real* sums) {
+  constexpr int64_t kSide = kWidth<Real>;
+  constexpr int64_t kTiles = kGroup<Real> * kSide * kSide;
+  constexpr int64_t kBlock = kSide * kRowBlock<Real>;
+  constexpr int64_t kNext = kRowSlice<Real> * kSide;
+  for (int64_t at = 0; at < task.row_stride; at += kBlock) {
+    Real* const to = sums + kGroup<Real> * at;
+    for (int64_t j = 0; j < y_rows; j += kRowSlice<Real>) {
+      const Real* const from = weights + j * kSide;
+      const Real* const ahead = j + kRowSlice<Real> < y_rows ? from + kNext : weights;
+      multiply_row_slice<Real, kAdd>(from, kTiles, x + at, task.row_stride, x_panels, ahead, to + j * kRowBlock<Real>);
+    }
   }
 }
+
+/// One task. The members are what its loops share.
+template <typename Real>
+class Gradient {
+ public:
+  explicit Gradient(const GradientTask<Real>& task)
+      : task_(task),
+        scale_(task.pair.inverse_temperature * 1.4426950408889634),
+        weights_(task.scratch),
+        y_sums_(task.scratch + kGroup<Real> * kTiles) {}
+
+  void run() const {
+    if (task_.x_weight_sums != nullptr) {
+      for (int64_t i = 0; i < (task_.x_end - task_.x_begin) * kSide; ++i) task_.x_weight_sums[i] = 0.0;
+    }
+    if (task_.y_weight_sums != nullptr && task_.y_first) {
+      for (int64_t j = task_.y_begin * kSide; j < task_.y_end * kSide; ++j) task_.y_weight_sums[j] = 0.0;
+    }
+    for (int64_t y = task_.y_begin; y < task_.y_end; y += kGroup<Real>) {
+      const int64_t y_end = y + kGroup<Real> < task_.y_end ? y + kGroup<Real> : task_.y_end;
+      for (int64_t x = task_.x_begin; x < task_.x_end; x += kGroup<Real>) {
+        const int64_t x_end = x + kGroup<Real> < task_.x_end ? x + kGroup<Real> : task_.x_end;
+        add_block(x, x_end, y, y_end);
+      }
+      if (task_.y_sums != nullptr) flush(y, y_end);
+    }
+  }
+
+ private:
+  static constexpr int64_t kSide = kWidth<Real>;
+  static constexpr int64_t kTile = kSide * kSide;
+  static constexpr int64_t kTiles = kGroup<Real> * kTile;  // of one panel of X
+
+  int64_t rows(int64_t panel, int64_t panel_end) const {
+    const int64_t end = panel_end * kSide < task_.pair.y_rows ? panel_end * kSide : task_.pair.y_rows;
+    return end - panel * kSide;
+  }
+
+  void add_block(int64_t x, int64_t x_end, int64_t y, int64_t y_end) const {
+    const TilePair<Real>& pair = task_.pair;
+    const int64_t y_rows = rows(y, y_end);
+    for (int64_t x_panel = x; x_panel < x_end; ++x_panel) {
+      Real* const weights = weights_ + (x_panel - x) * kTiles;
+      const PanelWeights<Real> x_weights(task_, x_panel);
+      for (int64_t y_panel = y; y_panel < y_end; ++y_panel) {
+        make_weights(x_panel, x_end, y_panel, y, y_end, x_weights, weights + (y_panel - y) * kTile);
+      }
+      if (task_.x_sums == nullptr) continue;
+      Real* const sums = task_.x_sums + (x_panel - task_.x_begin) * pair.panel_stride;
+      const Real* const from = pair.y + y * pair.panel_stride;
+      if (y == task_.y_begin) {
+        multiply_group<Real, false>(from, pair.panel_stride, y_rows, pair.dim, weights, sums);
+      } else {
+        multiply_group<Real, true>(from, pair.panel_stride, y_rows, pair.dim, weights, sums);
+      }
+    }
+    if (task_.y_sums == nullptr) return;
+    const Real* const from = task_.x_rows + (x - task_.x_begin) * task_.row_stride;
+    if (x == task_.x_begin) {
+      multiply_rows<Real, false>(task_, from, x_end - x, y_rows, weights_, y_sums_);
+    } else {
+      multiply_rows<Real, true>(task_, from, x_end - x, y_rows, weights_, y_sums_);
+    }
+  }
+
+  /// A tile of weights; rows that Y lacks are 0 up to the next slice of either product.
+  void make_weights(int64_t x_panel, int64_t x_end, int64_t y_panel, int64_t y_first, int64_t y_end,
+                    const PanelWeights<Real>& x_weights, Real* values) const {
+    const TilePair<Real>& pair = task_.pair;
+    const int64_t x_left = pair.x_rows - x_panel * kSide;
+    const int64_t y_count = rows(y_panel, y_panel + 1);
+    const Tile<Real> tile{values, x_panel * kSide, y_panel * kSide, x_left < kSide ? x_left : kSide, y_count};
+    const int64_t number = x_panel * task_.kept.y_panels + y_panel;
+    if (number < task_.kept.count) {
+      const Real* const kept = task_.kept.tiles + number * kTile;
+      if (task_.kept.exponentials) {
+        const int64_t after = number + task_.kept.y_panels;
+        weigh_exponentials<Real>(task_, tile, kept, after < task_.kept.count ? task_.kept.tiles + after * kTile : kept,
+                                 x_weights);
+      } else {
+        for (int64_t i = 0; i < y_count * kSide; ++i) values[i] = kept[i];
+        weigh_similarities(tile, x_weights);
+      }
+    } else {
+      const bool last = y_panel + 1 == y_end;
+      const int64_t next_y = last ? y_first : y_panel + 1;
+      const int64_t next_x = last && x_panel + 1 < x_end ? x_panel + 1 : x_panel;
+      multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, pair.dim,
+                            y_count, pair.y + next_y * pair.panel_stride, pair.x + next_x * pair.panel_stride, values);
+      products_to_similarities(pair, tile);
+      weigh_similarities(tile, x_weights);
+    }
+    for (int64_t i = y_count * kSide; i < kTile; ++i) values[i] = Real{0};
+    if (task_.x_weight_sums == nullptr && task_.y_weight_sums == nullptr) return;
+    add_weight_sums(tile,
+                    task_.x_weight_sums == nullptr ? nullptr : task_.x_weight_sums + (x_panel - task_.x_begin) * kSide,
+                    task_.y_weight_sums == nullptr ? nullptr : task_.y_weight_sums + tile.y_first);
+  }
+
+  void weigh_similarities(const Tile<Real>& tile, const PanelWeights<Real>& x_weights) const {
+    if (Mask<Real>::needed(task_.pair, tile)) {
+      weigh_tile<Real, true>(task_, tile, scale_, x_weights);
+    } else {
+      weigh_tile<Real, false>(task_, tile, scale_, x_weights);
+    }
+  }
+
+  /// Adds what the group of panels got from this task to the doubles.
+  void flush(int64_t y, int64_t y_end) const {
+    constexpr int64_t kBlock = kSide * kRowBlock<Real>;
+    for (int64_t panel = y; panel < y_end; ++panel) {
+      for (int64_t at = 0; at < task_.row_stride; at += kBlock) {
+        const Real* const from = y_sums_ + kGroup<Real> * at + (panel - y) * kBlock;
+        double* const to = task_.y_sums + panel * task_.row_stride + at;
+        if (task_.y_first) {
+          for (int64_t i = 0; i < kBlock; ++i) to[i] = static_cast<double>(from[i]);
+        } else {
+          for (int64_t i = 0; i < kBlock; ++i) to[i] += static_cast<double>(from[i]);
+        }
+      }
+    }
+  }
+
+  const GradientTask<Real>& task_;
+  const Scale<Real> scale_;
+  Real* const weights_;
+  Real* const y_sums_;
+};
 
 template <typename Real>
 void gradient(const GradientTask<Real>& task) {
-  constexpr int64_t kSide = kWidth<Real>;
-  const TilePair<Real>& pair = task.pair;
-  const Scale<Real> scale(pair.inverse_temperature * 1.4426950408889634);
-  const PanelWeights<Real> x(task);
-  Real* const weights = task.scratch;
-  Real* const sums = task.scratch + kGroup<Real> * kSide * kSide;
-  const int64_t padded_dim = (pair.dim + kSlice<Real> - 1) / kSlice<Real> * kSlice<Real>;
-  for (int64_t i = 0; i < padded_dim * kSide; ++i) sums[i] = Real{0};
-  const int64_t x_first = task.panel * kSide;
-  const int64_t x_count = pair.x_rows - x_first < kSide ? pair.x_rows - x_first : kSide;
-  int groups = 0;
-  for (int64_t start = 0; start < pair.y_rows; start += kGroup<Real> * kSide) {
-    const int64_t rows = pair.y_rows - start < kGroup<Real> * kSide ? pair.y_rows - start : kGroup<Real> * kSide;
-    const Real* const y = pair.y + start / kSide * pair.panel_stride;
-    for (int64_t first = 0; first < rows; first += kSide) {
-      const int64_t y_count = rows - first < kSide ? rows - first : kSide;
-      const Tile<Real> tile{weights + first * kSide, x_first, start + first, x_count, y_count};
-      const Real* const y_panel = y + first / kSide * pair.panel_stride;
-      const Real* const x_panel = pair.x + task.panel * pair.panel_stride;
-      const Real* const next = first + kSide < rows ? y_panel + pair.panel_stride : y;
-      multiply_panels<Real>(y_panel, x_panel, pair.dim, y_count, next, x_panel, tile.values);
-      if (Mask<Real>::needed(pair, tile)) {
-        weigh_tile<Real, true>(task, tile, scale, x);
-      } else {
-        weigh_tile<Real, false>(task, tile, scale, x);
-      }
-      if (task.weight_sums != nullptr) add_weight_sums(tile, task.weight_sums);
-    }
-    multiply_group<Real>(y, pair.panel_stride, rows, pair.dim, weights, sums);
-    if (++groups == kGroupsBeforeFlush) {
-      flush(sums, padded_dim * kSide, task.sums);
-      groups = 0;
-    }
-  }
-  flush(sums, padded_dim * kSide, task.sums);
+  Gradient<Real>(task).run();
 }
 
 }  // namespace nce::cpu::dense::NCE_TILE_ISA

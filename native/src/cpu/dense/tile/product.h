@@ -65,6 +65,52 @@ template <typename Real, bool kAdd>
   }
 }
 
+/// Rows and vectors of the register tile of the second product, and the columns of a block of it.
+template <typename Real>
+constexpr int kRowSlice = NCE_TILE_BYTES == 64 ? 12 : 6;
+constexpr int kRowVectors = 2;
+template <typename Real>
+constexpr int kRowBlock = kRowVectors * kLanes<Real>;
+
+static_assert(kWidth<float> % kRowSlice<float> == 0 && kWidth<double> % kRowSlice<double> == 0);
+
+/// sums[r][l] += sum over panels p and k of a[p][r * width + k] * b[p][k * block + l]: rows r of tiles against rows k
+/// of a block of columns, one register tile. `ahead` is fetched into the first-level cache, a line a step.
+template <typename Real, bool kAdd>
+[[gnu::always_inline]] inline void multiply_row_slice(const Real* a, int64_t a_panel, const Real* b, int64_t b_panel,
+                                                      int64_t panels, const Real* ahead, Real* sums) {
+  constexpr int kRows = kRowSlice<Real>;
+  Vec<Real> sum[kRowSlice<Real>][kRowVectors] = {};
+  for (int64_t p = 0; p < panels; ++p) {
+    const Real* left = a + p * a_panel;
+    const Real* right = b + p * b_panel;
+    const Real* next = ahead + p * a_panel;
+    for (int64_t k = 0; k < kWidth<Real>; ++k) {
+      __builtin_prefetch(next);
+      next += kRows;
+      Vec<Real> column[kRowVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kRowVectors; ++v) column[v] = load(right + v * kLanes<Real>);
+#pragma GCC unroll 12
+      for (int r = 0; r < kRows; ++r) {
+        const Vec<Real> weight = broadcast(left[r * kWidth<Real>]);
+#pragma GCC unroll 4
+        for (int v = 0; v < kRowVectors; ++v) sum[r][v] += weight * column[v];
+      }
+      ++left;
+      right += kRowBlock<Real>;
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kRowVectors; ++v) {
+      Real* const to = sums + (r * kRowVectors + v) * kLanes<Real>;
+      store<Real>(to, kAdd ? load(to) + sum[r][v] : sum[r][v]);
+    }
+  }
+}
+
 /// One chunk of a tile; next_y and next_x are the chunks that come after it.
 template <typename Real, bool kAdd>
 inline void multiply_chunk(const Real* y, const Real* x, int64_t steps, int64_t y_rows, const Real* next_y,

@@ -41,30 +41,41 @@ inline void merge(double maximum, double value, double weighted, double inverse_
   *total_weighted = *total_weighted * theirs + weighted * mine;
 }
 
+/// The sum of a vector's lanes in double, by halves.
+template <typename Real>
+inline double sum_lanes(const Real* from) {
+  double lanes[kLanes<Real>];
+  for (int l = 0; l < kLanes<Real>; ++l) lanes[l] = static_cast<double>(from[l]);
+#pragma GCC unroll 4
+  for (int half = kLanes<Real> / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+  }
+  return lanes[0];
+}
+
 template <typename Real>
 inline void flush_columns(const ForwardTask<Real>& task, const ColumnLanes<Real>& lanes, int64_t y_first,
                           int64_t y_count) {
   for (int64_t j = 0; j < y_count; ++j) {
-    for (int l = 0; l < kLanes<Real>; ++l) {
-      const int64_t at = j * kLanes<Real> + l;
-      const auto value = static_cast<double>(lanes.value[at]);
-      const auto weighted = static_cast<double>(lanes.weighted[at]);
-      if (task.pair.form == Form::kOnline) {
-        merge(static_cast<double>(lanes.maximum[at]), value, weighted, task.pair.inverse_temperature,
-              task.columns.maximum + y_first + j, task.columns.value + y_first + j,
-              task.columns.weighted + y_first + j);
-      } else {
-        task.columns.value[y_first + j] += value;
-        task.columns.weighted[y_first + j] += weighted;
-      }
+    const int64_t row = y_first + j;
+    const int64_t first = j * kLanes<Real>;
+    if (task.pair.form != Form::kOnline) {
+      task.columns.value[row] += sum_lanes<Real>(lanes.value + first);
+      task.columns.weighted[row] += sum_lanes<Real>(lanes.weighted + first);
+      continue;
+    }
+    for (int64_t at = first; at < first + kLanes<Real>; ++at) {
+      merge(static_cast<double>(lanes.maximum[at]), static_cast<double>(lanes.value[at]),
+            static_cast<double>(lanes.weighted[at]), task.pair.inverse_temperature, task.columns.maximum + row,
+            task.columns.value + row, task.columns.weighted + row);
     }
   }
 }
 
-/// One exponential an element serves its row and its column.
+/// One exponential an element serves its row and its column, and stays in the tile if `keep`.
 template <typename Real, bool kMasked, bool kColumns>
 void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
-                 const ColumnLanes<Real>& lanes) {
+                 const ColumnLanes<Real>& lanes, bool keep) {
   Mask<Real> mask(task.pair, tile);
   Vec<Real> positive[kVectors];
   load_row<Real>(task.x_positive + tile.x_first, positive);
@@ -80,6 +91,7 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> e = exp2_scaled<Real>(s, scale);
       if constexpr (kMasked) e = mask.apply(v, e, Real{0});
+      if (keep) tile.put(j, v, e);
       value[v] += e;
       weighted[v] += e * (s - positive[v]);
       if constexpr (kColumns) {

@@ -1,8 +1,10 @@
 // The kernels of one instruction set.
 #pragma once
 
+#include "cpu/dense/tile/finish.h"
 #include "cpu/dense/tile/forward.h"
 #include "cpu/dense/tile/gradient.h"
+#include "cpu/dense/tile/pack.h"
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
@@ -13,11 +15,16 @@ constexpr Kernels<Real> make_kernels(const char* name, double largest_bounded_lo
           kSide,
           kSlice<Real>,
           kSide * kSide + ColumnLanes<Real>::kSize,
-          kGroup<Real> * kSide * kSide,
+          kGroup<Real> * kGroup<Real> * kSide * kSide,
+          kGroup<Real>,
+          kRowBlock<Real>,
           largest_bounded_logit,
           &diagonal<Real>,
           &forward<Real>,
-          &gradient<Real>};
+          &gradient<Real>,
+          &pack<Real>,
+          &add_groups<Real>,
+          &finish<Real>};
 }
 
 }  // namespace nce::cpu::dense::NCE_TILE_ISA

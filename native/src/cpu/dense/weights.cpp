@@ -1,0 +1,149 @@
+#include "cpu/dense/weights.h"
+
+#include <cmath>
+
+#include "loss/logistic.h"
+#include "loss/softmax_row.h"
+
+namespace nce::cpu::dense {
+namespace {
+
+template <typename Real>
+class Weights {
+ public:
+  Weights(const Call& call, const BackwardScratch<Real>& scratch)
+      : call_(call), problem_(call.problem), state_(call.state), scratch_(scratch) {}
+
+  double run() {
+    find_factors();
+    if (call_.out.d_temperature != nullptr) write_temperature();
+    if (problem_.logistic) {
+      weigh_logistic();
+    } else {
+      weigh_softmax();
+    }
+    finish_weights();
+    return largest_;
+  }
+
+ private:
+  template <typename Body>
+  void for_rows(const Body& body) const {
+    call_.pool.parallel_for(row_tasks(problem_.x_rows), [&](int64_t task, int) {
+      const int64_t end = std::min(problem_.x_rows, (task + 1) * kRowsATask);
+      for (int64_t i = task * kRowsATask; i < end; ++i) body(i);
+    });
+  }
+
+  void find_factors() {
+    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+      const double factor =
+          row_factor(call_.in, static_cast<nce_reduction>(problem_.desc.reduction), call_.weight_sum, i);
+      scratch_.row_factors[i] = problem_.symmetric ? 0.5 * factor : factor;
+    }
+  }
+
+  void write_temperature() {
+    double sum = 0.0;
+    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+      double slope = state_.row_slope[i];
+      if (problem_.symmetric) slope += state_.column_slope[i];
+      sum += scratch_.row_factors[i] * slope;
+    }
+    *call_.out.d_temperature = sum * call_.temperature_factor;
+  }
+
+  /// e^z of row i is to be multiplied by weight = u_i e^-lse_i. All weights are divided by the largest |dl/dz+|, so
+  /// that gradients as small as 1e-50 pass through fp32; the last step multiplies by it.
+  void weigh_softmax() {
+    for_rows([&](int64_t i) {
+      scratch_.row_masses[i] = mass(state_.row_value, i);
+      if (problem_.symmetric) scratch_.column_masses[i] = mass(state_.column_value, i);
+    });
+    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+      const double factor = std::fabs(scratch_.row_factors[i]);
+      largest_ = std::max(largest_, factor * scratch_.row_masses[i]);
+      if (problem_.symmetric) largest_ = std::max(largest_, factor * scratch_.column_masses[i]);
+    }
+    for_rows([&](int64_t i) {
+      double positive =
+          weigh_row(state_.row_value, scratch_.row_masses[i], i, scratch_.x_weights, scratch_.x_references);
+      if (problem_.symmetric) {
+        positive +=
+            weigh_row(state_.column_value, scratch_.column_masses[i], i, scratch_.y_weights, scratch_.y_references);
+      }
+      scratch_.positive_weights[i] = -positive;
+    });
+  }
+
+  double mass(const double* log_negatives, int64_t row) const {
+    return loss::softmax_row_negative_mass(log_negatives[row], state_.positive[row] / call_.tau);
+  }
+
+  /// Returns -dl/dz+ of the row, scaled.
+  double weigh_row(const double* log_negatives, double mass, int64_t row, double* weights, double* references) const {
+    weights[row] = references[row] = 0.0;
+    if (largest_ == 0.0 || std::isinf(log_negatives[row])) return 0.0;
+    const double slope = scratch_.row_factors[row] * mass / largest_;
+    // The reference is the number that the tiles subtract, hence rounded as they see it.
+    if (call_.form == Form::kOnline) {
+      references[row] = static_cast<double>(static_cast<Real>(call_.tau * log_negatives[row]));
+    }
+    weights[row] = slope * std::exp(references[row] / call_.tau - log_negatives[row]);
+    return slope;
+  }
+
+  void weigh_logistic() {
+    for (int64_t i = 0; i < problem_.x_rows; ++i) largest_ = std::max(largest_, std::fabs(scratch_.row_factors[i]));
+    for_rows([&](int64_t i) {
+      const double factor = largest_ == 0.0 ? 0.0 : scratch_.row_factors[i] / largest_;
+      scratch_.x_weights[i] = factor * problem_.negative_factor;
+      scratch_.positive_weights[i] = factor * loss::logistic_positive_slope(state_.positive[i] / call_.tau);
+    });
+  }
+
+  /// Both rows of a tower's pair feel both of their losses; a distance's derivative divides by it.
+  void finish_weights() {
+    if (problem_.tower) {
+      for (int64_t i = 0; i < problem_.x_rows / 2; ++i) {
+        const int64_t other = problem_.other_view(i);
+        const double sum = scratch_.positive_weights[i] + scratch_.positive_weights[other];
+        scratch_.positive_weights[i] = scratch_.positive_weights[other] = sum;
+      }
+    }
+    if (problem_.desc.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN) {
+      for (int64_t i = 0; i < problem_.x_rows; ++i) {
+        const double distance = -state_.positive[i];
+        scratch_.positive_weights[i] = distance == 0.0 ? 0.0 : scratch_.positive_weights[i] / distance;
+      }
+    }
+    clear_padding(scratch_.x_weights, problem_.x_rows);
+    clear_padding(scratch_.x_references, problem_.x_rows);
+    clear_padding(scratch_.positive_weights, problem_.x_rows);
+    if (!problem_.symmetric) return;
+    clear_padding(scratch_.y_weights, problem_.y_rows);
+    clear_padding(scratch_.y_references, problem_.y_rows);
+  }
+
+  static void clear_padding(double* numbers, int64_t rows) {
+    for (int64_t i = rows; i < padded(rows); ++i) numbers[i] = 0.0;
+  }
+
+  const Call& call_;
+  const Problem& problem_;
+  const State& state_;
+  const BackwardScratch<Real>& scratch_;
+  double largest_ = 0.0;
+};
+
+}  // namespace
+
+template <typename Real>
+double find_weights(const Call& call, const BackwardScratch<Real>& scratch) {
+  return Weights<Real>(call, scratch).run();
+}
+
+template double find_weights<float>(const Call&, const BackwardScratch<float>&);
+template double find_weights<double>(const Call&, const BackwardScratch<double>&);
+
+}  // namespace nce::cpu::dense
