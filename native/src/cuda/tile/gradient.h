@@ -265,7 +265,11 @@ class GradientSums {
       }
     }
     NCE_UNROLL
-    for (int octet = 0; octet < S::kOctets; octet += S::kOctetsAtOnce) add_octets(octet, g, y);
+    for (int octet = 0; octet < S::kOctets; octet += S::kOctetsAtOnce) {
+      // Else the compiler lets loads run ahead, for which 32 rows a warp leave no registers.
+      if (S::kRowPairs == 2 && octet % 4 == 0) __syncwarp();
+      add_octets(octet, g, y);
+    }
   }
 
   /// Rows of kPitch floats.
