@@ -44,7 +44,7 @@ struct DenseState {
   DenseState(Carver& carver, const DenseProblem& problem);
 
   int64_t x_allocated, y_allocated, z_allocated;  ///< rows with their padding
-  RowRange* ranges;  ///< of X, Y, Z
+  RowRange* ranges;                               ///< of X, Y, Z
   Norms x_norms, y_norms, z_norms;
   double* positive;               ///< s+
   double *row_value, *row_slope;  ///< ln of the sum of e^z over negatives (NT-Logistic: sum of softplus); dl/dtau
