@@ -114,7 +114,8 @@ def show(found, architectures):
     width = max(map(len, names), default=6)
     print("registers a thread, dynamic shared memory of tile kernels, and instructions in the PTX for the architecture with "
           "most of them")
-    print(f"{'kernel':{width}}", *(f"{f'sm_{a}':>6}" for a in architectures), f"{'shared':>8}", *(f"{c:>8}" for c in ptx.COUNTED))
+    print(f"{'kernel':{width}}", *(f"{f'sm_{a}':>6}" for a in architectures),
+          *(f"{c:>8}" for c in ("shared", *ptx.COUNTED)))
     for name in names:
         rows = [found.get((name, a)) for a in architectures]
         most = {c: max(row[c] for row in rows if row) for c in ptx.COUNTED}
@@ -126,10 +127,12 @@ def show(found, architectures):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--update", action="store_true", help="write the table")
-    parser.add_argument("--cache", type=pathlib.Path, default=sources.ROOT / "build" / "gates", help="what is kept between runs")
+    parser.add_argument("--cache", type=pathlib.Path, default=sources.ROOT / "build" / "gates",
+                        help="what is kept between runs")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--architectures", default=",".join(map(str, sources.ARCHITECTURES)))
-    parser.add_argument("files", nargs="*", type=pathlib.Path, help="only these; the table is then neither compared nor written")
+    parser.add_argument("files", nargs="*", type=pathlib.Path,
+                        help="only these; the table is then neither compared nor written")
     options = parser.parse_args()
     if sources.find_nvcc() is None:
         print("no nvcc here: kernels are not compiled")

@@ -185,7 +185,8 @@ def mutated_object(commands, name, call, folder):
     if text.count(SELF_TEST_AT) != 1:
         raise SystemExit(f"self-test: {name} does not have once {SELF_TEST_AT.strip()!r}")
     mutant = pathlib.Path(folder, name)
-    mutant.write_text(text.replace(SELF_TEST_AT, f"  [[maybe_unused]] void* p = nullptr;\n  static_cast<void>({call});\n" + SELF_TEST_AT))
+    put_in = f"  [[maybe_unused]] void* p = nullptr;\n  static_cast<void>({call});\n"
+    mutant.write_text(text.replace(SELF_TEST_AT, put_in + SELF_TEST_AT))
     wrapper = pathlib.Path(folder, "mutant.cpp")
     wrapper.write_text(f'#include "{mutant}"\n')
     entry = next(c for c in commands if c["file"].endswith(f"emulated/{source.stem}.cpp"))

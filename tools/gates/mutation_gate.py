@@ -39,6 +39,28 @@ FOLDER = sources.NATIVE / "test" / "mutations"
 SWITCH = "INFONCE_MUTATION"
 PROGRAM = "infonce_emulation_tests"
 SECONDS_EACH = 180
+# Tests need not print what the emulator reported; the program does.
+SWITCH_SOURCE = f"""#include "mutation.h"
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <gtest/gtest.h>
+#include "emulation/control.h"
+namespace {{
+class Report : public testing::EmptyTestEventListener {{
+  void OnTestEnd(const testing::TestInfo&) override {{
+    const std::string& report = nce::emulation::last_report();
+    if (!report.empty()) std::printf("report: %s\\n", report.c_str());
+  }}
+}};
+const int on = [] {{
+  testing::UnitTest::GetInstance()->listeners().Append(new Report);
+  const char* const value = std::getenv("{SWITCH}");
+  return value == nullptr ? 0 : std::atoi(value);
+}}();
+}}
+int nce_mutation() {{ return on; }}
+"""
 
 
 @dataclasses.dataclass
@@ -109,10 +131,7 @@ def write_copies(mutations, folder):
     write_if_changed(folder / "mutation.h",
                      "#pragma once\n/// The number of the mutation that is on; kernels may not read the host's memory.\n"
                      "int nce_mutation();\n")
-    write_if_changed(folder / "mutation.cpp",
-                     '#include "mutation.h"\n#include <cstdlib>\nstatic const int on = [] {\n'
-                     f'  const char* const value = std::getenv("{SWITCH}");\n'
-                     "  return value == nullptr ? 0 : std::atoi(value);\n}();\nint nce_mutation() { return on; }\n")
+    write_if_changed(folder / "mutation.cpp", SWITCH_SOURCE)
     return misfits
 
 
@@ -182,7 +201,8 @@ def build(mutations, options, folder):
     program = folder / "mutation_tests"
     words[words.index("-o") + 1] = str(program)
     switch = folder / "mutation.cpp"
-    subprocess.run([words[0], "-std=c++20", "-c", str(switch), "-o", str(switch.with_suffix(".o"))], check=True)
+    subprocess.run([words[0], "-std=c++20", f"-I{sources.NATIVE}/src", "-c", str(switch), "-o",
+                    str(switch.with_suffix(".o"))], check=True)
     subprocess.run([*words, str(switch.with_suffix(".o"))], check=True, cwd=where)
     return program
 
@@ -192,7 +212,8 @@ def run_tests(program, number, tests):
     start = time.monotonic()
     try:
         run = subprocess.run([str(program), f"--gtest_filter={tests}", "--gtest_brief=1", "--gtest_fail_fast"],
-                             capture_output=True, text=True, timeout=SECONDS_EACH, env={**os.environ, SWITCH: str(number)})
+                             capture_output=True, text=True, errors="replace", timeout=SECONDS_EACH,
+                             env={**os.environ, SWITCH: str(number)})
         return run.returncode, run.stdout + run.stderr, time.monotonic() - start
     except subprocess.TimeoutExpired as e:
         return None, (e.stdout or b"").decode(errors="replace"), time.monotonic() - start
@@ -207,9 +228,11 @@ def judge(mutation, code, output):
     match = re.search(mutation.caught, output)
     if not match:
         return False, "the tests failed, but not as expected: " + " | ".join(output.strip().splitlines()[:6])
-    start = output.rfind("\n", 0, match.start()) + 1
-    end = output.find("\n", match.end())
-    return True, " ".join(output[start:end if end >= 0 else None].split())[:240]
+    report = re.search(r"^report: (.*)$", output, flags=re.M)
+    if report:
+        return True, report.group(1)[:300]
+    start = output.find(": Failure\n")
+    return True, " ".join(output[output.rfind("/", 0, max(start, 0)) + 1:].split())[:300]
 
 
 def main():
