@@ -88,14 +88,14 @@ int conflicts(const std::byte* const (&rows)[8]) {
 void perform_load(Machine& machine) {
   const int first = machine.thread().id / kWarpSize * kWarpSize;
   const void* const code = machine.thread().code;
-  ++machine.counters().matrix_loads;
+  int more_wavefronts = 0;
   for (int m = 0; m < 4; ++m) {
     const std::byte* rows[8];
     for (int i = 0; i < 8; ++i) {
       rows[i] = operand_of<MatricesOperand>(machine, m * 8 + i).row;
       check_matrix_row(rows[i], first + m * 8 + i, code);
     }
-    machine.counters().matrix_conflicts += conflicts(rows);
+    more_wavefronts += conflicts(rows);
     for (int l = 0; l < kWarpSize; ++l) {
       const auto& operand = operand_of<MatricesOperand>(machine, l);
       uint16_t pair[2];
@@ -107,6 +107,9 @@ void perform_load(Machine& machine) {
       operand.r[m] = static_cast<uint32_t>(pair[1]) << 16 | pair[0];
     }
   }
+  ++machine.counters().matrix_loads;
+  machine.counters().matrix_conflicts += more_wavefronts;
+  if (options().counting) note_matrix_load(more_wavefronts, code);
 }
 
 void perform_multiply(Machine& machine) {
@@ -139,7 +142,7 @@ dim3 thread_index() { return Machine::get().thread().indices.thread; }
 dim3 block_index() { return Machine::get().thread().indices.block; }
 dim3 block_dim() { return Machine::get().thread().indices.block_dim; }
 dim3 grid_dim() { return Machine::get().thread().indices.grid_dim; }
-void atomic_access(const void* memory, int bytes) { check_atomic(memory, bytes, __builtin_return_address(0)); }
+void atomic_access(const void* memory, int bytes, const void* code) { check_atomic(memory, bytes, code); }
 int lane() { return Machine::get().thread().id % kWarpSize; }
 void block_barrier() { Machine::get().block_barrier(__builtin_return_address(0)); }
 
@@ -202,7 +205,7 @@ void copy_async_wait(int pending) {
   for (AsyncCopy& copy : thread.copies) {
     if (copy.group >= 0 && copy.group < thread.groups - pending) {
       if (!copy.landed) std::memcpy(copy.to, copy.from, 16);
-      end_async(copy.to);
+      end_async(copy.to, copy.from, __builtin_return_address(0));
     } else {
       *keep++ = copy;
     }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace nce::emulation {
 
@@ -11,10 +12,11 @@ namespace nce::emulation {
 enum class Arrival { kLate, kEarly, kShuffled };
 
 struct Options {
-  uint64_t seed = 1;                 ///< of the orders of blocks, warps and threads
-  Arrival arrival = Arrival::kLate;  ///< kLate: as their group is waited for
-  bool counting = false;             ///< bank conflicts and uncoalesced accesses
-  int compute_capability = 80;       ///< of the device, before a context's cap
+  uint64_t seed = 1;                         ///< of the orders of blocks, warps and threads
+  Arrival arrival = Arrival::kLate;          ///< kLate: as their group is waited for
+  bool counting = false;                     ///< bank conflicts and uncoalesced accesses
+  int compute_capability = 80;               ///< of the device, before a context's cap
+  int64_t most_accesses = int64_t{1} << 26;  ///< of a thread that waits for nothing: more have no end
 };
 
 /// The options, at first from NCE_EMULATION_SEED and NCE_EMULATION_ASYNC (late, early, shuffled).
@@ -34,9 +36,22 @@ struct Counters {
   int64_t shared_conflicts = 0;  ///< their wavefronts beyond those of their bytes; counting only
   int64_t global_accesses = 0;   ///< warp-wide; counting only
   int64_t global_sectors = 0;    ///< 32-byte sectors of these; counting only
-  int64_t global_ideal = 0;      ///< sectors that the same bytes would fill; counting only
+  int64_t global_ideal = 0;      ///< sectors that the same distinct bytes would fill; counting only
 };
 std::map<std::string, Counters>& counters();
+
+/// Of one source line in one kernel, likewise; counting only. ldmatrix and cp.async are among the shared accesses.
+struct LineCounters {
+  std::string kernel;
+  std::string line;
+  int64_t shared_accesses = 0;
+  int64_t shared_conflicts = 0;
+  int64_t global_accesses = 0;
+  int64_t global_sectors = 0;
+  int64_t global_ideal = 0;
+};
+std::vector<LineCounters> line_counters();
+
 void reset_counters();
 
 /// The report of the last launch that failed; "" for none.

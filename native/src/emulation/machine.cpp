@@ -129,6 +129,7 @@ void Machine::run_block(dim3 grid, dim3 index, int count) {
     thread.wait = Wait::kNothing;
     thread.copies.clear();
     thread.sites.clear();
+    thread.accesses = 0;
     thread.groups = 0;
     thread.fiber.start(stacks_ + static_cast<std::size_t>(i) * kStackBytes, kStackBytes, &thread_main);
   }
@@ -152,9 +153,12 @@ void Machine::run_block(dim3 grid, dim3 index, int count) {
       return std::count_if(threads_.begin(), threads_.begin() + count, [&](const Thread& t) { return t.wait == wait; });
     };
     if (waiting(Wait::kDone) == count) return;
-    if (waiting(Wait::kBlock) != count) {
-      thread_ = &threads_[0];
-      report_ = "kernel " + std::string(kernel_) + ", block " + text(index) + ": " + stuck();
+    const bool stuck = waiting(Wait::kBlock) != count;
+    const bool together = std::all_of(threads_.begin(), threads_.begin() + count,
+                                      [&](const Thread& t) { return same_line(t.code, threads_[0].code); });
+    if (stuck || !together) {
+      report_ = "kernel " + std::string(kernel_) + ", block " + text(index) + ": " +
+                (stuck ? "divergent threads wait for each other:" : "threads wait at different barriers:") + waits();
       return;
     }
     ++barriers_;
@@ -162,9 +166,8 @@ void Machine::run_block(dim3 grid, dim3 index, int count) {
   }
 }
 
-/// Threads that can never go on: who waits where.
-std::string Machine::stuck() const {
-  std::string result = "divergent threads wait for each other:";
+std::string Machine::waits() const {
+  std::string result;
   const auto count = static_cast<std::size_t>(threads_[0].indices.block_dim.x);
   std::size_t first = 0;
   while (first < count) {
@@ -184,8 +187,8 @@ void Machine::thread_main() {
   Machine& machine = get();
   machine.body_(machine.params_);
   Thread& thread = machine.thread();
-  for (const AsyncCopy& copy : thread.copies) {
-    if (copy.group < 0 || !copy.landed) machine.fail("a thread ends with asynchronous copies under way", copy.code);
+  if (!thread.copies.empty()) {
+    machine.fail("a thread ends with asynchronous copies under way", thread.copies.front().code);
   }
   thread.wait = Wait::kDone;
   thread.code = nullptr;
@@ -197,17 +200,29 @@ void Machine::leave_for_good() {
   std::abort();
 }
 
-void Machine::collective(Wait what, void* operand, const void* code, void (*perform)(Machine&)) {
+void Machine::wait(Wait what, void* operand, const void* code) {
   Thread& me = *thread_;
   me.sites.clear();
+  me.accesses = 0;
   me.wait = what;
   me.operand = operand;
   me.code = code;
+}
+
+void Machine::collective(Wait what, void* operand, const void* code, void (*perform)(Machine&)) {
+  Thread& me = *thread_;
+  wait(what, operand, code);
   for (int l = 0; l < kWarpSize; ++l) {
     if (lane(l).wait != what) {
       scheduler_.enter(me.fiber);
       return;
     }
+  }
+  for (int l = 0; l < kWarpSize; ++l) {
+    if (same_line(lane(l).code, code)) continue;
+    fail(std::string(nce::emulation::name_of(what)) + " of lanes in different places: lane " + std::to_string(l) +
+             " at " + source_line(lane(l).code) + ", this thread",
+         code);
   }
   if (perform != nullptr) perform(*this);
   ++warp().syncs;
@@ -215,11 +230,8 @@ void Machine::collective(Wait what, void* operand, const void* code, void (*perf
 }
 
 void Machine::block_barrier(const void* code) {
-  Thread& me = *thread_;
-  me.sites.clear();
-  me.wait = Wait::kBlock;
-  me.code = code;
-  scheduler_.enter(me.fiber);
+  wait(Wait::kBlock, nullptr, code);
+  scheduler_.enter(thread_->fiber);
 }
 
 void Machine::fail(const std::string& what, const void* code) {

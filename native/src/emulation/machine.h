@@ -34,6 +34,13 @@ struct AsyncCopy {
   bool landed;
 };
 
+/// How often a thread has met a place in the code.
+struct Visits {
+  const void* code;
+  bool write;
+  int visits;
+};
+
 struct Thread {
   Fiber fiber;
   Indices indices;
@@ -42,9 +49,9 @@ struct Thread {
   void* operand = nullptr;     ///< of the collective that it waits for
   const void* code = nullptr;  ///< where it was called
   std::vector<AsyncCopy> copies;
-  int64_t groups = 0;  ///< committed
-  std::vector<std::pair<const void*, int>>
-      sites;  ///< counting: how often a place in the code was met since the last wait
+  int64_t accesses = 0;       ///< since the last wait
+  int64_t groups = 0;         ///< committed
+  std::vector<Visits> sites;  ///< counting; since the last wait
 };
 
 struct Warp {
@@ -70,6 +77,7 @@ class Machine {
   uint32_t block_serial() const { return block_serial_; }
   /// Of the first block of this launch.
   uint32_t first_serial() const { return first_serial_; }
+  const char* kernel() const { return kernel_; }
   std::byte* shared() { return shared_.get(); }
   int64_t shared_bytes() const { return shared_bytes_; }
   bool on_a_stack(const void* p) const { return p >= stacks_ && p < stacks_ + stack_bytes_; }
@@ -85,10 +93,12 @@ class Machine {
  private:
   Machine() = default;
   void run_block(dim3 grid, dim3 index, int count);
+  void wait(Wait what, void* operand, const void* code);
   void reserve(int threads);
   static void thread_main();
   [[noreturn]] void leave_for_good();
-  std::string stuck() const;
+  /// Who waits where, in words.
+  std::string waits() const;
 
   static constexpr std::size_t kStackBytes = std::size_t{128} << 10;
 

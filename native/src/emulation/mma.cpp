@@ -54,7 +54,7 @@ float to_float(int32_t sum, int32_t exponent) {
   const int lowest = exponent - kFractionBits;  // weight of the last bit
   constexpr int kSmallest = -149;
   if (lowest + drop < kSmallest) drop = kSmallest - lowest;
-  if (drop > 31) return sum < 0 ? -0.0F : 0.0F;
+  if (drop > 31 || magnitude >> drop == 0) return 0.0F;  // of either sign
   const auto kept = static_cast<float>(magnitude >> drop << drop);
   const float result = std::ldexp(kept, lowest);
   return sum < 0 ? -result : result;

@@ -69,7 +69,6 @@ std::map<std::string, Counters>& counters() {
   return instance;
 }
 
-void reset_counters() { counters().clear(); }
 const std::string& last_report() { return report; }
 void clear_report() { report.clear(); }
 

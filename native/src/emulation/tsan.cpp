@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "emulation/machine.h"
 #include "emulation/memory.h"
@@ -19,7 +20,7 @@ namespace {
 }
 
 void range(const void* memory, std::size_t bytes, bool write, const void* code) {
-  if (!Machine::get().running()) return;
+  if (!Machine::get().running() || Machine::get().on_a_stack(memory)) return;
   const auto* at = static_cast<const std::byte*>(memory);
   while (bytes > 0) {
     const std::size_t step = bytes >= 8 && reinterpret_cast<uintptr_t>(at) % 8 == 0   ? 8
@@ -57,5 +58,21 @@ NCE_HOOKS(8)
 NCE_HOOKS(16)
 void __tsan_read_range(void* p, std::size_t bytes) { range(p, bytes, false, NCE_CODE); }
 void __tsan_write_range(void* p, std::size_t bytes) { range(p, bytes, true, NCE_CODE); }
+
+// What kernels call memcpy, memmove and memset; see cuda_runtime.h.
+void* nce_checked_memcpy(void* to, const void* from, std::size_t bytes) {
+  range(from, bytes, false, NCE_CODE);
+  range(to, bytes, true, NCE_CODE);
+  return std::memcpy(to, from, bytes);
+}
+void* nce_checked_memmove(void* to, const void* from, std::size_t bytes) {
+  range(from, bytes, false, NCE_CODE);
+  range(to, bytes, true, NCE_CODE);
+  return std::memmove(to, from, bytes);
+}
+void* nce_checked_memset(void* to, int value, std::size_t bytes) {
+  range(to, bytes, true, NCE_CODE);
+  return std::memset(to, value, bytes);
+}
 #pragma GCC diagnostic pop
 }

@@ -2,6 +2,16 @@
 // Stands in for CUDA's header where kernels are built for the CPU: the part of the language and of the runtime that
 // this project uses.
 
+#if defined(__SANITIZE_THREAD__)
+// In kernels, where they are no built-ins: what they read and write is checked too.
+extern "C" {
+void* memcpy(void* to, const void* from, unsigned long bytes) noexcept __asm__("nce_checked_memcpy");
+void* memmove(void* to, const void* from, unsigned long bytes) noexcept __asm__("nce_checked_memmove");
+void* memset(void* to, int value, unsigned long bytes) noexcept __asm__("nce_checked_memset");
+}
+#endif
+
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -92,17 +102,17 @@ T __shfl_down_sync(unsigned, T value, int delta, int = 32) {
 inline int __any_sync(unsigned, int value) { return ::nce::emulation::any(value != 0) ? 1 : 0; }
 
 namespace nce::emulation {
-void atomic_access(const void* memory, int bytes);
+void atomic_access(const void* memory, int bytes, const void* code);
 }  // namespace nce::emulation
 
-#define NCE_ATOMIC(name, result)                                             \
-  template <typename T>                                                      \
-  __attribute__((no_sanitize("thread"))) T name(T* at, T value) {            \
-    static_assert(std::is_integral_v<T>, "atomics on floats have no order"); \
-    ::nce::emulation::atomic_access(at, static_cast<int>(sizeof *at));       \
-    const T old = *at;                                                       \
-    *at = (result);                                                          \
-    return old;                                                              \
+#define NCE_ATOMIC(name, result)                                                                    \
+  template <typename T>                                                                             \
+  __attribute__((noinline, no_sanitize("thread"))) T name(T* at, T value) {                         \
+    static_assert(std::is_integral_v<T>, "atomics on floats have no order");                        \
+    ::nce::emulation::atomic_access(at, static_cast<int>(sizeof *at), __builtin_return_address(0)); \
+    const T old = *at;                                                                              \
+    *at = (result);                                                                                 \
+    return old;                                                                                     \
   }
 NCE_ATOMIC(atomicMin, value < old ? value : old)
 NCE_ATOMIC(atomicMax, old < value ? value : old)
@@ -110,23 +120,15 @@ NCE_ATOMIC(atomicOr, static_cast<T>(old | value))
 NCE_ATOMIC(atomicExch, value)
 #undef NCE_ATOMIC
 template <typename T>
-__attribute__((no_sanitize("thread"))) T atomicCAS(T* at, T expected, T value) {
-  ::nce::emulation::atomic_access(at, static_cast<int>(sizeof *at));
+__attribute__((noinline, no_sanitize("thread"))) T atomicCAS(T* at, T expected, T value) {
+  ::nce::emulation::atomic_access(at, static_cast<int>(sizeof *at), __builtin_return_address(0));
   const T old = *at;
   if (old == expected) *at = value;
   return old;
 }
 
-inline unsigned __float_as_uint(float x) {
-  unsigned bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-inline float __uint_as_float(unsigned bits) {
-  float x;
-  std::memcpy(&x, &bits, sizeof x);
-  return x;
-}
+inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
+inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 
 // The runtime.
 enum cudaError_t {
