@@ -5,7 +5,13 @@
 
 #include <cstdint>
 
+#include "cuda/primitives.cuh"
+
 namespace nce::cuda::test {
+
+NCE_DEVICE int thread() { return static_cast<int>(threadIdx.x); }
+NCE_DEVICE int block() { return static_cast<int>(blockIdx.x); }
+NCE_DEVICE float* shared_floats() { return reinterpret_cast<float*>(shared_memory()); }
 
 /// A block's worth of numbers, kThreads a block.
 constexpr int kThreads = 128;

@@ -26,10 +26,11 @@ class Emulation {
   const Options before_;
 };
 
-/// The text of "...emulation_kernels.cpp:123"; "" if there is no such line.
+/// The text of a line of a test, such as ".../emulation_kernels.cpp:123"; "" if there is no such line.
 inline std::string text_of_line(const std::string& place) {
-  std::ifstream file(INFONCE_TEST_DATA "/../emulation_kernels.cpp");
-  const int wanted = std::stoi(place.substr(place.rfind(':') + 1));
+  const std::size_t name = place.rfind('/') + 1, colon = place.rfind(':');
+  std::ifstream file(INFONCE_TEST_DATA "/../" + place.substr(name, colon - name));
+  const int wanted = std::stoi(place.substr(colon + 1));
   std::string line;
   for (int i = 0; i < wanted && std::getline(file, line); ++i) {
   }
