@@ -9,14 +9,31 @@
 #include "api/backend.h"
 
 namespace nce::cpu {
+namespace {
+
+// A call is a row of short jobs: sleeping and waking between them would cost more than many of them take. This is some
+// tens of microseconds.
+constexpr int kLooks = 2000;
+
+template <typename Done>
+void look_for_a_while(const Done& done) {
+  for (int i = 0; i < kLooks && !done(); ++i) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    std::this_thread::yield();
+#endif
+  }
+}
+
+}  // namespace
 
 struct ThreadPool::Job {
   const std::function<void(int64_t, int)>& body;
   const int64_t tasks;
   std::atomic<int64_t> next{0};
-  // Guarded by the pool's mutex.
-  int joined = 1;
-  int active = 1;
+  int joined = 1;              // guarded by the pool's mutex
+  std::atomic<int> active{1};  // written under the pool's mutex
   // Written by whoever sets failed first, read after all have left.
   std::atomic<bool> failed{false};
   std::exception_ptr error{};
@@ -28,6 +45,7 @@ ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    anything_ = true;
   }
   wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
@@ -43,13 +61,21 @@ void ThreadPool::parallel_for(int64_t tasks, const std::function<void(int64_t ta
     const std::lock_guard lock(mutex_);
     start();
     open_.push_back(&job);
+    anything_ = true;
   }
   wake_.notify_all();
   run(job, 0);
-  std::unique_lock lock(mutex_);
-  drop(&job);
-  --job.active;
-  idle_.wait(lock, [&job] { return job.active == 0; });
+  {
+    const std::lock_guard lock(mutex_);
+    drop(&job);
+    --job.active;
+  }
+  const auto ended = [&job] { return job.active.load(std::memory_order_acquire) == 0; };
+  look_for_a_while(ended);
+  if (!ended()) {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, ended);
+  }
   if (job.error) std::rethrow_exception(job.error);
 }
 
@@ -69,6 +95,11 @@ void ThreadPool::start() {
 void ThreadPool::serve() {
   std::unique_lock lock(mutex_);
   while (true) {
+    if (open_.empty() && !stopping_) {
+      lock.unlock();
+      look_for_a_while([this] { return anything_.load(std::memory_order_relaxed); });
+      lock.lock();
+    }
     wake_.wait(lock, [this] { return stopping_ || !open_.empty(); });
     if (stopping_) return;
     Job* job = open_.front();
@@ -92,6 +123,9 @@ void ThreadPool::run(Job& job, int worker) {
   }
 }
 
-void ThreadPool::drop(const Job* job) { open_.erase(std::remove(open_.begin(), open_.end(), job), open_.end()); }
+void ThreadPool::drop(const Job* job) {
+  open_.erase(std::remove(open_.begin(), open_.end(), job), open_.end());
+  anything_ = stopping_ || !open_.empty();
+}
 
 }  // namespace nce::cpu

@@ -1,6 +1,7 @@
 #pragma once
 // The threads of a CPU context. Results never depend on how many there are: tasks are cut from the shape alone.
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -40,7 +41,8 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;
-  std::deque<Job*> open_;  // jobs that another worker may still join
+  std::deque<Job*> open_;              // jobs that another worker may still join
+  std::atomic<bool> anything_{false};  // whether a worker that looks would find a job or the end
   std::vector<std::thread> workers_;
   bool stopping_ = false;
 };

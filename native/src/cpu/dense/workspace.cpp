@@ -19,6 +19,9 @@ constexpr int64_t kMostGroups = 32;
 constexpr int64_t kStripBytes = int64_t{32} << 20;
 constexpr int64_t kLongestStrip = 86;
 
+// Keeping less than this part of the tiles would take memory for nothing that could be noticed.
+constexpr int64_t kLeastPartKept = 20;
+
 int64_t ceil_div(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
 int64_t round_up(int64_t value, int64_t unit) { return ceil_div(value, unit) * unit; }
 
@@ -101,7 +104,9 @@ KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const Kernels
                            const Panels<Real>& panels, int64_t necessary) {
   const int64_t tile = kernels.width * kernels.width * static_cast<int64_t>(sizeof(Real));
   const int64_t left = std::max<int64_t>(0, problem.desc.workspace_budget_bytes - necessary - NCE_WORKSPACE_ALIGNMENT);
-  count = std::min(panels.x_count * panels.y_count, left / tile);
+  const int64_t all = panels.x_count * panels.y_count;
+  count = std::min(all, left / tile);
+  if (count < all / kLeastPartKept) count = 0;
   tiles = carver.take<Real>(count * kernels.width * kernels.width);
 }
 

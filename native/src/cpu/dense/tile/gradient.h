@@ -69,7 +69,7 @@ void weigh_exponentials(const GradientTask<Real>& task, const Tile<Real>& tile, 
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       const int64_t at = (j * kVectors + v) * kLanes<Real>;
-      __builtin_prefetch(next + at);
+      __builtin_prefetch(next + at, 0, 2);
       tile.put(j, v, load(exponentials + at) * (x.weights[v] + y_weight));
     }
   }
