@@ -41,6 +41,7 @@ SELF_TEST = (
     ("check_call.cu", "cudaStreamSynchronize(stream)"),
     ("check_call.cu", "cudaMemcpyAsync(p, p, 16, cudaMemcpyDeviceToHost, stream)"),
     ("check_call.cu", "cudaFree(p)"),
+    ("check_call.cu", "reinterpret_cast<void (*)()>(check.scratch)()"),
 )
 SELF_TEST_AT = "  const nce_inputs& in = *check.in;\n"
 
@@ -206,8 +207,8 @@ def self_test(objects, commands):
             changed = [mutant if o.resolve() == replaced.resolve() else o for o in objects]
             if changed == objects:
                 raise SystemExit(f"self-test: {replaced} is none of the objects")
-            wanted = call.split("(")[0]
-            said = [p for p in check(changed)[0] if f"reach {wanted} " in p]
+            wanted = f"reach {call.split('(')[0]} " if call.startswith("cuda") else "a call through a pointer"
+            said = [p for p in check(changed)[0] if wanted in p]
         print(f"{'refused' if said else 'MISSED'}: {call} in {name}{': ' + said[0] if said else ''}")
         missed += not said
     return missed

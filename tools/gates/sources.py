@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 import pathlib
 import re
 import shutil
@@ -39,7 +40,7 @@ def fingerprint(path, *more):
     for text in more:
         digest.update(repr(text).encode())
     for file in sorted(included_by(path)):
-        digest.update(str(file.relative_to(ROOT)).encode())
+        digest.update(os.path.relpath(file, ROOT).encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -169,16 +169,15 @@ __global__ void finish_rowwise(const RowwiseParams p) {
 
 /// The first bad row, in the order of the matrices, ends the call.
 NCE_DEVICE bool refuse(const RowwiseTotals& all, CallState& call) {
-  const int64_t rows[] = {all.bad_query, all.bad_key, all.bad_negative, all.overflow};
-  const Argument arguments[] = {Argument::kQueries, Argument::kKeys, Argument::kNegatives, Argument::kSimilarity};
-  for (int i = 0; i < 4; ++i) {
-    if (rows[i] == kNoRow) continue;
+  const auto refused = [&](Argument argument, int64_t row) {
+    if (row == kNoRow) return false;
     call.status = NCE_STATUS_NON_FINITE;
-    call.argument = arguments[i];
-    call.row = rows[i];
+    call.argument = argument;
+    call.row = row;
     return true;
-  }
-  return false;
+  };
+  return refused(Argument::kQueries, all.bad_query) || refused(Argument::kKeys, all.bad_key) ||
+         refused(Argument::kNegatives, all.bad_negative) || refused(Argument::kSimilarity, all.overflow);
 }
 
 NCE_DEVICE double mean_of(double sum, int64_t count) {

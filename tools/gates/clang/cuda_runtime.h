@@ -15,7 +15,7 @@
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 #define __grid_constant__ __attribute__((grid_constant))
 
-// The mathematics of <cmath> for the device, from clang's own headers: each function calls one of libdevice.
+// The mathematics of <cmath> for the device, from clang's own headers in their order: each function calls one of libdevice.
 #define CUDA_VERSION 12000
 #include <climits>
 #include <cmath>
@@ -35,25 +35,13 @@ struct dim3 {
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
 };
-struct alignas(8) uint2 {
-  unsigned x, y;
-};
-struct alignas(16) float4 {
-  float x, y, z, w;
-};
-struct alignas(8) float2 {
-  float x, y;
-};
-struct alignas(16) double2 {
-  double x, y;
-};
+__host__ __device__ inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 
 __device__ inline std::size_t __cvta_generic_to_shared(const void* p) {
   return (std::size_t)(__attribute__((address_space(3))) const void*)p;
 }
 __device__ inline void __syncwarp(unsigned mask = 0xffffffffu) { __nvvm_bar_warp_sync(mask); }
 __device__ inline int __any_sync(unsigned mask, int x) { return __nvvm_vote_any_sync(mask, x); }
-__device__ inline int __all_sync(unsigned mask, int x) { return __nvvm_vote_all_sync(mask, x); }
 
 /// Values of 4 or 8 bytes, word by word.
 template <typename T, typename Move>
@@ -71,23 +59,6 @@ __device__ inline T __shfl_sync(unsigned mask, T value, int lane) {
 template <typename T>
 __device__ inline T __shfl_xor_sync(unsigned mask, T value, int lanes) {
   return nce_shuffle(value, [=](int word) { return __nvvm_shfl_sync_bfly_i32(mask, word, lanes, 0x1f); });
-}
-
-template <typename T>
-__device__ inline T atomicMin(T* p, T x) {
-  return __atomic_fetch_min(p, x, __ATOMIC_RELAXED);
-}
-template <typename T>
-__device__ inline T atomicMax(T* p, T x) {
-  return __atomic_fetch_max(p, x, __ATOMIC_RELAXED);
-}
-template <typename T>
-__device__ inline T atomicOr(T* p, T x) {
-  return __atomic_fetch_or(p, x, __ATOMIC_RELAXED);
-}
-template <typename T>
-__device__ inline T atomicExch(T* p, T x) {
-  return __atomic_exchange_n(p, x, __ATOMIC_RELAXED);
 }
 
 enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2 };
