@@ -13,11 +13,12 @@ set(gates ${PROJECT_SOURCE_DIR}/tools/gates)
 # `./infonce test --gates` runs these as steps of its own; here only where they are asked for.
 option(INFONCE_GATES "Compile gates and seeded bugs as tests (needs nvcc, clang-19 and many minutes)" OFF)
 if(INFONCE_GATES)
-add_test(NAME kernels_keep_their_table COMMAND Python3::Interpreter ${gates}/compile_gate.py --self-test --cache
-                                               ${CMAKE_BINARY_DIR}/gates)
-add_test(NAME kernels_compile_with_clang COMMAND Python3::Interpreter ${gates}/clang_gate.py)
-set_tests_properties(kernels_keep_their_table kernels_compile_with_clang
-                     PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1500 RUN_SERIAL TRUE LABELS gate)
+  add_test(NAME kernels_keep_their_table COMMAND Python3::Interpreter ${gates}/compile_gate.py --self-test --cache
+                                                 ${CMAKE_BINARY_DIR}/gates)
+  add_test(NAME kernels_compile_with_clang COMMAND Python3::Interpreter ${gates}/clang_gate.py)
+  set_tests_properties(kernels_keep_their_table kernels_compile_with_clang
+                       PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1500 RUN_SERIAL TRUE LABELS gate)
+endif()
 
 function(infonce_enqueue_gate target)
   set(list ${CMAKE_CURRENT_BINARY_DIR}/${target}_objects.txt)
@@ -45,7 +46,7 @@ endif()
 
 if(TARGET infonce_emulation_tests)
   if(INFONCE_GATES)
-  add_test(NAME mutations_are_caught COMMAND Python3::Interpreter ${gates}/mutation_gate.py --build ${CMAKE_BINARY_DIR})
-  set_tests_properties(mutations_are_caught PROPERTIES TIMEOUT 1500 RUN_SERIAL TRUE LABELS gate)
+    add_test(NAME mutations_are_caught COMMAND Python3::Interpreter ${gates}/mutation_gate.py --build ${CMAKE_BINARY_DIR})
+    set_tests_properties(mutations_are_caught PROPERTIES TIMEOUT 1500 RUN_SERIAL TRUE LABELS gate)
   endif()
 endif()
