@@ -219,8 +219,15 @@ def run_tests(program, number, tests):
         return None, (e.stdout or b"").decode(errors="replace"), time.monotonic() - start
 
 
+def tests_run(output):
+    match = re.search(r"^\[==========\] (\d+) tests? from", output, flags=re.M)
+    return int(match.group(1)) if match else 0
+
+
 def judge(mutation, code, output):
     """(caught, the line that shows it)."""
+    if tests_run(output) == 0:
+        return False, f"there is no test {mutation.tests}"
     if code == 0:
         return False, "all tests passed"
     if code is None:
@@ -252,12 +259,11 @@ def main():
 
     start = time.monotonic()
     code, output, seconds = run_tests(program, 0, ":".join(sorted({m.tests for m in fitting})))
-    ran = re.search(r"^\[==========\] (\d+) tests? from", output, flags=re.M)
-    if code != 0 or not ran or ran.group(1) == "0":
+    if code != 0 or tests_run(output) == 0:
         print(output)
         print("without a mutation the tests do not pass, so they tell nothing")
         return 1
-    print(f"without a mutation: {ran.group(1)} tests pass in {seconds:.0f} s")
+    print(f"without a mutation: {tests_run(output)} tests pass in {seconds:.0f} s")
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda m: run_tests(program, m.number, m.tests), fitting))
     missed = 0
