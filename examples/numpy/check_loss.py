@@ -3,7 +3,9 @@
 
 Usage: check_loss.py [--device java --device cpu] [--tolerance 1e-5]
 Prints a line for each loss with the worst relative error of loss, temperature gradient and gradients, and exits 1 if any
-is over the tolerance. Written from the formulas alone; it shares nothing with the library.
+is over the tolerance. Devices cuda and emulated have the bounds of the CUDA kernels where those are wider: relative
+2e-5 * 0.01 / tau times 1 + loss of the loss, 5e-5 * 0.01 / tau of gradients. Written from the formulas alone; it shares
+nothing with the library.
 """
 import argparse
 import json
@@ -204,11 +206,21 @@ def check(case, kind, tau, data, device, extra):
     return loss, errors
 
 
+def times_bound(errors, device, tau, loss, tolerance):
+    """The largest error as a multiple of its bound."""
+    hundredths = 0.01 / tau if tau and device in ("cuda", "emulated") else 0.0
+    bounds = {name: max(tolerance, 5e-5 * hundredths) for name in errors}
+    bounds["loss"] = max(tolerance, 2e-5 * hundredths * (1 + abs(loss)))
+    return max(error / bounds[name] if np.isfinite(error) else np.inf for name, error in errors.items())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", action="append", choices=["java", "cpu", "cuda", "emulated"])
     parser.add_argument("--tolerance", type=float, default=1e-5)
     parser.add_argument("--temperature", action="append", type=float, help="may be repeated; default: 1, 0.5, 0.07, 0.01")
+    parser.add_argument("--sample", action="store_true",
+                        help="each case at one temperature: 0.07, and 0.01 where positives are so near that losses are tiny")
     parser.add_argument("--only", help="a case by name")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     options = parser.parse_args()
@@ -237,7 +249,7 @@ def main():
         for case, data in views.items():
             loss = {"symm": "symmetric", "ntxe": "ntxent", "nt-l": "nt-logistic"}.get(case[:4], "infonce")
             for kind in SIMILARITIES:
-                for tau in options.temperature or TEMPERATURES:
+                for tau in [0.07 if noise > 0.1 else 0.01] if options.sample else options.temperature or TEMPERATURES:
                     cases.append((case, kind, tau, data, ["--loss", loss, "--temperature", repr(tau), "--similarity", kind]))
     for case, margin, more in (("contrastive", 6.0, "labels"), ("triplet", 2.0, "negatives")):
         for kind in DISTANCES:
@@ -255,14 +267,14 @@ def main():
             name, error = max(errors.items(), key=lambda item: item[1] if np.isfinite(item[1]) else np.inf)
             entry = worst.setdefault(case, [0.0, "", np.inf, 0])
             entry[2], entry[3] = min(entry[2], loss), entry[3] + 1
-            if not error <= options.tolerance:
+            if not times_bound(errors, device, tau, loss, options.tolerance) <= 1:
                 failed += 1
                 print(f"  FAIL {device} {case} {kind} tau={tau} loss={loss:.6g}: {errors}")
             if not error <= entry[0]:
                 entry[0], entry[1] = error, f"{name}, {kind}, tau={tau}, loss {loss:.3g}"
         for case, (error, where, smallest, count) in worst.items():
             print(f"{device:5} {case:28} {count:3} runs, worst relative error {error:.2e} ({where}); smallest loss {smallest:.2e}")
-    print(f"{failed} over the tolerance of {options.tolerance:g}")
+    print(f"{failed} over their bounds, at least {options.tolerance:g}")
     sys.exit(1 if failed else 0)
 
 

@@ -90,7 +90,8 @@ class TensorBlockProduct : TensorProduct<S> {
     chunk_ = place.warp_column * S::kColumnOctets + lane / 16;
   }
 
-  NCE_DEVICE void add(const unsigned char* stage, Fragment<S>& sums) const {
+  template <typename AfterStep>
+  NCE_DEVICE void add(const unsigned char* stage, Fragment<S>& sums, const AfterStep& after_step) const {
     NCE_UNROLL
     for (int step = 0; step < TensorProduct<S>::kSteps; ++step) {
       uint32_t b[S::kColumnOctets][2];
@@ -104,6 +105,7 @@ class TensorBlockProduct : TensorProduct<S> {
         b[c + 1][1] = four[3];
       }
       this->add_rows(stage, step, b, sums);
+      after_step();
     }
   }
 
@@ -122,7 +124,8 @@ class SimtBlockProduct {
     b_offset_ = S::kOperandSlab + place.column(0, 0) * S::kElementBytes;
   }
 
-  NCE_DEVICE void add(const unsigned char* stage, Fragment<S>& sums) const {
+  template <typename AfterStep>
+  NCE_DEVICE void add(const unsigned char* stage, Fragment<S>& sums, const AfterStep&) const {
     NCE_NO_UNROLL
     for (int k = 0; k < S::kDepth; k += 2) {
       Neighbours<Real> a[S::kRowOctets];

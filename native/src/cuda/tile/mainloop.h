@@ -16,17 +16,12 @@ class Mainloop {
 
   /// Adds the products of the next slabs.
   NCE_DEVICE void add(int slabs, Fragment<S>& sums) {
-    NCE_NO_UNROLL
-    for (int i = 0; i < slabs; ++i) {
-      copy_async_wait<S::kStages - 2>();
-      __syncthreads();  // the slab is there for all, and all have done with the stage that is filled next
-      fetch();
-      multiply_.add(ring_ + oldest_, sums);
-    }
+    add(slabs, sums, [] {});
   }
 
   /// The product of a tile of X and Y, whose sums don't depend on which of them is which: the products of low and high
-  /// planes are summed apart and then added, and the high planes' parts are rounded into the sum every kFlushDepth.
+  /// planes are summed apart and then added. Tensor cores cut what they add, so the high planes' sums leave them after
+  /// every step, for sums that round.
   NCE_DEVICE void multiply_tile(int slabs, Fragment<S>& sums) {
     sums.clear();
     if constexpr (S::kPlanes == 1) {
@@ -34,19 +29,29 @@ class Mainloop {
     } else {
       Fragment<S> part;
       part.clear();
-      constexpr int kFlush = kFlushDepth / S::kDepth;
-      int left = kPasses<S> * slabs;
       NCE_NO_UNROLL
-      while (left > 0) {
-        const int count = left > slabs ? slabs : left > kFlush ? kFlush : left;
-        add(count, part);
-        sums.take(part);
-        left -= count;
+      for (int pass = 0; pass < kPasses<S>; ++pass) {
+        const bool high = pass == kPasses<S> - 1;
+        add(slabs, part, [&] {
+          if (high) sums.take(part);
+        });
+        if (!high) sums.take(part);
       }
     }
   }
 
  private:
+  template <typename AfterStep>
+  NCE_DEVICE void add(int slabs, Fragment<S>& sums, const AfterStep& after_step) {
+    NCE_NO_UNROLL
+    for (int i = 0; i < slabs; ++i) {
+      copy_async_wait<S::kStages - 2>();
+      __syncthreads();  // the slab is there for all, and all have done with the stage that is filled next
+      fetch();
+      multiply_.add(ring_ + oldest_, sums, after_step);
+    }
+  }
+
   /// Fills the oldest stage; the next is the oldest then, and what lies in it is used before it is filled.
   NCE_DEVICE void fetch() {
     stream_.fetch(ring_ + oldest_);

@@ -19,7 +19,8 @@ class TensorProduct {
     b_offset_ = S::kOperandSlab + slab_offset(b_row, lane / 8 % 2);
   }
 
-  NCE_DEVICE void add(const unsigned char* stage, Fragment<S>& sums) const {
+  template <typename AfterStep>
+  NCE_DEVICE void add(const unsigned char* stage, Fragment<S>& sums, const AfterStep& after_step) const {
     NCE_UNROLL
     for (int step = 0; step < kSteps; ++step) {
       uint32_t b[S::kColumnOctets][2];
@@ -33,6 +34,7 @@ class TensorProduct {
         b[c + 1][1] = four[3];
       }
       add_rows(stage, step, b, sums);
+      after_step();
     }
   }
 
@@ -81,7 +83,8 @@ class SimtProduct {
     b_offset_ = S::kOperandSlab + slab_offset(place.column(0, 0), 0);
   }
 
-  NCE_DEVICE void add(const unsigned char* stage, Fragment<S>& sums) const {
+  template <typename AfterStep>
+  NCE_DEVICE void add(const unsigned char* stage, Fragment<S>& sums, const AfterStep&) const {
     NCE_NO_UNROLL
     for (int chunk = 0; chunk < kSlabBytes / kChunkBytes; ++chunk) {
       Chunk<Real> b[S::kColumnOctets][2];

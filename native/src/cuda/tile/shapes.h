@@ -51,9 +51,6 @@ struct Shape {
   static constexpr int kBlocksPerProcessor = kPlanes == 2 ? 1 : 2;
 };
 
-/// Elements of k after which sums of two planes leave the tensor core, which truncates, for sums that round.
-constexpr int kFlushDepth = 32;
-
 /// padded_rows, for kernels.
 NCE_DEVICE int64_t padded(int64_t rows) { return (rows + kRowMultiple - 1) / kRowMultiple * kRowMultiple; }
 

@@ -52,11 +52,19 @@ class RaggedSizesTest extends DeviceSuite {
                 Stream.of(Similarity.COSINE, Similarity.NEGATIVE_EUCLIDEAN)
                         .flatMap(s -> Cases.withTemperature(s, TAU).stream()),
                 Cases.withMargin(0.8, Distance.EUCLIDEAN).stream());
-        for (ContrastiveLoss loss : losses.toList()) {
-            boolean own = loss instanceof InfoNce infoNce && infoNce.negatives() == Negatives.OWN;
-            Case c = Cases.random(loss, n, own ? Math.min(m, 17) : m, dim, DType.FLOAT32, seed);
+        List<Case> cases = losses.map(loss -> {
+                    boolean own = loss instanceof InfoNce infoNce && infoNce.negatives() == Negatives.OWN;
+                    return Cases.random(loss, n, own ? Math.min(m, 17) : m, dim, DType.FLOAT32, seed);
+                })
+                .toList();
+        cases.parallelStream().forEach(RaggedSizesTest::expected);
+        for (Case c : cases) {
             assertAsOracle(c, seed);
         }
+    }
+
+    private static Result expected(Case c) {
+        return EXPECTED.computeIfAbsent(c.toString(), _ -> Oracle.evaluate(c));
     }
 
     @Test
@@ -85,7 +93,7 @@ class RaggedSizesTest extends DeviceSuite {
                 deviceName, c.shape().n(), c.shape().m(), c.shape().dim(), "the oracle's answer")) {
             return;
         }
-        Result expected = EXPECTED.computeIfAbsent(c.toString(), _ -> Oracle.evaluate(c));
+        Result expected = expected(c);
         Result actual = Result.of(device, c);
         Tolerances tolerances = Tolerances.of(deviceName, c);
         Compare.assertClose(actual, expected, tolerances, what(c, seed));
