@@ -109,7 +109,7 @@ void perform_load(Machine& machine) {
   }
   ++machine.counters().matrix_loads;
   machine.counters().matrix_conflicts += more_wavefronts;
-  if (options().counting) note_matrix_load(more_wavefronts, code);
+  if (machine.counting()) note_matrix_load(more_wavefronts, code);
 }
 
 void perform_multiply(Machine& machine) {

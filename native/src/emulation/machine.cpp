@@ -54,10 +54,7 @@ const char* name_of(Wait wait) {
 
 void Machine::Free::operator()(std::byte* p) const { std::free(p); }
 
-Machine& Machine::get() {
-  static Machine machine;
-  return machine;
-}
+constinit Machine Machine::instance_;
 
 uint64_t Machine::random() {
   random_state_ += 0x9e3779b97f4a7c15;
@@ -93,6 +90,8 @@ std::string Machine::run(const char* kernel, dim3 grid, int threads, int64_t sha
   ++counters_->launches;
   report_.clear();
   random_state_ = options().seed + ++launch_;
+  counting_ = options().counting;
+  most_accesses_ = options().most_accesses;
   first_serial_ = block_serial_ + 1;
   reserve(threads);
   const int64_t count = int64_t{grid.x} * grid.y * grid.z;
@@ -106,7 +105,7 @@ std::string Machine::run(const char* kernel, dim3 grid, int threads, int64_t sha
     const auto y = static_cast<unsigned>(block / grid.x % grid.y);
     const auto z = static_cast<unsigned>(block / grid.x / grid.y);
     run_block(grid, dim3(x, y, z), threads);
-    if (options().counting) count_accesses();
+    if (counting_) count_accesses();
     if (!report_.empty()) break;
   }
   thread_ = nullptr;

@@ -60,13 +60,14 @@ struct Warp {
 
 class Machine {
  public:
-  static Machine& get();
+  static Machine& get() { return instance_; }
 
   /// Runs a whole grid. Returns the report of an error, or "".
   std::string run(const char* kernel, dim3 grid, int threads, int64_t shared_bytes, void (*body)(const void*),
                   const void* params);
 
-  bool running() const { return thread_ != nullptr; }
+  /// Whether the caller is a kernel, and not a host thread beside it.
+  bool running() const { return on_a_stack(__builtin_frame_address(0)); }
   Thread& thread() { return *thread_; }
   Warp& warp() { return warps_[static_cast<std::size_t>(thread_->id / kWarpSize)]; }
   Thread& lane(int lane) { return threads_[static_cast<std::size_t>(thread_->id / kWarpSize * kWarpSize + lane)]; }
@@ -83,6 +84,9 @@ class Machine {
   bool on_a_stack(const void* p) const { return p >= stacks_ && p < stacks_ + stack_bytes_; }
   Counters& counters() { return *counters_; }
   uint64_t random();
+  /// The options of the launch.
+  bool counting() const { return counting_; }
+  int64_t most_accesses() const { return most_accesses_; }
 
   /// Waits with the other lanes; the last to come does the work for all.
   void collective(Wait what, void* operand, const void* code, void (*perform)(Machine&));
@@ -123,7 +127,11 @@ class Machine {
   void (*body_)(const void*) = nullptr;
   const void* params_ = nullptr;
   Counters* counters_ = nullptr;
+  bool counting_ = false;
+  int64_t most_accesses_ = 0;
   std::string report_;
+
+  static Machine instance_;
 };
 
 }  // namespace nce::emulation

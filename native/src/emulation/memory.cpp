@@ -157,9 +157,10 @@ void check_global(const void* memory, int bytes, Access access, const void* code
 
 /// All that holds for plain and atomic accesses alike.
 void check(const void* memory, int bytes, Access access, const void* code) {
-  Thread& thread = Machine::get().thread();
-  if (++thread.accesses > options().most_accesses) {
-    fail_at(std::to_string(options().most_accesses) + " accesses without an end or a wait", memory, code);
+  Machine& machine = Machine::get();
+  Thread& thread = machine.thread();
+  if (++thread.accesses > machine.most_accesses()) {
+    fail_at(std::to_string(machine.most_accesses()) + " accesses without an end or a wait", memory, code);
   }
   const bool shared = in_shared(memory);
   if (reinterpret_cast<uintptr_t>(memory) % static_cast<uintptr_t>(bytes) != 0 && (shared || find(memory) != nullptr)) {
@@ -237,10 +238,8 @@ void mark_written(const void* memory, int64_t bytes) {
 }
 
 void check_access(const void* memory, int bytes, bool write, const void* code) {
-  Machine& machine = Machine::get();
-  if (!machine.running() || machine.on_a_stack(memory)) return;
   check(memory, bytes, write ? Access::kWrite : Access::kRead, code);
-  if (options().counting) note_access(memory, bytes, write, false, code);
+  if (Machine::get().counting()) note_access(memory, bytes, write, false, code);
 }
 
 void check_atomic(const void* memory, int bytes, const void* code) {
@@ -258,7 +257,7 @@ void begin_async(const void* shared, const void* global, const void* code) {
   check_global(global, kCopyBytes, Access::kRead, code);
   check_shared(shared, kCopyBytes, Access::kWrite, machine.thread().id, code);
   shared_shadow().shadow.begin_copy(static_cast<const std::byte*>(shared) - machine.shared(), kCopyBytes);
-  if (options().counting) {
+  if (machine.counting()) {
     note_access(shared, kCopyBytes, true, true, code);
     note_access(global, kCopyBytes, false, true, code);
   }

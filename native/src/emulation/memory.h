@@ -20,7 +20,7 @@ void mark_written(const void* memory, int64_t bytes);
 /// Ends the launch: what, where `memory` is, and the line of `code`.
 [[noreturn]] void fail_at(const std::string& what, const void* memory, const void* code);
 
-/// A plain access of the running thread. Ends the launch if it must not be.
+/// A plain access of the running thread, not of its stack. Ends the launch if it must not be.
 void check_access(const void* memory, int bytes, bool write, const void* code);
 /// An atomic one.
 void check_atomic(const void* memory, int bytes, const void* code);

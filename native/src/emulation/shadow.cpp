@@ -10,27 +10,28 @@ namespace nce::emulation {
 namespace {
 
 struct Actor {
-  uint32_t serial, barrier, sync;
+  uint32_t serial, first_serial, barrier, sync;
   uint16_t thread;
 };
 
 Actor actor_of(int thread) {
   Machine& machine = Machine::get();
-  return {machine.block_serial(), machine.barriers(), machine.warp().syncs, static_cast<uint16_t>(thread)};
+  return {machine.block_serial(), machine.first_serial(), machine.barriers(), machine.warp().syncs,
+          static_cast<uint16_t>(thread)};
 }
 
 bool same_warp(int thread, int other) { return thread / kWarpSize == other / kWarpSize; }
 
 /// Whether the last write happened before what the actor does now.
 bool after_write(const Past& past, const Actor& now) {
-  if (past.write_serial < Machine::get().first_serial()) return true;
+  if (past.write_serial < now.first_serial) return true;
   if (past.write_serial != now.serial) return false;
   if (past.writer == now.thread || past.write_barrier < now.barrier) return true;
   return same_warp(past.writer, now.thread) && past.write_sync < now.sync;
 }
 
 bool after_reads(const Past& past, const Actor& now) {
-  if (past.readers == Readers::kNone || past.read_serial < Machine::get().first_serial()) return true;
+  if (past.readers == Readers::kNone || past.read_serial < now.first_serial) return true;
   if (past.read_serial != now.serial || past.readers == Readers::kBlocks) return false;
   if (past.read_barrier < now.barrier) return true;
   if (past.readers == Readers::kThread && past.reader == now.thread) return true;
@@ -41,7 +42,7 @@ const char* name_of(Access access) {
   return access == Access::kRead ? "a read" : access == Access::kWrite ? "a write" : "an atomic operation";
 }
 
-[[noreturn]] void race(const char* what, const char* before, uint32_t serial, int thread, const Actor& now,
+[[noreturn, gnu::cold, gnu::noinline]] void race(const char* what, const char* before, uint32_t serial, int thread, const Actor& now,
                        const Site& site) {
   fail_at(std::string("race: ") + what + " after " + before + " of " +
               (serial == now.serial ? "thread " + std::to_string(thread) : std::string("another block")) +
@@ -51,7 +52,7 @@ const char* name_of(Access access) {
 
 void note_read(Past& past, const Actor& now) {
   const bool first =
-      past.readers == Readers::kNone || past.read_serial < Machine::get().first_serial() ||
+      past.readers == Readers::kNone || past.read_serial < now.first_serial ||
       (past.read_serial == now.serial && past.read_barrier < now.barrier && past.readers != Readers::kBlocks);
   if (first) {
     past.readers = Readers::kThread;
@@ -68,14 +69,16 @@ void note_read(Past& past, const Actor& now) {
   past.read_sync = now.sync;
 }
 
-void touch_one(Past& past, Access access, const Actor& now, const Site& site) {
+[[noreturn, gnu::cold, gnu::noinline]] void unwritten(Access access, const Site& site) {
+  fail_at(std::string(name_of(access)) + " of memory that nobody has written", site.memory, site.code);
+}
+
+[[gnu::always_inline]] inline void touch_one(Past& past, Access access, const Actor& now, const Site& site) {
   if (past.pending) fail_at("an asynchronous copy into this place is under way", site.memory, site.code);
   if (!after_write(past, now) && !(past.atomic && access == Access::kAtomic)) {
     race(name_of(access), past.atomic ? "an atomic operation" : "a write", past.write_serial, past.writer, now, site);
   }
-  if (access != Access::kWrite && !past.written) {
-    fail_at(std::string(name_of(access)) + " of memory that nobody has written", site.memory, site.code);
-  }
+  if (access != Access::kWrite && !past.written) unwritten(access, site);
   if (access == Access::kRead) return note_read(past, now);
   if (!after_reads(past, now)) race(name_of(access), "a read", past.read_serial, past.reader, now, site);
   past.write_serial = now.serial;
@@ -129,6 +132,11 @@ void Shadow::join(Word& word) {
 
 void Shadow::touch(int64_t offset, int bytes, Access access, int thread, const Site& site) {
   const Actor now = actor_of(thread);
+  if (offset % kWordBytes == 0 && bytes % kWordBytes == 0 && split_.size() == unused_.size()) {
+    Word* const first = &word(offset / kWordBytes);
+    for (Word* w = first; w != first + bytes / kWordBytes; ++w) touch_one(w->whole, access, now, site);
+    return;
+  }
   for_words(offset, bytes, [&](int64_t index, int first, int count) {
     Word& w = word(index);
     if (w.split == 0 && count == kWordBytes) return touch_one(w.whole, access, now, site);

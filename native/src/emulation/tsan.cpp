@@ -15,8 +15,8 @@ namespace {
 
 /// The compiler splits nothing: 16 bytes are one access of the widest vector types.
 [[gnu::always_inline]] inline void access(const void* memory, int bytes, bool write, const void* code) {
-  if (!Machine::get().running()) return;
-  check_access(memory, bytes, write, code);
+  const Machine& machine = Machine::get();
+  if (machine.running() && !machine.on_a_stack(memory)) check_access(memory, bytes, write, code);
 }
 
 void range(const void* memory, std::size_t bytes, bool write, const void* code) {
