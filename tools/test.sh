@@ -16,14 +16,17 @@ source "$root/tools/lib/gates.sh"
 
 usage() {
   cat <<'END'
-Usage: ./infonce test [--device java|cpu] [--quick] [--gates]
+Usage: ./infonce test [--device java|cpu|emulated] [--quick] [--gates]
 
 Builds and tests everything: native tests (plain and under AddressSanitizer and UndefinedBehaviorSanitizer), gates over the
 CUDA sources, Java tests, formatting, the examples against the installed artifact, the command line against NumPy, and a short
 training run.
 
-  --device cpu   every device (the default)
+  --device cpu   every device (the default); of the CUDA kernels on the emulator, the native tests
   --device java  only pure Java, with the native library hidden; native steps are left out
+  --device emulated
+                 only what runs on the CUDA kernels under the emulator: the Java suite, smaller where it says so, the
+                 self-test, and the command line against NumPy
   --gates        also compiles the CUDA kernels for every architecture and with clang, against a table of registers and
                  instructions, and shows that seeded bugs are caught; needs nvcc, and takes many minutes more
   --quick        leaves out the sanitizers, most gates, NumPy's second opinion and the training run
@@ -41,13 +44,9 @@ parse() {
     case $1 in
       --device)
         DEVICE=${2:-}
-        [[ $DEVICE == java || $DEVICE == cpu ]] || wrong "--device must be java or cpu, but is '$DEVICE'"
         shift
         ;;
-      --device=*)
-        DEVICE=${1#*=}
-        [[ $DEVICE == java || $DEVICE == cpu ]] || wrong "--device must be java or cpu, but is '$DEVICE'"
-        ;;
+      --device=*) DEVICE=${1#*=} ;;
       --quick) QUICK=true ;;
       --gates) GATES=true ;;
       -h | --help)
@@ -58,6 +57,7 @@ parse() {
     esac
     shift
   done
+  [[ $DEVICE =~ ^(java|cpu|emulated)$ ]] || wrong "--device must be java, cpu or emulated, but is '$DEVICE'"
 }
 
 wrong() {
@@ -140,14 +140,14 @@ java_tests() {
   local code=0
   shown test-java 'Building infonce|Running |Tests run:.*Time|\[ERROR\]|BUILD|WARNING. Native' \
     maven -fae "$goal" -Dmaven.test.failure.ignore=true -Dspotless.check.skip=true || code=$?
-  count_surefire
+  count_surefire test-java
   return "$code"
 }
 
 # From the lines that end each module; the XML reports merge tests that share a name.
 count_surefire() {
   local numbers
-  numbers=$(grep -E '^\[[A-Z]+\] Tests run: ' "$root/build/logs/test-java.log" | grep -v 'Time elapsed' | awk '
+  numbers=$(grep -E '^\[[A-Z]+\] Tests run: ' "$root/build/logs/$1.log" | grep -v 'Time elapsed' | awk '
     function value(name) { return match($0, name ": [0-9]+") ? substr($0, RSTART + length(name) + 2, RLENGTH) + 0 : 0 }
     { tests += value("Tests run"); skipped += value("Skipped")
       failed += value("Failures") + value("Errors") + value("Flakes") }
@@ -193,6 +193,50 @@ numpy_opinion() {
   ((FAILED == 0))
 }
 
+emulated_library() {
+  cmake_quietly test-emulated-build cmake -S "$root" -B "$root/build/native" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DINFONCE_EMULATION=ON || return 1
+  cmake_quietly test-emulated-build cmake --build "$root/build/native" --parallel \
+    --target infonce infonce_emulated infonce_selftest
+}
+
+# emulated_suite LOG DEVICES TESTS: of java/core, in two JVMs side by side, since the emulator runs one thread.
+emulated_suite() {
+  local code=0
+  shown "$1" 'Running |Tests run:.*Time|\[ERROR\]|^(left out|smaller) on' \
+    maven -pl java/core -am test -DforkCount=2 -Dspotless.check.skip=true -Dsurefire.failIfNoSpecifiedTests=false "-Dtest=$3" \
+    "-Dinfonce.test.jvm=-Dinfonce.test.devices=$2 -Dinfonce.library.path=$root/build/native" || code=$?
+  count_surefire "$1"
+  return "$code"
+}
+
+emulated_java() {
+  emulated_suite test-emulated-java emulated 'dev.infonce.suite.*Test,DeviceMemoryTest,EnqueueTest'
+}
+
+# Other kernels: float multiply-adds without and with copies that overlap.
+emulated_older() {
+  emulated_suite test-emulated-older emulated@75,emulated@86 'RaggedSizesTest,SixteenBitTest'
+}
+
+emulated_selftest() {
+  "$root/infonce" selftest --device emulated --library "$root/build/native/libinfonce_emulated.so"
+}
+
+emulated_numpy() {
+  "$(python_with_numpy)" "$root/examples/numpy/check_loss.py" --device emulated --sample
+}
+
+emulated() {
+  need_tools cmake g++ ninja gtest benchmark numpy
+  step 'emulated library' emulated_library
+  step 'Java suite' emulated_java
+  step 'Java suite, older GPUs' emulated_older
+  step 'self-test' emulated_selftest
+  step "NumPy's second opinion" emulated_numpy
+  summary
+}
+
 training() {
   rm -rf "$root/build/test-training"
   "$root/infonce" train --quick --require-gain 2.5 --out "$root/build/test-training"
@@ -202,6 +246,10 @@ main() {
   parse "$@"
   need_jdk
   need_tools mvn clang-format shellcheck
+  if [[ $DEVICE == emulated ]]; then
+    emulated
+    return
+  fi
   if [[ $DEVICE == java ]]; then
     export INFONCE_NATIVE=off
     # What is packed without the library must not pass for the usual build afterwards.
@@ -230,9 +278,11 @@ main() {
   step 'README shows the examples' readme_shows_the_examples
   step 'quickstart in Java' java_quickstart
   if native_is_off; then
+    left_out 'GPU example, emulated' 'the native library is hidden'
     left_out 'quickstart in C' 'the native library is hidden'
     left_out 'large batch in C' 'the native library is hidden'
   else
+    step 'GPU example, emulated' gpu_example
     step 'quickstart in C' c_example
     step 'large batch in C' c_large_batch
   fi

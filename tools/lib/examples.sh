@@ -5,14 +5,18 @@
 
 # The README shows the examples' own code.
 readme_shows_the_examples() {
-  same_as_block java "$root/examples/quickstart/src/main/java/Quickstart.java" &&
-    same_as_block c "$root/examples/c/quickstart.c"
+  same_as_block java 1 "$root/examples/quickstart/src/main/java/Quickstart.java" &&
+    same_as_block java 2 "$root/examples/gpu/OnGpu.java" &&
+    same_as_block c 1 "$root/examples/c/quickstart.c"
 }
 
-# same_as_block LANGUAGE FILE: the README's first block of that language, against the file.
+# same_as_block LANGUAGE N FILE: the README's N-th block of that language, against the file.
 same_as_block() {
-  if ! diff <(awk -v fence="\`\`\`$1" '$0 == "```" && inside { exit } inside { print } $0 == fence { inside = 1 }' "$root/README.md") "$2"; then
-    echo "README.md's first block of $1 differs from $2"
+  if ! diff <(awk -v fence="\`\`\`$1" -v n="$2" '
+    $0 == "```" { inside = 0 }
+    inside && count == n { print }
+    $0 == fence { inside = 1; count++ }' "$root/README.md") "$3"; then
+    echo "README.md's block $2 of $1 differs from $3"
     return 1
   fi
 }
@@ -42,6 +46,18 @@ loss_falls_on() {
     echo "expected device $1 and a loss that falls to less than half"
     return 1
   }
+}
+
+# The kernels that a GPU would run, on the CPU.
+gpu_example() {
+  local out
+  out=$("$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED "-Dinfonce.library.path=$root/build/native" \
+    -cp "$root/java/core/target/classes:$root/bindings/target/classes" "$root/examples/gpu/OnGpu.java" emulated 2>&1) || {
+    echo "$out"
+    return 1
+  }
+  echo "$out"
+  grep -qE '^on emulated .*: loss 7\.0280' <<<"$out"
 }
 
 c_example() {

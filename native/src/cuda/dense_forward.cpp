@@ -53,18 +53,32 @@ class Forward {
     params.positive = positive;
     launch_pack(params, method_.arithmetic, call_.stream);
     if (problem_.euclidean()) find_squares(to, rows);
+    if (to.fitted != nullptr) fit_scales(to, rows, allocated);
   }
 
-  /// Squared norms by the arithmetic of the tiles, so that equal rows are at distance 0.
-  void find_squares(const PackedMatrix& matrix, int64_t rows) const {
+  /// Squared norms by the arithmetic of the tiles.
+  void multiply_by_itself(const PackedMatrix& matrix, int64_t rows, double* squares) const {
     DiagonalParams params{};
     params.pair = pair_of(call_, index_, matrix, rows, matrix, rows);
+    params.pair.x.scales = params.pair.y.scales = nullptr;
     params.pair.similarity = NCE_SIMILARITY_DOT;
     params.pair.excluded = Excluded::kNone;
     params.count = rows;
-    const bool narrowed = method_.arithmetic == Arithmetic::kFloat32;
-    params.similarities = narrowed ? scratch_.wide_squares : static_cast<double*>(matrix.squares);
+    params.similarities = squares;
     launch_diagonal_tiles(params, method_.arithmetic, call_.stream);
+  }
+
+  /// What tensor cores cut off makes vectors look shorter, and cosines near 1 too small: so a cosine is relative to what a
+  /// row's product with itself is there.
+  void fit_scales(const PackedMatrix& matrix, int64_t rows, int64_t allocated) const {
+    multiply_by_itself(matrix, rows, scratch_.wide_squares);
+    launch_fit_scales(call_.call, index_, scratch_.wide_squares, matrix.fitted, rows, allocated, call_.stream);
+  }
+
+  /// For equal rows to be at distance 0.
+  void find_squares(const PackedMatrix& matrix, int64_t rows) const {
+    const bool narrowed = method_.arithmetic == Arithmetic::kFloat32;
+    multiply_by_itself(matrix, rows, narrowed ? scratch_.wide_squares : static_cast<double*>(matrix.squares));
     if (narrowed) {
       launch_narrow(call_.call, index_, scratch_.wide_squares, static_cast<float*>(matrix.squares), rows, call_.stream);
     }
@@ -232,7 +246,8 @@ void finish_loss(const DenseCall& call, uint64_t plan) {
 }  // namespace
 
 Operand operand_of(const PackedMatrix& matrix, int64_t rows) {
-  return {matrix.planes, matrix.plane_stride, matrix.pitch, rows, matrix.scales, matrix.squares};
+  const float* const scales = matrix.fitted != nullptr ? matrix.fitted : matrix.scales;
+  return {matrix.planes, matrix.plane_stride, matrix.pitch, rows, scales, matrix.squares};
 }
 
 Pair pair_of(const DenseCall& call, int32_t index, const PackedMatrix& x, int64_t x_rows, const PackedMatrix& y,

@@ -92,6 +92,10 @@ void launch_pack(const PackParams& params, Arithmetic arithmetic, cudaStream_t s
 void launch_narrow(const CallState* call, int32_t method, const double* in, float* out, int64_t count,
                    cudaStream_t stream);
 
+/// scales[i] = 1 / sqrt(squares[i]), squares by the arithmetic of the tiles; 0 in the padding.
+void launch_fit_scales(const CallState* call, int32_t method, const double* squares, float* scales, int64_t count,
+                       int64_t allocated, cudaStream_t stream);
+
 /// What only metrics need of the rows: |x^ - y^|^2 of positive pairs, and factors of MetricSums.
 struct AlignmentParams {
   const CallState* call;

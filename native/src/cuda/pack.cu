@@ -94,6 +94,15 @@ __global__ void pack_rows(const PackParams p) {
   }
 }
 
+struct FitScalesParams {
+  const CallState* call;
+  int32_t method;
+  const double* squares;
+  float* scales;
+  int64_t count;
+  int64_t allocated;
+};
+
 struct NarrowParams {
   const CallState* call;
   int32_t method;
@@ -101,6 +110,14 @@ struct NarrowParams {
   float* out;
   int64_t count;
 };
+
+/// 0 for rows of length 0 and the padding.
+__global__ void fit_scales(const FitScalesParams p) {
+  const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
+  if (!concerns(p.call, p.method) || i >= p.allocated) return;
+  const double square = i < p.count ? p.squares[i] : 0.0;
+  p.scales[i] = square > 0.0 ? static_cast<float>(1.0 / std::sqrt(square)) : 0.0f;
+}
 
 __global__ void narrow_squares(const NarrowParams p) {
   const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
@@ -124,6 +141,14 @@ void launch_pack(const PackParams& params, Arithmetic arithmetic, cudaStream_t s
     case Arithmetic::kFloat64:
       return launch(how, pack_rows<Arithmetic::kFloat64>, params);
   }
+}
+
+void launch_fit_scales(const CallState* call, int32_t method, const double* squares, float* scales, int64_t count,
+                       int64_t allocated, cudaStream_t stream) {
+  if (allocated == 0) return;
+  const auto blocks = static_cast<unsigned>((allocated + kBlockThreads - 1) / kBlockThreads);
+  launch({"fit_scales", dim3(blocks), kBlockThreads, 0, stream}, fit_scales,
+         FitScalesParams{call, method, squares, scales, count, allocated});
 }
 
 void launch_narrow(const CallState* call, int32_t method, const double* in, float* out, int64_t count,

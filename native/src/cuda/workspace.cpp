@@ -17,6 +17,10 @@ Packing packing_of(const DenseProblem& problem, const Method& method) {
   return tensor ? Packing::kPower : Packing::kRaw;
 }
 
+bool fits_scales(const DenseProblem& problem, const Method& method) {
+  return problem.cosine() && is_tensor(method.arithmetic);
+}
+
 int64_t real_bytes(const Method& method) { return method.arithmetic == Arithmetic::kFloat64 ? 8 : 4; }
 
 PackedMatrix take_packed(Carver& carver, const DenseProblem& problem, const Method& method, Packing packing,
@@ -29,6 +33,7 @@ PackedMatrix take_packed(Carver& carver, const DenseProblem& problem, const Meth
   const bool scaled = packing == Packing::kPower || packing == Packing::kPowerOfUnit;
   matrix.scales = carver.take<float>(scaled ? allocated : 0);
   matrix.relative = carver.take<float>(scaled ? allocated : 0);
+  matrix.fitted = carver.take<float>(fits_scales(problem, method) ? allocated : 0);
   matrix.squares = carver.take<std::byte>(problem.euclidean() ? allocated * real_bytes(method) : 0);
   return matrix;
 }
@@ -98,7 +103,7 @@ MethodForward::MethodForward(Carver& carver, const DenseProblem& problem, const 
   y_factors = carver.take<float>(metrics ? state.y_allocated : 0);
   const bool narrowed = problem.euclidean() && method.arithmetic == Arithmetic::kFloat32;
   wide_squares =
-      carver.take<double>(narrowed ? std::max({state.x_allocated, state.y_allocated, state.z_allocated}) : 0);
+      carver.take<double>(narrowed || fits_scales(problem, method) ? std::max({state.x_allocated, state.y_allocated, state.z_allocated}) : 0);
 }
 
 MethodBackward::MethodBackward(Carver& carver, const DenseProblem& problem, const DenseState& state,

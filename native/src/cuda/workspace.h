@@ -69,6 +69,7 @@ struct PackedMatrix {
   int64_t pitch = 0;
   float* scales = nullptr;
   float* relative = nullptr;
+  float* fitted = nullptr;  ///< what makes cosines of the tiles' products, instead of scales; see Forward::fit_scales
   void* squares = nullptr;  ///< float, or double for kFloat64
 };
 
@@ -88,7 +89,7 @@ struct MethodForward {
   Sums rows, columns;
   double *above, *similarity, *uniformity;
   float *x_inverse, *y_inverse, *y_factors;
-  double* wide_squares;  ///< before they are narrowed to float
+  double* wide_squares;  ///< before they are narrowed to float, or become scales
 };
 
 struct MethodBackward {

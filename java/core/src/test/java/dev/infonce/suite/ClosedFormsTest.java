@@ -124,8 +124,8 @@ class ClosedFormsTest extends DeviceSuite {
     @ParameterizedTest
     @CsvSource({"64, 0.1, 0.959412", "128, 0.07, 0.0223602", "3, 0.5, 8.299530"})
     void perfectAlignmentWithRandomNegativesLosesWhatTheSphereSays(int dim, double tau, double published) {
-        int n = Devices.isEmulated(deviceName) ? 64 : 256;
-        int m = Devices.isEmulated(deviceName) ? 128 : 16384;
+        int n = Devices.orSmaller(deviceName, 256, 64, "rows on the sphere");
+        int m = Devices.orSmaller(deviceName, 16384, 128, "negatives on the sphere");
         long seed = 31;
         double expected = Math.log1p(m * hypergeometric(dim / 2.0, 1 / (4 * tau * tau)) * Math.exp(-1 / tau));
         if (m == 16384) {
@@ -149,7 +149,7 @@ class ClosedFormsTest extends DeviceSuite {
     @ParameterizedTest
     @CsvSource({"2, -1.575027204", "64, -3.875235590", "128, -3.937530010", "512, -3.984375475", "768, -3.989583474"})
     void uniformityOnTheSphereIsWhatTheSphereSays(int dim, double published) {
-        int n = Devices.isEmulated(deviceName) ? 64 : 512;
+        int n = Devices.orSmaller(deviceName, 512, 64, "rows for uniformity on the sphere");
         long seed = 41;
         double mean = Math.exp(-4) * hypergeometric(dim / 2.0, 4);
         double square = Math.exp(-8) * hypergeometric(dim / 2.0, 16);

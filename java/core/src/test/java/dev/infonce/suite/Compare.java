@@ -20,7 +20,7 @@ final class Compare {
             relative(
                     actual.rowLosses()[i],
                     expected.rowLosses()[i],
-                    tolerances.ofLoss(expected.rowLosses()[i]),
+                    tolerances.ofRowLoss(expected.rowLosses()[i]),
                     what + ": loss of row " + i);
         }
         frobenius(actual.dQueries(), expected.dQueries(), tolerances.gradient(), least, what + ": dQueries");

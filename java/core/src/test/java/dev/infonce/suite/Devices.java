@@ -77,6 +77,15 @@ final class Devices {
         return isEmulated(name) || name.startsWith("cuda");
     }
 
+    /** A size that the emulator has in a smaller one; says so. */
+    static int orSmaller(String name, int usual, int emulated, String what) {
+        if (!isEmulated(name)) {
+            return usual;
+        }
+        System.out.println("smaller on " + name + ": " + what + ", " + emulated + " instead of " + usual);
+        return emulated;
+    }
+
     /** Whether a call is too much for the emulator; says what is left out. */
     static boolean leavesOut(String name, long n, long m, long dim, String what) {
         long limit = name.startsWith(EMULATED_CAPPED) ? EMULATED_CAPPED_PRODUCTS : EMULATED_PRODUCTS;

@@ -30,7 +30,7 @@ class RepeatabilityTest extends DeviceSuite {
         for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
             Case c = Cases.random(loss, 129, 140, 33, dtype, SEED);
             Result first = Result.of(device, c);
-            for (int run = 0; run < 2; run++) {
+            for (int run = 0; run < Devices.orSmaller(deviceName, 2, 1, "repeated runs"); run++) {
                 Compare.assertSameBits(Result.of(device, c), first, what(c, SEED) + ", run " + run);
             }
             for (int threads : Devices.isCuda(deviceName) ? new int[] {0} : new int[] {1, 2, 3, 8}) {
@@ -68,6 +68,7 @@ class RepeatabilityTest extends DeviceSuite {
     @Test
     void onePlanServesEightThreadsWithTheBitsOfOne() throws Exception {
         int threads = 8;
+        int callsEach = Devices.orSmaller(deviceName, 10, 3, "calls of each of eight threads");
         for (ContrastiveLoss loss : List.of(
                 Cases.all(0.07).get(1),
                 Cases.all(0.07).get(3),
@@ -89,7 +90,7 @@ class RepeatabilityTest extends DeviceSuite {
                     Callable<List<Result>> calls = () -> {
                         start.await();
                         List<Result> results = new ArrayList<>();
-                        for (int call = 0; call < 10; call++) {
+                        for (int call = 0; call < callsEach; call++) {
                             results.add(Result.of(plan.forwardBackward(c.inputs())));
                         }
                         return results;

@@ -6,25 +6,34 @@ import dev.infonce.DType;
  * The errors that devices promise against float64 of the given inputs, for tau >= 0.01. Everything that a test allows is from
  * here.
  *
- * @param loss relative, of the loss and of every row's own, times 1 + loss if growing
+ * @param loss relative, times 1 + loss if growing
+ * @param rowLoss likewise of a row's own, whose roundings no mean evens out
  * @param dTemperature relative to the sum of the absolute values of what rows have in it: the same, unless signs are mixed
  * @param gradient relative, in the Frobenius norm of each matrix
  * @param spacing absolute, of every element of a gradient: the element type has nothing between 0 and this
  * @param growing whether the bound of the loss grows with it, as that of the CUDA kernels does
  * @param metric absolute where a metric is below 1, else relative
  */
-record Tolerances(double loss, boolean growing, double dTemperature, double gradient, double spacing, double metric) {
+record Tolerances(
+        double loss,
+        double rowLoss,
+        boolean growing,
+        double dTemperature,
+        double gradient,
+        double spacing,
+        double metric) {
     /**
      * "precise" of DESIGN: fp32 arithmetic is used only while the largest logit is at most 64, and 64 units of fp32 rounding
      * (2^-24) are 4e-6.
      */
-    private static final Tolerances FLOAT32 = new Tolerances(1e-5, false, 1e-5, 1e-5, Float.MIN_VALUE, 1e-5);
+    private static final Tolerances FLOAT32 = new Tolerances(1e-5, 1e-5, false, 1e-5, 1e-5, Float.MIN_VALUE, 1e-5);
 
     /** Logits up to 1e4 and sums of up to 1e3 terms, each rounded to 2^-53: 1e-12, with room for cancelling gradients. */
-    private static final Tolerances FLOAT64 = new Tolerances(1e-10, false, 1e-9, 1e-9, Double.MIN_VALUE, 1e-9);
+    private static final Tolerances FLOAT64 = new Tolerances(1e-10, 1e-10, false, 1e-9, 1e-9, Double.MIN_VALUE, 1e-9);
 
     /** Metrics are for reading: the CUDA kernels make their exponentials in float32. */
-    private static final Tolerances CUDA_FLOAT64 = new Tolerances(1e-10, false, 1e-9, 1e-9, Double.MIN_VALUE, 1e-6);
+    private static final Tolerances CUDA_FLOAT64 =
+            new Tolerances(1e-10, 1e-10, false, 1e-9, 1e-9, Double.MIN_VALUE, 1e-6);
 
     /** Half of the spacing of binary16 near 0, below which gradients of that type have only 0. */
     private static final double HALF_SPACING = 0x1p-25;
@@ -39,15 +48,16 @@ record Tolerances(double loss, boolean growing, double dTemperature, double grad
 
     /**
      * The CUDA kernels: loss max(1e-6, 2e-5 * 0.01 / tau) (1 + loss), since products of two 16-bit planes are off by 2^-22 and
-     * logits by that over tau; gradients max(3e-6, 5e-5 * 0.01 / tau), and 5e-3 where inputs have 16 bits, whose weights are
+     * logits by that over tau; a row's own 3e-5 for 2e-5, since its positive may be off by five roundings of 2^-24; gradients max(3e-6, 5e-5 * 0.01 / tau), and 5e-3 where inputs have 16 bits, whose weights are
      * rounded to as many. Losses with a margin are computed in double.
      */
     private static Tolerances cuda(DType dtype, double tau) {
         double hundredths = Double.isNaN(tau) ? 0 : 0.01 / tau;
         double loss = Math.max(1e-6, 2e-5 * hundredths);
+        double rowLoss = Math.max(1e-6, 3e-5 * hundredths);
         double gradient = dtype == DType.FLOAT32 ? Math.max(3e-6, 5e-5 * hundredths) : 5e-3;
         double spacing = dtype == DType.FLOAT16 ? HALF_SPACING : Float.MIN_VALUE;
-        return new Tolerances(loss, true, gradient, gradient, spacing, Math.max(1e-5, loss));
+        return new Tolerances(loss, rowLoss, true, gradient, gradient, spacing, Math.max(1e-5, loss));
     }
 
     /** Relative. */
@@ -55,8 +65,13 @@ record Tolerances(double loss, boolean growing, double dTemperature, double grad
         return growing ? loss * (1 + Math.abs(expected)) : loss;
     }
 
+    /** Likewise, of a row. */
+    double ofRowLoss(double expected) {
+        return growing ? rowLoss * (1 + Math.abs(expected)) : rowLoss;
+    }
+
     /** For two results that err both. */
     Tolerances twice() {
-        return new Tolerances(2 * loss, growing, 2 * dTemperature, 2 * gradient, 2 * spacing, 2 * metric);
+        return new Tolerances(2 * loss, 2 * rowLoss, growing, 2 * dTemperature, 2 * gradient, 2 * spacing, 2 * metric);
     }
 }
