@@ -12,6 +12,7 @@
 #include "cpu/dense/dense_plan.h"
 #include "cpu/rowwise/rowwise_plan.h"
 #include "cpu/thread_pool.h"
+#include "cpu/widened_plan.h"
 
 namespace nce::cpu {
 namespace {
@@ -84,11 +85,11 @@ class CpuContext final : public Context {
   }
 
   std::unique_ptr<Plan> plan(const nce_plan_desc& desc) override {
-    if (desc.dtype != NCE_DTYPE_FLOAT32 && desc.dtype != NCE_DTYPE_FLOAT64) {
-      throw Error(NCE_STATUS_UNSUPPORTED, "desc->dtype is " + std::to_string(desc.dtype) +
-                                              "; the CPU backend supports 0 (FLOAT32) and 1 (FLOAT64)");
-    }
-    return is_dense(desc) ? make_dense_plan(desc, pool_, isa_) : make_rowwise_plan(desc, pool_, isa_);
+    const auto make = [this](const nce_plan_desc& of) {
+      return is_dense(of) ? make_dense_plan(of, pool_, isa_) : make_rowwise_plan(of, pool_, isa_);
+    };
+    const bool half = desc.dtype == NCE_DTYPE_FLOAT16 || desc.dtype == NCE_DTYPE_BFLOAT16;
+    return half ? make_widened_plan(desc, pool_, make) : make(desc);
   }
 
   void* allocate(nce_memory_kind, int64_t bytes) override {

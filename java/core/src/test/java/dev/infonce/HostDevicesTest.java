@@ -22,13 +22,21 @@ class HostDevicesTest extends OnEachDevice {
                         () -> device.stream(),
                         () -> Stream.wrap(device, 0),
                         () -> device.allocateBuffer(8),
-                        () -> Matrix.ofDevicePointer(device, 64, DType.FLOAT32, 1, 1, 1),
-                        () -> device.plan(InfoNce.withTemperature(1), Shape.of(2, 2, 2), DType.BFLOAT16))) {
+                        () -> Matrix.ofDevicePointer(device, 64, DType.FLOAT32, 1, 1, 1))) {
             assertThatThrownBy(call)
                     .isInstanceOfSatisfying(
                             InfoNceException.class, e -> assertThat(e.status()).isEqualTo(Status.UNSUPPORTED))
                     .hasMessageContaining(deviceName);
         }
+    }
+
+    @Test
+    void pureJavaHasNoSixteenBits() {
+        Assumptions.assumeTrue(deviceName.equals("java"), "the native library has");
+        assertThatThrownBy(() -> device.plan(InfoNce.withTemperature(1), Shape.of(2, 2, 2), DType.BFLOAT16))
+                .isInstanceOfSatisfying(
+                        InfoNceException.class, e -> assertThat(e.status()).isEqualTo(Status.UNSUPPORTED))
+                .hasMessageContaining("java");
     }
 
     @Test

@@ -46,6 +46,15 @@ record Tolerances(
         return cuda ? cuda(c.dtype(), c.temperature()) : FLOAT32;
     }
 
+    /** With gradients of another type than the inputs: those of 16 bits are rounded by up to 2^-9. */
+    static Tolerances of(String device, Case c, DType gradients) {
+        if (Devices.isCuda(device) || gradients == DType.FLOAT32) {
+            return of(device, c);
+        }
+        double spacing = gradients == DType.FLOAT16 ? HALF_SPACING : Float.MIN_VALUE;
+        return new Tolerances(1e-5, 1e-5, false, 1e-5, 0x1p-9 + 1e-5, spacing, 1e-5);
+    }
+
     /**
      * The CUDA kernels: loss max(1e-6, 2e-5 * 0.01 / tau) (1 + loss), since products of two 16-bit planes are off by 2^-22 and
      * logits by that over tau; a row's own 3e-5 for 2e-5, since its positive may be off by five roundings of 2^-24; gradients max(3e-6, 5e-5 * 0.01 / tau), and 5e-3 where inputs have 16 bits, whose weights are
