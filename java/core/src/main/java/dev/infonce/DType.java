@@ -6,9 +6,9 @@ public enum DType {
     FLOAT32(4),
     /** IEEE binary64, {@code double}. */
     FLOAT64(8),
-    /** IEEE binary16, kept in {@code short}s. Devices cuda and emulated compute with it. */
+    /** IEEE binary16, kept in {@code short}s. All devices but java take it. */
     FLOAT16(2),
-    /** The upper half of a binary32, kept in {@code short}s. Devices cuda and emulated compute with it. */
+    /** The upper half of a binary32, kept in {@code short}s. All devices but java take it. */
     BFLOAT16(2);
 
     private final int bytes;
