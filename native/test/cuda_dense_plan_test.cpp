@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
+#include <utility>
 
 #include "cuda_dense_runner.h"
+#include "emulation_options.h"
 
 namespace nce::test {
 namespace {
@@ -280,6 +283,52 @@ TEST_F(CudaDense, BackwardAfterForwardGivesTheSameBits) {
         const DeviceResult separate = run_on_device(problem, how);
         ASSERT_EQ(separate.status, NCE_STATUS_OK) << separate.message;
         EXPECT_TRUE(separate == together);
+      }
+    }
+  }
+}
+
+TEST_F(CudaDense, OrdersOfBlocksAndArrivalsOfCopiesChangeNoBit) {
+  using emulation::Arrival;
+  unsigned seed = 6500;
+  for (const Kind& kind : {kKinds[1], kKinds[3]}) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16}) {
+      for (const int64_t dim : {24, 290}) {                    // gradients by tiles, and by blocks
+        if (dtype == NCE_DTYPE_FLOAT64 && dim > 24) continue;  // by blocks in any case
+        const DenseCase problem = case_of(kind, NCE_SIMILARITY_COSINE, dtype, 140, 150, dim, 0.1, 0.7, ++seed);
+        SCOPED_TRACE(label(kind, problem, 80));
+        std::optional<DeviceResult> first;
+        for (const auto& [order, arrival] :
+             {std::pair{1, Arrival::kLate}, std::pair{2, Arrival::kEarly}, std::pair{3, Arrival::kShuffled}}) {
+          const emulation::test::Emulation how(static_cast<uint64_t>(order), arrival);
+          const DeviceResult result = run_on_device(problem, {});
+          ASSERT_EQ(result.status, NCE_STATUS_OK) << result.message;
+          if (!first) first = result;
+          EXPECT_TRUE(result == *first) << "order " << order;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CudaDense, ExchangedTowersExchangeTheirGradientsToTheBit) {
+  unsigned seed = 6700;
+  for (const nce_similarity similarity : {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16}) {
+      for (const int64_t dim : {24, 290}) {
+        // Distances are doubles in every type, and by blocks.
+        if (dim > 24 && (dtype == NCE_DTYPE_FLOAT64 || similarity == NCE_SIMILARITY_NEG_EUCLIDEAN)) continue;
+        const DenseCase problem = case_of(kKinds[1], similarity, dtype, 140, 140, dim, 0.5, 0.7, ++seed);
+        SCOPED_TRACE(label(kKinds[1], problem, 80));
+        DenseCase exchanged = problem;
+        std::swap(exchanged.queries, exchanged.keys);
+        const DeviceResult result = run_on_device(problem, {});
+        const DeviceResult other = run_on_device(exchanged, {});
+        ASSERT_EQ(result.status, NCE_STATUS_OK) << result.message;
+        ASSERT_EQ(other.status, NCE_STATUS_OK) << other.message;
+        EXPECT_EQ(result.loss, other.loss);
+        EXPECT_TRUE(same_bits(result.d_queries, other.d_keys));
+        EXPECT_TRUE(same_bits(result.d_keys, other.d_queries));
       }
     }
   }
