@@ -30,6 +30,8 @@ Bounds bounds_of(const Problem& problem, bool cpu) {
     bounds.gradient = std::max(bounds.gradient, 1e-5);
   }
   if (half) {
+    // Sums of products stay in the tensor core, which cuts them off at 2^-24 after every 8: at most 2^-27 a product.
+    bounds.loss = std::max(bounds.loss, (2e-7 + static_cast<double>(problem.desc.dim) * 0x1p-28) / tau);
     // Weights of the gradient are rounded to the type of the inputs, 2^-9 for bfloat16.
     bounds.gradient = 5e-3;
     bounds.terms = 0x1p-9;

@@ -43,7 +43,7 @@ record Tolerances(
         if (c.dtype() == DType.FLOAT64) {
             return cuda ? CUDA_FLOAT64 : FLOAT64;
         }
-        return cuda ? cuda(c.dtype(), c.temperature()) : FLOAT32;
+        return cuda ? cuda(c.dtype(), c.temperature(), c.shape().dim()) : FLOAT32;
     }
 
     /** With gradients of another type than the inputs: those of 16 bits are rounded by up to 2^-9. */
@@ -57,13 +57,17 @@ record Tolerances(
 
     /**
      * The CUDA kernels: loss max(1e-6, 2e-5 * 0.01 / tau) (1 + loss), since products of two 16-bit planes are off by 2^-22 and
-     * logits by that over tau; a row's own 3e-5 for 2e-5, since its positive may be off by five roundings of 2^-24; gradients max(3e-6, 5e-5 * 0.01 / tau), and 5e-3 where inputs have 16 bits, whose weights are
-     * rounded to as many. Losses with a margin are computed in double.
+     * logits by that over tau; a row's own 3e-5 for 2e-5, since its positive may be off by five roundings of 2^-24; gradients
+     * max(3e-6, 5e-5 * 0.01 / tau). Of 16-bit inputs tensor cores cut off sums of products, by up to 2^-28 a product, and weights
+     * are rounded to as many bits: gradients 5e-3. Losses with a margin are computed in double.
      */
-    private static Tolerances cuda(DType dtype, double tau) {
+    private static Tolerances cuda(DType dtype, double tau, long dim) {
         double hundredths = Double.isNaN(tau) ? 0 : 0.01 / tau;
         double loss = Math.max(1e-6, 2e-5 * hundredths);
-        double rowLoss = Math.max(1e-6, 3e-5 * hundredths);
+        if (dtype != DType.FLOAT32) {
+            loss = Math.max(loss, (2e-5 + 100 * dim * 0x1p-28) * hundredths);
+        }
+        double rowLoss = Math.max(loss, 3e-5 * hundredths);
         double gradient = dtype == DType.FLOAT32 ? Math.max(3e-6, 5e-5 * hundredths) : 5e-3;
         double spacing = dtype == DType.FLOAT16 ? HALF_SPACING : Float.MIN_VALUE;
         return new Tolerances(loss, rowLoss, true, gradient, gradient, spacing, Math.max(1e-5, loss));
