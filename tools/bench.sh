@@ -12,18 +12,25 @@ source "$root/tools/lib/gpu.sh"
 
 usage() {
   cat <<'END'
-Usage: ./infonce bench [native|java] [OPTION...]
+Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./infonce bench --options lists the options
+       ./infonce bench --check                      fails if the cpu device is slower than it was
+       ./infonce bench native [OPTION...]
+       ./infonce bench java [OPTION...]
        ./infonce bench --device cuda [--quick] [--minutes N] [--library PATH] [--index N] [--log FILE]
 
-  native   Google Benchmark of the kernels on one core, with their share of the FMA peak measured in the same run;
-           further options go to it, such as --benchmark_filter=REGEX
-  java     JMH benchmark of forward and forward+backward through the Java API, on every device
+  (no word)  this library through Java: losses by size, type and device, the cost of a small call, memory by N; with --peers
+             beside TensorFlow-Java and DJL's PyTorch, whose natives (some 400 MB) come from Maven Central. Prints tables and
+             writes results.json and charts.html to build/bench. --quick takes fewer and smaller sizes, --device java or cpu
+             one device. See docs/benchmarks.md
+  native     Google Benchmark of the kernels on one core, with their share of the FMA peak measured in the same run;
+             further options go to it, such as --benchmark_filter=REGEX
+  java       JMH with its own options, such as LossBenchmark -p n=1024 -p loss=symmetric -prof gc
 
   --device cuda  the kernels on a GPU, beside its peaks measured in the same run and a baseline on cuBLAS where that is
            installed; the most telling rows first, for 9 minutes (--quick: 2). Appends to bench/logs/<date>-<gpu>.txt.
            The emulated device is refused: timings of it mean nothing
 
-Without a word native and java run. Nothing else should run on the machine meanwhile.
+Nothing else should run on the machine meanwhile.
 END
 }
 
@@ -42,7 +49,47 @@ build_native_benchmark() {
 java_bench() {
   need_jdk
   build_java bench
-  (run_java bench dev.infonce.bench.BenchMain)
+  (run_java bench org.openjdk.jmh.Main "$@")
+}
+
+# The benchmarks through Java. Peers live in a module of their own, which nothing else builds.
+suite_bench() {
+  local module=bench options=(--commit "$(commit_of_sources)" --compiler "$(compiler)") argument library
+  for argument in "$@"; do
+    case $argument in
+      -h | --help | --options)
+        set -- --help
+        module=bench
+        break
+        ;;
+      --peers) module=bench/peers ;;
+    esac
+  done
+  need_jdk
+  build_java "$module"
+  if [[ $module == bench/peers ]]; then
+    need_tools jemalloc
+    library=$(jemalloc)
+    options+=(--peers-classpath "$(classpath_of bench/peers)" --jemalloc "$library")
+  fi
+  if ! native_is_off; then
+    logged bench-build-peak 'building the measure of the FMA peak' build_peak || exit 1
+    options+=(--peak-program "$root/build/native/infonce_peak")
+  fi
+  (run_java "$module" dev.infonce.bench.BenchCommand "${options[@]}" "$@")
+}
+
+# In the folder that the Java build has configured.
+build_peak() {
+  cmake --build "$root/build/native" --target infonce_peak
+}
+
+compiler() {
+  if native_is_off; then
+    echo 'no compiler'
+  else
+    "${CXX:-g++}" --version | head -n 1
+  fi
 }
 
 device_bench() {
@@ -73,7 +120,6 @@ device_bench() {
   case $device in
     cuda) ;;
     emulated) wrong 'the emulated device is not measured, as its timings mean nothing' ;;
-    cpu) wrong "the CPU backend is measured by './infonce bench native'" ;;
     *) wrong "--device must be cuda, but is '$device'" ;;
   esac
   probe_gpu "$index"
@@ -96,20 +142,27 @@ wrong() {
   exit 2
 }
 
-case ${1:-both} in
-  -h | --help) usage ;;
+# Whether the options name a device other than those of the Java API.
+is_for_gpu() {
+  printf '%s\n' "$@" | grep -qE '^(--device=)?(cuda|emulated)$'
+}
+
+case ${1:-} in
   native)
     shift
     native_bench "$@"
     ;;
-  java) java_bench ;;
-  --device | --device=*) device_bench "$@" ;;
-  both)
-    native_bench
-    java_bench
+  java)
+    shift
+    java_bench "$@"
     ;;
-  *)
-    say "infonce bench: unknown word '$1'; allowed are native and java (see ./infonce bench --help)"
-    exit 2
+  -h | --help) usage ;;
+  '' | -*)
+    if is_for_gpu "$@"; then
+      device_bench "$@"
+    else
+      suite_bench "$@"
+    fi
     ;;
+  *) wrong "unknown word '$1'; allowed are native and java" ;;
 esac

@@ -1,8 +1,12 @@
 #include "fma_peak.h"
 
 #include <algorithm>
+#include <barrier>
+#include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <thread>
+#include <vector>
 
 namespace nce::bench {
 namespace {
@@ -51,18 +55,49 @@ void chain_avx512_single() { NCE_CHAIN("vfmadd231ps", "zmm"); }
 void chain_avx512_double() { NCE_CHAIN("vfmadd231pd", "zmm"); }
 #endif
 
-}  // namespace
+struct Chain {
+  double lanes = 0.0;
+  void (*run)() = nullptr;
+};
 
-double fma_peak(nce_isa isa, bool single) {
+Chain chain_of(nce_isa isa, bool single) {
 #if defined(__x86_64__)
-  if (isa == NCE_ISA_AVX512) {
-    return single ? best_rate(16, chain_avx512_single) : best_rate(8, chain_avx512_double);
-  }
-  if (isa == NCE_ISA_AVX2) return single ? best_rate(8, chain_avx2_single) : best_rate(4, chain_avx2_double);
+  if (isa == NCE_ISA_AVX512) return single ? Chain{16, chain_avx512_single} : Chain{8, chain_avx512_double};
+  if (isa == NCE_ISA_AVX2) return single ? Chain{8, chain_avx2_single} : Chain{4, chain_avx2_double};
 #endif
   (void)isa;
   (void)single;
-  return 0.0;
+  return {};
+}
+
+}  // namespace
+
+double fma_peak(nce_isa isa, bool single) {
+  const Chain chain = chain_of(isa, single);
+  return chain.run == nullptr ? 0.0 : best_rate(chain.lanes, chain.run);
+}
+
+double fma_peak_of_threads(nce_isa isa, bool single, int threads) {
+  using Clock = std::chrono::steady_clock;
+  const Chain chain = chain_of(isa, single);
+  if (chain.run == nullptr) return 0.0;
+  double best = 0.0;
+  for (int run = 0; run < kRuns; ++run) {
+    std::barrier start(threads + 1);
+    std::vector<std::jthread> workers;
+    for (int i = 0; i < threads; ++i) {
+      workers.emplace_back([&] {
+        start.arrive_and_wait();
+        chain.run();
+      });
+    }
+    start.arrive_and_wait();
+    const auto begin = Clock::now();
+    workers.clear();
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    best = std::max(best, 2.0 * chain.lanes * kChains * static_cast<double>(kSteps) * threads / seconds * 1e-9);
+  }
+  return best;
 }
 
 }  // namespace nce::bench

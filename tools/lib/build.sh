@@ -9,7 +9,8 @@ sources_of() {
   case $1 in
     java/cli) echo java/cli ;;
     java/train) printf '%s\n' java/djl java/cli java/train ;;
-    bench) echo bench ;;
+    bench) printf '%s\n' java/cli bench ;;
+    bench/peers) printf '%s\n' java/djl java/cli bench ;;
     *) die "no module $1" ;;
   esac
 }
@@ -57,7 +58,7 @@ maven() {
 # build_java MODULE: its jar, those it depends on, and its class path, unless nothing has changed; asks for the tools that
 # this takes.
 build_java() {
-  local module=$1 stamp="$root/build/stamps/${1//\//-}" now
+  local module=$1 stamp="$root/build/stamps/${1//\//-}" now profile=()
   mkdir -p "$root/build/stamps"
   exec 9>"$root/build/stamps/lock"
   flock 9
@@ -66,7 +67,8 @@ build_java() {
     rm -f "$stamp"
     need_tools mvn
     need_native_tools
-    logged "build-${module//\//-}" "building $module" maven -pl "$module" -am package -Dmaven.test.skip=true 9>&- || exit 1
+    [[ $module == bench/peers ]] && profile=(-Ppeers)
+    logged "build-${module//\//-}" "building $module" maven "${profile[@]}" -pl "$module" -am package -Dmaven.test.skip=true 9>&- || exit 1
     printf '%s\n' "$now" >"$stamp"
   fi
   exec 9>&-

@@ -45,6 +45,7 @@ package_of() {
     ninja) echo ninja-build ;;
     gtest) echo libgtest-dev ;;
     benchmark) echo libbenchmark-dev ;;
+    jemalloc) echo libjemalloc2 ;;
     numpy) echo python3-numpy ;;
     clang-format) echo clang-format-16 ;;
     *) echo "$1" ;;
@@ -55,6 +56,7 @@ is_there() {
   case $1 in
     gtest) has_header gtest/gtest.h ;;
     benchmark) has_header benchmark/benchmark.h ;;
+    jemalloc) [[ -n $(jemalloc) ]] ;;
     numpy) [[ -n $(python_with_numpy) ]] ;;
     clang-format) [[ -n $(clang_format_16) ]] ;;
     g++) command -v "${CXX:-g++}" >/dev/null ;;
@@ -82,6 +84,17 @@ python_with_numpy() {
   for python in python3 /usr/bin/python3; do
     if "$python" -c 'import numpy' 2>/dev/null; then
       echo "$python"
+      return
+    fi
+  done
+}
+
+# The path of jemalloc's library, if it is there.
+jemalloc() {
+  local library
+  for library in /usr/lib/*-linux-gnu/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2; do
+    if [[ -r $library ]]; then
+      echo "$library"
       return
     fi
   done

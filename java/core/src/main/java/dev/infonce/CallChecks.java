@@ -19,6 +19,7 @@ final class CallChecks {
     private final long keysRows;
     private final long negativesRows;
     private final long lossRows;
+    private final double ownTemperature;
 
     CallChecks(Device device, ContrastiveLoss loss, Shape shape, DType dtype, DType gradientDType) {
         this.device = device;
@@ -65,6 +66,12 @@ final class CallChecks {
             case PAIRED -> loss instanceof PairwiseContrastive ? NONE : n;
         };
         this.lossRows = !twoTowers && negatives == Negatives.IN_BATCH && !oneMatrix ? 2 * n : n;
+        this.ownTemperature = switch (loss) {
+            case InfoNce infoNce -> infoNce.temperature();
+            case NtXent ntXent -> ntXent.temperature();
+            case NtLogistic logistic -> logistic.temperature();
+            case PairwiseContrastive _, Triplet _ -> Double.NaN;
+        };
     }
 
     ContrastiveLoss loss() {
@@ -81,12 +88,7 @@ final class CallChecks {
 
     /** The temperature of a call, NaN for losses without one. */
     double temperature(Inputs in) {
-        return in.temperature().orElseGet(() -> switch (loss) {
-            case InfoNce infoNce -> infoNce.temperature();
-            case NtXent ntXent -> ntXent.temperature();
-            case NtLogistic logistic -> logistic.temperature();
-            case PairwiseContrastive _, Triplet _ -> Double.NaN;
-        });
+        return in.temperature().isPresent() ? in.temperature().getAsDouble() : ownTemperature;
     }
 
     void inputs(Inputs in) {
@@ -98,11 +100,9 @@ final class CallChecks {
         weights(in.weights());
         upstream(in.upstream());
         boolean hasMargin = loss instanceof PairwiseContrastive || loss instanceof Triplet;
-        Checks.argument(
-                in.temperature().isEmpty() || !hasMargin,
-                "temperature: %s has none, but got %s",
-                name(),
-                in.temperature());
+        if (in.temperature().isPresent() && hasMargin) {
+            throw Checks.invalid("temperature: %s has none, but got %s", name(), in.temperature());
+        }
     }
 
     void outputs(Inputs in, Gradients out) {
@@ -200,16 +200,24 @@ final class CallChecks {
         output("dQueries", dQueries, shape.n());
         output("dKeys", dKeys, keysRows);
         output("dNegatives", dNegatives, negativesRows);
-        String[] names = {"dQueries", "dKeys", "dNegatives", "queries", "keys", "negatives"};
-        Matrix[] matrices = {dQueries, dKeys, dNegatives, queries, keys, negativesMatrix};
-        for (int output = 0; output < 3; output++) {
-            for (int other = output + 1; other < matrices.length; other++) {
-                Checks.argument(
-                        !overlap(matrices[output], matrices[other]),
-                        "%s: must not overlap %s",
-                        names[output],
-                        names[other]);
-            }
+        apart("dQueries", dQueries, "dKeys", dKeys);
+        apart("dQueries", dQueries, "dNegatives", dNegatives);
+        apart("dKeys", dKeys, "dNegatives", dNegatives);
+        apartFromInputs("dQueries", dQueries, queries, keys, negativesMatrix);
+        apartFromInputs("dKeys", dKeys, queries, keys, negativesMatrix);
+        apartFromInputs("dNegatives", dNegatives, queries, keys, negativesMatrix);
+    }
+
+    private static void apartFromInputs(
+            String name, Matrix output, Matrix queries, Matrix keys, Matrix negativesMatrix) {
+        apart(name, output, "queries", queries);
+        apart(name, output, "keys", keys);
+        apart(name, output, "negatives", negativesMatrix);
+    }
+
+    private static void apart(String name, Matrix output, String otherName, Matrix other) {
+        if (overlap(output, other)) {
+            throw Checks.invalid("%s: must not overlap %s", name, otherName);
         }
     }
 
@@ -223,13 +231,9 @@ final class CallChecks {
 
     private void matrix(String name, Matrix matrix, long rows) {
         if (matrix == null) {
-            Checks.argument(
-                    rows == NONE || rows == 0,
-                    "%s: %s needs a %d x %d matrix, but got null",
-                    name,
-                    name(),
-                    rows,
-                    shape.dim());
+            if (rows != NONE && rows != 0) {
+                throw Checks.invalid("%s: %s needs a %d x %d matrix, but got null", name, name(), rows, shape.dim());
+            }
             return;
         }
         sizes(name, matrix, rows, dtype);
@@ -242,28 +246,25 @@ final class CallChecks {
         }
         sizes(name, matrix, rows, gradientDType);
         accessible(name, matrix);
-        Checks.argument(!matrix.segment().isReadOnly(), "%s: must be writable, but its segment is read-only", name);
+        if (matrix.segment().isReadOnly()) {
+            throw Checks.invalid("%s: must be writable, but its segment is read-only", name);
+        }
     }
 
     private void sizes(String name, Matrix matrix, long rows, DType type) {
-        Checks.argument(rows != NONE, "%s: %s of %s takes none, but got %s", name, name(), shape, matrix);
-        Checks.argument(
-                matrix.rows() == rows && matrix.dim() == shape.dim() && matrix.dtype() == type,
-                "%s: must be %d x %d %s, but got %s",
-                name,
-                rows,
-                shape.dim(),
-                type,
-                matrix);
+        if (rows == NONE) {
+            throw Checks.invalid("%s: %s of %s takes none, but got %s", name, name(), shape, matrix);
+        }
+        if (matrix.rows() != rows || matrix.dim() != shape.dim() || matrix.dtype() != type) {
+            throw Checks.invalid("%s: must be %d x %d %s, but got %s", name, rows, shape.dim(), type, matrix);
+        }
     }
 
     private void accessible(String name, Matrix matrix) {
-        Checks.argument(
-                !matrix.isOnDevice() || matrix.owner() == device,
-                "%s: is memory of another device, %s, than the plan's, %s",
-                name,
-                matrix.owner(),
-                device);
+        if (matrix.isOnDevice() && matrix.owner() != device) {
+            throw Checks.invalid(
+                    "%s: is memory of another device, %s, than the plan's, %s", name, matrix.owner(), device);
+        }
         MemorySegment segment = matrix.segment();
         if (!segment.scope().isAlive()) {
             throw new IllegalStateException(name + ": the arena of its memory is closed");
@@ -276,14 +277,21 @@ final class CallChecks {
 
     private void labels(int[] labels) {
         if (!(loss instanceof PairwiseContrastive)) {
-            Checks.argument(labels == null, "labels: %s takes none, but got some", name());
+            if (labels != null) {
+                throw Checks.invalid("labels: %s takes none, but got some", name());
+            }
             return;
         }
-        Checks.argument(labels != null, "labels: %s needs %d, but got null", name(), shape.n());
-        Checks.argument(labels.length == shape.n(), "labels: must be %d numbers, but got %d", shape.n(), labels.length);
+        if (labels == null) {
+            throw Checks.invalid("labels: %s needs %d, but got null", name(), shape.n());
+        }
+        if (labels.length != shape.n()) {
+            throw Checks.invalid("labels: must be %d numbers, but got %d", shape.n(), labels.length);
+        }
         for (int i = 0; i < labels.length; i++) {
-            Checks.argument(
-                    labels[i] == 0 || labels[i] == 1, "labels: must be 0 or 1, but number %d is %d", i, labels[i]);
+            if (labels[i] != 0 && labels[i] != 1) {
+                throw Checks.invalid("labels: must be 0 or 1, but number %d is %d", i, labels[i]);
+            }
         }
     }
 
@@ -291,14 +299,13 @@ final class CallChecks {
         if (weights == null) {
             return;
         }
-        Checks.argument(
-                weights.length == lossRows, "weights: must be %d numbers, but got %d", lossRows, weights.length);
+        if (weights.length != lossRows) {
+            throw Checks.invalid("weights: must be %d numbers, but got %d", lossRows, weights.length);
+        }
         for (int i = 0; i < weights.length; i++) {
-            Checks.argument(
-                    weights[i] >= 0 && weights[i] < Float.POSITIVE_INFINITY,
-                    "weights: must be finite and >= 0, but number %d is %s",
-                    i,
-                    weights[i]);
+            if (!(weights[i] >= 0 && weights[i] < Float.POSITIVE_INFINITY)) {
+                throw Checks.invalid("weights: must be finite and >= 0, but number %d is %s", i, weights[i]);
+            }
         }
     }
 
@@ -307,14 +314,15 @@ final class CallChecks {
             return;
         }
         boolean perRow = loss.reduction() == Reduction.NONE;
-        Checks.argument(
-                upstream.length == 1 || perRow && upstream.length == lossRows,
-                "upstream: must be 1 number%s, but got %d",
-                perRow ? " or " + lossRows : ", as the reduction is " + loss.reduction(),
-                upstream.length);
+        if (upstream.length != 1 && !(perRow && upstream.length == lossRows)) {
+            throw Checks.invalid(
+                    "upstream: must be 1 number%s, but got %d",
+                    perRow ? " or " + lossRows : ", as the reduction is " + loss.reduction(), upstream.length);
+        }
         for (int i = 0; i < upstream.length; i++) {
-            Checks.argument(
-                    Float.isFinite(upstream[i]), "upstream: must be finite, but number %d is %s", i, upstream[i]);
+            if (!Float.isFinite(upstream[i])) {
+                throw Checks.invalid("upstream: must be finite, but number %d is %s", i, upstream[i]);
+            }
         }
     }
 

@@ -9,8 +9,13 @@ final class Checks {
 
     static void argument(boolean valid, String format, Object... args) {
         if (!valid) {
-            throw new IllegalArgumentException(String.format(format, args));
+            throw invalid(format, args);
         }
+    }
+
+    /** What to throw where calls pass so often that not even the arguments of a message may be made in vain. */
+    static IllegalArgumentException invalid(String format, Object... args) {
+        return new IllegalArgumentException(String.format(format, args));
     }
 
     static void range(String name, long value, long min, long max) {

@@ -107,6 +107,27 @@ public final class Plan implements AutoCloseable {
     }
 
     /**
+     * The loss and its gradients, into outputs that many calls may use: for training loops that are to leave nothing to the
+     * garbage collector.
+     *
+     * @param in what to read
+     * @param out where to write
+     */
+    public void forwardBackward(Inputs in, Outputs out) {
+        checks.inputs(in);
+        Gradients gradients = Objects.requireNonNull(out, "out").gradients();
+        checks.outputs(in, gradients);
+        double temperature = checks.temperature(in);
+        lifetime.acquire();
+        try {
+            executor.run(in, temperature, gradients, true, out.numbers());
+            out.temperature(temperature);
+        } finally {
+            lifetime.release();
+        }
+    }
+
+    /**
      * Enqueues the loss, and the gradients for which out has a place, and returns. Nothing of it allocates or waits, so that a
      * CUDA graph can capture it. Everything must lie in memory of the plan's device and stay open, and inputs unchanged, until
      * the call has run; results are in out then. Calls on different workspaces may run at once.

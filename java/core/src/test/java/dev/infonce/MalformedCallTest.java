@@ -109,7 +109,10 @@ class MalformedCallTest extends OnEachDevice {
                 new Malformed("no inputs", NullPointerException.class, () -> plan.forward((Inputs) null), "in"),
                 new Malformed("no queries", NullPointerException.class, () -> Inputs.of(null, keys), "queries"),
                 new Malformed(
-                        "no outputs", NullPointerException.class, () -> plan.forwardBackward(good, null), "out")));
+                        "no outputs",
+                        NullPointerException.class,
+                        () -> plan.forwardBackward(good, (Gradients) null),
+                        "out")));
     }
 
     @TestFactory

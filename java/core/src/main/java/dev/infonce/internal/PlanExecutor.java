@@ -18,6 +18,11 @@ public interface PlanExecutor extends AutoCloseable {
      */
     Outcome run(Inputs in, double temperature, Gradients out, boolean wantLoss);
 
+    /** As the other run, with the numbers into an object that the caller uses again. */
+    default void run(Inputs in, double temperature, Gradients out, boolean wantLoss, CallNumbers numbers) {
+        numbers.take(run(in, temperature, out, wantLoss));
+    }
+
     /**
      * Enqueues the loss, and the gradients for which out has a place, without waiting. Only where the backend has memory of its
      * own; arguments are checked and lie there.

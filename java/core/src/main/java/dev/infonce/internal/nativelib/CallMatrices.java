@@ -6,9 +6,10 @@ import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
- * The matrices of one call as the library sees them: those in memory of the context in place, all others as dense copies. A
+ * The matrices of one call at a time as the library sees them: those in memory of the context in place, all others as dense copies. A
  * matrix that is null or has no rows is a null pointer.
  */
 final class CallMatrices {
@@ -24,8 +25,12 @@ final class CallMatrices {
     private final MemorySegment[] pointers = new MemorySegment[NativeApi.MATRICES];
     private final MemorySegment[] inPlace = new MemorySegment[NativeApi.MATRICES];
 
-    CallMatrices(Inputs in, Gradients out, CallMemory memory) {
+    /** Memory for copies; null if every matrix lies in memory of the context. */
+    CallMatrices(CallMemory memory) {
         this.memory = memory;
+    }
+
+    void take(Inputs in, Gradients out) {
         add(QUERIES, in.queries());
         add(KEYS, in.keys());
         add(NEGATIVES, in.negatives());
@@ -35,8 +40,7 @@ final class CallMatrices {
     }
 
     /** Matrices that lie in memory of the context, all of them. */
-    CallMatrices(DeviceInputs in, DeviceOutputs out) {
-        this.memory = null;
+    void take(DeviceInputs in, DeviceOutputs out) {
         add(QUERIES, in.queries());
         add(KEYS, in.keys());
         add(NEGATIVES, in.negatives());
@@ -45,13 +49,20 @@ final class CallMatrices {
         add(D_NEGATIVES, out.dNegatives());
     }
 
+    /** Holds on to nothing of the caller's. */
+    void forget() {
+        Arrays.fill(matrices, null);
+        Arrays.fill(pointers, MemorySegment.NULL);
+        Arrays.fill(inPlace, null);
+    }
+
     MemorySegment pointer(int slot) {
         return pointers[slot];
     }
 
     /** Elements, 0 for a null pointer. */
     long stride(int slot) {
-        if (pointers[slot].equals(MemorySegment.NULL)) {
+        if (matrices[slot] == null) {
             return 0;
         }
         return inPlace[slot] != null ? matrices[slot].rowStride() : matrices[slot].dim();
@@ -84,6 +95,8 @@ final class CallMatrices {
     }
 
     private void add(int slot, Matrix matrix) {
+        matrices[slot] = null;
+        inPlace[slot] = null;
         pointers[slot] = MemorySegment.NULL;
         if (matrix == null || matrix.rows() == 0) {
             return;

@@ -6,34 +6,50 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * The memory of one call at a time, kept from call to call: workspace, a dense copy in memory of the context of each matrix
- * that calls cannot use in place, the way stations of such copies, and numbers beside the matrices.
+ * that calls cannot use in place, the way stations of such copies, numbers beside the matrices, and the structs that name all
+ * of it.
  */
 final class CallMemory {
     private final NativeContext context;
     private final MemorySegment[] copies = new MemorySegment[NativeApi.MATRICES];
     private final MemorySegment[] stations = new MemorySegment[NativeApi.MATRICES];
-    private final Arena stationArena = Arena.ofShared();
+    private final Arena arena = Arena.ofShared();
+    private final CallMatrices matrices = new CallMatrices(this);
+    private final CallScalars scalars = new CallScalars(arena);
+    private final CallStructs structs = new CallStructs(arena);
     private MemorySegment workspace;
-    private MemorySegment scalars;
+    private MemorySegment twin;
 
     CallMemory(NativeContext context) {
         this.context = context;
+    }
+
+    CallMatrices matrices() {
+        return matrices;
+    }
+
+    CallScalars scalars() {
+        return scalars;
+    }
+
+    CallStructs structs() {
+        return structs;
     }
 
     NativeContext context() {
         return context;
     }
 
-    /** Exactly that many bytes, with any content. */
+    /** At least that many bytes, with any content. */
     MemorySegment workspace(long bytes) {
         workspace = atLeast(workspace, bytes);
-        return workspace.asSlice(0, bytes);
+        return workspace;
     }
 
-    /** Memory of a context whose memory is not the host's, for numbers. */
-    MemorySegment scalars(long bytes) {
-        scalars = atLeast(scalars, bytes);
-        return scalars.asSlice(0, bytes);
+    /** At least that many bytes of a context whose memory is not the host's, for the block of scalars. */
+    MemorySegment twin(long bytes) {
+        twin = atLeast(twin, bytes);
+        return twin;
     }
 
     /** Room for a dense copy of a matrix, with any content. The same slot has the same size in every call of a plan. */
@@ -47,7 +63,7 @@ final class CallMemory {
     /** Host memory of the size of such a copy. */
     MemorySegment station(int slot, Matrix matrix) {
         if (stations[slot] == null) {
-            stations[slot] = stationArena.allocate(denseBytes(matrix), 8);
+            stations[slot] = arena.allocate(denseBytes(matrix), 8);
         }
         return stations[slot];
     }
@@ -57,9 +73,9 @@ final class CallMemory {
     }
 
     void free() {
-        try (stationArena) {
+        try (arena) {
             release(workspace);
-            release(scalars);
+            release(twin);
             for (MemorySegment copy : copies) {
                 release(copy);
             }

@@ -2,61 +2,79 @@ package dev.infonce.internal.nativelib;
 
 import dev.infonce.Inputs;
 import dev.infonce.bindings.nce_metrics;
+import dev.infonce.internal.CallNumbers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * The numbers of one call beside its matrices, in one block of host memory: what the call reads, then what it writes. For a
- * context with memory of its own the block has a twin there.
+ * The numbers of one call at a time beside its matrices, in one block of host memory: what the call reads, then what it writes.
+ * For a context with memory of its own the block has a twin there.
  */
 final class CallScalars {
     private static final long ALIGNMENT = 8;
+    private static final long NONE = -1;
 
-    private final MemorySegment host;
-    private final long inputBytes;
-    private final long temperature;
-    private final long upstream;
-    private final long weights;
-    private final long labels;
-    private final long loss;
-    private final long dTemperature;
-    private final long metrics;
-    private final long lossCount;
+    private final Arena arena;
+    private MemorySegment host;
     private long size;
+    private long inputBytes;
+    private long temperature;
+    private long upstream;
+    private long weights;
+    private long labels;
+    private long loss;
+    private long dTemperature;
+    private long metrics;
+    private long lossCount;
 
-    /** Numbers that are not there have no place: temperature NaN, lossCount 0, arrays null. */
-    CallScalars(Inputs in, double temperature, boolean gradients, long lossCount, boolean wantMetrics, Arena arena) {
-        this.lossCount = lossCount;
+    CallScalars(Arena arena) {
+        this.arena = arena;
+        this.host = MemorySegment.NULL;
+    }
+
+    /** Lays out a call, and writes what it reads. Numbers that are not there have no place: temperature NaN, arrays null. */
+    void lay(Inputs in, double temperatureOfCall, boolean gradients, long losses, boolean wantMetrics) {
         float[] upstreamNumbers = gradients ? in.upstream() : null;
-        this.temperature = place(Double.isNaN(temperature) ? 0 : Double.BYTES);
-        this.upstream = place(upstreamNumbers == null ? 0 : (long) upstreamNumbers.length * Float.BYTES);
-        this.weights = place(in.weights() == null ? 0 : (long) in.weights().length * Float.BYTES);
-        this.labels = place(in.labels() == null ? 0 : (long) in.labels().length * Integer.BYTES);
-        this.inputBytes = size;
-        this.loss = place(lossCount * Double.BYTES);
-        this.dTemperature = place(gradients ? Double.BYTES : 0);
-        this.metrics = place(wantMetrics ? nce_metrics.sizeof() : 0);
-        this.host = arena.allocate(Math.max(1, size), ALIGNMENT);
-        if (this.temperature >= 0) {
-            host.set(ValueLayout.JAVA_DOUBLE, this.temperature, temperature);
+        size = 0;
+        lossCount = losses;
+        temperature = place(Double.isNaN(temperatureOfCall) ? 0 : Double.BYTES);
+        upstream = place(upstreamNumbers == null ? 0 : (long) upstreamNumbers.length * Float.BYTES);
+        weights = place(in.weights() == null ? 0 : (long) in.weights().length * Float.BYTES);
+        labels = place(in.labels() == null ? 0 : (long) in.labels().length * Integer.BYTES);
+        inputBytes = size;
+        loss = place(lossCount * Double.BYTES);
+        dTemperature = place(gradients ? Double.BYTES : 0);
+        metrics = place(wantMetrics ? nce_metrics.sizeof() : 0);
+        if (host.byteSize() < size || host.byteSize() == 0) {
+            host = arena.allocate(Math.max(ALIGNMENT, size), ALIGNMENT);
         }
-        if (upstream >= 0) {
+        if (temperature != NONE) {
+            host.set(ValueLayout.JAVA_DOUBLE, temperature, temperatureOfCall);
+        }
+        if (upstream != NONE) {
             MemorySegment.copy(upstreamNumbers, 0, host, ValueLayout.JAVA_FLOAT, upstream, upstreamNumbers.length);
         }
-        if (weights >= 0) {
+        if (weights != NONE) {
             MemorySegment.copy(in.weights(), 0, host, ValueLayout.JAVA_FLOAT, weights, in.weights().length);
         }
-        if (labels >= 0) {
+        if (labels != NONE) {
             MemorySegment.copy(in.labels(), 0, host, ValueLayout.JAVA_INT, labels, in.labels().length);
         }
-        if (metrics >= 0) {
-            nce_metrics.struct_size(host.asSlice(metrics, nce_metrics.sizeof()), (int) nce_metrics.sizeof());
+        if (metrics != NONE) {
+            long structSize = metrics + nce_metrics.struct_size$offset();
+            host.set(ValueLayout.JAVA_INT, structSize, (int) nce_metrics.sizeof());
         }
     }
 
+    /** The block; only the first bytes are of the call. */
     MemorySegment host() {
         return host;
+    }
+
+    /** The bytes of the block that are of the call. */
+    long bytes() {
+        return Math.max(1, size);
     }
 
     /** The first bytes of the block: what the call reads. */
@@ -64,61 +82,57 @@ final class CallScalars {
         return inputBytes;
     }
 
-    MemorySegment temperature(MemorySegment block) {
-        return pointer(block, temperature);
+    /** Where a number is, for a block at an address; 0 if the call has none such. */
+    long temperature(long block) {
+        return address(block, temperature);
     }
 
-    MemorySegment upstream(MemorySegment block) {
-        return pointer(block, upstream);
+    long upstream(long block) {
+        return address(block, upstream);
     }
 
-    MemorySegment weights(MemorySegment block) {
-        return pointer(block, weights);
+    long weights(long block) {
+        return address(block, weights);
     }
 
-    MemorySegment labels(MemorySegment block) {
-        return pointer(block, labels);
+    long labels(long block) {
+        return address(block, labels);
     }
 
-    MemorySegment loss(MemorySegment block) {
-        return pointer(block, loss);
+    long loss(long block) {
+        return address(block, loss);
     }
 
-    MemorySegment dTemperature(MemorySegment block) {
-        return pointer(block, dTemperature);
+    long dTemperature(long block) {
+        return address(block, dTemperature);
     }
 
-    MemorySegment metrics(MemorySegment block) {
-        return pointer(block, metrics);
+    long metrics(long block) {
+        return address(block, metrics);
     }
 
-    double[] losses() {
-        return host.asSlice(loss, lossCount * Double.BYTES).toArray(ValueLayout.JAVA_DOUBLE);
+    /** What the call has written. */
+    void read(boolean perRow, CallNumbers numbers) {
+        numbers.set(
+                perRow || loss == NONE ? Double.NaN : host.get(ValueLayout.JAVA_DOUBLE, loss),
+                dTemperature == NONE ? 0 : host.get(ValueLayout.JAVA_DOUBLE, dTemperature));
+        numbers.rowLosses(host, perRow && loss != NONE ? loss : 0, perRow ? (int) lossCount : 0);
+        if (metrics != NONE) {
+            numbers.metrics(host, metrics);
+        }
     }
 
-    double theLoss() {
-        return host.get(ValueLayout.JAVA_DOUBLE, loss);
-    }
-
-    double theDTemperature() {
-        return host.get(ValueLayout.JAVA_DOUBLE, dTemperature);
-    }
-
-    MemorySegment theMetrics() {
-        return host.asSlice(metrics, nce_metrics.sizeof());
-    }
-
-    /** The offset of so many bytes, -1 for none. */
+    /** The offset of so many bytes. */
     private long place(long bytes) {
         if (bytes == 0) {
-            return -1;
+            return NONE;
         }
         long offset = size;
         size = (size + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         return offset;
     }
 
-    private static MemorySegment pointer(MemorySegment block, long offset) {
-        return offset < 0 ? MemorySegment.NULL : block.asSlice(offset);
+    private static long address(long block, long offset) {
+        return offset == NONE ? 0 : block + offset;
     }
 }

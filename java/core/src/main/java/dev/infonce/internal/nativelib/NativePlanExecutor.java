@@ -2,7 +2,6 @@ package dev.infonce.internal.nativelib;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
-import dev.infonce.DeviceBuffer;
 import dev.infonce.DeviceInputs;
 import dev.infonce.DeviceOutputs;
 import dev.infonce.Gradients;
@@ -17,8 +16,7 @@ import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import dev.infonce.Triplet;
 import dev.infonce.bindings.infonce_h;
-import dev.infonce.bindings.nce_inputs;
-import dev.infonce.bindings.nce_outputs;
+import dev.infonce.internal.CallNumbers;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.PlanExecutor;
 import java.lang.foreign.Arena;
@@ -29,8 +27,6 @@ import java.util.Deque;
 
 /** A plan of a native context. Each running call has a CallMemory of its own, kept for the calls to come. */
 final class NativePlanExecutor implements PlanExecutor {
-    private static final double[] NO_ROWS = {};
-
     private final NativeContext context;
     private final MemorySegment plan;
     private final boolean perRow;
@@ -71,26 +67,37 @@ final class NativePlanExecutor implements PlanExecutor {
 
     @Override
     public Outcome run(Inputs in, double temperature, Gradients out, boolean wantLoss) {
+        CallNumbers numbers = new CallNumbers();
+        run(in, temperature, out, wantLoss, numbers);
+        return new Outcome(numbers.loss(), numbers.rowLosses(), numbers.dTemperature(), numbers.metrics());
+    }
+
+    /** Nothing here makes an object, unless a matrix has to be copied for the first time. */
+    @Override
+    public void run(Inputs in, double temperature, Gradients out, boolean wantLoss, CallNumbers numbers) {
         boolean gradients = out != null;
         CallMemory memory = take();
-        try (Arena arena = Arena.ofConfined()) {
-            CallMatrices matrices = new CallMatrices(in, out, memory);
+        CallMatrices matrices = memory.matrices();
+        try {
+            matrices.take(in, out);
+            CallScalars scalars = memory.scalars();
             long lossCount = !wantLoss ? 0 : perRow ? lossRows : 1;
-            CallScalars scalars = new CallScalars(
-                    in, hasTemperature ? temperature : Double.NaN, gradients, lossCount, metrics && wantLoss, arena);
+            scalars.lay(in, hasTemperature ? temperature : Double.NaN, gradients, lossCount, metrics && wantLoss);
             MemorySegment block = scalars.host();
             if (!context.hostMemory()) {
-                block = memory.scalars(scalars.host().byteSize());
+                block = memory.twin(scalars.bytes());
                 context.copy(block, scalars.host(), scalars.inputBytes(), MemorySegment.NULL);
             }
+            CallStructs structs = memory.structs();
+            structs.fill(matrices, in, scalars, block.address());
             long workspaceBytes = gradients ? gradientBytes : forwardBytes;
             MemorySegment workspace = memory.workspace(workspaceBytes);
             NativeApi api = context.api();
             api.check(api.run(
                     gradients,
                     plan,
-                    inputs(in, matrices, scalars, block, arena),
-                    outputs(matrices, scalars, block, arena),
+                    structs.inputs(),
+                    structs.outputs(),
                     workspace,
                     workspaceBytes,
                     MemorySegment.NULL,
@@ -98,17 +105,14 @@ final class NativePlanExecutor implements PlanExecutor {
             if (!context.hostMemory()) {
                 api.check(api.workspaceStatus(plan, workspace, MemorySegment.NULL));
                 long read = scalars.inputBytes();
-                long written = block.byteSize() - read;
+                long written = scalars.bytes() - read;
                 context.copy(scalars.host().asSlice(read), block.asSlice(read), written, MemorySegment.NULL);
                 context.synchronize(MemorySegment.NULL);
             }
             matrices.copyBack();
-            return new Outcome(
-                    wantLoss && !perRow ? scalars.theLoss() : Double.NaN,
-                    wantLoss && perRow ? scalars.losses() : NO_ROWS,
-                    gradients ? scalars.theDTemperature() : 0,
-                    metrics && wantLoss ? NativeMetrics.read(scalars.theMetrics()) : null);
+            scalars.read(perRow, numbers);
         } finally {
+            matrices.forget();
             give(memory);
         }
     }
@@ -117,34 +121,20 @@ final class NativePlanExecutor implements PlanExecutor {
     public void enqueue(
             MemorySegment stream, DeviceInputs in, DeviceOutputs out, MemorySegment workspace, long workspaceBytes) {
         try (Arena arena = Arena.ofConfined()) {
-            CallMatrices matrices = new CallMatrices(in, out);
-            MemorySegment inputs = inputs(matrices, arena);
-            boolean logarithm = in.temperature() != null && in.logTemperature();
-            nce_inputs.temperature_form(
-                    inputs, logarithm ? infonce_h.NCE_TEMPERATURE_LOGARITHM() : infonce_h.NCE_TEMPERATURE_VALUE());
-            MemorySegment own = hasTemperature ? ownTemperature : MemorySegment.NULL;
-            nce_inputs.temperature(
-                    inputs, in.temperature() == null ? own : in.temperature().segment());
-            nce_inputs.weights(inputs, pointer(in.weights()));
-            nce_inputs.labels(inputs, pointer(in.labels()));
-            nce_inputs.upstream(inputs, pointer(in.upstream()));
-            nce_inputs.upstream_per_row(
-                    inputs, in.upstream() != null && in.upstream().bytes() > Float.BYTES ? 1 : 0);
-            MemorySegment outputs = outputs(matrices, arena);
-            nce_outputs.loss(outputs, pointer(out.loss()));
-            nce_outputs.d_temperature(outputs, pointer(out.dTemperature()));
-            nce_outputs.metrics(outputs, pointer(out.metrics()));
-            context.api()
-                    .check(context.api()
-                            .run(
-                                    out.hasGradients(),
-                                    plan,
-                                    inputs,
-                                    outputs,
-                                    workspace,
-                                    workspaceBytes,
-                                    stream,
-                                    matrices.inPlace()));
+            CallMatrices matrices = new CallMatrices(null);
+            matrices.take(in, out);
+            CallStructs structs = new CallStructs(arena);
+            structs.fill(matrices, in, out, hasTemperature ? ownTemperature : MemorySegment.NULL);
+            NativeApi api = context.api();
+            api.check(api.run(
+                    out.hasGradients(),
+                    plan,
+                    structs.inputs(),
+                    structs.outputs(),
+                    workspace,
+                    workspaceBytes,
+                    stream,
+                    matrices.inPlace()));
         }
     }
 
@@ -206,55 +196,5 @@ final class NativePlanExecutor implements PlanExecutor {
             case NtLogistic logistic -> logistic.temperature();
             case PairwiseContrastive _, Triplet _ -> Double.NaN;
         };
-    }
-
-    private static MemorySegment inputs(
-            Inputs in, CallMatrices matrices, CallScalars scalars, MemorySegment block, Arena arena) {
-        MemorySegment struct = inputs(matrices, arena);
-        nce_inputs.temperature_form(struct, infonce_h.NCE_TEMPERATURE_VALUE());
-        nce_inputs.temperature(struct, scalars.temperature(block));
-        nce_inputs.weights(struct, scalars.weights(block));
-        nce_inputs.labels(struct, scalars.labels(block));
-        MemorySegment upstream = scalars.upstream(block);
-        nce_inputs.upstream(struct, upstream);
-        boolean oneARow = !upstream.equals(MemorySegment.NULL) && in.upstream().length > 1;
-        nce_inputs.upstream_per_row(struct, oneARow ? 1 : 0);
-        return struct;
-    }
-
-    private static MemorySegment inputs(CallMatrices matrices, Arena arena) {
-        MemorySegment struct = nce_inputs.allocate(arena);
-        nce_inputs.struct_size(struct, (int) nce_inputs.sizeof());
-        nce_inputs.queries(struct, matrices.pointer(CallMatrices.QUERIES));
-        nce_inputs.queries_stride(struct, matrices.stride(CallMatrices.QUERIES));
-        nce_inputs.keys(struct, matrices.pointer(CallMatrices.KEYS));
-        nce_inputs.keys_stride(struct, matrices.stride(CallMatrices.KEYS));
-        nce_inputs.negatives(struct, matrices.pointer(CallMatrices.NEGATIVES));
-        nce_inputs.negatives_stride(struct, matrices.stride(CallMatrices.NEGATIVES));
-        return struct;
-    }
-
-    private static MemorySegment outputs(CallMatrices matrices, CallScalars scalars, MemorySegment block, Arena arena) {
-        MemorySegment struct = outputs(matrices, arena);
-        nce_outputs.loss(struct, scalars.loss(block));
-        nce_outputs.d_temperature(struct, scalars.dTemperature(block));
-        nce_outputs.metrics(struct, scalars.metrics(block));
-        return struct;
-    }
-
-    private static MemorySegment outputs(CallMatrices matrices, Arena arena) {
-        MemorySegment struct = nce_outputs.allocate(arena);
-        nce_outputs.struct_size(struct, (int) nce_outputs.sizeof());
-        nce_outputs.d_queries(struct, matrices.pointer(CallMatrices.D_QUERIES));
-        nce_outputs.d_queries_stride(struct, matrices.stride(CallMatrices.D_QUERIES));
-        nce_outputs.d_keys(struct, matrices.pointer(CallMatrices.D_KEYS));
-        nce_outputs.d_keys_stride(struct, matrices.stride(CallMatrices.D_KEYS));
-        nce_outputs.d_negatives(struct, matrices.pointer(CallMatrices.D_NEGATIVES));
-        nce_outputs.d_negatives_stride(struct, matrices.stride(CallMatrices.D_NEGATIVES));
-        return struct;
-    }
-
-    private static MemorySegment pointer(DeviceBuffer buffer) {
-        return buffer == null ? MemorySegment.NULL : buffer.segment();
     }
 }

@@ -1,0 +1,142 @@
+package dev.infonce.bench.peers;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.GradientCollector;
+import dev.infonce.bench.Call;
+import dev.infonce.bench.Loss;
+import dev.infonce.bench.Problem;
+import dev.infonce.bench.Samples;
+import dev.infonce.bench.contest.Contender;
+import dev.infonce.bench.contest.ContenderServer;
+import dev.infonce.djl.simclr.TorchRuntime;
+import java.io.IOException;
+import java.nio.FloatBuffer;
+
+/**
+ * DJL's PyTorch with its autograd. Variants: "log-softmax" takes log softmax of rows and of columns, the usual way;
+ * "exponentials" takes exp(logits - 1 / tau) once for both directions, which a cosine allows.
+ */
+public final class PyTorchContender implements Contender {
+    /** Log softmax of rows and columns. */
+    static final String LOG_SOFTMAX = "log-softmax";
+    /** One exponential for both directions. */
+    static final String EXPONENTIALS = "exponentials";
+
+    private static final float SCALE = (float) (1 / Loss.TEMPERATURE);
+
+    private final Problem problem;
+    private final String variant;
+    private final Engine engine;
+    private final NDManager manager;
+    private final NDArray queries;
+    private final NDArray keys;
+    private final NDArray own;
+    private NDArray dQueries;
+    private NDArray dKeys;
+
+    private PyTorchContender(Problem problem, String variant) {
+        this.problem = problem;
+        this.variant = variant;
+        System.setProperty("ai.djl.pytorch.num_threads", Integer.toString(problem.threads()));
+        engine = TorchRuntime.start();
+        manager = engine.newBaseManager(Device.cpu());
+        Shape shape = new Shape(problem.n(), problem.dim());
+        long count = shape.size();
+        FloatBuffer numbers = FloatBuffer.allocate(Math.toIntExact(count));
+        Samples.queries(count, (i, value) -> numbers.put((int) i, value));
+        queries = manager.create(numbers.array(), shape);
+        Samples.keys(count, (i, value) -> numbers.put((int) i, value));
+        keys = manager.create(numbers.array(), shape);
+        own = manager.arange(problem.n()).toType(DataType.INT64, false).reshape(problem.n(), 1);
+    }
+
+    /** The process; see {@link ContenderServer#serve}. */
+    public static void main(String[] arguments) throws IOException {
+        ContenderServer.serve(arguments, PyTorchContender::new);
+    }
+
+    @Override
+    public String description() {
+        return "DJL with " + engine.getEngineName() + " " + engine.getVersion() + ", autograd, " + variant + ", "
+                + problem.threads() + " threads, " + Allocator.name();
+    }
+
+    @Override
+    public double step() {
+        release();
+        try (NDManager scope = manager.newSubManager()) {
+            NDArray q = queries.stopGradient();
+            NDArray k = keys.stopGradient();
+            q.attach(scope);
+            k.attach(scope);
+            if (problem.call() == Call.FORWARD) {
+                return loss(q, k).getFloat();
+            }
+            q.setRequiresGradient(true);
+            k.setRequiresGradient(true);
+            try (GradientCollector collector = engine.newGradientCollector()) {
+                NDArray loss = loss(q, k);
+                collector.backward(loss);
+                dQueries = q.getGradient();
+                dKeys = k.getGradient();
+                dQueries.attach(manager);
+                dKeys.attach(manager);
+                return loss.getFloat();
+            }
+        }
+    }
+
+    private NDArray loss(NDArray q, NDArray k) {
+        boolean symmetric = problem.loss() == Loss.SYMMETRIC;
+        NDArray scaled = unit(q).mul(SCALE);
+        NDArray unitKeys = unit(k);
+        NDArray logits = scaled.matMul(unitKeys.transpose());
+        if (variant.equals(LOG_SOFTMAX)) {
+            NDArray rows = logits.logSoftmax(1).gather(own, 1).mean().neg();
+            if (!symmetric) {
+                return rows;
+            }
+            NDArray columns =
+                    logits.transpose().logSoftmax(1).gather(own, 1).mean().neg();
+            return rows.add(columns).div(2);
+        }
+        NDArray exponentials = logits.sub(SCALE).exp();
+        NDArray logs = exponentials.sum(new int[] {1}).log().mean();
+        if (symmetric) {
+            logs = logs.add(exponentials.sum(new int[] {0}).log().mean()).div(2);
+        }
+        NDArray positives = scaled.mul(unitKeys).sum(new int[] {1}).mean();
+        return logs.sub(positives).add(SCALE);
+    }
+
+    private static NDArray unit(NDArray rows) {
+        return rows.div(rows.square().sum(new int[] {1}, true).sqrt());
+    }
+
+    @Override
+    public FloatBuffer dQueries() {
+        return FloatBuffer.wrap(dQueries.toFloatArray());
+    }
+
+    @Override
+    public FloatBuffer dKeys() {
+        return FloatBuffer.wrap(dKeys.toFloatArray());
+    }
+
+    private void release() {
+        if (dQueries != null) {
+            dQueries.close();
+            dKeys.close();
+        }
+    }
+
+    @Override
+    public void close() {
+        manager.close();
+    }
+}

@@ -1,0 +1,47 @@
+package dev.infonce.bench;
+
+import dev.infonce.DType;
+import dev.infonce.bench.contest.Contest;
+import dev.infonce.bench.contest.Engine;
+import dev.infonce.bench.contest.FmaPeak;
+import dev.infonce.bench.report.Results.MemoryPoint;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The memory of symmetric InfoNCE, forward and backward, at N = M = 2^10, 2^11, ..., a process each. */
+final class MemoryTable {
+    private static final int DIM = 128;
+    private static final int SMALLEST = 10;
+    private static final int LARGEST = 17;
+    private static final int LARGEST_QUICK = 14;
+    private static final double MIB = 1 << 20;
+
+    private MemoryTable() {}
+
+    static List<MemoryPoint> measure(PrintStream out, Path log, boolean quick) throws IOException {
+        int largest = quick ? LARGEST_QUICK : LARGEST;
+        List<MemoryPoint> points = new ArrayList<>();
+        Contest once = new Contest(new FmaPeak(null, 1), log, 1, 0);
+        int threads = Runtime.getRuntime().availableProcessors();
+        try (Progress progress = new Progress(out, "memory", largest - SMALLEST + 1)) {
+            for (int power = SMALLEST; power <= largest; power++) {
+                int n = 1 << power;
+                progress.next("memory of " + n + " x " + DIM);
+                Problem problem = new Problem(Loss.SYMMETRIC, DType.FLOAT32, n, DIM, Call.FORWARD_BACKWARD, threads);
+                Contest.Standing standing = once.run(problem, List.of(Engine.infonce("cpu")), List.of("cpu"))
+                        .getFirst();
+                points.add(new MemoryPoint(
+                        "cpu",
+                        n,
+                        DIM,
+                        standing.scratchBytes() / MIB,
+                        standing.peakBytes() / MIB,
+                        standing.median() / 1000));
+            }
+        }
+        return points;
+    }
+}

@@ -1,0 +1,44 @@
+package dev.infonce.bench.contest;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * How to start a contender's process.
+ *
+ * @param name in tables
+ * @param mainClass that calls {@link ContenderServer#serve}
+ * @param classpath of the process
+ * @param variants how the engine may go about a problem, from which the fastest is chosen
+ * @param environment more variables of its environment
+ * @param jvmArguments of its JVM
+ */
+public record Engine(
+        String name,
+        String mainClass,
+        String classpath,
+        List<String> variants,
+        Map<String, String> environment,
+        List<String> jvmArguments) {
+    private static final List<String> JVM = List.of("--enable-native-access=ALL-UNNAMED", "-Xmx2g");
+
+    /** This library on one of its devices. */
+    public static Engine infonce(String device) {
+        List<String> arguments = device.equals("java")
+                ? List.of("--enable-native-access=ALL-UNNAMED", "--add-modules=jdk.incubator.vector")
+                : JVM;
+        return new Engine(
+                device,
+                InfoNceContender.class.getName(),
+                System.getProperty("java.class.path"),
+                List.of(device),
+                Map.of(),
+                arguments);
+    }
+
+    /** TensorFlow-Java or DJL's PyTorch, with jemalloc if its path is not null. */
+    public static Engine peer(String name, String mainClass, String classpath, List<String> variants, String jemalloc) {
+        Map<String, String> environment = jemalloc == null ? Map.of() : Map.of("LD_PRELOAD", jemalloc);
+        return new Engine(name, mainClass, classpath, variants, environment, JVM);
+    }
+}

@@ -1,0 +1,34 @@
+// infonce_peak THREADS: the fused multiply-adds a second that so many threads reach together, in wall-clock time, as JSON.
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "fma_peak.h"
+
+namespace {
+
+nce_isa best_isa() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return NCE_ISA_AVX512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NCE_ISA_AVX2;
+#endif
+  return NCE_ISA_PORTABLE;
+}
+
+const char* name(nce_isa isa) {
+  return isa == NCE_ISA_AVX512 ? "AVX-512" : isa == NCE_ISA_AVX2 ? "AVX2" : "";
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const int threads = count == 2 ? std::atoi(arguments[1]) : 0;
+  if (threads < 1 || threads > 1024) {
+    std::fputs("usage: infonce_peak THREADS, 1 to 1024\n", stderr);
+    return 2;
+  }
+  const nce_isa isa = best_isa();
+  std::printf("{\"isa\": \"%s\", \"threads\": %d, \"float32\": %.1f, \"float64\": %.1f}\n", name(isa), threads,
+              nce::bench::fma_peak_of_threads(isa, true, threads), nce::bench::fma_peak_of_threads(isa, false, threads));
+  return 0;
+}
