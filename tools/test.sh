@@ -220,7 +220,7 @@ emulated_older() {
 }
 
 emulated_selftest() {
-  "$root/infonce" selftest --device emulated --library "$root/build/native/libinfonce_emulated.so"
+  "$root/infonce" selftest --device emulated --brief --library "$root/build/native/libinfonce_emulated.so"
 }
 
 emulated_numpy() {

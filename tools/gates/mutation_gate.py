@@ -244,7 +244,7 @@ def judge(mutation, code, output):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, required=True, help="CMake's folder, with the test program built")
+    parser.add_argument("--build", type=lambda text: pathlib.Path(text).resolve(), required=True, help="CMake's folder, with the test program built")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", help="a regular expression: only the mutations with such names")
     options = parser.parse_args()
