@@ -80,7 +80,7 @@ native_format() {
 }
 
 java_format() {
-  shown test-java-format 'ERROR|violations' maven -fae com.diffplug.spotless:spotless-maven-plugin:check
+  shown test-java-format 'ERROR|violations' maven -Ppeers -fae com.diffplug.spotless:spotless-maven-plugin:check
 }
 
 native_tests() {

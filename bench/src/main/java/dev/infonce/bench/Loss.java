@@ -25,7 +25,8 @@ public enum Loss {
     /** The temperature of all that have one. */
     public static final double TEMPERATURE = 0.07;
 
-    private static final double MARGIN = 0.2;
+    /** So wide that every triplet counts. */
+    private static final double MARGIN = 10;
 
     /** The loss of a name such as nt-xent. */
     public static Loss named(String name) {

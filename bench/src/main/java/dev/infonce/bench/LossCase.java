@@ -38,7 +38,8 @@ public final class LossCase implements AutoCloseable {
         }
         if (problem.loss() == Loss.TRIPLET) {
             negatives = matrix();
-            Samples.keys(count, sink(negatives));
+            Samples.Sink sink = sink(negatives);
+            Samples.keys(count, (i, value) -> sink.put(count - 1 - i, value));
         }
         this.inputs = Inputs.of(queries, keys).withNegatives(negatives);
         this.outputs = new Outputs(

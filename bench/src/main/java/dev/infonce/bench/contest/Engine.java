@@ -38,7 +38,14 @@ public record Engine(
 
     /** TensorFlow-Java or DJL's PyTorch, with jemalloc if its path is not null. */
     public static Engine peer(String name, String mainClass, String classpath, List<String> variants, String jemalloc) {
-        Map<String, String> environment = jemalloc == null ? Map.of() : Map.of("LD_PRELOAD", jemalloc);
+        Map<String, String> environment = jemalloc == null
+                ? Map.of()
+                : Map.of(
+                        "LD_PRELOAD",
+                        jemalloc,
+                        // Matrices are not given back to the system only to be faulted in again by the next call.
+                        "MALLOC_CONF",
+                        "dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always");
         return new Engine(name, mainClass, classpath, variants, environment, JVM);
     }
 }

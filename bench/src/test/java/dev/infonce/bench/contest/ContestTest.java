@@ -1,0 +1,33 @@
+package dev.infonce.bench.contest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.infonce.DType;
+import dev.infonce.bench.Call;
+import dev.infonce.bench.Loss;
+import dev.infonce.bench.Problem;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ContestTest {
+    @TempDir
+    private Path folder;
+
+    @Test
+    void enginesInProcessesOfTheirOwnAgreeAndTakeTurns() throws IOException {
+        Problem problem = new Problem(Loss.SYMMETRIC, DType.FLOAT32, 32, 8, Call.FORWARD_BACKWARD, 1);
+        Path log = Files.createFile(folder.resolve("log"));
+        Engine engine = Engine.infonce("java");
+        List<Contest.Standing> standings = new Contest(new FmaPeak(null, 1), log, 2, 0)
+                .run(problem, List.of(engine, engine), List.of("java", "java"));
+        assertThat(standings).hasSize(2).allSatisfy(standing -> {
+            assertThat(standing.description()).contains("infonce on java");
+            assertThat(standing.roundMilliseconds()).hasSize(2).doesNotContain(0);
+            assertThat(standing.peakBytes()).isPositive();
+        });
+    }
+}

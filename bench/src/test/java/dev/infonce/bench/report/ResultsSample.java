@@ -1,0 +1,35 @@
+package dev.infonce.bench.report;
+
+import dev.infonce.bench.report.Results.CallCost;
+import dev.infonce.bench.report.Results.Comparison;
+import dev.infonce.bench.report.Results.MemoryPoint;
+import dev.infonce.bench.report.Results.Side;
+import dev.infonce.bench.report.Results.Speed;
+import java.util.List;
+
+/** A small run with one of everything, made up. */
+final class ResultsSample {
+    private ResultsSample() {}
+
+    static Results results() {
+        Side ours = new Side("cpu", "infonce on cpu", 50, 1, new double[] {49, 50, 51}, 200, 0.5, 100, 20);
+        Side slow = new Side("PyTorch", "DJL with PyTorch", 250, 1, new double[] {250}, 40, 0.1, 1000, 900);
+        Side fast = new Side("TensorFlow", "TensorFlow-Java", 100, 1, new double[] {100}, 100, 0.25, 500, 400);
+        return new Results(
+                new Machine("a <processor>", 2, List.of("L1d 48K"), 8, "Linux", "25", "g++ 12", "abc1234", "0.0"),
+                "./infonce bench --peers",
+                "2026-01-01T00:00:00Z",
+                400,
+                200,
+                List.of(
+                        new Speed("cpu", "symmetric", "FLOAT32", 1024, 128, "forward", 1, 0.1, 268, 0.67, 80),
+                        new Speed(
+                                "cpu", "triplet", "FLOAT32", 1024, 128, "forward", 1, 0.1, Double.NaN, Double.NaN, 80)),
+                List.of(new CallCost("reusedOutputs", 5, 0.1, 0.001)),
+                List.of(new MemoryPoint("cpu", 1024, 128, 5, 90, 0.01)),
+                List.of(
+                        new Comparison("symmetric", 4096, 128, ours, slow, 5, 4.0),
+                        new Comparison("symmetric", 4096, 128, ours, fast, 2, 3.0),
+                        new Comparison("infonce", 4096, 128, ours, fast, 2, null)));
+    }
+}

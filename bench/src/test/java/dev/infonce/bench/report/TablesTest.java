@@ -1,0 +1,38 @@
+package dev.infonce.bench.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class TablesTest {
+    @Test
+    void aMissedTargetIsSaidAboveTheTableAndInItsRow() {
+        Table ratios = Tables.ratios(ResultsSample.results());
+        assertThat(ratios.note()).isEqualTo("1 target is MISSED.");
+        assertThat(ratios.rows()).extracting(row -> row.get(3)).containsExactly("reached", "MISSED", "");
+        assertThat(ratios.rows().get(1)).containsSequence("50.00", "100.0", "2.00", "3.00");
+    }
+
+    @Test
+    void aRatioThatIsNotANumberIsMissed() {
+        var some = ResultsSample.results().comparisons().getFirst();
+        var unknown = new Results.Comparison("symmetric", 1, 1, some.ours(), some.peer(), Double.NaN, 1.0);
+        assertThat(unknown.isMissed()).isTrue();
+    }
+
+    @Test
+    void partsThatWereNotMeasuredHaveNoTable() {
+        Results all = ResultsSample.results();
+        Results none = new Results(
+                all.machine(), all.command(), all.started(), 1, 1, List.of(), List.of(), List.of(), List.of());
+        assertThat(Tables.of(none)).isEmpty();
+        assertThat(Tables.of(all)).hasSize(5);
+    }
+
+    @Test
+    void wordsAreSetToTheLeftAndNumbersToTheRight() {
+        String text = new Table("t", "", List.of("name", "number"), 1, List.of(List.of("a", "1"))).text();
+        assertThat(text).contains("| a    |      1 |");
+    }
+}
