@@ -113,15 +113,18 @@ final class PackedRows {
         float[] x = rows[row / SIDE];
         float[] y = other.rows[otherRow / SIDE];
         float total = 0f;
-        for (int d = 0; d < dim; d += Tiles.CHUNK) {
-            int xAt = at(row % SIDE, d);
-            int yAt = at(otherRow % SIDE, d);
+        for (int first = 0; first < dim; first += Tiles.CHUNK) {
             float sum = 0f;
-            int steps = Math.min(Tiles.CHUNK, dim - d);
-            for (int k = 0; k < steps; k++) {
-                sum = Math.fma(y[yAt + k], x[xAt + k], sum);
+            int end = Math.min(first + Tiles.CHUNK, dim);
+            for (int d = first; d < end; d += GROUP) {
+                int xAt = at(row % SIDE, d);
+                int yAt = at(otherRow % SIDE, d);
+                int steps = Math.min(GROUP, end - d);
+                for (int k = 0; k < steps; k++) {
+                    sum = Math.fma(y[yAt + k], x[xAt + k], sum);
+                }
             }
-            total = d == 0 ? sum : total + sum;
+            total = first == 0 ? sum : total + sum;
         }
         return total;
     }

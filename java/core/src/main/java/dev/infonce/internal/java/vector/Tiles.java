@@ -14,8 +14,8 @@ public interface Tiles {
     /** Rows or dimensions that lie side by side in a layout. */
     int GROUP = 32;
 
-    /** Dimensions that are summed in registers: the sum of such sums is off by less than one long sum. */
-    int CHUNK = 32;
+    /** Dimensions that are summed in registers, a multiple of GROUP: the sum of such sums is off by less than one long sum. */
+    int CHUNK = 64;
 
     /** Bits of a vector. */
     int bits();

@@ -5,7 +5,7 @@ public final class VectorModule {
     private static final String NAME = "jdk.incubator.vector";
 
     /** How an application enables it. */
-    public static final String HINT = "start java with --add-modules " + NAME + " for vectors";
+    public static final String HINT = "java --add-modules " + NAME + " lets it use vectors";
 
     private VectorModule() {}
 
