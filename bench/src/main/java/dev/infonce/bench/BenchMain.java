@@ -34,12 +34,10 @@ public final class BenchMain {
     }
 
     private static Options options(String device) {
-        // Pure Java is the reference for correctness; its largest size would take minutes.
-        String[] sizes = device.equals("java") ? new String[] {"256", "1024"} : new String[] {"256", "1024", "4096"};
         return new OptionsBuilder()
                 .include(LossBenchmark.class.getName() + "\\..*")
                 .param("device", device)
-                .param("n", sizes)
+                .param("n", "256", "1024", "4096")
                 .verbosity(VerboseMode.SILENT)
                 .shouldFailOnError(true)
                 .build();

@@ -199,7 +199,9 @@ public final class Device implements AutoCloseable {
         List<DeviceReport> lines = new ArrayList<>();
         for (String name : List.of("cuda", "cpu", "java", "emulated")) {
             try (Device device = named(name)) {
-                lines.add(new DeviceReport(name, true, device.description(), ""));
+                String hint = device.backend.hint();
+                String description = device.description() + (hint.isEmpty() ? "" : "; " + hint);
+                lines.add(new DeviceReport(name, true, description, ""));
             } catch (InfoNceException e) {
                 lines.add(new DeviceReport(name, false, "", e.getMessage()));
             }

@@ -33,6 +33,11 @@ public record JavaBackend(int threads, boolean vectors) implements Backend {
     }
 
     @Override
+    public String hint() {
+        return VectorModule.isEnabled() ? "" : VectorModule.HINT;
+    }
+
+    @Override
     public boolean supports(DType dtype) {
         return dtype == DType.FLOAT32 || dtype == DType.FLOAT64;
     }
