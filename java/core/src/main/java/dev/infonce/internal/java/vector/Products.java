@@ -5,7 +5,7 @@ final class Products {
     private static final boolean HAS_WIDE = Lanes.COUNT == 16;
 
     /** Rows of a register tile; they divide SIDE. */
-    static final int ROWS = HAS_WIDE ? 12 : 6;
+    static final int ROWS = HAS_WIDE ? 12 : 4;
 
     private Products() {}
 
@@ -14,7 +14,7 @@ final class Products {
         if (HAS_WIDE) {
             TwelveRowProducts.ofColumns(a, aFirst, b, bFirst, steps, c, cFirst, cRow, add);
         } else {
-            SixRowProducts.ofColumns(a, aFirst, b, bFirst, steps, c, cFirst, cRow, add);
+            FourRowProducts.ofColumns(a, aFirst, b, bFirst, steps, c, cFirst, cRow, add);
         }
     }
 
@@ -23,7 +23,7 @@ final class Products {
         if (HAS_WIDE) {
             TwelveRowProducts.ofRows(a, aFirst, b, bFirst, steps, c, cFirst, cRow, add);
         } else {
-            SixRowProducts.ofRows(a, aFirst, b, bFirst, steps, c, cFirst, cRow, add);
+            FourRowProducts.ofRows(a, aFirst, b, bFirst, steps, c, cFirst, cRow, add);
         }
     }
 }

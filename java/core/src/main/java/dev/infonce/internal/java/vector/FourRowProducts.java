@@ -5,11 +5,12 @@ import static dev.infonce.internal.java.vector.Lanes.SPECIES;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Products with register tiles of 6 rows by two vectors, for machines with 16 vector registers. Strides are constants and sums are
- * written out, since HotSpot then keeps all of them in registers and checks no index inside the loop.
+ * Products with register tiles of 4 rows by two vectors, for machines with 16 vector registers. Strides are constants and sums are
+ * written out, since HotSpot then keeps all of them in registers and checks no index inside the loop; more than four
+ * rows would leave it without a register.
  */
-final class SixRowProducts {
-    private SixRowProducts() {}
+final class FourRowProducts {
+    private FourRowProducts() {}
 
     /** c[r][l] (+)= the sum over k of a[k][r] b[k][l]: rows r lie side by side in a. */
     static void ofColumns(
@@ -22,10 +23,6 @@ final class SixRowProducts {
         FloatVector c21 = c00;
         FloatVector c30 = c00;
         FloatVector c31 = c00;
-        FloatVector c40 = c00;
-        FloatVector c41 = c00;
-        FloatVector c50 = c00;
-        FloatVector c51 = c00;
         for (int k = 0; k < steps; k++) {
             int p = aFirst + k * Tiles.SIDE;
             int q = bFirst + k * Tiles.GROUP;
@@ -43,12 +40,6 @@ final class SixRowProducts {
             x = FloatVector.broadcast(SPECIES, a[p + 3]);
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
-            x = FloatVector.broadcast(SPECIES, a[p + 4]);
-            c40 = x.fma(b0, c40);
-            c41 = x.fma(b1, c41);
-            x = FloatVector.broadcast(SPECIES, a[p + 5]);
-            c50 = x.fma(b0, c50);
-            c51 = x.fma(b1, c51);
         }
         if (add) {
             c00 = c00.add(FloatVector.fromArray(SPECIES, c, cFirst));
@@ -59,10 +50,6 @@ final class SixRowProducts {
             c21 = c21.add(FloatVector.fromArray(SPECIES, c, cFirst + 2 * cRow + Lanes.COUNT));
             c30 = c30.add(FloatVector.fromArray(SPECIES, c, cFirst + 3 * cRow));
             c31 = c31.add(FloatVector.fromArray(SPECIES, c, cFirst + 3 * cRow + Lanes.COUNT));
-            c40 = c40.add(FloatVector.fromArray(SPECIES, c, cFirst + 4 * cRow));
-            c41 = c41.add(FloatVector.fromArray(SPECIES, c, cFirst + 4 * cRow + Lanes.COUNT));
-            c50 = c50.add(FloatVector.fromArray(SPECIES, c, cFirst + 5 * cRow));
-            c51 = c51.add(FloatVector.fromArray(SPECIES, c, cFirst + 5 * cRow + Lanes.COUNT));
         }
         c00.intoArray(c, cFirst);
         c01.intoArray(c, cFirst + Lanes.COUNT);
@@ -72,10 +59,6 @@ final class SixRowProducts {
         c21.intoArray(c, cFirst + 2 * cRow + Lanes.COUNT);
         c30.intoArray(c, cFirst + 3 * cRow);
         c31.intoArray(c, cFirst + 3 * cRow + Lanes.COUNT);
-        c40.intoArray(c, cFirst + 4 * cRow);
-        c41.intoArray(c, cFirst + 4 * cRow + Lanes.COUNT);
-        c50.intoArray(c, cFirst + 5 * cRow);
-        c51.intoArray(c, cFirst + 5 * cRow + Lanes.COUNT);
     }
 
     /** c[r][l] (+)= the sum over k of a[r][k] b[k][l]: steps k lie side by side in a. */
@@ -89,10 +72,6 @@ final class SixRowProducts {
         FloatVector c21 = c00;
         FloatVector c30 = c00;
         FloatVector c31 = c00;
-        FloatVector c40 = c00;
-        FloatVector c41 = c00;
-        FloatVector c50 = c00;
-        FloatVector c51 = c00;
         for (int k = 0; k < steps; k++) {
             int p = aFirst + k;
             int q = bFirst + k * Tiles.GROUP;
@@ -110,12 +89,6 @@ final class SixRowProducts {
             x = FloatVector.broadcast(SPECIES, a[p + 3 * Tiles.SIDE]);
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
-            x = FloatVector.broadcast(SPECIES, a[p + 4 * Tiles.SIDE]);
-            c40 = x.fma(b0, c40);
-            c41 = x.fma(b1, c41);
-            x = FloatVector.broadcast(SPECIES, a[p + 5 * Tiles.SIDE]);
-            c50 = x.fma(b0, c50);
-            c51 = x.fma(b1, c51);
         }
         if (add) {
             c00 = c00.add(FloatVector.fromArray(SPECIES, c, cFirst));
@@ -126,10 +99,6 @@ final class SixRowProducts {
             c21 = c21.add(FloatVector.fromArray(SPECIES, c, cFirst + 2 * cRow + Lanes.COUNT));
             c30 = c30.add(FloatVector.fromArray(SPECIES, c, cFirst + 3 * cRow));
             c31 = c31.add(FloatVector.fromArray(SPECIES, c, cFirst + 3 * cRow + Lanes.COUNT));
-            c40 = c40.add(FloatVector.fromArray(SPECIES, c, cFirst + 4 * cRow));
-            c41 = c41.add(FloatVector.fromArray(SPECIES, c, cFirst + 4 * cRow + Lanes.COUNT));
-            c50 = c50.add(FloatVector.fromArray(SPECIES, c, cFirst + 5 * cRow));
-            c51 = c51.add(FloatVector.fromArray(SPECIES, c, cFirst + 5 * cRow + Lanes.COUNT));
         }
         c00.intoArray(c, cFirst);
         c01.intoArray(c, cFirst + Lanes.COUNT);
@@ -139,9 +108,5 @@ final class SixRowProducts {
         c21.intoArray(c, cFirst + 2 * cRow + Lanes.COUNT);
         c30.intoArray(c, cFirst + 3 * cRow);
         c31.intoArray(c, cFirst + 3 * cRow + Lanes.COUNT);
-        c40.intoArray(c, cFirst + 4 * cRow);
-        c41.intoArray(c, cFirst + 4 * cRow + Lanes.COUNT);
-        c50.intoArray(c, cFirst + 5 * cRow);
-        c51.intoArray(c, cFirst + 5 * cRow + Lanes.COUNT);
     }
 }
