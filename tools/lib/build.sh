@@ -74,13 +74,16 @@ build_java() {
   exec 9>&-
 }
 
+# What --device names among the options, if it is there.
+device_option() {
+  printf '%s\n' "$@" | sed -n -e '/^--device$/{n;p}' -e 's/^--device=//p'
+}
+
 # build_device_library OPTION...: the library of the device that --device names, where the jars come without; needs gpu.sh.
 # Without a driver there is nothing to compile CUDA for, and the command says so.
 build_device_library() {
-  local device
-  device=$(printf '%s\n' "$@" | sed -n -e '/^--device$/{n;p}' -e 's/^--device=//p')
   native_is_off && return
-  case $device in
+  case $(device_option "$@") in
     emulated) build_quietly infonce_emulated ;;
     cuda)
       [[ -e /proc/driver/nvidia/version ]] || return 0
@@ -99,9 +102,15 @@ run_java() {
   if native_is_off; then
     options+=(-Dinfonce.native=off)
   fi
+  local archive=classes
+  if native_is_off || [[ $module == bench || $(device_option "$@") == java ]]; then
+    # For the device java only, as Java warns of the module on every start.
+    options+=(--add-modules jdk.incubator.vector)
+    archive=classes-vectors
+  fi
   if [[ $module == java/cli ]]; then
     # Classes as the last run left them, since these commands are short; Java remakes the file when a jar has changed.
-    options+=(-XX:+AutoCreateSharedArchive "-XX:SharedArchiveFile=$root/build/stamps/classes.jsa" -Xlog:cds=off -Xlog:cds+dynamic=off)
+    options+=(-XX:+AutoCreateSharedArchive "-XX:SharedArchiveFile=$root/build/stamps/$archive.jsa" -Xlog:cds=off -Xlog:cds+dynamic=off)
   fi
   exec "$JAVA_HOME/bin/java" "${options[@]}" -cp "$(classpath_of "$module")" "$main_class" "$@"
 }

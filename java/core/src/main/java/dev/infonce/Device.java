@@ -64,7 +64,8 @@ public final class Device implements AutoCloseable {
     }
 
     /**
-     * The pure-Java device, with one thread a processor.
+     * The pure-Java device, with one thread a processor. It computes FLOAT32 with vectors if the application has enabled them by
+     * {@code --add-modules jdk.incubator.vector}, with plain loops otherwise.
      *
      * @return an open device
      */
@@ -80,8 +81,17 @@ public final class Device implements AutoCloseable {
      * @throws IllegalArgumentException if threads is out of range
      */
     public static Device java(int threads) {
+        return new Device(new JavaBackend(threadCount(threads)));
+    }
+
+    /** That device on plain loops, whatever the application has enabled. */
+    static Device plainJava(int threads) {
+        return new Device(new JavaBackend(threadCount(threads), false));
+    }
+
+    private static int threadCount(int threads) {
         Checks.range("threads", threads, 0, 1024);
-        return new Device(new JavaBackend(threads == 0 ? Runtime.getRuntime().availableProcessors() : threads));
+        return threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
     }
 
     /**
@@ -189,7 +199,9 @@ public final class Device implements AutoCloseable {
         List<DeviceReport> lines = new ArrayList<>();
         for (String name : List.of("cuda", "cpu", "java", "emulated")) {
             try (Device device = named(name)) {
-                lines.add(new DeviceReport(name, true, device.description(), ""));
+                String hint = device.backend.hint();
+                String description = device.description() + (hint.isEmpty() ? "" : "; " + hint);
+                lines.add(new DeviceReport(name, true, description, ""));
             } catch (InfoNceException e) {
                 lines.add(new DeviceReport(name, false, "", e.getMessage()));
             }

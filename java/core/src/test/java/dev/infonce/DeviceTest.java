@@ -68,9 +68,11 @@ class DeviceTest {
     @Test
     void theJavaDeviceHasAsManyThreadsAsAskedFor() {
         try (Device one = Device.java(1);
-                Device three = Device.java(3)) {
-            assertThat(one.description()).isEqualTo("pure Java, 1 thread");
-            assertThat(three).hasToString("java (pure Java, 3 threads)");
+                Device three = Device.java(3);
+                Device plain = PlainJava.open(2)) {
+            assertThat(one.description()).matches("pure Java, \\d+-bit vectors, 1 thread");
+            assertThat(three.toString()).matches("java \\(pure Java, \\d+-bit vectors, 3 threads\\)");
+            assertThat(plain.description()).isEqualTo("pure Java, 2 threads");
         }
     }
 }

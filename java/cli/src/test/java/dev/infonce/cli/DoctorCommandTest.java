@@ -21,6 +21,13 @@ class DoctorCommandTest {
     }
 
     @Test
+    void whereVectorsAreNotEnabledItSaysHowToEnableThem() {
+        boolean enabled = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+        assertThat(Cli.run("doctor").out().contains("--add-modules jdk.incubator.vector"))
+                .isNotEqualTo(enabled);
+    }
+
+    @Test
     void whatTheMachineHasIsListedBySection() {
         assertThat(Cli.run("doctor").out())
                 .contains(

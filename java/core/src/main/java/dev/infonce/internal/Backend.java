@@ -13,6 +13,11 @@ public interface Backend extends AutoCloseable {
     /** One line on what it is. */
     String description();
 
+    /** What would make it faster here, or "". */
+    default String hint() {
+        return "";
+    }
+
     /** Whether plans may have matrices of that type. */
     boolean supports(DType dtype);
 

@@ -5,6 +5,7 @@ import dev.infonce.CudaOptions;
 import dev.infonce.Device;
 import dev.infonce.DeviceReport;
 import dev.infonce.Isa;
+import dev.infonce.PlainJava;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
@@ -12,10 +13,11 @@ import java.util.stream.Stream;
 /**
  * The devices that the suite runs on: those that -Dinfonce.test.devices names, or every one that is available and
  * meant for use, so not emulated. A named device that is not available fails every test of its own; it is never skipped.
- * cpu@PORTABLE and cpu@AVX2 are cpu with a cap on its instruction set, emulated@75 and cuda@80 have one on their compute
+ * java@PLAIN is java without vectors, cpu@PORTABLE and cpu@AVX2 are cpu with a cap on its instruction set, emulated@75 and cuda@80 have one on their compute
  * capability.
  */
 final class Devices {
+    private static final String PLAIN_JAVA = "java@PLAIN";
     private static final String CPU_CAPPED = "cpu@";
     private static final String EMULATED_CAPPED = "emulated@";
     private static final String CUDA_CAPPED = "cuda@";
@@ -39,6 +41,7 @@ final class Devices {
                     .filter(DeviceReport::available)
                     .map(DeviceReport::name)
                     .filter(name -> !isEmulated(name))
+                    .flatMap(name -> name.equals("java") ? Stream.of(name, PLAIN_JAVA) : Stream.of(name))
                     .toList();
         }
         return Arrays.stream(asked.split(",")).map(String::strip).toList();
@@ -52,6 +55,9 @@ final class Devices {
     static Device open(String name, int threads) {
         if (name.equals("java")) {
             return Device.java(threads);
+        }
+        if (name.equals(PLAIN_JAVA)) {
+            return PlainJava.open(threads);
         }
         if (name.equals("cpu")) {
             return Device.cpu(new CpuOptions(threads, Isa.BEST));

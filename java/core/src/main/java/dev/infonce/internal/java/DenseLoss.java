@@ -12,6 +12,8 @@ import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import dev.infonce.Similarity;
 import dev.infonce.internal.Outcome;
+import dev.infonce.internal.java.vector.Tiles;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 
 /** Losses in which every row meets the same columns: InfoNCE in-batch and shared, NT-Xent, NT-Logistic in-batch. */
@@ -72,6 +74,28 @@ final class DenseLoss implements LossExecutor {
         this.shape = shape;
         this.topK = topK;
         this.strips = strips;
+    }
+
+    /** The same loss on vectors wherever that is precise; this one if it never is. */
+    LossExecutor onTiles(Tiles tiles, long budget, AtomicReference<TileWorkspace> spare) {
+        if (measure.similarity() != Similarity.COSINE && measure.similarity() != Similarity.DOT) {
+            return this;
+        }
+        int n = Math.toIntExact(shape.n());
+        int m = Math.toIntExact(shape.m());
+        int xCount = pairing == Pairing.TWO_VIEWS && m != 0 ? 2 * n : n;
+        int yCount = pairing == Pairing.TWO_VIEWS ? xCount : m;
+        TileLayout layout = new TileLayout(
+                pairing,
+                symmetric,
+                logistic,
+                measure.isOfUnitRows(),
+                Math.toIntExact(shape.dim()),
+                xCount,
+                yCount,
+                negativeShare(xCount));
+        int zCount = pairing == Pairing.APART ? n : 0;
+        return new TiledLoss(tiles, layout, reduction, zCount, topK, budget, strips, spare, this);
     }
 
     @Override

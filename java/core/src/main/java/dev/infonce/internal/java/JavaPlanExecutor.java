@@ -16,13 +16,18 @@ import dev.infonce.Status;
 import dev.infonce.Triplet;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.PlanExecutor;
+import dev.infonce.internal.java.vector.VectorModule;
+import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * The losses in plain Java, in float64 whatever the inputs: what runs where no native library does, and what the other
- * backends are compared with. No N x M buffer; memory grows with the rows of the inputs. Results do not depend on the
- * number of threads.
+ * The losses in Java: what runs where no native library does. Plain loops in float64 whatever the inputs, which is what the other
+ * backends are compared with, or, where the application has enabled jdk.incubator.vector and float32 is precise enough, vectors.
+ * No N x M buffer beyond the budget; memory grows with the rows of the inputs. Results do not depend on the number of threads.
  */
 public final class JavaPlanExecutor implements PlanExecutor {
+    private static final long DEFAULT_BUDGET = 256L << 20;
+    private static final int LARGEST_SHARE_OF_HEAP = 4;
+
     private final LossExecutor withMetrics;
     private final LossExecutor withoutMetrics;
     private final long workspaceBytes;
@@ -30,9 +35,11 @@ public final class JavaPlanExecutor implements PlanExecutor {
     /**
      * Makes an executor; loss, shape and dtype go together.
      *
+     * @param vectors whether to use vectors; only if {@link VectorModule#isEnabled}
      * @throws InfoNceException UNSUPPORTED for more rows than a Java array can have
      */
-    public JavaPlanExecutor(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options, int threads) {
+    public JavaPlanExecutor(
+            ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options, int threads, boolean vectors) {
         if (dtype != DType.FLOAT32 && dtype != DType.FLOAT64) {
             throw new InfoNceException(
                     Status.UNSUPPORTED, "dtype: the java device takes FLOAT32 and FLOAT64, but got " + dtype);
@@ -44,10 +51,28 @@ public final class JavaPlanExecutor implements PlanExecutor {
                             + shape);
         }
         Strips strips = new Strips(threads);
-        this.withoutMetrics = executor(loss, shape, 0, strips);
-        this.withMetrics = options.metrics() ? executor(loss, shape, options.topK(), strips) : withoutMetrics;
+        LossExecutor plain = executor(loss, shape, 0, strips);
+        LossExecutor plainWithMetrics = options.metrics() ? executor(loss, shape, options.topK(), strips) : plain;
+        if (vectors && dtype == DType.FLOAT32) {
+            AtomicReference<TileWorkspace> spare = new AtomicReference<>();
+            long budget = budget(options);
+            this.withoutMetrics = onVectors(plain, budget, spare);
+            this.withMetrics = plain == plainWithMetrics ? withoutMetrics : onVectors(plainWithMetrics, budget, spare);
+        } else {
+            this.withoutMetrics = plain;
+            this.withMetrics = plainWithMetrics;
+        }
         // every row as doubles, row by row and as a panel, and its gradient
         this.workspaceBytes = 3 * Double.BYTES * (shape.n() + shape.m()) * shape.dim();
+    }
+
+    private static LossExecutor onVectors(LossExecutor plain, long budget, AtomicReference<TileWorkspace> spare) {
+        return plain instanceof DenseLoss dense ? dense.onTiles(VectorModule.tiles(), budget, spare) : plain;
+    }
+
+    private static long budget(PlanOptions options) {
+        long asked = options.workspaceBudgetBytes();
+        return Math.min(asked < 0 ? DEFAULT_BUDGET : asked, Runtime.getRuntime().maxMemory() / LARGEST_SHARE_OF_HEAP);
     }
 
     private static LossExecutor executor(ContrastiveLoss loss, Shape shape, int topK, Strips strips) {
@@ -75,7 +100,9 @@ public final class JavaPlanExecutor implements PlanExecutor {
 
     @Override
     public long workspaceBytes(boolean gradients) {
-        return workspaceBytes;
+        return withMetrics instanceof TiledLoss tiled
+                ? Math.max(workspaceBytes, tiled.workspaceBytes(gradients))
+                : workspaceBytes;
     }
 
     @Override

@@ -1,0 +1,93 @@
+package dev.infonce.internal.java.vector;
+
+/** The kernels on vectors of this machine's size. */
+final class VectorTiles implements Tiles {
+    @Override
+    public int bits() {
+        return Lanes.COUNT * Float.SIZE;
+    }
+
+    @Override
+    public void products(float[] columns, float[] lanes, int dim, int height, int width, float[] tile) {
+        for (int i = 0; i < width; i += Lanes.PAIR) {
+            int of = i / GROUP * dim * GROUP + i % GROUP;
+            for (int d = 0; d < dim; d += CHUNK) {
+                int steps = Math.min(CHUNK, dim - d);
+                for (int j = 0; j < height; j += Products.ROWS) {
+                    Products.ofColumns(
+                            columns, d * SIDE + j, lanes, of + d * GROUP, steps, tile, j * SIDE + i, SIDE, d > 0);
+                }
+            }
+        }
+    }
+
+    @Override
+    public void addToX(float[] weights, float[] rows, int dim, int height, int width, float[] sums, boolean add) {
+        for (int d = 0; d < dim; d += Lanes.PAIR) {
+            int of = d / GROUP * SIDE * GROUP + d % GROUP;
+            for (int i = 0; i < width; i += Products.ROWS) {
+                Products.ofColumns(weights, i, rows, of, height, sums, of + i * GROUP, GROUP, add);
+            }
+        }
+    }
+
+    @Override
+    public void addToY(float[] weights, float[] rows, int dim, int height, int width, float[] sums, boolean add) {
+        for (int d = 0; d < dim; d += Lanes.PAIR) {
+            int of = d / GROUP * SIDE * GROUP + d % GROUP;
+            for (int j = 0; j < height; j += Products.ROWS) {
+                Products.ofRows(weights, j * SIDE, rows, of, width, sums, of + j * GROUP, GROUP, add);
+            }
+        }
+    }
+
+    @Override
+    public void exponentials(float[] s, int height, Factor factor, float[] e) {
+        SoftmaxTile.exponentials(s, height * SIDE, factor.high(), factor.low(), e);
+    }
+
+    @Override
+    public void softmax(float[] tile, int height, Factor factor, boolean replace, RowSums rows, ColumnSums columns) {
+        for (int i = 0; i < SIDE; i += Lanes.PAIR) {
+            if (columns == null) {
+                SoftmaxTile.rows(tile, i, height, factor.high(), factor.low(), replace, rows);
+            } else {
+                SoftmaxTile.rowsAndColumns(tile, i, height, factor.high(), factor.low(), replace, rows, columns);
+            }
+        }
+    }
+
+    @Override
+    public void logistic(float[] s, int height, Factor factor, float[] softplus, float[] sigmoid) {
+        LogisticTile.softplusAndSigmoid(s, height * SIDE, factor, softplus, sigmoid);
+    }
+
+    @Override
+    public void sumRows(float[] value, float[] e, float[] s, int height, RowSums rows) {
+        for (int i = 0; i < SIDE; i += Lanes.COUNT) {
+            TileSums.rows(value, e, s, i, height, rows);
+        }
+    }
+
+    @Override
+    public void sumColumns(float[] e, float[] s, int height, ColumnSums columns) {
+        TileSums.columns(e, s, height, columns);
+    }
+
+    @Override
+    public void potentials(float[] s, int height, float[] xInverses, float[] yInverses, float[] yFactors, float[] out) {
+        MetricTile.potentials(s, height, xInverses, yInverses, yFactors, out);
+    }
+
+    @Override
+    public void sumMetrics(float[] s, float[] potentials, int height, float[] positive, MetricSums sums) {
+        for (int i = 0; i < SIDE; i += Lanes.COUNT) {
+            MetricTile.sums(s, potentials, i, height, positive, sums);
+        }
+    }
+
+    @Override
+    public void weigh(float[] e, int height, float[] xWeights, float[] yWeights, float[] weights) {
+        TileSums.weigh(e, height, xWeights, yWeights, weights);
+    }
+}
