@@ -65,6 +65,20 @@ class RepeatabilityTest extends DeviceSuite {
         }
     }
 
+    @ParameterizedTest
+    @MethodSource("losses")
+    void bitsDoNotDependOnHowManyTilesAreKept(ContrastiveLoss loss) {
+        Case c = Cases.random(loss, 230, 250, 20, DType.FLOAT32, SEED);
+        if (Devices.leavesOut(deviceName, 230, 250, 20, "budgets")) {
+            return;
+        }
+        Result all = Result.of(device, c);
+        for (long budget : new long[] {0, 100_000, 200_000}) {
+            Result some = Result.of(device, c, PlanOptions.defaults().withWorkspaceBudget(budget));
+            Compare.assertSameBits(some, all, what(c, SEED) + ", budget " + budget);
+        }
+    }
+
     @Test
     void onePlanServesEightThreadsWithTheBitsOfOne() throws Exception {
         int threads = 8;

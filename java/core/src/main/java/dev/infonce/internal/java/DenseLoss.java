@@ -18,6 +18,8 @@ import java.util.function.Supplier;
 
 /** Losses in which every row meets the same columns: InfoNCE in-batch and shared, NT-Xent, NT-Logistic in-batch. */
 final class DenseLoss implements LossExecutor {
+    private static final int LARGEST_TILED_DIM = 1 << 14; // tiles are of whole blocks, however few rows there are
+
     private final Measure measure;
     private final Pairing pairing;
     private final boolean symmetric;
@@ -78,7 +80,8 @@ final class DenseLoss implements LossExecutor {
 
     /** The same loss on vectors wherever that is precise; this one if it never is. */
     LossExecutor onTiles(Tiles tiles, long budget, AtomicReference<TileWorkspace> spare) {
-        if (measure.similarity() != Similarity.COSINE && measure.similarity() != Similarity.DOT) {
+        boolean products = measure.similarity() == Similarity.COSINE || measure.similarity() == Similarity.DOT;
+        if (!products || shape.dim() > LARGEST_TILED_DIM) {
             return this;
         }
         int n = Math.toIntExact(shape.n());
