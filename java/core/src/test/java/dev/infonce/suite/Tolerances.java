@@ -46,13 +46,13 @@ record Tolerances(
         return cuda ? cuda(c.dtype(), c.temperature(), c.shape().dim()) : FLOAT32;
     }
 
-    /** With gradients of another type than the inputs: those of 16 bits are rounded by up to 2^-9. */
+    /** With gradients of another type than the inputs: those of 16 bits are rounded by up to 2^-8. */
     static Tolerances of(String device, Case c, DType gradients) {
         if (Devices.isCuda(device) || gradients == DType.FLOAT32) {
             return of(device, c);
         }
         double spacing = gradients == DType.FLOAT16 ? HALF_SPACING : Float.MIN_VALUE;
-        return new Tolerances(1e-5, 1e-5, false, 1e-5, 0x1p-9 + 1e-5, spacing, 1e-5);
+        return new Tolerances(1e-5, 1e-5, false, 1e-5, 0x1p-8 + 1e-5, spacing, 1e-5);
     }
 
     /**

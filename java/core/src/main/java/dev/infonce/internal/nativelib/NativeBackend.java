@@ -116,7 +116,7 @@ public final class NativeBackend implements Backend {
 
     @Override
     public boolean supports(DType dtype) {
-        return !context.hostMemory() || dtype == DType.FLOAT32 || dtype == DType.FLOAT64;
+        return true;
     }
 
     @Override
