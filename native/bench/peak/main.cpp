@@ -1,4 +1,5 @@
-// infonce_peak THREADS: the fused multiply-adds a second that so many threads reach together, in wall-clock time, as JSON.
+// infonce_peak THREADS: the fused multiply-adds a second that so many threads reach together, in wall-clock time, as
+// JSON.
 
 #include <cstdio>
 #include <cstdlib>
@@ -15,9 +16,7 @@ nce_isa best_isa() {
   return NCE_ISA_PORTABLE;
 }
 
-const char* name(nce_isa isa) {
-  return isa == NCE_ISA_AVX512 ? "AVX-512" : isa == NCE_ISA_AVX2 ? "AVX2" : "";
-}
+const char* name(nce_isa isa) { return isa == NCE_ISA_AVX512 ? "AVX-512" : isa == NCE_ISA_AVX2 ? "AVX2" : ""; }
 
 }  // namespace
 
@@ -29,6 +28,7 @@ int main(int count, char** arguments) {
   }
   const nce_isa isa = best_isa();
   std::printf("{\"isa\": \"%s\", \"threads\": %d, \"float32\": %.1f, \"float64\": %.1f}\n", name(isa), threads,
-              nce::bench::fma_peak_of_threads(isa, true, threads), nce::bench::fma_peak_of_threads(isa, false, threads));
+              nce::bench::fma_peak_of_threads(isa, true, threads),
+              nce::bench::fma_peak_of_threads(isa, false, threads));
   return 0;
 }

@@ -1,24 +1,17 @@
 package dev.infonce.bench;
 
-import dev.infonce.DType;
 import dev.infonce.bench.contest.FmaPeak;
-import dev.infonce.bench.report.JsonResults;
 import dev.infonce.bench.report.Machine;
-import dev.infonce.bench.report.Page;
-import dev.infonce.bench.report.Results;
-import dev.infonce.bench.report.Table;
-import dev.infonce.bench.report.Tables;
 import dev.infonce.cli.CommandRunner;
 import dev.infonce.cli.CommonOptions;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import org.openjdk.jmh.runner.RunnerException;
@@ -135,15 +128,26 @@ public final class BenchCommand implements Callable<Integer> {
             }
             return RegressionGate.check(out, peakProgram, log) ? CommandRunner.OK : CommandRunner.FAILURE;
         }
-        Results results = measure(out, parts, log);
-        for (Table table : Tables.of(results)) {
-            out.println();
-            out.println(table.text());
+        Machine machine = Machine.here(compiler, commit);
+        out.println(machine.processor() + ", " + machine.cores() + " cores, JDK " + machine.jdk() + ", " + compiler
+                + ", commit " + commit);
+        FmaPeak peak = new FmaPeak(peakProgram, machine.cores());
+        BenchRun run = new BenchRun(out, machine, commandLine(), peak, folder);
+        Suite suite = new Suite(out, peak, quick);
+        if (parts.contains(Part.SUITE)) {
+            run.speeds(suite.speeds(devices));
         }
-        Files.writeString(folder.resolve("results.json"), JsonResults.text(results) + System.lineSeparator());
-        Files.writeString(folder.resolve("charts.html"), Page.of(results));
-        out.println();
-        out.println("written: " + folder.resolve("results.json") + ", " + folder.resolve("charts.html"));
+        if (parts.contains(Part.CALLS)) {
+            run.calls(suite.calls());
+        }
+        if (parts.contains(Part.MEMORY)) {
+            run.memory(MemoryTable.measure(out, log, quick));
+        }
+        if (parts.contains(Part.PEERS)) {
+            new Peers(out, peak, log, quick, peersClasspath, jemalloc)
+                    .compare(Peers.matches(quick, devices), run::comparison);
+        }
+        run.print();
         return CommandRunner.OK;
     }
 
@@ -151,7 +155,7 @@ public final class BenchCommand implements Callable<Integer> {
         Set<Part> parts = EnumSet.noneOf(Part.class);
         for (String name : only) {
             try {
-                parts.add(Part.valueOf(name.toUpperCase(java.util.Locale.ROOT)));
+                parts.add(Part.valueOf(name.toUpperCase(Locale.ROOT)));
             } catch (IllegalArgumentException e) {
                 throw new ParameterException(
                         spec.commandLine(), "--only must be suite, calls, memory or peers, but is '" + name + "'", e);
@@ -171,33 +175,6 @@ public final class BenchCommand implements Callable<Integer> {
             parts.remove(Part.MEMORY);
         }
         return parts;
-    }
-
-    private Results measure(PrintStream out, Set<Part> parts, Path log) throws IOException, RunnerException {
-        Machine machine = Machine.here(compiler, commit);
-        String started = Instant.now().truncatedTo(ChronoUnit.MINUTES).toString();
-        FmaPeak peak = new FmaPeak(peakProgram, Runtime.getRuntime().availableProcessors());
-        peak.measure();
-        out.println(machine.processor() + ", " + machine.cores() + " cores, JDK " + machine.jdk() + ", " + compiler
-                + ", commit " + commit);
-        Suite suite = new Suite(out, peak, quick);
-        var speeds = parts.contains(Part.SUITE) ? suite.speeds(devices) : List.<Results.Speed>of();
-        var calls = parts.contains(Part.CALLS) ? suite.calls() : List.<Results.CallCost>of();
-        var memory =
-                parts.contains(Part.MEMORY) ? MemoryTable.measure(out, log, quick) : List.<Results.MemoryPoint>of();
-        var comparisons = parts.contains(Part.PEERS)
-                ? new Peers(out, peak, log, quick, peersClasspath, jemalloc).compare(Peers.matches(quick, devices))
-                : List.<Results.Comparison>of();
-        return new Results(
-                machine,
-                commandLine(),
-                started,
-                peak.gigaflops(DType.FLOAT32),
-                peak.gigaflops(DType.FLOAT64),
-                speeds,
-                calls,
-                memory,
-                comparisons);
     }
 
     private String commandLine() {

@@ -3,7 +3,6 @@ package dev.infonce.bench;
 import dev.infonce.DType;
 import dev.infonce.bench.contest.Contest;
 import dev.infonce.bench.contest.Engine;
-import dev.infonce.bench.contest.FmaPeak;
 import dev.infonce.bench.report.Results.MemoryPoint;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -24,15 +23,13 @@ final class MemoryTable {
     static List<MemoryPoint> measure(PrintStream out, Path log, boolean quick) throws IOException {
         int largest = quick ? LARGEST_QUICK : LARGEST;
         List<MemoryPoint> points = new ArrayList<>();
-        Contest once = new Contest(new FmaPeak(null, 1), log, 1, 0);
         int threads = Runtime.getRuntime().availableProcessors();
         try (Progress progress = new Progress(out, "memory", largest - SMALLEST + 1)) {
             for (int power = SMALLEST; power <= largest; power++) {
                 int n = 1 << power;
                 progress.next("memory of " + n + " x " + DIM);
                 Problem problem = new Problem(Loss.SYMMETRIC, DType.FLOAT32, n, DIM, Call.FORWARD_BACKWARD, threads);
-                Contest.Standing standing = once.run(problem, List.of(Engine.infonce("cpu")), List.of("cpu"))
-                        .getFirst();
+                Contest.Standing standing = Contest.once(problem, Engine.infonce("cpu"), log);
                 points.add(new MemoryPoint(
                         "cpu",
                         n,

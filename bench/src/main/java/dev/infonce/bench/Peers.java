@@ -57,15 +57,18 @@ final class Peers {
         return matches;
     }
 
-    List<Comparison> compare(List<Match> matches) throws IOException {
-        List<Comparison> comparisons = new ArrayList<>();
+    /** Takes each comparison as soon as it is there: the whole takes long, and a run may be ended early. */
+    interface Sink {
+        void add(Comparison comparison) throws IOException;
+    }
+
+    void compare(List<Match> matches, Sink sink) throws IOException {
         try (Progress progress = new Progress(out, "peers", 2 * matches.size())) {
             for (Match match : matches) {
-                comparisons.add(compare(progress, match, tensorFlow, match.overTensorFlow()));
-                comparisons.add(compare(progress, match, pyTorch, match.overPyTorch()));
+                sink.add(compare(progress, match, tensorFlow, match.overTensorFlow()));
+                sink.add(compare(progress, match, pyTorch, match.overPyTorch()));
             }
         }
-        return comparisons;
     }
 
     // One peer at a time: the processes of the largest problem take many gigabytes.

@@ -41,6 +41,16 @@ public final class Contest {
         }
     }
 
+    /** One call of one engine, without any before it. */
+    public static Standing once(Problem problem, Engine engine, Path log) throws IOException {
+        try (ContenderProcess process =
+                new ContenderProcess(engine, engine.variants().getFirst(), problem, log)) {
+            double[] milliseconds = process.milliseconds(0);
+            return new Standing(
+                    engine, process.description(), milliseconds, process.peakBytes(), process.scratchBytes());
+        }
+    }
+
     /** The variant of an engine that is fastest, each in a process of its own. */
     public String fastestVariant(Engine engine, Problem problem) throws IOException {
         if (engine.variants().size() == 1) {
