@@ -68,8 +68,8 @@ class Forward {
     launch_diagonal_tiles(params, method_.arithmetic, call_.stream);
   }
 
-  /// What tensor cores cut off makes vectors look shorter, and cosines near 1 too small: so a cosine is relative to what a
-  /// row's product with itself is there.
+  /// What tensor cores cut off makes vectors look shorter, and cosines near 1 too small: so a cosine is relative to
+  /// what a row's product with itself is there.
   void fit_scales(const PackedMatrix& matrix, int64_t rows, int64_t allocated) const {
     multiply_by_itself(matrix, rows, scratch_.wide_squares);
     launch_fit_scales(call_.call, index_, scratch_.wide_squares, matrix.fitted, rows, allocated, call_.stream);

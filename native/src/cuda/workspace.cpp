@@ -102,8 +102,9 @@ MethodForward::MethodForward(Carver& carver, const DenseProblem& problem, const 
   y_inverse = carver.take<float>(inverses ? state.y_allocated : 0);
   y_factors = carver.take<float>(metrics ? state.y_allocated : 0);
   const bool narrowed = problem.euclidean() && method.arithmetic == Arithmetic::kFloat32;
-  wide_squares =
-      carver.take<double>(narrowed || fits_scales(problem, method) ? std::max({state.x_allocated, state.y_allocated, state.z_allocated}) : 0);
+  wide_squares = carver.take<double>(narrowed || fits_scales(problem, method)
+                                         ? std::max({state.x_allocated, state.y_allocated, state.z_allocated})
+                                         : 0);
 }
 
 MethodBackward::MethodBackward(Carver& carver, const DenseProblem& problem, const DenseState& state,

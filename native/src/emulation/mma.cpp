@@ -147,7 +147,8 @@ struct Known {
 
 /// parts_of, without a branch.
 template <bool kBfloat16>
-[[gnu::always_inline]] inline Known decode(const uint16_t* bits, int32_t* significands, int32_t* exponents, int stride) {
+[[gnu::always_inline]] inline Known decode(const uint16_t* bits, int32_t* significands, int32_t* exponents,
+                                           int stride) {
   constexpr int kFraction = kBfloat16 ? 7 : 10;
   constexpr int kBias = kBfloat16 ? 127 : 15;
   constexpr int kTop = kBfloat16 ? 255 : 31;

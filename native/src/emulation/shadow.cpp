@@ -42,8 +42,8 @@ const char* name_of(Access access) {
   return access == Access::kRead ? "a read" : access == Access::kWrite ? "a write" : "an atomic operation";
 }
 
-[[noreturn, gnu::cold, gnu::noinline]] void race(const char* what, const char* before, uint32_t serial, int thread, const Actor& now,
-                       const Site& site) {
+[[noreturn, gnu::cold, gnu::noinline]] void race(const char* what, const char* before, uint32_t serial, int thread,
+                                                 const Actor& now, const Site& site) {
   fail_at(std::string("race: ") + what + " after " + before + " of " +
               (serial == now.serial ? "thread " + std::to_string(thread) : std::string("another block")) +
               " with nothing to order them",
