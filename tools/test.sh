@@ -11,6 +11,8 @@ source "$root/tools/lib/build.sh"
 source "$root/tools/lib/steps.sh"
 # shellcheck source=tools/lib/examples.sh
 source "$root/tools/lib/examples.sh"
+# shellcheck source=tools/lib/gpu.sh
+source "$root/tools/lib/gpu.sh"
 # shellcheck source=tools/lib/gates.sh
 source "$root/tools/lib/gates.sh"
 
@@ -193,11 +195,9 @@ numpy_opinion() {
   ((FAILED == 0))
 }
 
+# Where `./infonce selftest` and `./infonce loss` look for them.
 emulated_library() {
-  cmake_quietly test-emulated-build cmake -S "$root" -B "$root/build/native" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DINFONCE_EMULATION=ON || return 1
-  cmake_quietly test-emulated-build cmake --build "$root/build/native" --parallel \
-    --target infonce infonce_emulated infonce_selftest
+  build_quietly infonce_emulated infonce infonce_selftest
 }
 
 # emulated_suite LOG DEVICES TESTS: of java/core, in two JVMs side by side, since the emulator runs one thread.
@@ -205,7 +205,7 @@ emulated_suite() {
   local code=0
   shown "$1" 'Running |Tests run:.*Time|\[ERROR\]|^(left out|smaller) on' \
     maven -pl java/core -am test -DforkCount=2 -Dspotless.check.skip=true -Dsurefire.failIfNoSpecifiedTests=false "-Dtest=$3" \
-    "-Dinfonce.test.jvm=-Dinfonce.test.devices=$2 -Dinfonce.library.path=$root/build/native" || code=$?
+    "-Dinfonce.test.jvm=-Dinfonce.test.devices=$2 -Dinfonce.library.path=$GPU_BUILD" || code=$?
   count_surefire "$1"
   return "$code"
 }
@@ -220,7 +220,7 @@ emulated_older() {
 }
 
 emulated_selftest() {
-  "$root/infonce" selftest --device emulated --brief --library "$root/build/native/libinfonce_emulated.so"
+  "$root/infonce" selftest --device emulated --brief
 }
 
 emulated_numpy() {
@@ -228,7 +228,7 @@ emulated_numpy() {
 }
 
 emulated() {
-  need_tools cmake g++ ninja gtest benchmark numpy
+  need_tools cmake g++ ninja numpy
   step 'emulated library' emulated_library
   step 'Java suite' emulated_java
   step 'Java suite, older GPUs' emulated_older

@@ -1,7 +1,7 @@
 // 16-bit floats: their conversion, and plans that take them, which give what a plan of float gives for the same
 // numbers.
 
-#include "cpu/half.h"
+#include "api/half.h"
 
 #include <gtest/gtest.h>
 
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "api/plan_shape.h"
 #include "handles.h"
 
 namespace nce::test {
@@ -21,7 +22,7 @@ TEST(Half, Float16IsWhatItsBitsSay) {
   for (uint32_t bits = 0; bits < 65536; ++bits) {
     const int exponent = static_cast<int>(bits >> 10 & 31), fraction = static_cast<int>(bits & 1023);
     const float sign = (bits & 0x8000) != 0 ? -1.0F : 1.0F;
-    const float got = cpu::from_float16(static_cast<uint16_t>(bits));
+    const float got = from_float16(static_cast<uint16_t>(bits));
     if (exponent == 31 && fraction != 0) {
       EXPECT_TRUE(std::isnan(got)) << bits;
       continue;
@@ -30,38 +31,38 @@ TEST(Half, Float16IsWhatItsBitsSay) {
                            : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
                                            : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
     EXPECT_EQ(got, sign * expected) << bits;
-    EXPECT_EQ(cpu::to_float16(got), bits);
+    EXPECT_EQ(to_float16(got), bits);
   }
 }
 
 TEST(Half, Bfloat16IsTheUpperHalfOfAFloat) {
   for (uint32_t bits = 0; bits < 65536; ++bits) {
-    const float got = cpu::from_bfloat16(static_cast<uint16_t>(bits));
+    const float got = from_bfloat16(static_cast<uint16_t>(bits));
     EXPECT_EQ(std::bit_cast<uint32_t>(got), bits << 16);
     if (std::isnan(got)) continue;
-    EXPECT_EQ(cpu::to_bfloat16(got), bits);
+    EXPECT_EQ(to_bfloat16(got), bits);
   }
 }
 
 /// Halfway between neighbours to the even one, else to the nearer.
 TEST(Half, RoundingIsToNearestEven) {
   for (uint32_t bits = 0; bits < 0x7bff; ++bits) {
-    const float low = cpu::from_float16(static_cast<uint16_t>(bits));
-    const float high = cpu::from_float16(static_cast<uint16_t>(bits + 1));
+    const float low = from_float16(static_cast<uint16_t>(bits));
+    const float high = from_float16(static_cast<uint16_t>(bits + 1));
     const float middle = low + (high - low) / 2;
-    EXPECT_EQ(cpu::to_float16(middle), (bits & 1) == 0 ? bits : bits + 1);
-    EXPECT_EQ(cpu::to_float16(std::nextafter(middle, 0.0F)), bits);
-    EXPECT_EQ(cpu::to_float16(std::nextafter(middle, 1e9F)), bits + 1);
-    EXPECT_EQ(cpu::to_float16(-middle), 0x8000 | ((bits & 1) == 0 ? bits : bits + 1));
+    EXPECT_EQ(to_float16(middle), (bits & 1) == 0 ? bits : bits + 1);
+    EXPECT_EQ(to_float16(std::nextafter(middle, 0.0F)), bits);
+    EXPECT_EQ(to_float16(std::nextafter(middle, 1e9F)), bits + 1);
+    EXPECT_EQ(to_float16(-middle), 0x8000 | ((bits & 1) == 0 ? bits : bits + 1));
   }
-  EXPECT_EQ(cpu::to_float16(65519.0F), 0x7bff);
-  EXPECT_EQ(cpu::to_float16(65520.0F), 0x7c00);
-  EXPECT_EQ(cpu::to_float16(std::nanf("")) & 0x7fff, 0x7fff);
-  EXPECT_EQ(cpu::to_bfloat16(std::bit_cast<float>(0x3f808000U)), 0x3f80);
-  EXPECT_EQ(cpu::to_bfloat16(std::bit_cast<float>(0x3f818000U)), 0x3f82);
-  EXPECT_EQ(cpu::to_bfloat16(std::bit_cast<float>(0x3f808001U)), 0x3f81);
-  EXPECT_EQ(cpu::to_bfloat16(std::numeric_limits<float>::max()), 0x7f80);
-  EXPECT_EQ(cpu::to_bfloat16(std::nanf("")), 0x7fff);
+  EXPECT_EQ(to_float16(65519.0F), 0x7bff);
+  EXPECT_EQ(to_float16(65520.0F), 0x7c00);
+  EXPECT_EQ(to_float16(std::nanf("")) & 0x7fff, 0x7fff);
+  EXPECT_EQ(to_bfloat16(std::bit_cast<float>(0x3f808000U)), 0x3f80);
+  EXPECT_EQ(to_bfloat16(std::bit_cast<float>(0x3f818000U)), 0x3f82);
+  EXPECT_EQ(to_bfloat16(std::bit_cast<float>(0x3f808001U)), 0x3f81);
+  EXPECT_EQ(to_bfloat16(std::numeric_limits<float>::max()), 0x7f80);
+  EXPECT_EQ(to_bfloat16(std::nanf("")), 0x7fff);
 }
 
 struct Type {
@@ -70,8 +71,8 @@ struct Type {
   float (*widen)(uint16_t);
 };
 
-constexpr Type kTypes[] = {{NCE_DTYPE_FLOAT16, cpu::to_float16, cpu::from_float16},
-                           {NCE_DTYPE_BFLOAT16, cpu::to_bfloat16, cpu::from_bfloat16}};
+constexpr Type kTypes[] = {{NCE_DTYPE_FLOAT16, to_float16, from_float16},
+                           {NCE_DTYPE_BFLOAT16, to_bfloat16, from_bfloat16}};
 constexpr int64_t kRows = 6, kDim = 19, kStride = 23;
 constexpr uint16_t kGap = 0x1234;
 
@@ -89,13 +90,6 @@ struct Answer {
   nce_metrics metrics{};
   Matrices<Element> gradients;
 };
-
-int64_t negative_rows(const nce_plan_desc& desc) {
-  if (desc.negatives == NCE_NEGATIVES_IN_BATCH) return 0;
-  return desc.negatives == NCE_NEGATIVES_OWN      ? desc.n * desc.m
-         : desc.negatives == NCE_NEGATIVES_PAIRED ? desc.n
-                                                  : desc.m;
-}
 
 template <typename Element, typename Gradient>
 Answer<Gradient> run(const nce_plan_desc& desc, const Matrices<Element>& x, bool separate) {
@@ -166,11 +160,7 @@ Matrices<uint16_t> random_halves(const nce_plan_desc& desc, const Type& type, un
     for (uint16_t& element : x) element = type.narrow(normal(engine));
     return x;
   };
-  return {matrix(desc.n),
-          matrix(desc.m == 0                                ? 0
-                 : desc.negatives == NCE_NEGATIVES_IN_BATCH ? desc.m
-                                                            : desc.n),
-          matrix(negative_rows(desc))};
+  return {matrix(desc.n), matrix(key_rows(desc)), matrix(negative_rows(desc))};
 }
 
 Matrices<float> widened(const Matrices<uint16_t>& x, const Type& type) {

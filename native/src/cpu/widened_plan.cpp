@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <string>
 
-#include "cpu/half.h"
+#include "api/half.h"
+#include "api/plan_shape.h"
 
 namespace nce::cpu {
 namespace {
@@ -16,18 +17,7 @@ struct MatrixRows {
   int64_t queries, keys, negatives;
 };
 
-MatrixRows rows_of(const nce_plan_desc& desc) {
-  switch (desc.negatives) {
-    case NCE_NEGATIVES_SHARED:
-      return {desc.n, desc.n, desc.m};
-    case NCE_NEGATIVES_OWN:
-      return {desc.n, desc.n, desc.n * desc.m};
-    case NCE_NEGATIVES_PAIRED:
-      return {desc.n, desc.n, desc.n};
-    default:
-      return {desc.n, desc.m, 0};
-  }
-}
+MatrixRows rows_of(const nce_plan_desc& desc) { return {desc.n, key_rows(desc), negative_rows(desc)}; }
 
 class WidenedPlan final : public Plan {
  public:

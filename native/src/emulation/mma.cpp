@@ -2,7 +2,8 @@
 
 #include <cmath>
 #include <cstring>
-#include <limits>
+
+#include "api/half.h"
 
 namespace nce::emulation {
 namespace {
@@ -13,26 +14,6 @@ constexpr int kDepth = 16;
 constexpr int kStep = 8;             // products added at once
 constexpr int kFractionBits = 24;    // kept below the largest exponent
 constexpr int kZeroExponent = -126;  // of a zero, which may then be the largest of a sum
-
-/// sign * significand * 2^(exponent - fraction bits of the type)
-struct Parts {
-  int32_t significand;  // with sign
-  int32_t exponent;
-  bool finite;
-};
-
-Parts parts_of(uint16_t bits, bool bfloat16) {
-  const int fraction_bits = bfloat16 ? 7 : 10;
-  const int bias = bfloat16 ? 127 : 15;
-  const int top = bfloat16 ? 255 : 31;
-  const int fraction = bits & ((1 << fraction_bits) - 1);
-  const int exponent = bits >> fraction_bits & top;
-  const int significand = exponent == 0 ? fraction : fraction | 1 << fraction_bits;
-  Parts parts{(bits & 0x8000) != 0 ? -significand : significand, (exponent == 0 ? 1 : exponent) - bias,
-              exponent != top};
-  if (significand == 0) parts.exponent = kZeroExponent;
-  return parts;
-}
 
 /// 2^exponent, for exponents of normal floats.
 [[gnu::always_inline]] inline float power_of_two(int32_t exponent) {
@@ -68,10 +49,7 @@ Parts parts_of(uint16_t bits, bool bfloat16) {
 /// Where something is not finite: as IEEE says, with one NaN.
 float special(const uint16_t* a, const uint16_t* b, float d, bool bfloat16) {
   const auto value = [bfloat16](uint16_t bits) {
-    const Parts p = parts_of(bits, bfloat16);
-    if (p.finite) return std::ldexp(static_cast<double>(p.significand), p.exponent - (bfloat16 ? 7 : 10));
-    if ((bits & (bfloat16 ? 0x7f : 0x3ff)) != 0) return std::numeric_limits<double>::quiet_NaN();
-    return (bits & 0x8000) != 0 ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+    return static_cast<double>(bfloat16 ? from_bfloat16(bits) : from_float16(bits));
   };
   auto sum = static_cast<double>(d);
   for (int k = 0; k < kDepth; ++k) sum += value(a[k]) * value(b[k]);
@@ -145,7 +123,7 @@ struct Known {
   bool nothing[kDepth / kStep];  ///< whether a step's numbers are all zero
 };
 
-/// parts_of, without a branch.
+/// Numbers as sign * significand * 2^(exponent - fraction bits of the type), without a branch.
 template <bool kBfloat16>
 [[gnu::always_inline]] inline Known decode(const uint16_t* bits, int32_t* significands, int32_t* exponents,
                                            int stride) {

@@ -260,11 +260,6 @@ public final class Device implements AutoCloseable {
         CallChecks checks = new CallChecks(this, loss, shape, dtype, options.gradientDType(dtype));
         state.lifetime.acquire();
         try {
-            if (!backend.supports(dtype)) {
-                throw new InfoNceException(
-                        Status.UNSUPPORTED,
-                        "dtype: device " + name() + " computes with FLOAT32 and FLOAT64, but got " + dtype);
-            }
             PlanExecutor executor = backend.plan(loss, shape, dtype, options);
             Lifetime plan = state.adopt("plan", executor::close);
             return new Plan(this, plan, checks, executor, options.metrics(), CLEANER);

@@ -18,13 +18,10 @@ public interface Backend extends AutoCloseable {
         return "";
     }
 
-    /** Whether plans may have matrices of that type. */
-    boolean supports(DType dtype);
-
     /** The device's own memory; null if its plans work on host memory. */
     DeviceMemory memory();
 
-    /** Makes a plan. Loss and shape go together, and dtype is supported. Throws InfoNceException. */
+    /** Makes a plan. Loss and shape go together. Throws InfoNceException, UNSUPPORTED for a dtype that it does not do. */
     PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options);
 
     /** Called once, after every plan was closed. */

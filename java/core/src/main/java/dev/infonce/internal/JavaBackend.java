@@ -38,11 +38,6 @@ public record JavaBackend(int threads, boolean vectors) implements Backend {
     }
 
     @Override
-    public boolean supports(DType dtype) {
-        return dtype == DType.FLOAT32 || dtype == DType.FLOAT64;
-    }
-
-    @Override
     public DeviceMemory memory() {
         return null;
     }

@@ -95,11 +95,15 @@ final class Devices {
     /** Whether a call is too much for the emulator; says what is left out. */
     static boolean leavesOut(String name, long n, long m, long dim, String what) {
         long limit = name.startsWith(EMULATED_CAPPED) ? EMULATED_CAPPED_PRODUCTS : EMULATED_PRODUCTS;
-        boolean leftOut = isEmulated(name) && n * Math.max(1, m) * dim > limit;
-        if (leftOut) {
-            System.out.println("left out on " + name + ": " + what + ", " + n + " x " + m + " x " + dim);
+        return n * Math.max(1, m) * dim > limit && leavesOut(name, what + ", " + n + " x " + m + " x " + dim);
+    }
+
+    /** Whether it is the emulator, which goes without that; says so. */
+    static boolean leavesOut(String name, String what) {
+        if (isEmulated(name)) {
+            System.out.println("left out on " + name + ": " + what);
         }
-        return leftOut;
+        return isEmulated(name);
     }
 
     private static CudaOptions capped(String capability) {

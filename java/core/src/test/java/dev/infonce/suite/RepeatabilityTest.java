@@ -27,10 +27,11 @@ class RepeatabilityTest extends DeviceSuite {
     @ParameterizedTest
     @MethodSource("losses")
     void bitsDependNeitherOnTheRunNorOnTheNumberOfThreads(ContrastiveLoss loss) {
+        int repeats = Devices.orSmaller(deviceName, 2, 1, "repeated runs");
         for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
             Case c = Cases.random(loss, 129, 140, 33, dtype, SEED);
             Result first = Result.of(device, c);
-            for (int run = 0; run < Devices.orSmaller(deviceName, 2, 1, "repeated runs"); run++) {
+            for (int run = 0; run < repeats; run++) {
                 Compare.assertSameBits(Result.of(device, c), first, what(c, SEED) + ", run " + run);
             }
             for (int threads : Devices.isCuda(deviceName) ? new int[] {0} : new int[] {1, 2, 3, 8}) {

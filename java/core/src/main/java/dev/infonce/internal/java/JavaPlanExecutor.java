@@ -36,13 +36,13 @@ public final class JavaPlanExecutor implements PlanExecutor {
      * Makes an executor; loss, shape and dtype go together.
      *
      * @param vectors whether to use vectors; only if {@link VectorModule#isEnabled}
-     * @throws InfoNceException UNSUPPORTED for more rows than a Java array can have
+     * @throws InfoNceException UNSUPPORTED for 16-bit types, and for more rows than a Java array can have
      */
     public JavaPlanExecutor(
             ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options, int threads, boolean vectors) {
         if (dtype != DType.FLOAT32 && dtype != DType.FLOAT64) {
             throw new InfoNceException(
-                    Status.UNSUPPORTED, "dtype: the java device takes FLOAT32 and FLOAT64, but got " + dtype);
+                    Status.UNSUPPORTED, "dtype: device java computes with FLOAT32 and FLOAT64, but got " + dtype);
         }
         if (shape.n() > Integer.MAX_VALUE / 4 || shape.m() > Integer.MAX_VALUE / 4) {
             throw new InfoNceException(

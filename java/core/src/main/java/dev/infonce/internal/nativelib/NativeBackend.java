@@ -115,11 +115,6 @@ public final class NativeBackend implements Backend {
     }
 
     @Override
-    public boolean supports(DType dtype) {
-        return true;
-    }
-
-    @Override
     public DeviceMemory memory() {
         return context.hostMemory() ? null : context;
     }

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace nce::cpu {
+namespace nce {
 
 inline float from_bfloat16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
@@ -38,4 +38,4 @@ inline uint16_t to_float16(float x) {
   return static_cast<uint16_t>(sign | result);
 }
 
-}  // namespace nce::cpu
+}  // namespace nce
