@@ -18,9 +18,11 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
     case Form::kBounded:
       keep = keep && task.kept.exponentials;
       if (columns) {
-        add_bounded<Real, kMasked, true>(task, tile, scale, lanes, keep);
+        keep ? add_bounded<Real, kMasked, true, true>(task, tile, scale, lanes)
+             : add_bounded<Real, kMasked, true, false>(task, tile, scale, lanes);
       } else {
-        add_bounded<Real, kMasked, false>(task, tile, scale, lanes, keep);
+        keep ? add_bounded<Real, kMasked, false, true>(task, tile, scale, lanes)
+             : add_bounded<Real, kMasked, false, false>(task, tile, scale, lanes);
       }
       break;
     case Form::kOnline:

@@ -58,6 +58,36 @@ template <typename Real>
                                      (reinterpret_cast<Bits<Real>>(shifted) << E::kShift));
 }
 
+/// The same for a row of a tile, step by step: its vectors' chains of dependent operations run side by side.
+template <typename Real>
+[[gnu::always_inline]] inline void exp2_scaled(const Vec<Real> (&s)[kVectors], const Scale<Real>& scale,
+                                               Vec<Real> (&power)[kVectors]) {
+  using E = Exp2<Real>;
+  constexpr int kCount = sizeof(E::kTerms) / sizeof(Real);
+  Vec<Real> shifted[kVectors];
+  Vec<Real> f[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) shifted[v] = s[v] * scale.high + E::kMagic;
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) f[v] = s[v] * scale.high - (shifted[v] - E::kMagic);
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) f[v] = s[v] * scale.low + f[v];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) power[v] = f[v] * E::kTerms[kCount - 1] + E::kTerms[kCount - 2];
+#pragma GCC unroll 16
+  for (int k = kCount - 3; k >= 0; --k) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) power[v] = power[v] * f[v] + E::kTerms[k];
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) power[v] = power[v] * f[v] + Real{1};
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    power[v] = reinterpret_cast<Vec<Real>>(reinterpret_cast<Bits<Real>>(power[v]) +
+                                           (reinterpret_cast<Bits<Real>>(shifted[v]) << E::kShift));
+  }
+}
+
 /// The same for any s <= 0 (or a little above), flushing to the smallest normal number.
 template <typename Real>
 [[gnu::always_inline]] inline Vec<Real> exp2_clamped(const Vec<Real>& s, const Scale<Real>& scale) {

@@ -72,10 +72,10 @@ inline void flush_columns(const ForwardTask<Real>& task, const ColumnLanes<Real>
   }
 }
 
-/// One exponential an element serves its row and its column, and stays in the tile if `keep`.
-template <typename Real, bool kMasked, bool kColumns>
+/// One exponential an element serves its row and its column, and stays in the tile if kKeep.
+template <typename Real, bool kMasked, bool kColumns, bool kKeep>
 void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
-                 const ColumnLanes<Real>& lanes, bool keep) {
+                 const ColumnLanes<Real>& lanes) {
   Mask<Real> mask(task.pair, tile);
   Vec<Real> positive[kVectors];
   load_row<Real>(task.x_positive + tile.x_first, positive);
@@ -86,17 +86,20 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
     Vec<Real> column_value = {};
     Vec<Real> column_weighted = {};
     const Real column_positive = kColumns ? static_cast<Real>(task.y_positive[tile.y_first + j]) : Real{0};
+    Vec<Real> s[kVectors];
+    Vec<Real> e[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) s[v] = tile.at(j, v);
+    exp2_scaled<Real>(s, scale, e);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      const Vec<Real> s = tile.at(j, v);
-      Vec<Real> e = exp2_scaled<Real>(s, scale);
-      if constexpr (kMasked) e = mask.apply(v, e, Real{0});
-      if (keep) tile.put(j, v, e);
-      value[v] += e;
-      weighted[v] += e * (s - positive[v]);
+      if constexpr (kMasked) e[v] = mask.apply(v, e[v], Real{0});
+      if constexpr (kKeep) tile.put(j, v, e[v]);
+      value[v] += e[v];
+      weighted[v] += e[v] * (s[v] - positive[v]);
       if constexpr (kColumns) {
-        column_value += e;
-        column_weighted += e * (s - column_positive);
+        column_value += e[v];
+        column_weighted += e[v] * (s[v] - column_positive);
       }
     }
     if constexpr (kColumns) {
