@@ -14,6 +14,22 @@ namespace {
 /// reaches: rounding of 2^-53 a term, times 1 / tau = 100 in the exponent, with room for sums.
 constexpr double kSingle = 1e-5;
 constexpr double kDouble = 1e-11;
+/// And for 16-bit inputs, of gradients; the loss's bound is loss_bound.
+constexpr double kHalf = 5e-3;
+
+bool is_half(const DenseCase& problem) {
+  return problem.desc.dtype == NCE_DTYPE_FLOAT16 || problem.desc.dtype == NCE_DTYPE_BFLOAT16;
+}
+
+/// Absolute, of a loss.
+double loss_bound(const DenseCase& problem, Wide loss) {
+  const auto size = static_cast<double>(loss);
+  if (!is_half(problem)) return size * (problem.desc.dtype == NCE_DTYPE_FLOAT64 ? kDouble : kSingle);
+  // Stated for similarities of at most 1; others may be as far from it as float is.
+  const double stated =
+      (2e-7 + static_cast<double>(problem.desc.dim) * 0x1p-28) / static_cast<double>(problem.tau) * (1.0 + size);
+  return problem.desc.similarity == NCE_SIMILARITY_COSINE ? stated : std::max(stated, size * kSingle);
+}
 
 struct Kind {
   const char* name;
@@ -66,15 +82,19 @@ std::string label(const Kind& kind, const DenseCase& problem, nce_isa isa) {
 double worst_loss = 0, worst_gradient = 0, worst_temperature = 0;
 
 void expect_close(const DenseResult& result, const DenseAnswer& expected, const DenseCase& problem) {
-  const double bound = problem.desc.dtype == NCE_DTYPE_FLOAT64 ? kDouble : kSingle;
+  const double bound = is_half(problem) ? kHalf : problem.desc.dtype == NCE_DTYPE_FLOAT64 ? kDouble : kSingle;
+  const auto expect_loss = [&](double loss, Wide of) {
+    EXPECT_LE(std::fabs(loss - static_cast<double>(of)), loss_bound(problem, of))
+        << loss << " for " << static_cast<double>(of);
+  };
   if (problem.desc.reduction == NCE_REDUCTION_NONE) {
     ASSERT_EQ(result.loss.size(), expected.losses.size());
     for (size_t i = 0; i < result.loss.size(); ++i) {
-      EXPECT_LE(relative_error(result.loss[i], expected.losses[i]), bound) << "row " << i;
+      SCOPED_TRACE("row " + std::to_string(i));
+      expect_loss(result.loss[i], expected.losses[i]);
     }
   } else {
-    EXPECT_LE(relative_error(result.loss[0], expected.loss), bound)
-        << result.loss[0] << " for " << static_cast<double>(expected.loss);
+    expect_loss(result.loss[0], expected.loss);
     worst_loss = std::max(worst_loss, relative_error(result.loss[0], expected.loss));
   }
   // Below a hundredth of its terms a gradient is their cancellation (wholly so in one dimension).
@@ -124,7 +144,7 @@ void check(const Kind& kind, const DenseCase& problem) {
     how.isa = isa;
     const DenseResult result = run_dense(problem, how);
     expect_close(result, expected, problem);
-    expect_close_metrics(result.metrics, expected, problem);
+    if (problem.desc.metrics != 0) expect_close_metrics(result.metrics, expected, problem);
   }
 }
 
@@ -183,10 +203,72 @@ TEST_F(DenseAccuracy, UnboundedSimilarities) {
   }
 }
 
+TEST_F(DenseAccuracy, SixteenBitElements) {
+  constexpr int64_t kShapes[][3] = {{1, 1, 1}, {2, 5, 5}, {31, 33, 32}, {63, 64, 7}, {65, 127, 33}, {64, 129, 129}};
+  unsigned seed = 6000;
+  for (const Kind& kind : kKinds) {
+    for (const nce_similarity similarity : kSimilarities) {
+      for (const nce_dtype dtype : {NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16}) {
+        for (const auto& shape : kShapes) {
+          DenseCase problem = case_of(kind, similarity, dtype, shape[0], shape[1], shape[2], 0.5, 1.0, ++seed);
+          check(kind, problem);
+          problem.desc.gradient_dtype = NCE_DTYPE_FLOAT32;
+          problem.desc.metrics = 0;
+          check(kind, problem);
+        }
+        for (const double tau : {0.07, 0.04, 0.01}) {
+          DenseCase problem = case_of(kind, similarity, dtype, 60, 71, 40, tau, 0.7, ++seed);
+          problem.desc.gradient_dtype = NCE_DTYPE_FLOAT32;
+          check(kind, problem);
+        }
+      }
+    }
+    DenseCase weighted = case_of(kind, NCE_SIMILARITY_COSINE, NCE_DTYPE_BFLOAT16, 37, 50, 24, 0.1, 0.7, ++seed);
+    weighted.desc.reduction = NCE_REDUCTION_NONE;
+    for (int64_t i = 0; i < weighted.rows(); ++i) {
+      weighted.weights.push_back(static_cast<float>(i % 5) * 0.25f);
+      weighted.upstream.push_back(static_cast<float>(i % 7) - 3.0f);
+    }
+    check(kind, weighted);
+  }
+}
+
+TEST_F(DenseAccuracy, SixteenBitRowsOfAnySize) {
+  // Norms that a pair's factor must undo: bfloat16 reaches from 1e-38 to 3e38.
+  unsigned seed = 7000;
+  for (const Kind& kind : kKinds) {
+    for (const double largest : {1e-30, 1e-12, 1e12, 1e30}) {
+      DenseCase problem = case_of(kind, NCE_SIMILARITY_COSINE, NCE_DTYPE_BFLOAT16, 40, 61, 21, 0.1, 0.7, ++seed);
+      problem.desc.gradient_dtype = NCE_DTYPE_FLOAT32;
+      int64_t element = 0;
+      for (auto* values : {&problem.queries, &problem.keys, &problem.negatives}) {
+        for (double& value : *values) {
+          const int64_t row = element++ / problem.desc.dim;
+          value = rounded(NCE_DTYPE_BFLOAT16, value * std::pow(largest, static_cast<double>(row % 4) / 3.0));
+        }
+      }
+      check(kind, problem);
+    }
+    for (const double size : {1e-4, 30.0, 1e4}) {
+      DenseCase problem =
+          case_of(kind, NCE_SIMILARITY_DOT, NCE_DTYPE_BFLOAT16, 40, 61, 21, size * size * 0.1, 0.7, ++seed);
+      problem.desc.gradient_dtype = NCE_DTYPE_FLOAT32;
+      problem.desc.metrics = 0;
+      for (auto* values : {&problem.queries, &problem.keys, &problem.negatives}) {
+        for (double& value : *values) value = rounded(NCE_DTYPE_BFLOAT16, value * size);
+      }
+      check(kind, problem);
+    }
+  }
+}
+
 TEST_F(DenseAccuracy, LargerShapes) {
   unsigned seed = 3000;
   for (const Kind& kind : kKinds) {
     check(kind, case_of(kind, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, 150, 250, 65, 0.07, 0.5, ++seed));
+  }
+  for (const Kind& kind : kKinds) {
+    check(kind, case_of(kind, NCE_SIMILARITY_COSINE, NCE_DTYPE_BFLOAT16, 150, 250, 301, 0.07, 0.5, ++seed));
   }
   check(kKinds[1], case_of(kKinds[1], NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, 1000, 1000, 12, 0.04, 0.5, ++seed));
   check(kKinds[0], case_of(kKinds[0], NCE_SIMILARITY_DOT, NCE_DTYPE_FLOAT32, 64, 100, 1024, 0.0625, 0.5, ++seed));

@@ -13,7 +13,7 @@ namespace {
 std::vector<DenseCase> cases() {
   std::vector<DenseCase> result;
   unsigned seed = 0;
-  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16}) {
     for (const double tau : {0.1, 0.01}) {
       for (const nce_similarity similarity : {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
         result.push_back(make_case(NCE_LOSS_INFONCE, similarity, dtype, 130, 201, 37, tau, 0.7, ++seed));

@@ -276,23 +276,6 @@ TEST(DenseEdges, BadNumbersAreRefusedBeforeAnythingIsWritten) {
   expect_refused(broken, NCE_STATUS_INVALID_ARGUMENT, "upstream[0]");
 }
 
-TEST(DenseEdges, OtherElementTypesAreUnsupportedByName) {
-  cpu::ThreadPool pool(1);
-  DenseCase problem = make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, 3, 9, 5, 0.1, 0.7, 5);
-  const std::pair<nce_dtype, std::string> types[] = {{NCE_DTYPE_FLOAT16, "NCE_DTYPE_FLOAT16"},
-                                                     {NCE_DTYPE_BFLOAT16, "NCE_DTYPE_BFLOAT16"}};
-  for (const auto& [dtype, name] : types) {
-    problem.desc.dtype = problem.desc.gradient_dtype = dtype;
-    try {
-      cpu::make_dense_plan(problem.desc, pool, NCE_ISA_BEST);
-      ADD_FAILURE() << "accepted " << name;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.status(), NCE_STATUS_UNSUPPORTED);
-      EXPECT_NE(error.message().find(name), std::string::npos) << error.message();
-    }
-  }
-}
-
 TEST(DenseEdges, WorkspaceStaysSmallWhereTheMatrixWouldBeLarge) {
   // The matrix of similarities alone would take 16 GiB.
   cpu::ThreadPool pool(2);

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <random>
 
+#include "api/half.h"
+
 namespace nce::test {
 namespace {
 
@@ -14,17 +16,12 @@ constexpr double kGap = -12345.0;
 constexpr int64_t kGuardBytes = 256;
 constexpr std::byte kGuard{0xA5};
 
-/// A matrix of either element type with gaps after its rows.
+/// A matrix with gaps after its rows.
 class Buffer {
  public:
   Buffer(nce_dtype dtype, int64_t rows, int64_t dim, int64_t stride)
-      : dtype_(dtype), rows_(rows), dim_(dim), stride_(stride) {
-    const auto count = static_cast<size_t>(rows * stride);
-    if (dtype == NCE_DTYPE_FLOAT64) {
-      doubles_.assign(count, kGap);
-    } else {
-      floats_.assign(count, static_cast<float>(kGap));
-    }
+      : dtype_(dtype), rows_(rows), dim_(dim), stride_(stride), bytes_(static_cast<size_t>(rows * stride) * size()) {
+    for (int64_t i = 0; i < rows * stride; ++i) set(i, kGap);
   }
 
   Buffer(nce_dtype dtype, const std::vector<double>& values, int64_t dim, int64_t stride)
@@ -34,10 +31,7 @@ class Buffer {
     }
   }
 
-  void* data() {
-    if (rows_ == 0) return nullptr;
-    return dtype_ == NCE_DTYPE_FLOAT64 ? static_cast<void*>(doubles_.data()) : static_cast<void*>(floats_.data());
-  }
+  void* data() { return rows_ == 0 ? nullptr : bytes_.data(); }
   int64_t stride() const { return stride_; }
 
   std::vector<double> values() const {
@@ -48,7 +42,7 @@ class Buffer {
         if (d < dim_) {
           result.push_back(value);
         } else {
-          EXPECT_EQ(value, kGap) << "a gap after row " << i << " was written";
+          EXPECT_EQ(value, rounded(dtype_, kGap)) << "a gap after row " << i << " was written";
         }
       }
     }
@@ -56,24 +50,49 @@ class Buffer {
   }
 
  private:
+  template <typename Element>
+  void put(int64_t i, Element element) {
+    std::memcpy(bytes_.data() + static_cast<size_t>(i) * sizeof element, &element, sizeof element);
+  }
+  template <typename Element>
+  Element take(int64_t i) const {
+    Element element;
+    std::memcpy(&element, bytes_.data() + static_cast<size_t>(i) * sizeof element, sizeof element);
+    return element;
+  }
+
+  size_t size() const { return dtype_ == NCE_DTYPE_FLOAT64 ? 8 : dtype_ == NCE_DTYPE_FLOAT32 ? 4 : 2; }
+
   void set(int64_t i, double value) {
-    if (dtype_ == NCE_DTYPE_FLOAT64) {
-      doubles_[static_cast<size_t>(i)] = value;
-    } else {
-      floats_[static_cast<size_t>(i)] = static_cast<float>(value);
+    switch (dtype_) {
+      case NCE_DTYPE_FLOAT64:
+        return put(i, value);
+      case NCE_DTYPE_FLOAT16:
+        return put(i, to_float16(static_cast<float>(value)));
+      case NCE_DTYPE_BFLOAT16:
+        return put(i, to_bfloat16(static_cast<float>(value)));
+      default:
+        return put(i, static_cast<float>(value));
     }
   }
   double get(int64_t i) const {
-    return dtype_ == NCE_DTYPE_FLOAT64 ? doubles_[static_cast<size_t>(i)]
-                                       : static_cast<double>(floats_[static_cast<size_t>(i)]);
+    switch (dtype_) {
+      case NCE_DTYPE_FLOAT64:
+        return take<double>(i);
+      case NCE_DTYPE_FLOAT16:
+        return static_cast<double>(from_float16(take<uint16_t>(i)));
+      case NCE_DTYPE_BFLOAT16:
+        return static_cast<double>(from_bfloat16(take<uint16_t>(i)));
+      default:
+        return static_cast<double>(take<float>(i));
+    }
   }
 
   nce_dtype dtype_;
   int64_t rows_;
   int64_t dim_;
   int64_t stride_;
-  std::vector<float> floats_;
-  std::vector<double> doubles_;
+  std::vector<std::byte> bytes_;
 };
 
 /// A workspace full of garbage between two guards.
@@ -136,6 +155,20 @@ std::string name_of(nce_isa isa) {
                                    : "best";
 }
 
+double rounded(nce_dtype dtype, double x) {
+  const auto single = static_cast<float>(x);
+  switch (dtype) {
+    case NCE_DTYPE_FLOAT64:
+      return x;
+    case NCE_DTYPE_FLOAT16:
+      return static_cast<double>(from_float16(to_float16(single)));
+    case NCE_DTYPE_BFLOAT16:
+      return static_cast<double>(from_bfloat16(to_bfloat16(single)));
+    default:
+      return static_cast<double>(single);
+  }
+}
+
 DenseCase make_case(nce_loss loss, nce_similarity similarity, nce_dtype dtype, int64_t n, int64_t m, int64_t dim,
                     double tau, double noise, unsigned seed) {
   DenseCase result;
@@ -152,9 +185,7 @@ DenseCase make_case(nce_loss loss, nce_similarity similarity, nce_dtype dtype, i
   result.tau = static_cast<Wide>(tau);
   std::mt19937 random(seed);
   std::normal_distribution<double> normal;
-  const auto round = [&](double x) {
-    return dtype == NCE_DTYPE_FLOAT64 ? x : static_cast<double>(static_cast<float>(x));
-  };
+  const auto round = [&](double x) { return rounded(dtype, x); };
   const double size = 1.0 / std::sqrt(static_cast<double>(dim));
   for (int64_t i = 0; i < n * dim; ++i) result.queries.push_back(round(size * normal(random)));
   for (int64_t i = 0; i < m * dim; ++i) {
@@ -180,9 +211,10 @@ DenseResult run_dense(const DenseCase& problem, const DenseRun& how) {
   Buffer keys(dtype, problem.keys, dim, stride + (how.extra_stride > 0 ? 1 : 0));
   Buffer negatives(dtype, problem.negatives, dim, stride);
   const auto rows_of = [&](const std::vector<double>& values) { return static_cast<int64_t>(values.size()) / dim; };
-  Buffer d_queries(dtype, rows_of(problem.queries), dim, stride);
-  Buffer d_keys(dtype, rows_of(problem.keys), dim, stride);
-  Buffer d_negatives(dtype, rows_of(problem.negatives), dim, stride + (how.extra_stride > 0 ? 2 : 0));
+  const auto gradient_dtype = static_cast<nce_dtype>(problem.desc.gradient_dtype);
+  Buffer d_queries(gradient_dtype, rows_of(problem.queries), dim, stride);
+  Buffer d_keys(gradient_dtype, rows_of(problem.keys), dim, stride);
+  Buffer d_negatives(gradient_dtype, rows_of(problem.negatives), dim, stride + (how.extra_stride > 0 ? 2 : 0));
 
   const auto tau = static_cast<double>(problem.tau);
   const double temperature = how.logarithm ? std::log(tau) : tau;

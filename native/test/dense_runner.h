@@ -33,7 +33,10 @@ struct DenseResult {
 std::vector<nce_isa> isa_tiers();
 std::string name_of(nce_isa isa);
 
-/// A case with unit weights and Gaussian rows: keys near their queries by `noise`. float32 data are rounded to float.
+/// x as a number of the type.
+double rounded(nce_dtype dtype, double x);
+
+/// A case with unit weights and Gaussian rows: keys near their queries by `noise`. Data are rounded to the type.
 DenseCase make_case(nce_loss loss, nce_similarity similarity, nce_dtype dtype, int64_t n, int64_t m, int64_t dim,
                     double tau, double noise, unsigned seed);
 

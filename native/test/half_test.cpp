@@ -92,8 +92,9 @@ struct Answer {
 };
 
 template <typename Element, typename Gradient>
-Answer<Gradient> run(const nce_plan_desc& desc, const Matrices<Element>& x, bool separate) {
-  const ContextOwner context = open_cpu(2);
+Answer<Gradient> run(const nce_plan_desc& desc, const Matrices<Element>& x, bool separate,
+                     nce_isa max_isa = NCE_ISA_BEST) {
+  const ContextOwner context = open_cpu(2, max_isa);
   const PlanOwner plan = make_plan(context, desc);
   const WorkspaceOwner workspace(plan, NCE_PASS_FORWARD_BACKWARD);
   Answer<Gradient> answer;
@@ -182,6 +183,7 @@ void expect_gradients(const std::vector<Gradient>& got, const std::vector<float>
   }
 }
 
+/// Where products of bfloat16 are not the processor's own.
 TEST(Half, PlansGiveWhatAPlanOfFloatGivesForTheSameNumbers) {
   unsigned seed = 40;
   for (const nce_plan_desc& wide_desc : descriptions()) {
@@ -191,10 +193,10 @@ TEST(Half, PlansGiveWhatAPlanOfFloatGivesForTheSameNumbers) {
       nce_plan_desc desc = wide_desc;
       desc.dtype = desc.gradient_dtype = type.dtype;
       const Matrices<uint16_t> x = random_halves(desc, type, seed);
-      const auto expected = run<float, float>(wide_desc, widened(x, type), false);
+      const auto expected = run<float, float>(wide_desc, widened(x, type), false, NCE_ISA_AVX2);
       ASSERT_EQ(expected.status, NCE_STATUS_OK) << expected.message;
       for (const bool separate : {false, true}) {
-        const auto got = run<uint16_t, uint16_t>(desc, x, separate);
+        const auto got = run<uint16_t, uint16_t>(desc, x, separate, NCE_ISA_AVX2);
         ASSERT_EQ(got.status, NCE_STATUS_OK) << got.message;
         EXPECT_EQ(got.loss, expected.loss);
         EXPECT_EQ(got.d_temperature, expected.d_temperature);
@@ -204,11 +206,28 @@ TEST(Half, PlansGiveWhatAPlanOfFloatGivesForTheSameNumbers) {
         expect_gradients(got.gradients.negatives, expected.gradients.negatives, type.narrow);
       }
       desc.gradient_dtype = NCE_DTYPE_FLOAT32;
-      const auto in_float = run<uint16_t, float>(desc, x, false);
+      const auto in_float = run<uint16_t, float>(desc, x, false, NCE_ISA_AVX2);
       ASSERT_EQ(in_float.status, NCE_STATUS_OK) << in_float.message;
       expect_gradients(in_float.gradients.queries, expected.gradients.queries, [](float g) { return g; });
     }
   }
+}
+
+TEST(Half, ProductsOfBfloat16AreTheProcessorsOwnWhereItHasThem) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx512bf16")) GTEST_SKIP() << "this processor has no products of bfloat16";
+#else
+  GTEST_SKIP() << "no products of bfloat16 on this architecture";
+#endif
+  // Without them panels are of float.
+  nce_plan_desc desc = describe(NCE_LOSS_INFONCE, 512, 512, 256);
+  desc.precision = NCE_PRECISION_FAST;
+  desc.dtype = desc.gradient_dtype = NCE_DTYPE_BFLOAT16;
+  const auto bytes = [&](nce_isa max_isa) {
+    const ContextOwner context = open_cpu(1, max_isa);
+    return WorkspaceOwner(make_plan(context, desc), NCE_PASS_FORWARD).bytes();
+  };
+  EXPECT_LT(bytes(NCE_ISA_BEST), bytes(NCE_ISA_AVX2) * 2 / 3);
 }
 
 TEST(Half, ABadRowIsRefusedAndNothingWritten) {

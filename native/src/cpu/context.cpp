@@ -85,9 +85,8 @@ class CpuContext final : public Context {
   }
 
   std::unique_ptr<Plan> plan(const nce_plan_desc& desc) override {
-    const auto make = [this](const nce_plan_desc& of) {
-      return is_dense(of) ? make_dense_plan(of, pool_, isa_) : make_rowwise_plan(of, pool_, isa_);
-    };
+    if (is_dense(desc)) return make_dense_plan(desc, pool_, isa_);
+    const auto make = [this](const nce_plan_desc& of) { return make_rowwise_plan(of, pool_, isa_); };
     const bool half = desc.dtype == NCE_DTYPE_FLOAT16 || desc.dtype == NCE_DTYPE_BFLOAT16;
     return half ? make_widened_plan(desc, pool_, make) : make(desc);
   }

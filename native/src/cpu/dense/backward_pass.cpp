@@ -11,10 +11,12 @@ struct Target {
   void* second;
   int64_t second_stride;
 
-  template <typename Element>
-  Element* row(int64_t i) const {
-    if (i < first_rows) return first == nullptr ? nullptr : static_cast<Element*>(first) + i * first_stride;
-    return second == nullptr ? nullptr : static_cast<Element*>(second) + (i - first_rows) * second_stride;
+  void* row(int64_t i, nce_dtype dtype) const {
+    return with_element(dtype, [&](auto element) -> void* {
+      using Element = decltype(element);
+      if (i < first_rows) return first == nullptr ? nullptr : static_cast<Element*>(first) + i * first_stride;
+      return second == nullptr ? nullptr : static_cast<Element*>(second) + (i - first_rows) * second_stride;
+    });
   }
   bool wanted(int64_t begin, int64_t end) const {
     return (first != nullptr && begin < first_rows) || (second != nullptr && end > first_rows);
@@ -27,8 +29,10 @@ struct Side {
   const Real* panels;
   int64_t rows;
   Norms norms;
-  const Real* positives;  ///< panels of the rows' positives; null: none, or gathered for one tower
-  int64_t positive_rows;  ///< rows that have a positive
+  const double* factors;           ///< of its rows' pairs
+  const double* positive_factors;  ///< of the positives' pairs
+  const Real* positives;           ///< panels of the rows' positives; null: none, or gathered for one tower
+  int64_t positive_rows;           ///< rows that have a positive
   Target target;
 
   bool wanted() const { return target.wanted(0, rows); }
@@ -62,13 +66,13 @@ class Backward {
                               [&](int64_t panel, int worker) { finish_y(y, panel, worker, products); });
     }
     if (!problem_.shared) return;
-    const Side<Real> z{panels_.z,       problem_.z_rows,
-                       state_.z_norms,  panels_.x,
-                       problem_.x_rows, {call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows, nullptr, 0}};
+    const Side<Real> z{panels_.z,        problem_.z_rows,
+                       state_.z_norms,   state_.z_factors,
+                       state_.x_factors, panels_.x,
+                       problem_.x_rows,  {call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows, nullptr, 0}};
     if (z.wanted()) {
-      call_.pool.parallel_for(panels_.z_count, [&](int64_t panel, int worker) {
-        finish_panel(z, panel, worker, nullptr, clear_sums(worker));
-      });
+      call_.pool.parallel_for(panels_.z_count,
+                              [&](int64_t panel, int worker) { finish_panel(z, panel, worker, nullptr, {}); });
     }
   }
 
@@ -80,7 +84,14 @@ class Backward {
       target = {out.d_queries, out.d_queries_stride, problem_.first_view, out.d_keys, out.d_keys_stride};
     }
     const Real* const positives = problem_.tower ? nullptr : problem_.shared ? panels_.z : panels_.y;
-    return {panels_.x, problem_.x_rows, state_.x_norms, positives, problem_.x_rows, target};
+    return {panels_.x,
+            problem_.x_rows,
+            state_.x_norms,
+            state_.x_factors,
+            problem_.shared ? state_.z_factors : state_.y_factors,
+            positives,
+            problem_.x_rows,
+            target};
   }
 
   /// One tower has all of its gradient on the other side.
@@ -92,6 +103,8 @@ class Backward {
     return {panels_.y,
             problem_.y_rows,
             state_.y_norms,
+            state_.y_factors,
+            state_.x_factors,
             problem_.shared ? nullptr : panels_.x,
             problem_.shared ? 0 : problem_.x_rows,
             target};
@@ -123,7 +136,7 @@ class Backward {
                             [&](int64_t task, int worker) { finish_x(x, begin + task, task, worker, products); });
   }
 
-  int64_t sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * panels_.stride; }
+  int64_t sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * panels_.sums_stride; }
   int64_t weight_sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * kernels_.width; }
 
   GradientTask<Real> gradient_task(int64_t begin, int64_t end, int worker) const {
@@ -142,6 +155,7 @@ class Backward {
       task.y_weights = scratch_.y_weights;
       task.y_references = online ? scratch_.y_references : nullptr;
     }
+    task.sums_stride = panels_.sums_stride;
     task.row_stride = scratch_.row_stride;
     task.y_first = begin == 0;
     task.scratch = scratch_.workers + worker * scratch_.worker_stride;
@@ -149,113 +163,97 @@ class Backward {
   }
 
   void copy_row_blocks(int64_t begin, int64_t end) const {
-    const int64_t width = kernels_.width;
-    const int64_t block = kernels_.row_block;
     call_.pool.parallel_for(end - begin, [&](int64_t task, int) {
-      const Real* const from = panels_.x + (begin + task) * panels_.stride;
-      Real* to = scratch_.x_rows + task * scratch_.row_stride;
-      for (int64_t first = 0; first < problem_.desc.dim; first += block) {
-        const int64_t count = std::min(block, problem_.desc.dim - first);
-        for (int64_t l = 0; l < width; ++l, to += block) {
-          for (int64_t d = 0; d < count; ++d) to[d] = from[(first + d) * width + l];
-          for (int64_t d = count; d < block; ++d) to[d] = Real{0};
-        }
-      }
+      kernels_.row_blocks(panels_.x + (begin + task) * panels_.stride, problem_.desc.dim,
+                          scratch_.x_rows + task * scratch_.row_stride / kernels_.pairs);
     });
   }
 
-  double* sums_of(int worker) const { return scratch_.worker_sums + worker * scratch_.worker_sums_stride; }
-
-  double* clear_sums(int worker) const {
-    double* const sums = sums_of(worker);
-    std::fill(sums, sums + panels_.stride, 0.0);
-    return sums;
-  }
+  /// Where a panel's sums are: added up from groups, or in row blocks, or nowhere (0).
+  struct PanelSums {
+    const Real* groups = nullptr;
+    int64_t group_count = 0;
+    const double* row_blocks = nullptr;
+  };
 
   void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker, bool products) const {
     const int64_t first = panel * kernels_.width;
     if (!side.target.wanted(first, std::min(first + kernels_.width, side.rows))) return;
-    double* const sums = products ? sums_of(worker) : clear_sums(worker);
     double weight_sums[kRowPadding] = {};
-    if (products) {
-      kernels_.add_groups(scratch_.x_sums + in_strip * panels_.stride, sums_stride(), scratch_.strips.y_groups,
-                          panels_.stride, sums);
-    }
     if (products && problem_.euclidean()) {
       for (int64_t g = 0; g < scratch_.strips.y_groups; ++g) {
         const double* const from = scratch_.x_weight_sums + g * weight_sums_stride() + in_strip * kernels_.width;
         for (int64_t l = 0; l < kernels_.width; ++l) weight_sums[l] += from[l];
       }
     }
+    PanelSums sums;
+    if (products) sums = {scratch_.x_sums + in_strip * panels_.sums_stride, scratch_.strips.y_groups, nullptr};
     finish_panel(side, panel, worker, weight_sums, sums);
   }
 
   void finish_y(const Side<Real>& side, int64_t panel, int worker, bool products) const {
-    const int64_t width = kernels_.width;
-    const int64_t block = kernels_.row_block;
-    double* const sums = clear_sums(worker);
-    double weight_sums[kRowPadding] = {};
-    if (products) {
-      const double* from = scratch_.y_sums + panel * scratch_.row_stride;
-      for (int64_t first = 0; first < problem_.desc.dim; first += block) {
-        const int64_t count = std::min(block, problem_.desc.dim - first);
-        for (int64_t l = 0; l < width; ++l, from += block) {
-          for (int64_t d = 0; d < count; ++d) sums[(first + d) * width + l] = from[d];
-        }
-      }
-      if (problem_.euclidean()) {
-        const double* const weights = scratch_.y_weight_sums + panel * width;
-        std::copy(weights, weights + width, weight_sums);
-      }
-    }
-    finish_panel(side, panel, worker, weight_sums, sums);
+    const bool weighed = products && problem_.euclidean();
+    PanelSums sums;
+    if (products) sums = {nullptr, 0, scratch_.y_sums + panel * scratch_.row_stride};
+    finish_panel(side, panel, worker, weighed ? scratch_.y_weight_sums + panel * kernels_.width : nullptr, sums);
   }
 
   /// Adds the positives' share, goes back through the norm and writes the rows.
-  void finish_panel(const Side<Real>& side, int64_t panel, int worker, double* weight_sums, double* sums) const {
+  void finish_panel(const Side<Real>& side, int64_t panel, int worker, const double* weight_sums,
+                    const PanelSums& sums) const {
     const int64_t width = kernels_.width;
     const int64_t first = panel * width;
-    FinishTask<Real> task{};
-    task.sums = sums;
+    const auto dtype = static_cast<nce_dtype>(problem_.desc.gradient_dtype);
+    const double twice = problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
+    const double factor = twice * largest_ / call_.tau;
+    const bool has_positives = first < side.positive_rows;
     double none[kRowPadding] = {};
+    double positive_weights[kRowPadding] = {};
+    double sum_factors[kRowPadding];
+    double x_squared_factors[kRowPadding];
+    double factors[kRowPadding] = {};
+    double scales[kRowPadding] = {};
+    void* rows[kRowPadding] = {};
+    for (int64_t l = 0; l < width; ++l) {
+      sum_factors[l] = x_squared_factors[l] = 1.0;
+      const int64_t row = first + l;
+      if (row >= side.rows) continue;
+      rows[l] = side.target.row(row, dtype);
+      factors[l] = problem_.cosine() ? side.norms.inverse(row) * factor : factor;
+      scales[l] = problem_.cosine() ? side.norms.scale[row] : 1.0;
+      if (has_positives) positive_weights[l] = scratch_.positive_weights[row];
+      if (panels_.pairs == 1) continue;
+      // Weights carry both rows' factors; the gradient wants the other row's alone.
+      sum_factors[l] = 1.0 / side.factors[row];
+      x_squared_factors[l] = side.factors[row] * side.factors[row];
+      if (has_positives) {
+        positive_weights[l] *= side.positive_factors[problem_.tower ? problem_.other_view(row) : row];
+      }
+    }
+    FinishTask<Real> task{};
+    task.groups = sums.groups;
+    task.group_stride = sums_stride();
+    task.group_count = sums.group_count;
+    task.row_blocks = sums.row_blocks;
+    task.sum_factors = sum_factors;
+    task.x_squared_factors = x_squared_factors;
     task.weight_sums = weight_sums == nullptr ? none : weight_sums;
     task.x = side.panels + panel * panels_.stride;
-    if (first < side.positive_rows) {
+    if (has_positives) {
       Real* const space = scratch_.workers + worker * scratch_.worker_stride;
       task.positives = problem_.tower ? positive_panel(problem_, kernels_, panels_, panel, space)
                                       : side.positives + panel * panels_.stride;
-      task.positive_weights = scratch_.positive_weights + first;
     }
+    task.positive_weights = positive_weights;
     task.dim = problem_.desc.dim;
     task.unit = problem_.cosine();
     task.euclidean = problem_.euclidean();
+    task.sums = scratch_.worker_sums + worker * scratch_.worker_sums_stride;
+    task.to = rows;
+    task.dtype = dtype;
+    task.factors = factors;
+    task.scales = scales;
     kernels_.finish(task);
-    if (problem_.desc.dtype == NCE_DTYPE_FLOAT64) {
-      write_rows<double>(side, first, sums);
-    } else {
-      write_rows<float>(side, first, sums);
-    }
-  }
-
-  template <typename Element>
-  void write_rows(const Side<Real>& side, int64_t first, const double* sums) const {
-    constexpr int64_t kBlock = 16;  // dimensions whose sums stay in the first-level cache
-    const int64_t width = kernels_.width;
-    const int64_t dim = problem_.desc.dim;
-    const int64_t count = std::min(width, side.rows - first);
-    const double twice = problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
-    const double factor = twice * largest_ / call_.tau;
-    for (int64_t begin = 0; begin < dim; begin += kBlock) {
-      const int64_t end = std::min(dim, begin + kBlock);
-      for (int64_t l = 0; l < count; ++l) {
-        Element* const to = side.target.template row<Element>(first + l);
-        if (to == nullptr) continue;
-        // Two steps, since 1 / |x| alone may overflow.
-        const double inverse = problem_.cosine() ? side.norms.inverse(first + l) * factor : factor;
-        const double scale = problem_.cosine() ? side.norms.scale[first + l] : 1.0;
-        for (int64_t d = begin; d < end; ++d) to[d] = static_cast<Element>(sums[d * width + l] * inverse * scale);
-      }
-    }
   }
 
   const Call& call_;

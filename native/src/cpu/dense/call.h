@@ -54,7 +54,9 @@ TilePair<Real> tile_pair(const Call& call, const Panels<Real>& panels) {
                            : Excluded::kDiagonal,
           problem.x_rows / 2,
           call.form,
-          1.0 / call.tau};
+          1.0 / call.tau,
+          panels.pairs == 2 ? call.state.x_factors : nullptr,
+          panels.pairs == 2 ? call.state.y_factors : nullptr};
 }
 
 /// A panel whose rows are the positives of panel `panel` of X: of Y, of Z, or gathered into `space` (one tower).
@@ -67,12 +69,12 @@ const Real* positive_panel(const Problem& problem, const Kernels<Real>& kernels,
   for (int64_t l = 0; l < width; ++l) {
     const int64_t row = panel * width + l;
     if (row >= problem.x_rows) {
-      for (int64_t d = 0; d < panels.padded_dim; ++d) space[d * width + l] = Real{0};
+      for (int64_t d = 0; d < panels.steps; ++d) space[d * width + l] = Real{0};
       continue;
     }
     const int64_t other = problem.other_view(row);
     const Real* const from = panels.x + other / width * panels.stride + other % width;
-    for (int64_t d = 0; d < panels.padded_dim; ++d) space[d * width + l] = from[d * width];
+    for (int64_t d = 0; d < panels.steps; ++d) space[d * width + l] = from[d * width];
   }
   return space;
 }

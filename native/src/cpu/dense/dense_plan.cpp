@@ -14,6 +14,10 @@ using namespace dense;
 constexpr uint64_t kMagic = 0x6e63652d64656e73;  // "nce-dens"
 constexpr double kLargestWorkspace = 1e18;
 
+/// Pairs carry their rows' norms as factors of the weights, which are rounded to bfloat16: far from its ends.
+constexpr double kSmallestPairsNorm = 1e-6;
+constexpr double kLargestPairsNorm = 1e6;
+
 /// fp32 tiles of dot products are trusted while no norm is near the ends of fp32.
 constexpr double kSmallestNorm = 1e-15;
 constexpr double kLargestNorm = 1e15;
@@ -43,9 +47,22 @@ const Kernels<Real>& kernels_of(nce_isa isa) {
   return kernels_portable<Real>();
 }
 
+/// Null where processor or cap do not have them.
+const Kernels<float>* pairs_of(nce_isa isa) {
+#if defined(__x86_64__)
+  if (isa == NCE_ISA_AVX512 && __builtin_cpu_supports("avx512bf16")) return &kernels_avx512_bf16();
+#else
+  (void)isa;
+#endif
+  return nullptr;
+}
+
+/// What tiles are made of.
+enum class Operands { kFloat, kDouble, kPairs };
+
 /// The arithmetic of a call. It follows from the plan, the temperature and the norms.
 struct Arithmetic {
-  bool double_tiles;
+  Operands operands;
   Form form;
 };
 
@@ -71,11 +88,14 @@ class DensePlan final : public Plan {
         pool_(pool),
         float_kernels_(kernels_of<float>(isa)),
         double_kernels_(kernels_of<double>(isa)),
+        pairs_kernels_(problem_.desc.dtype == NCE_DTYPE_BFLOAT16 && !problem_.euclidean() ? pairs_of(isa) : nullptr),
         id_(next_id()) {
-    for (const bool double_tiles : {false, true}) {
-      if (!possible(double_tiles)) continue;
-      forward_bytes_ = std::max(forward_bytes_, bytes(double_tiles, NCE_PASS_FORWARD));
-      both_bytes_ = std::max(both_bytes_, bytes(double_tiles, NCE_PASS_FORWARD_BACKWARD));
+    for (const Operands operands : {Operands::kFloat, Operands::kDouble, Operands::kPairs}) {
+      if (!possible(operands)) continue;
+      with_kernels(operands, [&](const auto& kernels) {
+        forward_bytes_ = std::max(forward_bytes_, bytes_with(kernels, NCE_PASS_FORWARD));
+        both_bytes_ = std::max(both_bytes_, bytes_with(kernels, NCE_PASS_FORWARD_BACKWARD));
+      });
     }
   }
 
@@ -106,11 +126,8 @@ class DensePlan final : public Plan {
                                                 std::to_string(state.header->tau));
     }
     call.form = static_cast<Form>(state.header->form);
-    if (state.header->double_tiles != 0) {
-      backward_with(call, double_kernels_, carver);
-    } else {
-      backward_with(call, float_kernels_, carver);
-    }
+    with_kernels(static_cast<Operands>(state.header->operands),
+                 [&](const auto& kernels) { backward_with(call, kernels, carver); });
   }
 
  private:
@@ -120,14 +137,31 @@ class DensePlan final : public Plan {
   }
 
   /// Whether a call may choose these tiles; without knowing temperature and norms.
-  bool possible(bool double_tiles) const {
-    if (problem_.desc.dtype == NCE_DTYPE_FLOAT64) return double_tiles;
-    if (problem_.desc.precision == NCE_PRECISION_FAST) return !double_tiles;
-    return double_tiles || !problem_.euclidean();
+  bool possible(Operands operands) const {
+    const bool fast = problem_.desc.precision == NCE_PRECISION_FAST;
+    switch (operands) {
+      case Operands::kDouble:
+        return problem_.desc.dtype == NCE_DTYPE_FLOAT64 || !fast;
+      case Operands::kPairs:
+        return pairs_kernels_ != nullptr;
+      default:
+        break;
+    }
+    if (problem_.desc.dtype == NCE_DTYPE_FLOAT64) return false;
+    if (pairs_kernels_ != nullptr && problem_.cosine()) return false;
+    return fast || !problem_.euclidean();
   }
 
-  int64_t bytes(bool double_tiles, nce_pass pass) const {
-    return double_tiles ? bytes_with(double_kernels_, pass) : bytes_with(float_kernels_, pass);
+  template <typename Use>
+  void with_kernels(Operands operands, const Use& use) const {
+    switch (operands) {
+      case Operands::kDouble:
+        return use(double_kernels_);
+      case Operands::kPairs:
+        return use(*pairs_kernels_);
+      default:
+        return use(float_kernels_);
+    }
   }
 
   template <typename Real>
@@ -189,13 +223,10 @@ class DensePlan final : public Plan {
     const Arithmetic arithmetic = choose(call);
     call.form = arithmetic.form;
     const bool both = workspace.bytes >= both_bytes_;
-    if (arithmetic.double_tiles) {
-      run_with(call, double_kernels_, carver, both, gradients);
-    } else {
-      run_with(call, float_kernels_, carver, both, gradients);
-    }
+    with_kernels(arithmetic.operands, [&](const auto& kernels) { run_with(call, kernels, carver, both, gradients); });
     if (both) {
-      *state.header = {kMagic, id_, call.tau, arithmetic.double_tiles ? 1 : 0, static_cast<int32_t>(arithmetic.form)};
+      *state.header = {kMagic, id_, call.tau, static_cast<int32_t>(arithmetic.operands),
+                       static_cast<int32_t>(arithmetic.form)};
     }
   }
 
@@ -232,14 +263,17 @@ class DensePlan final : public Plan {
       if (problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN) largest *= largest;
     }
     const double logit = largest / call.tau;
-    const bool single = problem_.desc.dtype == NCE_DTYPE_FLOAT32;
+    const bool single = problem_.desc.dtype != NCE_DTYPE_FLOAT64;
     const bool bounded_float = logit <= float_kernels_.largest_bounded_logit;
     const bool trusted =
         bounded_float && !problem_.euclidean() && range.smallest >= kSmallestNorm && range.largest <= kLargestNorm;
     const bool use_float = single && (problem_.desc.precision == NCE_PRECISION_FAST || trusted);
-    if (problem_.logistic) return {!use_float, Form::kLogistic};
+    const bool use_pairs = use_float && pairs_kernels_ != nullptr && range.smallest >= kSmallestPairsNorm &&
+                           range.largest <= kLargestPairsNorm;
+    const Operands operands = use_pairs ? Operands::kPairs : use_float ? Operands::kFloat : Operands::kDouble;
+    if (problem_.logistic) return {operands, Form::kLogistic};
     const bool bounded = use_float ? bounded_float : logit <= double_kernels_.largest_bounded_logit;
-    return {!use_float, bounded ? Form::kBounded : Form::kOnline};
+    return {operands, bounded ? Form::kBounded : Form::kOnline};
   }
 
   /// Takes the place of kept tiles; none in a workspace for the forward pass alone.
@@ -276,34 +310,15 @@ class DensePlan final : public Plan {
   ThreadPool& pool_;
   const Kernels<float>& float_kernels_;
   const Kernels<double>& double_kernels_;
+  const Kernels<float>* const pairs_kernels_;
   const uint64_t id_;
   int64_t forward_bytes_ = 1;
   int64_t both_bytes_ = 1;
 };
 
-const char* name_of(int32_t dtype) {
-  switch (dtype) {
-    case NCE_DTYPE_FLOAT16:
-      return "NCE_DTYPE_FLOAT16";
-    case NCE_DTYPE_BFLOAT16:
-      return "NCE_DTYPE_BFLOAT16";
-    default:
-      return "an unknown element type";
-  }
-}
-
 }  // namespace
 
 std::unique_ptr<Plan> make_dense_plan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa) {
-  if (desc.dtype != NCE_DTYPE_FLOAT32 && desc.dtype != NCE_DTYPE_FLOAT64) {
-    throw Error(NCE_STATUS_UNSUPPORTED, "desc->dtype is " + std::string(name_of(desc.dtype)) +
-                                            "; the CPU backend does NCE_DTYPE_FLOAT32 and NCE_DTYPE_FLOAT64");
-  }
-  if (desc.gradient_dtype != desc.dtype) {
-    throw Error(NCE_STATUS_UNSUPPORTED, "desc->gradient_dtype is " + std::to_string(desc.gradient_dtype) +
-                                            "; the CPU backend writes gradients in desc->dtype, " +
-                                            std::to_string(desc.dtype));
-  }
   const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m)) *
                           static_cast<double>(desc.dim + 64) * static_cast<double>(sizeof(double));
   if (elements > kLargestWorkspace) {

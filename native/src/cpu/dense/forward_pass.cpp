@@ -27,9 +27,11 @@ class Forward {
         metrics_(call.out.metrics != nullptr) {}
 
   void run() {
-    pack(call_.x, state_.x_norms, problem_.x_rows, panels_.x_count, panels_.x, state_.x_squares);
-    if (!problem_.tower) pack(call_.y, state_.y_norms, problem_.y_rows, panels_.y_count, panels_.y, state_.y_squares);
-    pack(call_.z, state_.z_norms, problem_.z_rows, panels_.z_count, panels_.z, state_.z_squares);
+    pack(call_.x, state_.x_norms, problem_.x_rows, panels_.x_count, panels_.x, state_.x_squares, state_.x_factors);
+    if (!problem_.tower) {
+      pack(call_.y, state_.y_norms, problem_.y_rows, panels_.y_count, panels_.y, state_.y_squares, state_.y_factors);
+    }
+    pack(call_.z, state_.z_norms, problem_.z_rows, panels_.z_count, panels_.z, state_.z_squares, state_.z_factors);
     find_positives();
     if (metrics_) prepare_metrics();
     sum_tiles();
@@ -40,7 +42,8 @@ class Forward {
   }
 
  private:
-  void pack(const RowSource& source, const Norms& norms, int64_t rows, int64_t count, Real* to, double* squares) {
+  void pack(const RowSource& source, const Norms& norms, int64_t rows, int64_t count, Real* to, double* squares,
+            double* factors) {
     call_.pool.parallel_for(count, [&](int64_t panel, int) {
       Real* const packed = to + panel * panels_.stride;
       const void* addresses[kRowPadding] = {};
@@ -52,17 +55,46 @@ class Forward {
         scales[l] = norms.scale[first + l];
         inverses[l] = norms.inverse(first + l);
       }
-      kernels_.pack({packed, addresses, scales, inverses, problem_.desc.dim, panels_.padded_dim, source.dtype,
-                     problem_.cosine()});
+      if (panels_.pairs == 2) {
+        for (int64_t l = 0; l < kernels_.width; ++l) {
+          const bool inside = first + l < rows;
+          factors[first + l] = inside ? scale_to_one(norms, first + l, scales[l], inverses[l]) : 0.0;
+        }
+      }
+      kernels_.pack(
+          {packed, addresses, scales, inverses, problem_.desc.dim, panels_.steps, source.dtype, problem_.cosine()});
       if (squares != nullptr) {
-        kernels_.diagonal(packed, packed, problem_.desc.dim, squares + panel * kernels_.width);
+        kernels_.diagonal(packed, packed, panels_.operands, squares + panel * kernels_.width);
       }
     });
   }
 
+  /// Finds the power of two, in two parts, that brings a row's norm into [1, 2), and returns what the row so scaled is
+  /// to be multiplied by: 1 over its norm, or for dot products the inverse of the power.
+  double scale_to_one(const Norms& norms, int64_t row, double& first, double& second) const {
+    first = second = 1.0;
+    if (norms.zero(row)) return 1.0;
+    const int exponent = std::ilogb(norms.norm(row));
+    first = std::ldexp(1.0, -exponent / 2);
+    second = std::ldexp(1.0, -exponent - -exponent / 2);
+    if (!problem_.cosine()) return std::ldexp(1.0, exponent);
+    return static_cast<double>(static_cast<float>(1.0 / std::ldexp(norms.norm(row), -exponent)));
+  }
+
   /// The similarity of a positive pair, by the arithmetic of the tiles.
-  double similarity_of(double product, double x_square, double y_square) const {
+  double similarity_of(int64_t row, double product) const {
+    if (panels_.pairs == 2) {
+      const auto scaled = static_cast<Real>(product) * static_cast<Real>(state_.x_factors[row]);
+      return static_cast<double>(scaled * static_cast<Real>(positive_factors()[positive_row(row)]));
+    }
     if (!problem_.euclidean()) return product;
+    return distance_of(product, state_.x_squares[row], positive_square(row));
+  }
+
+  int64_t positive_row(int64_t row) const { return problem_.tower ? problem_.other_view(row) : row; }
+  const double* positive_factors() const { return problem_.shared ? state_.z_factors : state_.y_factors; }
+
+  double distance_of(double product, double x_square, double y_square) const {
     const auto twice = static_cast<Real>(product) + static_cast<Real>(product);
     const Real squared = (static_cast<Real>(x_square) + static_cast<Real>(y_square)) - twice;
     if (!(squared > Real{0})) return -0.0;
@@ -81,14 +113,10 @@ class Forward {
       const Real* const positives = positive_panel(problem_, kernels_, panels_, panel, space);
       const int64_t first = panel * kernels_.width;
       double* const result = state_.positive + first;
-      kernels_.diagonal(panels_.x + panel * panels_.stride, positives, problem_.desc.dim, result);
+      kernels_.diagonal(panels_.x + panel * panels_.stride, positives, panels_.operands, result);
       for (int64_t l = 0; l < kernels_.width; ++l) {
         const int64_t row = first + l;
-        if (row >= problem_.x_rows) {
-          result[l] = 0.0;
-        } else if (problem_.euclidean()) {
-          result[l] = similarity_of(result[l], state_.x_squares[row], positive_square(row));
-        }
+        result[l] = row < problem_.x_rows ? similarity_of(row, result[l]) : 0.0;
       }
     });
   }

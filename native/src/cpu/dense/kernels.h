@@ -3,10 +3,12 @@
 // an inline function with linkage here could be emitted with instructions that the machine lacks.
 //
 // Panels. A matrix is packed into panels of `width` rows, [dim][width] elements each (dim padded to a multiple of
-// `slice` with zeros, as are missing rows), `panel_stride` elements apart. The rows of X lie in the vector lanes, those
-// of Y are broadcast, so a tile is [width of Y][width of X]. One layout serves either role. In the product that gives
-// the gradient of Y, tiles are broadcast and dimensions lie in the lanes: for it panels of X are copied to row blocks,
-// [block of dimensions][width][row_block]. Arrays of doubles that are indexed by a row are padded to whole panels.
+// `slice` with zeros, as are missing rows), `panel_stride` operands apart. An operand is an element, or the bits of two
+// bfloat16 that follow one another along the inner dimension of a product: [dim / 2, rounded up][width]. The rows of X
+// lie in the vector lanes, those of Y are broadcast, so a tile is [width of Y][width of X]. One layout serves either
+// role. In the product that gives the gradient of Y, tiles are broadcast and dimensions lie in the lanes: for it panels
+// of X are copied to row blocks, [block of dimensions][width][row_block], of pairs [block of dimensions][width /
+// 2][row_block]. Arrays of doubles that are indexed by a row are padded to whole panels.
 
 #include <cstdint>
 
@@ -44,6 +46,8 @@ struct TilePair {
   int64_t views_half;  ///< kViews: rows of one view
   Form form;
   double inverse_temperature;
+  const double* x_factors;  ///< a product times both is a similarity; null for all 1. Floats, cosine and dot only
+  const double* y_factors;
 };
 
 /// Sums over negatives, one number a row. Null: not wanted.
@@ -103,47 +107,59 @@ struct GradientTask {
   const double* x_references;
   const double* y_references;
   Real* x_sums;           ///< [panels of X][padded dim][width], set; null: not wanted
+  int64_t sums_stride;    ///< elements of a panel of sums
   double* x_weight_sums;  ///< [panels of X][width], sum of G_ij over j, set; or null
-  const Real* x_rows;     ///< panels of X in row blocks, from x_begin on; read for y_sums only
+  const Real* x_rows;     ///< panels of X in row blocks, from x_begin on, row_stride / pairs apart; for y_sums only
   double* y_sums;         ///< panels of Y in row blocks, from panel 0 on; null: not wanted
   double* y_weight_sums;  ///< by row of Y, sum of G_ij over i; or null
-  int64_t row_stride;     ///< elements of a panel in row blocks
+  int64_t row_stride;     ///< elements of a panel of sums in row blocks
   bool y_first;           ///< y_sums and y_weight_sums are set, not added to
-  Real* scratch;          ///< Kernels::gradient_scratch elements, and gradient_panels * row_stride
+  Real* scratch;          ///< Kernels::gradient_scratch elements, and gradient_panels * row_stride, twice for pairs
 };
 
-/// Rows of a matrix become a panel, padded with zeros; divided by their norms if `unit`.
+/// Rows of a matrix become a panel, padded with zeros; multiplied by both factors if `unit`, or if operands are pairs.
 template <typename Real>
 struct PackTask {
-  Real* to;                 ///< [padded_dim][width]
+  Real* to;                 ///< [steps][width] operands
   const void* const* rows;  ///< [width]; null beyond the matrix
-  const double* scales;     ///< [width], rows are multiplied by both if `unit`
-  const double* inverses;
+  const double* scales;     ///< [width]
+  const double* inverses;   ///< [width]
   int64_t dim;
-  int64_t padded_dim;
-  nce_dtype dtype;  ///< FLOAT64 for panels of double only
+  int64_t steps;
+  nce_dtype dtype;  ///< of the rows; FLOAT64 for panels of double only, BFLOAT16 for pairs
   bool unit;
 };
 
-/// The last steps of a panel's gradient, in place: sums[dim][width] += weight * positive; then cosine: the part along
-/// the row is taken away, or Euclidean: (sum of G) x.
+/// The last steps of a panel's gradient. sums = sum_factor * (sum of groups, or row blocks) + weight * positive; then
+/// cosine: the part along x is taken away, or Euclidean: (sum of G) x; then to[l][d] = sums * factor * scale.
 template <typename Real>
 struct FinishTask {
-  double* sums;
-  double* weight_sums;             ///< [width]; Euclidean only
-  const Real* x;                   ///< the panel
-  const Real* positives;           ///< a panel, or null
-  const double* positive_weights;  ///< [width]
+  const Real* groups;  ///< [group_count][padded dim][width], added in order
+  int64_t group_stride;
+  int64_t group_count;              ///< 0: none
+  const double* row_blocks;         ///< or the sums in row blocks; null: none
+  const double* sum_factors;        ///< [width]
+  const double* x_squared_factors;  ///< [width]: the part along x is this much of x
+  const double* weight_sums;        ///< [width]; Euclidean only
+  const Real* x;                    ///< the panel
+  const Real* positives;            ///< a panel, or null
+  const double* positive_weights;   ///< [width], 0 without positives
   int64_t dim;
   bool unit;
   bool euclidean;
+  double* sums;           ///< scratch, [padded dim][width]
+  void* const* to;        ///< [width] rows; null: not wanted
+  nce_dtype dtype;        ///< of the rows
+  const double* factors;  ///< [width]
+  const double* scales;   ///< [width]
 };
 
 template <typename Real>
 struct Kernels {
   const char* name;
   int64_t width;
-  int64_t slice;
+  int64_t slice;  ///< the dimensions of sums are padded to a multiple of it
+  int64_t pairs;  ///< elements an operand: 1, or 2 for pairs of bfloat16
   int64_t forward_scratch;
   int64_t gradient_scratch;
   int64_t gradient_panels;       ///< panels of either side whose weights are multiplied at once
@@ -151,12 +167,13 @@ struct Kernels {
   double largest_bounded_logit;  ///< |s| / tau up to which Form::kBounded keeps the promised digits
   /// products[l] = <row l of panel x, row l of panel y>, in the order of the tiles, hence bit for bit what a tile
   /// holds.
+  /// dim counts operands.
   void (*diagonal)(const Real* x, const Real* y, int64_t dim, double* products);
   void (*forward)(const ForwardTask<Real>& task);
   void (*gradient)(const GradientTask<Real>& task);
   void (*pack)(const PackTask<Real>& task);
-  /// to[i] = sum over groups g, in order, of from[g * stride + i].
-  void (*add_groups)(const Real* from, int64_t stride, int64_t groups, int64_t count, double* to);
+  /// A panel in row blocks.
+  void (*row_blocks)(const Real* panel, int64_t dim, Real* to);
   void (*finish)(const FinishTask<Real>& task);
 };
 
@@ -166,6 +183,9 @@ template <typename Real>
 const Kernels<Real>& kernels_avx2();
 template <typename Real>
 const Kernels<Real>& kernels_avx512();
+
+/// Operands are pairs of bfloat16; cosine and dot only.
+const Kernels<float>& kernels_avx512_bf16();
 
 template <>
 const Kernels<float>& kernels_portable<float>();

@@ -78,11 +78,7 @@ void measure_rows(const RowSource& source, int64_t rows, int64_t dim, ThreadPool
   pool.parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task, int) {
     const int64_t begin = task * kRowsATask;
     const int64_t end = std::min(rows, begin + kRowsATask);
-    if (source.dtype == NCE_DTYPE_FLOAT64) {
-      measure<double>(source, begin, end, dim, norms);
-    } else {
-      measure<float>(source, begin, end, dim, norms);
-    }
+    with_element(source.dtype, [&](auto element) { measure<decltype(element)>(source, begin, end, dim, norms); });
   });
 }
 
@@ -97,12 +93,11 @@ int64_t count_zero(const Norms& norms, int64_t rows) { return std::count(norms.l
 
 double unit_distance_squared(const RowSource& x, const Norms& x_norms, int64_t i, const RowSource& y,
                              const Norms& y_norms, int64_t j, int64_t dim) {
-  if (x.dtype == NCE_DTYPE_FLOAT64) {
-    return distance_squared(x.row<double>(i), x_norms.scale[i], x_norms.inverse(i), y.row<double>(j), y_norms.scale[j],
-                            y_norms.inverse(j), dim);
-  }
-  return distance_squared(x.row<float>(i), x_norms.scale[i], x_norms.inverse(i), y.row<float>(j), y_norms.scale[j],
-                          y_norms.inverse(j), dim);
+  return with_element(x.dtype, [&](auto element) {
+    using Element = decltype(element);
+    return distance_squared(x.row<Element>(i), x_norms.scale[i], x_norms.inverse(i), y.row<Element>(j),
+                            y_norms.scale[j], y_norms.inverse(j), dim);
+  });
 }
 
 }  // namespace nce::cpu::dense

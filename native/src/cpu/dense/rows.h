@@ -3,10 +3,26 @@
 
 #include <cstdint>
 
+#include "cpu/dense/elements.h"
 #include "cpu/thread_pool.h"
 #include "infonce.h"
 
 namespace nce::cpu::dense {
+
+/// What a matrix holds; calls body with one of its elements, for its type.
+template <typename Body>
+auto with_element(nce_dtype dtype, const Body& body) {
+  switch (dtype) {
+    case NCE_DTYPE_FLOAT64:
+      return body(double{});
+    case NCE_DTYPE_FLOAT16:
+      return body(Float16{});
+    case NCE_DTYPE_BFLOAT16:
+      return body(BFloat16{});
+    default:
+      return body(float{});
+  }
+}
 
 /// The rows of a matrix, or of two stacked ones.
 struct RowSource {
@@ -18,8 +34,7 @@ struct RowSource {
   int64_t second_stride;
 
   const void* row_address(int64_t i) const {
-    if (dtype == NCE_DTYPE_FLOAT64) return row<double>(i);
-    return row<float>(i);
+    return with_element(dtype, [&](auto element) -> const void* { return row<decltype(element)>(i); });
   }
 
   template <typename Element>

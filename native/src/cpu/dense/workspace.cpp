@@ -49,6 +49,10 @@ State::State(Carver& carver, const Problem& problem) {
   }
   z_norms = {carver.take<double>(z), carver.take<double>(z)};
   z_squares = problem.euclidean() ? carver.take<double>(z) : nullptr;
+  const bool pairs = problem.desc.dtype == NCE_DTYPE_BFLOAT16 && !problem.euclidean();
+  x_factors = pairs ? carver.take<double>(x) : nullptr;
+  y_factors = !pairs ? nullptr : problem.tower ? x_factors : carver.take<double>(y);
+  z_factors = pairs ? carver.take<double>(z) : nullptr;
   positive = carver.take<double>(x);
   row_value = carver.take<double>(x);
   row_slope = carver.take<double>(x);
@@ -58,8 +62,11 @@ State::State(Carver& carver, const Problem& problem) {
 
 template <typename Real>
 Panels<Real>::Panels(Carver& carver, const Problem& problem, const Kernels<Real>& kernels)
-    : padded_dim(round_up(problem.desc.dim, kernels.slice)),
-      stride(padded_dim * kernels.width),
+    : pairs(kernels.pairs),
+      operands(ceil_div(problem.desc.dim, pairs)),
+      steps(pairs == 1 ? round_up(operands, kernels.slice) : operands),
+      stride(steps * kernels.width),
+      sums_stride(round_up(problem.desc.dim, kernels.slice) * kernels.width),
       x_count((problem.x_rows + kernels.width - 1) / kernels.width),
       y_count((problem.y_rows + kernels.width - 1) / kernels.width),
       z_count((problem.z_rows + kernels.width - 1) / kernels.width) {
@@ -129,7 +136,7 @@ template <typename Real>
 BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
                                        const Panels<Real>& panels, int threads)
     : strips(panels.x_count, panels.y_count, kernels.gradient_panels,
-             panels.stride * static_cast<int64_t>(sizeof(Real))),
+             panels.sums_stride * static_cast<int64_t>(sizeof(Real))),
       row_stride(round_up(problem.desc.dim, kernels.row_block) * kernels.width) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
@@ -143,15 +150,15 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   row_masses = carver.take<double>(x);
   column_masses = carver.take<double>(problem.symmetric ? y : 0);
   const int64_t strip = std::min(strips.length, panels.x_count);
-  x_sums = carver.take<Real>(strips.y_groups * strip * panels.stride);
+  x_sums = carver.take<Real>(strips.y_groups * strip * panels.sums_stride);
   x_weight_sums = carver.take<double>(problem.euclidean() ? strips.y_groups * strip * kernels.width : 0);
-  x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride);
+  x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride / kernels.pairs);
   y_sums = carver.take<double>(problem.tower ? 0 : panels.y_count * row_stride);
   y_weight_sums = carver.take<double>(problem.euclidean() && !problem.tower ? panels.y_count * kernels.width : 0);
-  worker_stride =
-      line_multiple<Real>(std::max(kernels.gradient_scratch + kernels.gradient_panels * row_stride, panels.stride));
+  worker_stride = line_multiple<Real>(
+      std::max(kernels.gradient_scratch + kernels.gradient_panels * kernels.pairs * row_stride, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);
-  worker_sums_stride = line_multiple<double>(panels.stride + kernels.width);
+  worker_sums_stride = line_multiple<double>(panels.sums_stride);
   worker_sums = carver.take<double>(worker_sums_stride * threads);
 }
 

@@ -47,7 +47,7 @@ struct Header {
   uint64_t magic;
   uint64_t plan;
   double tau;
-  int32_t double_tiles;
+  int32_t operands;
   int32_t form;
 };
 
@@ -58,7 +58,8 @@ struct State {
   Header* header;
   Norms x_norms, y_norms, z_norms;
   double *x_squares, *y_squares, *z_squares;
-  double* positive;               ///< s+
+  double *x_factors, *y_factors, *z_factors;  ///< where operands may be pairs: see TilePair
+  double* positive;                           ///< s+
   double *row_value, *row_slope;  ///< ln of the sum of e^z over negatives (NT-Logistic: sum of softplus); dl/dtau
   double *column_value, *column_slope;
 };
@@ -68,8 +69,11 @@ template <typename Real>
 struct Panels {
   Panels(Carver& carver, const Problem& problem, const Kernels<Real>& kernels);
 
-  int64_t padded_dim;
+  int64_t pairs;     ///< elements an operand
+  int64_t operands;  ///< of a row
+  int64_t steps;     ///< the same with padding
   int64_t stride;
+  int64_t sums_stride;  ///< elements of a panel of sums, [padded dim][width]
   int64_t x_count, y_count, z_count;
   Real *x, *y, *z;
 };

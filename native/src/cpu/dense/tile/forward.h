@@ -6,27 +6,37 @@
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
+template <typename Real, bool kMasked, bool kProducts>
+void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
+                 const ColumnLanes<Real>& lanes, bool keep) {
+  if (task.columns.value != nullptr) {
+    keep ? add_bounded<Real, kMasked, true, true, kProducts>(task, tile, scale, lanes)
+         : add_bounded<Real, kMasked, true, false, kProducts>(task, tile, scale, lanes);
+  } else {
+    keep ? add_bounded<Real, kMasked, false, true, kProducts>(task, tile, scale, lanes)
+         : add_bounded<Real, kMasked, false, false, kProducts>(task, tile, scale, lanes);
+  }
+}
+
 template <typename Real, bool kMasked>
 void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
               const ColumnLanes<Real>& lanes, bool keep) {
   const bool metrics = task.metrics.above != nullptr;
-  const bool columns = task.columns.value != nullptr;
+  if constexpr (kPairs == 2) {
+    if (task.pair.form == Form::kBounded && !metrics) {
+      return add_bounded<Real, kMasked, true>(task, tile, scale, lanes, keep);
+    }
+    apply_factors(task.pair, tile);
+  }
   if (metrics) add_uniformity<Real, kMasked>(task, tile);
   products_to_similarities(task.pair, tile);
   if (metrics) add_ranks<Real, kMasked>(task, tile);
   switch (task.pair.form) {
     case Form::kBounded:
-      keep = keep && task.kept.exponentials;
-      if (columns) {
-        keep ? add_bounded<Real, kMasked, true, true>(task, tile, scale, lanes)
-             : add_bounded<Real, kMasked, true, false>(task, tile, scale, lanes);
-      } else {
-        keep ? add_bounded<Real, kMasked, false, true>(task, tile, scale, lanes)
-             : add_bounded<Real, kMasked, false, false>(task, tile, scale, lanes);
-      }
+      add_bounded<Real, kMasked, false>(task, tile, scale, lanes, keep && task.kept.exponentials);
       break;
     case Form::kOnline:
-      if (columns) {
+      if (task.columns.value != nullptr) {
         add_online<Real, kMasked, true>(task, tile, scale, lanes);
       } else {
         add_online<Real, kMasked, false>(task, tile, scale, lanes);
@@ -42,6 +52,7 @@ template <typename Real>
 void forward(const ForwardTask<Real>& task) {
   constexpr int64_t kSide = kWidth<Real>;
   const TilePair<Real>& pair = task.pair;
+  const int64_t operands = (pair.dim + kPairs - 1) / kPairs;
   const Scale<Real> scale(pair.inverse_temperature * 1.4426950408889634);
   const ColumnLanes<Real> lanes(task.scratch + kSide * kSide);
   for (int64_t block = task.x_begin; block < task.x_end; block += task.x_block) {
@@ -60,7 +71,7 @@ void forward(const ForwardTask<Real>& task) {
         const bool last = x_panel + 1 == block_end;
         const int64_t next_x = last ? block : x_panel + 1;
         const int64_t next_y = last && y_panel + 1 < task.y_end ? y_panel + 1 : y_panel;
-        multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, pair.dim,
+        multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, operands,
                               y_count, pair.y + next_y * pair.panel_stride, pair.x + next_x * pair.panel_stride,
                               values);
         if (Mask<Real>::needed(pair, tile)) {

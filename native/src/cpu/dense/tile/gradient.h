@@ -107,20 +107,62 @@ void add_weight_sums(const Tile<Real>& tile, double* x_sums, double* y_sums) {
   if (x_sums != nullptr) add_row<Real>(sum, x_sums);
 }
 
-/// sums[d][i] (+)= sum over the group's rows j of y_j[d] G[j][i].
+#if defined(NCE_TILE_PAIRS)
+/// The bits of kLanes bfloat16.
+typedef uint16_t Halves __attribute__((vector_size(NCE_TILE_BYTES / 2)));
+
+/// A tile of weights as operands of both products, times both factors: [pair of rows of Y][row of X] and
+/// [row of Y][pair of rows of X].
+template <typename Real>
+void pack_weights(const TilePair<Real>& pair, const Tile<Real>& tile, Real* to) {
+  constexpr int64_t kSide = kWidth<Real>;
+  Vec<Real> factors[kVectors];
+  load_row<Real>(pair.x_factors + tile.x_first, factors);
+  Real* const across = to + kSide * kInner<Real>;
+  for (int64_t j = 0; j < kSide; j += 2) {
+    for (int v = 0; v < kVectors; ++v) {
+      Bits<Real> pairs{};
+      for (int64_t r = 0; r < 2; ++r) {
+        const auto factor = static_cast<Real>(pair.y_factors[tile.y_first + j + r]);
+        const Vec<Real> weights = tile.at(j + r, v) * factors[v] * factor;
+        const auto rounded = reinterpret_cast<Halves>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(weights)));
+        __builtin_memcpy(across + (j + r) * kInner<Real> + v * kLanes<Real> / 2, &rounded, sizeof rounded);
+        pairs |= __builtin_convertvector(rounded, Bits<Real>) << (16 * static_cast<int>(r));
+      }
+      store<Real>(to + j / 2 * kSide + v * kLanes<Real>, reinterpret_cast<Vec<Real>>(pairs));
+    }
+  }
+}
+
+/// A panel with pairs along its rows: to[d][pair of rows], zeros up to padded_dim.
+template <typename Real>
+void pair_rows(const Real* panel, int64_t dim, int64_t padded_dim, Real* to) {
+  for (int64_t d = 0; d < padded_dim; ++d) {
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<Real> row = d < dim ? panel_row(panel, d, v) : Vec<Real>{};
+      const auto elements = __builtin_convertvector(reinterpret_cast<Bits<Real>>(row) >> 16, Halves);
+      __builtin_memcpy(to + d * kInner<Real> + v * kLanes<Real> / 2, &elements, sizeof elements);
+    }
+  }
+}
+#endif
+
+/// sums[d][i] (+)= sum over the group's rows j of y_j[d] G[j][i]. y: [dim][width] elements a panel.
 template <typename Real, bool kAdd>
 void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t dim, const Real* weights, Real* sums) {
   constexpr int64_t kSide = kWidth<Real>;
-  constexpr int64_t kNext = kSlice<Real> * kSide;  // from one slice of dimensions to the next
-  constexpr int64_t kStep = kNext / kSide;
+  constexpr int64_t kTile = kSide * kSide;
+  constexpr int64_t kStep = kSlice<Real>;  // operands of the next slice, a step
+  constexpr int64_t kSumsStep = kSlice<Real> * kPairs / kGroup<Real> > 0 ? kSlice<Real> * kPairs / kGroup<Real> : 1;
   for (int64_t d = 0; d < dim; d += kSlice<Real>) {
     Vec<Real> sum[kSlice<Real>][kVectors] = {};
     for (int64_t first = 0; first < rows; first += kSide) {
-      const int64_t steps = rows - first < kSide ? rows - first : kSide;
-      const Real* const from = y + (first / kSide) * panel_stride + d * kSide;
-      const Ahead<Real> ahead{from + kNext, sums + d * kSide + kNext + first * kStep / kGroup<Real>, kStep,
-                              kStep / kGroup<Real> > 0 ? kStep / kGroup<Real> : 1};
-      multiply_slice<Real>(from, 1, kSide, weights + first * kSide, steps, ahead, sum);
+      const int64_t steps = ((rows - first < kSide ? rows - first : kSide) + kPairs - 1) / kPairs;
+      const int64_t panel = first / kSide;
+      const Real* const from = y + panel * panel_stride + d * kInner<Real>;
+      const Ahead<Real> ahead{from + kSlice<Real> * kInner<Real>,
+                              sums + (d + kSlice<Real>)*kSide + first * kSlice<Real> / kGroup<Real>, kStep, kSumsStep};
+      multiply_slice<Real>(from, 1, kInner<Real>, weights + panel * kTile, steps, ahead, sum);
     }
     put_slice<Real, kAdd>(sum, sums + d * kSide);
   }
@@ -132,18 +174,25 @@ template <typename Real, bool kAdd>
 void multiply_rows(const GradientTask<Real>& task, const Real* x, int64_t x_panels, int64_t y_rows, const Real* weights,
                    Real* sums) {
   constexpr int64_t kSide = kWidth<Real>;
-  constexpr int64_t kTiles = kGroup<Real> * kSide * kSide;
+  constexpr int64_t kTile = kSide * kSide;
+  constexpr int64_t kTiles = kGroup<Real> * kTile;
   constexpr int64_t kBlock = kSide * kRowBlock<Real>;
-  constexpr int64_t kNext = kRowSlice<Real> * kSide;
+  constexpr int64_t kAcross = kPairs == 1 ? 0 : kTile / 2;
+  const auto row = [weights](int64_t j) { return weights + j / kSide * kTile + kAcross + j % kSide * kInner<Real>; };
   for (int64_t at = 0; at < task.row_stride; at += kBlock) {
     Real* const to = sums + kGroup<Real> * at;
     for (int64_t j = 0; j < y_rows; j += kRowSlice<Real>) {
-      const Real* const from = weights + j * kSide;
-      const Real* const ahead = j + kRowSlice<Real> < y_rows ? from + kNext : weights;
-      multiply_row_slice<Real, kAdd>(from, kTiles, x + at, task.row_stride, x_panels, ahead, to + j * kRowBlock<Real>);
+      const Real* const ahead = row(j + kRowSlice<Real> < y_rows ? j + kRowSlice<Real> : 0);
+      multiply_row_slice<Real, kAdd>(row(j), kTiles, x + at / kPairs, task.row_stride / kPairs, x_panels, ahead,
+                                     to + j * kRowBlock<Real>);
     }
   }
 }
+
+/// Elements of scratch beside the sums of Y: the weights of a group by a group, for pairs also a tile before it is
+/// rounded.
+template <typename Real>
+constexpr int64_t kGradientScratch = (int64_t{kGroup<Real>} * kGroup<Real> + kPairs - 1) * kWidth<Real> * kWidth<Real>;
 
 /// One task. The members are what its loops share.
 template <typename Real>
@@ -152,8 +201,10 @@ class Gradient {
   explicit Gradient(const GradientTask<Real>& task)
       : task_(task),
         scale_(task.pair.inverse_temperature * 1.4426950408889634),
+        operands_((task.pair.dim + kPairs - 1) / kPairs),
         weights_(task.scratch),
-        y_sums_(task.scratch + kGroup<Real> * kTiles) {}
+        y_sums_(task.scratch + kGradientScratch<Real>),
+        y_pairs_(y_sums_ + kGroup<Real> * task.row_stride) {}
 
   void run() const {
     if (task_.x_weight_sums != nullptr) {
@@ -164,6 +215,12 @@ class Gradient {
     }
     for (int64_t y = task_.y_begin; y < task_.y_end; y += kGroup<Real>) {
       const int64_t y_end = y + kGroup<Real> < task_.y_end ? y + kGroup<Real> : task_.y_end;
+#if defined(NCE_TILE_PAIRS)
+      for (int64_t panel = y; panel < y_end; ++panel) {
+        pair_rows(task_.pair.y + panel * task_.pair.panel_stride, task_.pair.dim, task_.sums_stride / kSide,
+                  y_pairs_ + (panel - y) * task_.sums_stride / kPairs);
+      }
+#endif
       for (int64_t x = task_.x_begin; x < task_.x_end; x += kGroup<Real>) {
         const int64_t x_end = x + kGroup<Real> < task_.x_end ? x + kGroup<Real> : task_.x_end;
         add_block(x, x_end, y, y_end);
@@ -189,19 +246,27 @@ class Gradient {
       Real* const weights = weights_ + (x_panel - x) * kTiles;
       const PanelWeights<Real> x_weights(task_, x_panel);
       for (int64_t y_panel = y; y_panel < y_end; ++y_panel) {
-        make_weights(x_panel, x_end, y_panel, y, y_end, x_weights, weights + (y_panel - y) * kTile);
+        Real* const to = weights + (y_panel - y) * kTile;
+#if defined(NCE_TILE_PAIRS)
+        Real* const tile = weights_ + kGroup<Real> * kTiles;
+        make_weights(x_panel, x_end, y_panel, y, y_end, x_weights, tile);
+        pack_weights(pair, Tile<Real>{tile, x_panel * kSide, y_panel * kSide, kSide, kSide}, to);
+#else
+        make_weights(x_panel, x_end, y_panel, y, y_end, x_weights, to);
+#endif
       }
       if (task_.x_sums == nullptr) continue;
-      Real* const sums = task_.x_sums + (x_panel - task_.x_begin) * pair.panel_stride;
-      const Real* const from = pair.y + y * pair.panel_stride;
+      Real* const sums = task_.x_sums + (x_panel - task_.x_begin) * task_.sums_stride;
+      const Real* const from = kPairs == 1 ? pair.y + y * pair.panel_stride : y_pairs_;
+      const int64_t stride = task_.sums_stride / kPairs;
       if (y == task_.y_begin) {
-        multiply_group<Real, false>(from, pair.panel_stride, y_rows, pair.dim, weights, sums);
+        multiply_group<Real, false>(from, stride, y_rows, pair.dim, weights, sums);
       } else {
-        multiply_group<Real, true>(from, pair.panel_stride, y_rows, pair.dim, weights, sums);
+        multiply_group<Real, true>(from, stride, y_rows, pair.dim, weights, sums);
       }
     }
     if (task_.y_sums == nullptr) return;
-    const Real* const from = task_.x_rows + (x - task_.x_begin) * task_.row_stride;
+    const Real* const from = task_.x_rows + (x - task_.x_begin) * task_.row_stride / kPairs;
     if (x == task_.x_begin) {
       multiply_rows<Real, false>(task_, from, x_end - x, y_rows, weights_, y_sums_);
     } else {
@@ -231,8 +296,9 @@ class Gradient {
       const bool last = y_panel + 1 == y_end;
       const int64_t next_y = last ? y_first : y_panel + 1;
       const int64_t next_x = last && x_panel + 1 < x_end ? x_panel + 1 : x_panel;
-      multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, pair.dim,
+      multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, operands_,
                             y_count, pair.y + next_y * pair.panel_stride, pair.x + next_x * pair.panel_stride, values);
+      if constexpr (kPairs == 2) apply_factors(pair, tile);
       products_to_similarities(pair, tile);
       weigh_similarities(tile, x_weights);
     }
@@ -269,8 +335,10 @@ class Gradient {
 
   const GradientTask<Real>& task_;
   const Scale<Real> scale_;
+  const int64_t operands_;  ///< of a row
   Real* const weights_;
   Real* const y_sums_;
+  Real* const y_pairs_;  ///< pairs only: the group's panels of Y by pairs of rows
 };
 
 template <typename Real>

@@ -1,8 +1,9 @@
 // Packing rows into a panel: conversion, division by the norm, and the transposition, in registers.
 #pragma once
 
+#include "cpu/dense/elements.h"
 #include "cpu/dense/kernels.h"
-#include "cpu/dense/tile/vectors.h"
+#include "cpu/dense/tile/product.h"
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
@@ -36,70 +37,80 @@ template <typename Real>
   exchange<Real, 1>(rows);
 }
 
-/// A vector of doubles, and as many elements of a narrower type.
-typedef double Wide __attribute__((vector_size(NCE_TILE_BYTES)));
-constexpr int kWideLanes = NCE_TILE_BYTES / 8;
-template <typename Element>
-struct Narrow {
-  typedef Element Vec __attribute__((vector_size(kWideLanes * sizeof(Element))));
-};
+/// kLanes numbers, divided by the row's norm in double.
+template <typename Real, typename Number>
+[[gnu::always_inline]] inline Vec<Real> scaled_lanes(const Number* from, double scale, double inverse) {
+  return narrowed<Real>([=](int l) {
+    typename Narrow<Number>::Vec numbers;
+    __builtin_memcpy(&numbers, from + l, sizeof numbers);
+    return __builtin_convertvector(numbers, Wide) * scale * inverse;
+  });
+}
 
-/// kLanes elements, divided by the row's norm in double.
+/// kLanes elements of a row as a panel has them.
 template <typename Real, typename Element>
-[[gnu::always_inline]] inline void scale_lanes(const Element* from, double scale, double inverse, Real* to) {
-#pragma GCC unroll 2
-  for (int l = 0; l < kLanes<Real>; l += kWideLanes) {
-    typename Narrow<Element>::Vec narrow;
-    __builtin_memcpy(&narrow, from + l, sizeof narrow);
-    const Wide scaled = __builtin_convertvector(narrow, Wide) * scale * inverse;
-    const auto rounded = __builtin_convertvector(scaled, typename Narrow<Real>::Vec);
-    __builtin_memcpy(to + l, &rounded, sizeof rounded);
+[[gnu::always_inline]] inline Vec<Real> packed_lanes(const PackTask<Real>& task, int64_t row, const Element* from) {
+  if constexpr (sizeof(Element) == 2) {
+    float numbers[kLanes<Real>];
+    for (int l = 0; l < kLanes<Real>; ++l) numbers[l] = static_cast<float>(from[l]);
+    return packed_lanes<Real, float>(task, row, numbers);
+  } else {
+    if (task.unit) return scaled_lanes<Real, Element>(from, task.scales[row], task.inverses[row]);
+    Real numbers[kLanes<Real>];
+    for (int l = 0; l < kLanes<Real>; ++l) numbers[l] = static_cast<Real>(from[l]);
+    return load(numbers);
   }
 }
 
-/// kLanes rows by kLanes dimensions, to[r][l]; zeros beyond both.
+#if defined(NCE_TILE_PAIRS)
+/// Pairs of bfloat16, times a power of two: exact, but for elements far below the row's norm. The factor itself may be
+/// beyond float.
+[[gnu::always_inline]] inline Vec<float> scaled_pairs(const Vec<float>& pairs, float first, float second) {
+  const auto bits = reinterpret_cast<Bits<float>>(pairs);
+  const Vec<float> low = reinterpret_cast<Vec<float>>(bits << 16) * first * second;
+  const Vec<float> high = reinterpret_cast<Vec<float>>(bits & 0xffff0000U) * first * second;
+  return reinterpret_cast<Vec<float>>((reinterpret_cast<Bits<float>>(low) >> 16) |
+                                      (reinterpret_cast<Bits<float>>(high) & 0xffff0000U));
+}
+#endif
+
+/// kLanes operands of a row from operand `at` on, zeros beyond the row.
 template <typename Real, typename Element>
-[[gnu::always_inline]] inline void gather_block(const PackTask<Real>& task, int64_t first, int64_t d, Real* to) {
-  const int64_t count = task.dim - d < kLanes<Real> ? task.dim - d : kLanes<Real>;
-  for (int r = 0; r < kLanes<Real>; ++r, to += kLanes<Real>) {
-    const int64_t row = first + r;
-    const auto* from = static_cast<const Element*>(task.rows[row]);
-    Element some[kLanes<Real>] = {};
-    if (from == nullptr || count <= 0) {
-      from = some;
-    } else if (count < kLanes<Real>) {
-      for (int64_t l = 0; l < count; ++l) some[l] = from[d + l];
-      from = some;
-    } else {
-      from += d;
-    }
-    if (task.unit) {
-      scale_lanes<Real, Element>(from, task.scales[row], task.inverses[row], to);
-    } else {
-      for (int l = 0; l < kLanes<Real>; ++l) to[l] = static_cast<Real>(from[l]);
-    }
+[[gnu::always_inline]] inline Vec<Real> gather_lanes(const PackTask<Real>& task, int64_t row, int64_t at) {
+  const auto* from = static_cast<const Element*>(task.rows[row]);
+  const int64_t first = at * kPairs;
+  const int64_t left = task.dim - first;
+  if (from == nullptr || left <= 0) return Vec<Real>{};
+  Element some[kLanes<Real> * kPairs] = {};
+  if (left < kLanes<Real> * kPairs) {
+    for (int64_t l = 0; l < left; ++l) some[l] = from[first + l];
+    from = some;
+  } else {
+    from += first;
   }
+#if defined(NCE_TILE_PAIRS)
+  Vec<Real> pairs;
+  __builtin_memcpy(&pairs, from, sizeof pairs);
+  return scaled_pairs(pairs, static_cast<float>(task.scales[row]), static_cast<float>(task.inverses[row]));
+#else
+  return packed_lanes<Real, Element>(task, row, from);
+#endif
 }
 
 template <typename Real, typename Element>
 void pack_elements(const PackTask<Real>& task) {
   constexpr int64_t kCount = kLanes<Real>;
   for (int64_t first = 0; first < kWidth<Real>; first += kCount) {
-    for (int64_t d = 0; d < task.padded_dim; d += kCount) {
-      Real block[kLanes<Real> * kLanes<Real>];
-      gather_block<Real, Element>(task, first, d, block);
+    for (int64_t at = 0; at < task.steps; at += kCount) {
       Vec<Real> rows[kLanes<Real>];
 #pragma GCC unroll 16
-      for (int r = 0; r < kCount; ++r) rows[r] = load(block + r * kCount);
+      for (int r = 0; r < kCount; ++r) rows[r] = gather_lanes<Real, Element>(task, first + r, at);
       transpose<Real>(rows);
-      const int64_t written = task.padded_dim - d < kCount ? task.padded_dim - d : kCount;
-      Real* const to = task.to + d * kWidth<Real> + first;
-      if (written == kCount) {
+      Real* const to = task.to + at * kWidth<Real> + first;
+      const int64_t count = task.steps - at;
 #pragma GCC unroll 16
-        for (int k = 0; k < kCount; ++k) store<Real>(to + k * kWidth<Real>, rows[k]);
-      } else {
-        for (int r = 0; r < kCount; ++r) store<Real>(block + r * kCount, rows[r]);
-        for (int64_t i = 0; i < written * kCount; ++i) to[i / kCount * kWidth<Real> + i % kCount] = block[i];
+      for (int k = 0; k < kCount; ++k) {
+        if (k < count) store<Real>(to + k * kWidth<Real>, rows[k]);
       }
     }
   }
@@ -107,13 +118,54 @@ void pack_elements(const PackTask<Real>& task) {
 
 template <typename Real>
 void pack(const PackTask<Real>& task) {
+#if defined(NCE_TILE_PAIRS)
+  pack_elements<Real, BFloat16>(task);
+#else
   if constexpr (sizeof(Real) == sizeof(double)) {
-    if (task.dtype == NCE_DTYPE_FLOAT64) {
-      pack_elements<Real, double>(task);
-      return;
-    }
+    if (task.dtype == NCE_DTYPE_FLOAT64) return pack_elements<Real, double>(task);
   }
-  pack_elements<Real, float>(task);
+  switch (task.dtype) {
+    case NCE_DTYPE_FLOAT16:
+      return pack_elements<Real, Float16>(task);
+    case NCE_DTYPE_BFLOAT16:
+      return pack_elements<Real, BFloat16>(task);
+    default:
+      return pack_elements<Real, float>(task);
+  }
+#endif
+}
+
+/// A panel in row blocks: to[block][row][dimension], of pairs to[block][pair of rows][dimension].
+template <typename Real>
+void row_blocks(const Real* panel, int64_t dim, Real* to) {
+  constexpr int64_t kBlock = kRowBlock<Real>;
+  for (int64_t first = 0; first < dim; first += kBlock, to += kInner<Real> * kBlock) {
+#if defined(NCE_TILE_PAIRS)
+    for (int64_t d = 0; d < kBlock; d += 2) {
+      uint32_t pairs[kWidth<float>] = {};
+      if (first + d < dim) __builtin_memcpy(pairs, panel + (first + d) / 2 * kWidth<float>, sizeof pairs);
+      for (int64_t l = 0; l < kWidth<float>; l += 2) {
+        const uint32_t both[] = {(pairs[l] & 0xffffU) | (pairs[l + 1] << 16),
+                                 (pairs[l] >> 16) | (pairs[l + 1] & 0xffff0000U)};
+        __builtin_memcpy(to + l / 2 * kBlock + d, both, sizeof both);
+      }
+    }
+#else
+    constexpr int64_t kCount = kLanes<Real>;
+    for (int64_t lane = 0; lane < kWidth<Real>; lane += kCount) {
+      for (int64_t d = 0; d < kBlock; d += kCount) {
+        Vec<Real> rows[kLanes<Real>];
+#pragma GCC unroll 16
+        for (int64_t k = 0; k < kCount; ++k) {
+          rows[k] = first + d + k < dim ? load(panel + (first + d + k) * kWidth<Real> + lane) : Vec<Real>{};
+        }
+        transpose<Real>(rows);
+#pragma GCC unroll 16
+        for (int64_t k = 0; k < kCount; ++k) store<Real>(to + (lane + k) * kBlock + d, rows[k]);
+      }
+    }
+#endif
+  }
 }
 
 }  // namespace nce::cpu::dense::NCE_TILE_ISA

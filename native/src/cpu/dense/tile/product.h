@@ -42,7 +42,7 @@ template <typename Real>
     for (int r = 0; r < kSlice<Real>; ++r) {
       const Vec<Real> left = broadcast(a[r * a_row]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[r][v] += left * right[v];
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = multiply_add<Real>(left, right[v], sum[r][v]);
     }
     a += a_step;
     b += kWidth<Real>;
@@ -74,7 +74,11 @@ constexpr int kRowBlock = kRowVectors * kLanes<Real>;
 
 static_assert(kWidth<float> % kRowSlice<float> == 0 && kWidth<double> % kRowSlice<double> == 0);
 
-/// sums[r][l] += sum over panels p and k of a[p][r * width + k] * b[p][k * block + l]: rows r of tiles against rows k
+/// Operands along a row of a tile of weights.
+template <typename Real>
+constexpr int kInner = kWidth<Real> / kPairs;
+
+/// sums[r][l] += sum over panels p and k of a[p][r * inner + k] * b[p][k * block + l]: rows r of tiles against rows k
 /// of a block of columns, one register tile. `ahead` is fetched into the first-level cache, a line a step.
 template <typename Real, bool kAdd>
 [[gnu::always_inline]] inline void multiply_row_slice(const Real* a, int64_t a_panel, const Real* b, int64_t b_panel,
@@ -85,7 +89,7 @@ template <typename Real, bool kAdd>
     const Real* left = a + p * a_panel;
     const Real* right = b + p * b_panel;
     const Real* next = ahead + p * a_panel;
-    for (int64_t k = 0; k < kWidth<Real>; ++k) {
+    for (int64_t k = 0; k < kInner<Real>; ++k) {
       __builtin_prefetch(next);
       next += kRows;
       Vec<Real> column[kRowVectors];
@@ -93,9 +97,9 @@ template <typename Real, bool kAdd>
       for (int v = 0; v < kRowVectors; ++v) column[v] = load(right + v * kLanes<Real>);
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; ++r) {
-        const Vec<Real> weight = broadcast(left[r * kWidth<Real>]);
+        const Vec<Real> weight = broadcast(left[r * kInner<Real>]);
 #pragma GCC unroll 4
-        for (int v = 0; v < kRowVectors; ++v) sum[r][v] += weight * column[v];
+        for (int v = 0; v < kRowVectors; ++v) sum[r][v] = multiply_add<Real>(weight, column[v], sum[r][v]);
       }
       ++left;
       right += kRowBlock<Real>;
@@ -124,7 +128,7 @@ inline void multiply_chunk(const Real* y, const Real* x, int64_t steps, int64_t 
 }
 
 /// tile[j][i] = <row j of panel y, row i of panel x>, for the first y_rows j (rounded up to slices). next_y and next_x
-/// are the panels of the next tile.
+/// are the panels of the next tile. dim counts operands.
 template <typename Real>
 inline void multiply_panels(const Real* y, const Real* x, int64_t dim, int64_t y_rows, const Real* next_y,
                             const Real* next_x, Real* tile) {
@@ -144,7 +148,7 @@ inline void multiply_panels(const Real* y, const Real* x, int64_t dim, int64_t y
   multiply_chunk<Real, true>(y + stride, x + stride, left, y_rows, next_y, next_x, chunk, tile);
 }
 
-/// The tile elements at j = i, by the same operations in the same order.
+/// The tile elements at j = i, by the same operations in the same order. dim counts operands.
 template <typename Real>
 void diagonal(const Real* x, const Real* y, int64_t dim, double* products) {
   Vec<Real> total[kVectors] = {};
@@ -155,7 +159,7 @@ void diagonal(const Real* x, const Real* y, int64_t dim, double* products) {
     for (int64_t d = k; d < end; ++d) {
       for (int v = 0; v < kVectors; ++v) {
         const int64_t at = d * kWidth<Real> + v * kLanes<Real>;
-        sum[v] += load(y + at) * load(x + at);
+        sum[v] = multiply_add<Real>(load(y + at), load(x + at), sum[v]);
       }
     }
     for (int v = 0; v < kVectors; ++v) total[v] = k == 0 ? sum[v] : total[v] + sum[v];

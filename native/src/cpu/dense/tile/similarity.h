@@ -76,6 +76,18 @@ class Mask {
   Index other_ = kNowhere;
 };
 
+/// Products of pairs to similarities, in place.
+template <typename Real>
+inline void apply_factors(const TilePair<Real>& pair, const Tile<Real>& tile) {
+  Vec<Real> factors[kVectors];
+  load_row<Real>(pair.x_factors + tile.x_first, factors);
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    const auto factor = static_cast<Real>(pair.y_factors[tile.y_first + j]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) tile.put(j, v, tile.at(j, v) * factors[v] * factor);
+  }
+}
+
 /// Products to similarities: -max(0, |x|^2 + |y|^2 - 2 <x, y>) or its root; equal rows give exactly 0.
 template <typename Real>
 inline void products_to_similarities(const TilePair<Real>& pair, const Tile<Real>& tile) {

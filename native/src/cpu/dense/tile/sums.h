@@ -72,13 +72,16 @@ inline void flush_columns(const ForwardTask<Real>& task, const ColumnLanes<Real>
   }
 }
 
-/// One exponential an element serves its row and its column, and stays in the tile if kKeep.
-template <typename Real, bool kMasked, bool kColumns, bool kKeep>
+/// One exponential an element serves its row and its column, and stays in the tile if kKeep. kProducts: the tile holds
+/// products that want their factors.
+template <typename Real, bool kMasked, bool kColumns, bool kKeep, bool kProducts>
 void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
                  const ColumnLanes<Real>& lanes) {
   Mask<Real> mask(task.pair, tile);
   Vec<Real> positive[kVectors];
   load_row<Real>(task.x_positive + tile.x_first, positive);
+  [[maybe_unused]] Vec<Real> factors[kVectors];
+  if constexpr (kProducts) load_row<Real>(task.pair.x_factors + tile.x_first, factors);
   Vec<Real> value[kVectors] = {};
   Vec<Real> weighted[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
@@ -90,6 +93,11 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
     Vec<Real> e[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) s[v] = tile.at(j, v);
+    if constexpr (kProducts) {
+      const auto factor = static_cast<Real>(task.pair.y_factors[tile.y_first + j]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) s[v] = s[v] * factors[v] * factor;
+    }
     exp2_scaled<Real>(s, scale, e);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {

@@ -14,8 +14,9 @@ constexpr Kernels<Real> make_kernels(const char* name, double largest_bounded_lo
   return {name,
           kSide,
           kSlice<Real>,
+          kPairs,
           kSide * kSide + ColumnLanes<Real>::kSize,
-          kGroup<Real> * kGroup<Real> * kSide * kSide,
+          kGradientScratch<Real>,
           kGroup<Real>,
           kRowBlock<Real>,
           largest_bounded_logit,
@@ -23,7 +24,7 @@ constexpr Kernels<Real> make_kernels(const char* name, double largest_bounded_lo
           &forward<Real>,
           &gradient<Real>,
           &pack<Real>,
-          &add_groups<Real>,
+          &row_blocks<Real>,
           &finish<Real>};
 }
 

@@ -1,7 +1,12 @@
-// Vectors of one instruction set. The including file defines NCE_TILE_ISA (a namespace) and NCE_TILE_BYTES.
+// Vectors of one instruction set. The including file defines NCE_TILE_ISA (a namespace), NCE_TILE_BYTES, and
+// NCE_TILE_PAIRS where operands of products are pairs of bfloat16.
 #pragma once
 
 #include <cstdint>
+
+#if defined(NCE_TILE_PAIRS)
+#include <immintrin.h>
+#endif
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
@@ -63,6 +68,64 @@ template <typename Real>
 template <typename Real>
 [[gnu::always_inline]] inline Vec<Real> larger(const Vec<Real>& a, const Vec<Real>& b) {
   return a > b ? a : b;
+}
+
+/// How many elements of a product's inner dimension an operand holds: a Real, or the bits of two bfloat16, the first in
+/// the low half.
+#if defined(NCE_TILE_PAIRS)
+constexpr int kPairs = 2;
+#else
+constexpr int kPairs = 1;
+#endif
+
+/// sum + left * right; of pairs both products.
+template <typename Real>
+[[gnu::always_inline]] inline Vec<Real> multiply_add(const Vec<Real>& left, const Vec<Real>& right,
+                                                     const Vec<Real>& sum) {
+#if defined(NCE_TILE_PAIRS)
+  return reinterpret_cast<Vec<Real>>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(left),
+                                                      reinterpret_cast<__m512bh>(right)));
+#else
+  return sum + left * right;
+#endif
+}
+
+/// The panel's row of dimension d: kVectors vectors of numbers, whatever its operands.
+template <typename Real>
+[[gnu::always_inline]] inline Vec<Real> panel_row(const Real* panel, int64_t d, int v) {
+  const Vec<Real> operands = load(panel + d / kPairs * kWidth<Real> + v * kLanes<Real>);
+  if constexpr (kPairs == 1) {
+    return operands;
+  } else {
+    const auto bits = reinterpret_cast<Bits<Real>>(operands);
+    return reinterpret_cast<Vec<Real>>(d % 2 == 0 ? bits << 16 : bits & 0xffff0000U);
+  }
+}
+
+/// A vector of doubles, and as many elements of a narrower type.
+typedef double Wide __attribute__((vector_size(NCE_TILE_BYTES)));
+constexpr int kWideLanes = NCE_TILE_BYTES / 8;
+template <typename Element>
+struct Narrow {
+  typedef Element Vec __attribute__((vector_size(kWideLanes * sizeof(Element))));
+};
+
+/// kLanes numbers from wide(l), the doubles from lane l on.
+template <typename Real, typename Function>
+[[gnu::always_inline]] inline Vec<Real> narrowed(const Function& wide) {
+  if constexpr (sizeof(Real) == sizeof(double)) {
+    return wide(0);
+  } else {
+    const auto low = __builtin_convertvector(wide(0), typename Narrow<Real>::Vec);
+    const auto high = __builtin_convertvector(wide(kWideLanes), typename Narrow<Real>::Vec);
+    if constexpr (kWideLanes == 8) {
+      return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    } else if constexpr (kWideLanes == 4) {
+      return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+    } else {
+      return __builtin_shufflevector(low, high, 0, 1, 2, 3);
+    }
+  }
 }
 
 /// A tile row's worth of doubles, narrowed.
