@@ -61,10 +61,21 @@ public record Results(
     /**
      * This library and a peer in turns.
      *
+     * @param variant how the peer goes about the loss
      * @param ratio the peer's median over ours
      * @param target what the ratio has to reach; null if nothing was promised
+     * @param neededShare of the FMA peak, at which this library would reach the target; null without one
      */
-    public record Comparison(String loss, int n, int dim, Side ours, Side peer, double ratio, Double target) {
+    public record Comparison(
+            String loss,
+            int n,
+            int dim,
+            String variant,
+            Side ours,
+            Side peer,
+            double ratio,
+            Double target,
+            Double neededShare) {
         /** Whether there is a target that was not reached. */
         public boolean isMissed() {
             return target != null && !(ratio >= target);

@@ -97,11 +97,14 @@ public final class Tables {
                 results.comparisons().stream().filter(Comparison::isMissed).count();
         return new Table(
                 "Peers' time over ours, forward+backward, float32, cosine",
-                missed == 0
-                        ? "Every target is reached."
-                        : missed + (missed == 1 ? " target is MISSED." : " targets are MISSED."),
-                List.of("loss", "device", "peer", "verdict", "N", "D", "ours ms", "peer ms", "ratio", "target"),
-                4,
+                (missed == 0
+                                ? "Every target is reached."
+                                : missed + (missed == 1 ? " target is MISSED." : " targets are MISSED."))
+                        + " Needs: the share of the FMA peak at which the target is reached; above 100 % no program can.",
+                List.of(
+                        "loss", "device", "peer", "variant", "verdict", "N", "D", "ours ms", "peer ms", "ratio",
+                        "target", "needs"),
+                5,
                 results.comparisons().stream().map(Tables::ratio).toList());
     }
 
@@ -110,13 +113,15 @@ public final class Tables {
                 c.loss(),
                 c.ours().engine(),
                 c.peer().engine(),
+                c.variant(),
                 c.target() == null ? "" : c.isMissed() ? "MISSED" : "reached",
                 Integer.toString(c.n()),
                 Integer.toString(c.dim()),
                 digits(c.ours().milliseconds()),
                 digits(c.peer().milliseconds()),
                 decimals(c.ratio(), 2),
-                c.target() == null ? "" : decimals(c.target(), 2));
+                c.target() == null ? "" : decimals(c.target(), 2),
+                c.neededShare() == null ? "" : percent(c.neededShare()));
     }
 
     /** Each side of each comparison. */

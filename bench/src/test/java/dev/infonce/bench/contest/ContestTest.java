@@ -22,8 +22,7 @@ class ContestTest {
         Problem problem = new Problem(Loss.SYMMETRIC, DType.FLOAT32, 32, 8, Call.FORWARD_BACKWARD, 1);
         Path log = Files.createFile(folder.resolve("log"));
         Engine engine = Engine.infonce("java");
-        List<Contest.Standing> standings = new Contest(new FmaPeak(null, 1), log, 2, 0)
-                .run(problem, List.of(engine, engine), List.of("java", "java"));
+        List<Contest.Standing> standings = new Contest(() -> {}, log, 2, 0).compare(problem, List.of(engine, engine));
         assertThat(standings).hasSize(2).allSatisfy(standing -> {
             assertThat(standing.description()).contains("infonce on java");
             assertThat(standing.roundMilliseconds()).hasSize(2).doesNotContain(0);

@@ -13,7 +13,9 @@ class JsonResultsTest {
                 .getAsJsonObject();
         assertThat(json.getAsJsonObject("machine").get("commit").getAsString()).isEqualTo("abc1234");
         JsonObject comparison = json.getAsJsonArray("comparisons").get(0).getAsJsonObject();
+        assertThat(comparison.get("variant").getAsString()).isEqualTo("log-softmax");
         assertThat(comparison.get("ratio").getAsDouble()).isEqualTo(5);
+        assertThat(comparison.get("neededShare").getAsDouble()).isEqualTo(0.4);
         assertThat(comparison.getAsJsonObject("ours").getAsJsonArray("roundMilliseconds"))
                 .hasSize(3);
     }

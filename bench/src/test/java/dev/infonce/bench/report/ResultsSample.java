@@ -28,8 +28,8 @@ final class ResultsSample {
                 List.of(new CallCost("reusedOutputs", 5, 0.1, 0.001)),
                 List.of(new MemoryPoint("cpu", 1024, 128, 5, 90, 0.01)),
                 List.of(
-                        new Comparison("symmetric", 4096, 128, ours, slow, 5, 4.0),
-                        new Comparison("symmetric", 4096, 128, ours, fast, 2, 3.0),
-                        new Comparison("infonce", 4096, 128, ours, fast, 2, null)));
+                        new Comparison("symmetric", 4096, 128, "log-softmax", ours, slow, 5, 4.0, 0.4),
+                        new Comparison("symmetric", 4096, 128, "exponentials", ours, fast, 2, 3.0, 1.04),
+                        new Comparison("infonce", 4096, 128, "softmax", ours, fast, 2, null, null)));
     }
 }

@@ -9,15 +9,24 @@ class TablesTest {
     @Test
     void aMissedTargetIsSaidAboveTheTableAndInItsRow() {
         Table ratios = Tables.ratios(ResultsSample.results());
-        assertThat(ratios.note()).isEqualTo("1 target is MISSED.");
-        assertThat(ratios.rows()).extracting(row -> row.get(3)).containsExactly("reached", "MISSED", "");
+        assertThat(ratios.note()).startsWith("1 target is MISSED.");
+        assertThat(ratios.rows()).extracting(row -> row.get(4)).containsExactly("reached", "MISSED", "");
         assertThat(ratios.rows().get(1)).containsSequence("50.00", "100.0", "2.00", "3.00");
+    }
+
+    @Test
+    void aComparisonShowsTheVariantAndWhatItsTargetNeeds() {
+        Table ratios = Tables.ratios(ResultsSample.results());
+        assertThat(ratios.rows())
+                .extracting(row -> row.get(3) + " " + row.getLast())
+                .containsExactly("log-softmax 40 %", "exponentials 104 %", "softmax ");
     }
 
     @Test
     void aRatioThatIsNotANumberIsMissed() {
         var some = ResultsSample.results().comparisons().getFirst();
-        var unknown = new Results.Comparison("symmetric", 1, 1, some.ours(), some.peer(), Double.NaN, 1.0);
+        var unknown =
+                new Results.Comparison("symmetric", 1, 1, "softmax", some.ours(), some.peer(), Double.NaN, 1.0, 1.0);
         assertThat(unknown.isMissed()).isTrue();
     }
 
