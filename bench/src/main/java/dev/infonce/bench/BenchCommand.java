@@ -141,7 +141,7 @@ public final class BenchCommand implements Callable<Integer> {
             run.calls(suite.calls());
         }
         if (parts.contains(Part.MEMORY)) {
-            run.memory(MemoryTable.measure(out, log, quick));
+            MemoryTable.measure(out, log, quick, run::memory);
         }
         if (parts.contains(Part.PEERS)) {
             new Peers(out, peak, log, quick, peersClasspath, jemalloc)

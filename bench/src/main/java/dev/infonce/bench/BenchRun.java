@@ -55,8 +55,8 @@ final class BenchRun {
         save();
     }
 
-    void memory(List<MemoryPoint> found) throws IOException {
-        memory.addAll(found);
+    void memory(MemoryPoint found) throws IOException {
+        memory.add(found);
         save();
     }
 
