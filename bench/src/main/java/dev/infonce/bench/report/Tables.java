@@ -21,6 +21,12 @@ public final class Tables {
         if (!results.memory().isEmpty()) {
             tables.add(memory(results));
         }
+        if (!results.scaling().isEmpty()) {
+            tables.add(scaling(results));
+        }
+        if (!results.dtypes().isEmpty()) {
+            tables.add(dtypes(results));
+        }
         if (!results.comparisons().isEmpty()) {
             tables.add(ratios(results));
             tables.add(sides(results));
@@ -34,7 +40,7 @@ public final class Tables {
                 "Speed of this library",
                 "GFLOP/s count 2 N M D operations a unit: forward is one unit, forward+backward three, whatever is computed"
                         + " twice. Share is of the FMA peak: " + decimals(results.fmaPeak32(), 0)
-                        + " GFLOP/s in float32, "
+                        + " GFLOP/s in float32 and for 16-bit types, "
                         + decimals(results.fmaPeak64(), 0) + " in float64, all cores.",
                 List.of("device", "loss", "type", "call", "N", "D", "ms", "+-", "GFLOP/s", "share", "peak MiB"),
                 4,
@@ -88,6 +94,62 @@ public final class Tables {
                                 decimals(m.peakMiB(), 0),
                                 digits(m.seconds()),
                                 decimals(m.n() * (double) m.n() * Float.BYTES / (1 << 20), 0)))
+                        .toList());
+    }
+
+    /** What all threads gain over one. */
+    static Table scaling(Results results) {
+        return new Table(
+                "Scaling of forward+backward, float32, from one thread to all",
+                "In turns with what the machine itself gains: fused multiply-adds in registers, and products of tiles alone"
+                        + " (GEMM). Of native: the cpu device's time on one thread over this device's.",
+                List.of(
+                        "device",
+                        "loss",
+                        "N",
+                        "D",
+                        "threads",
+                        "one ms",
+                        "all ms",
+                        "gain",
+                        "FMA gain",
+                        "GEMM gain",
+                        "of native"),
+                2,
+                results.scaling().stream()
+                        .map(s -> List.of(
+                                s.device(),
+                                s.loss(),
+                                Integer.toString(s.n()),
+                                Integer.toString(s.dim()),
+                                Integer.toString(s.threads()),
+                                digits(s.oneThreadMilliseconds()),
+                                digits(s.allThreadsMilliseconds()),
+                                decimals(s.ratio(), 2),
+                                decimals(s.fma().ratio(), 2),
+                                decimals(s.product().ratio(), 2),
+                                s.nativeShare() == null ? "" : percent(s.nativeShare())))
+                        .toList());
+    }
+
+    /** 16-bit rows beside 32-bit ones. */
+    static Table dtypes(Results results) {
+        return new Table(
+                "16-bit against 32-bit",
+                "Rows and gradients of both types in turns. Ratio: time of float32 over that of bfloat16.",
+                List.of("device", "loss", "call", "N", "D", "threads", "float32 ms", "bfloat16 ms", "ratio"),
+                3,
+                results.dtypes().stream()
+                        .map(d -> List.of(
+                                d.device(),
+                                d.loss(),
+                                d.call(),
+                                Integer.toString(d.n()),
+                                Integer.toString(d.dim()),
+                                Integer.toString(d.threads()),
+                                digits(d.float32Milliseconds()),
+                                digits(d.bfloat16Milliseconds()),
+                                decimals(d.ratio(), 2)))
                         .toList());
     }
 
