@@ -1,12 +1,10 @@
 #include "fma_peak.h"
 
 #include <algorithm>
-#include <barrier>
-#include <chrono>
 #include <cstdint>
 #include <ctime>
-#include <thread>
-#include <vector>
+
+#include "together.h"
 
 namespace nce::bench {
 namespace {
@@ -78,23 +76,11 @@ double fma_peak(nce_isa isa, bool single) {
 }
 
 double fma_peak_of_threads(nce_isa isa, bool single, int threads) {
-  using Clock = std::chrono::steady_clock;
   const Chain chain = chain_of(isa, single);
   if (chain.run == nullptr) return 0.0;
   double best = 0.0;
   for (int run = 0; run < kRuns; ++run) {
-    std::barrier start(threads + 1);
-    std::vector<std::jthread> workers;
-    for (int i = 0; i < threads; ++i) {
-      workers.emplace_back([&] {
-        start.arrive_and_wait();
-        chain.run();
-      });
-    }
-    start.arrive_and_wait();
-    const auto begin = Clock::now();
-    workers.clear();
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const double seconds = seconds_together(threads, [&](int) { chain.run(); });
     best = std::max(best, 2.0 * chain.lanes * kChains * static_cast<double>(kSteps) * threads / seconds * 1e-9);
   }
   return best;

@@ -1,16 +1,23 @@
-// infonce_peak THREADS: the fused multiply-adds a second that so many threads reach together, in wall-clock time, as
-// JSON.
+// infonce_peak THREADS: what so many threads reach together in wall-clock time, as JSON: fused multiply-adds, and
+// float32 products of tiles alone.
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
 #include "fma_peak.h"
+#include "plain_product.h"
 
 namespace {
 
+constexpr int64_t kProductDim = 256;
+
 nce_isa best_isa() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return NCE_ISA_AVX512;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl")) {
+    return NCE_ISA_AVX512;
+  }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NCE_ISA_AVX2;
 #endif
   return NCE_ISA_PORTABLE;
@@ -27,8 +34,9 @@ int main(int count, char** arguments) {
     return 2;
   }
   const nce_isa isa = best_isa();
-  std::printf("{\"isa\": \"%s\", \"threads\": %d, \"float32\": %.1f, \"float64\": %.1f}\n", name(isa), threads,
-              nce::bench::fma_peak_of_threads(isa, true, threads),
-              nce::bench::fma_peak_of_threads(isa, false, threads));
+  std::printf("{\"isa\": \"%s\", \"threads\": %d, \"float32\": %.1f, \"float64\": %.1f, \"product\": %.1f}\n",
+              name(isa), threads, nce::bench::fma_peak_of_threads(isa, true, threads),
+              nce::bench::fma_peak_of_threads(isa, false, threads),
+              nce::bench::plain_product_of_threads(isa, true, kProductDim, threads));
   return 0;
 }

@@ -27,9 +27,10 @@ import picocli.CommandLine.Spec;
         name = "infonce bench",
         sortOptions = false,
         description = {
-            "Measures this library through its Java API: losses by size, type and device, the cost of a small call, and memory",
-            "by N; with --peers also beside TensorFlow-Java and DJL's PyTorch. Prints tables, and writes results.json and a",
-            "page of charts. Nothing else should run on the machine meanwhile."
+            "Measures this library through its Java API: losses by size, type and device, the cost of a small call, memory by N,",
+            "what all cores gain over one, and 16-bit rows beside 32-bit ones; with --peers also beside TensorFlow-Java and DJL's",
+            "PyTorch. Prints tables, and writes results.json and a page of charts. Nothing else should run on the machine",
+            "meanwhile."
         },
         footer = {
             "Further words: 'infonce bench native' runs Google Benchmark on the kernels, 'infonce bench java' takes JMH's own",
@@ -48,6 +49,8 @@ public final class BenchCommand implements Callable<Integer> {
         SUITE,
         CALLS,
         MEMORY,
+        SCALING,
+        DTYPES,
         PEERS
     }
 
@@ -69,7 +72,7 @@ public final class BenchCommand implements Callable<Integer> {
     @Option(
             names = "--only",
             paramLabel = "PART",
-            description = "Only this part: suite, calls, memory or peers; may be repeated.")
+            description = "Only this part: suite, calls, memory, scaling, dtypes or peers; may be repeated.")
     private Set<String> only = Set.of();
 
     @Option(
@@ -141,7 +144,13 @@ public final class BenchCommand implements Callable<Integer> {
             run.calls(suite.calls());
         }
         if (parts.contains(Part.MEMORY)) {
-            run.memory(MemoryTable.measure(out, log, quick));
+            MemoryTable.measure(out, log, quick, run::memory);
+        }
+        if (parts.contains(Part.SCALING)) {
+            new ScalingTable(out, peakProgram, log, quick).measure(devices, run::scaling);
+        }
+        if (parts.contains(Part.DTYPES)) {
+            DTypeTable.measure(out, log, quick, run::dtypes);
         }
         if (parts.contains(Part.PEERS)) {
             new Peers(out, peak, log, quick, peersClasspath, jemalloc)
@@ -158,11 +167,13 @@ public final class BenchCommand implements Callable<Integer> {
                 parts.add(Part.valueOf(name.toUpperCase(Locale.ROOT)));
             } catch (IllegalArgumentException e) {
                 throw new ParameterException(
-                        spec.commandLine(), "--only must be suite, calls, memory or peers, but is '" + name + "'", e);
+                        spec.commandLine(),
+                        "--only must be suite, calls, memory, scaling, dtypes or peers, but is '" + name + "'",
+                        e);
             }
         }
         if (parts.isEmpty()) {
-            parts = EnumSet.of(Part.SUITE, Part.CALLS, Part.MEMORY);
+            parts = EnumSet.of(Part.SUITE, Part.CALLS, Part.MEMORY, Part.SCALING, Part.DTYPES);
             if (peers) {
                 parts.add(Part.PEERS);
             }
@@ -173,6 +184,7 @@ public final class BenchCommand implements Callable<Integer> {
         if (!devices.contains("cpu")) {
             parts.remove(Part.CALLS);
             parts.remove(Part.MEMORY);
+            parts.remove(Part.DTYPES);
         }
         return parts;
     }

@@ -8,7 +8,9 @@ import dev.infonce.bench.report.Page;
 import dev.infonce.bench.report.Results;
 import dev.infonce.bench.report.Results.CallCost;
 import dev.infonce.bench.report.Results.Comparison;
+import dev.infonce.bench.report.Results.DTypeRatio;
 import dev.infonce.bench.report.Results.MemoryPoint;
+import dev.infonce.bench.report.Results.Scaling;
 import dev.infonce.bench.report.Results.Speed;
 import dev.infonce.bench.report.Table;
 import dev.infonce.bench.report.Tables;
@@ -33,6 +35,8 @@ final class BenchRun {
     private final List<Speed> speeds = new ArrayList<>();
     private final List<CallCost> calls = new ArrayList<>();
     private final List<MemoryPoint> memory = new ArrayList<>();
+    private final List<Scaling> scaling = new ArrayList<>();
+    private final List<DTypeRatio> dtypes = new ArrayList<>();
     private final List<Comparison> comparisons = new ArrayList<>();
 
     BenchRun(PrintStream out, Machine machine, String command, FmaPeak peak, Path folder) throws IOException {
@@ -55,8 +59,18 @@ final class BenchRun {
         save();
     }
 
-    void memory(List<MemoryPoint> found) throws IOException {
-        memory.addAll(found);
+    void memory(MemoryPoint found) throws IOException {
+        memory.add(found);
+        save();
+    }
+
+    void scaling(Scaling found) throws IOException {
+        scaling.add(found);
+        save();
+    }
+
+    void dtypes(DTypeRatio found) throws IOException {
+        dtypes.add(found);
         save();
     }
 
@@ -91,6 +105,8 @@ final class BenchRun {
                 speeds,
                 calls,
                 memory,
+                scaling,
+                dtypes,
                 comparisons);
     }
 }

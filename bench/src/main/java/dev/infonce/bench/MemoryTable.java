@@ -7,8 +7,6 @@ import dev.infonce.bench.report.Results.MemoryPoint;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 
 /** The memory of symmetric InfoNCE, forward and backward, at N = M = 2^10, 2^11, ..., a process each. */
 final class MemoryTable {
@@ -20,9 +18,8 @@ final class MemoryTable {
 
     private MemoryTable() {}
 
-    static List<MemoryPoint> measure(PrintStream out, Path log, boolean quick) throws IOException {
+    static void measure(PrintStream out, Path log, boolean quick, Sink<MemoryPoint> sink) throws IOException {
         int largest = quick ? LARGEST_QUICK : LARGEST;
-        List<MemoryPoint> points = new ArrayList<>();
         int threads = Runtime.getRuntime().availableProcessors();
         try (Progress progress = new Progress(out, "memory", largest - SMALLEST + 1)) {
             for (int power = SMALLEST; power <= largest; power++) {
@@ -30,7 +27,7 @@ final class MemoryTable {
                 progress.next("memory of " + n + " x " + DIM);
                 Problem problem = new Problem(Loss.SYMMETRIC, DType.FLOAT32, n, DIM, Call.FORWARD_BACKWARD, threads);
                 Contest.Standing standing = Contest.once(problem, Engine.infonce("cpu"), log);
-                points.add(new MemoryPoint(
+                sink.add(new MemoryPoint(
                         "cpu",
                         n,
                         DIM,
@@ -39,6 +36,5 @@ final class MemoryTable {
                         standing.median() / 1000));
             }
         }
-        return points;
     }
 }

@@ -11,9 +11,10 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.commons.math3.stat.StatUtils;
 
-/** This library against TensorFlow-Java and DJL's PyTorch, each at its best. */
+/** This library against TensorFlow-Java and DJL's PyTorch, each in every way in which it may go about the loss. */
 final class Peers {
     private static final double MIB = 1 << 20;
     private static final String PACKAGE = "dev.infonce.bench.peers.";
@@ -21,17 +22,20 @@ final class Peers {
     private final PrintStream out;
     private final FmaPeak peak;
     private final Contest contest;
-    private final Engine tensorFlow;
-    private final Engine pyTorch;
+    private final List<Engine> tensorFlow;
+    private final List<Engine> pyTorch;
 
     Peers(PrintStream out, FmaPeak peak, Path log, boolean quick, String classpath, String jemalloc) {
         this.out = out;
         this.peak = peak;
-        this.contest = quick ? new Contest(peak, log, 3, 0.3) : new Contest(peak, log, 7, 1);
-        this.tensorFlow = Engine.peer(
-                "TensorFlow", PACKAGE + "TensorFlowContender", classpath, List.of("softmax", "exponentials"), jemalloc);
-        this.pyTorch = Engine.peer(
-                "PyTorch", PACKAGE + "PyTorchContender", classpath, List.of("log-softmax", "exponentials"), jemalloc);
+        this.contest = quick ? new Contest(peak::measure, log, 3, 0.3) : new Contest(peak::measure, log, 7, 1);
+        this.tensorFlow = Stream.of("softmax", "exponentials")
+                .map(variant ->
+                        Engine.peer("TensorFlow", PACKAGE + "TensorFlowContender", classpath, variant, jemalloc))
+                .toList();
+        this.pyTorch = Stream.of("log-softmax", "exponentials")
+                .map(variant -> Engine.peer("PyTorch", PACKAGE + "PyTorchContender", classpath, variant, jemalloc))
+                .toList();
     }
 
     /** A comparison to make; targets are null where nothing was promised. */
@@ -57,16 +61,16 @@ final class Peers {
         return matches;
     }
 
-    /** Takes each comparison as soon as it is there: the whole takes long, and a run may be ended early. */
-    interface Sink {
-        void add(Comparison comparison) throws IOException;
-    }
-
-    void compare(List<Match> matches, Sink sink) throws IOException {
-        try (Progress progress = new Progress(out, "peers", 2 * matches.size())) {
+    void compare(List<Match> matches, Sink<Comparison> sink) throws IOException {
+        int steps = matches.size() * (tensorFlow.size() + pyTorch.size());
+        try (Progress progress = new Progress(out, "peers", steps)) {
             for (Match match : matches) {
-                sink.add(compare(progress, match, tensorFlow, match.overTensorFlow()));
-                sink.add(compare(progress, match, pyTorch, match.overPyTorch()));
+                for (Engine peer : tensorFlow) {
+                    sink.add(compare(progress, match, peer, match.overTensorFlow()));
+                }
+                for (Engine peer : pyTorch) {
+                    sink.add(compare(progress, match, peer, match.overPyTorch()));
+                }
             }
         }
     }
@@ -76,15 +80,26 @@ final class Peers {
         int threads = Runtime.getRuntime().availableProcessors();
         Problem problem =
                 new Problem(match.loss(), DType.FLOAT32, match.n(), match.dim(), Call.FORWARD_BACKWARD, threads);
-        progress.next(match.device() + " and " + peer.name() + ": "
+        progress.next(match.device() + " and " + peer.name() + " (" + peer.variant() + "): "
                 + match.loss().word() + " " + match.n() + " x " + match.dim());
-        Engine ours = Engine.infonce(match.device());
-        List<Contest.Standing> standings = contest.run(
-                problem, List.of(ours, peer), List.of(match.device(), contest.fastestVariant(peer, problem)));
+        List<Contest.Standing> standings = contest.compare(problem, List.of(Engine.infonce(match.device()), peer));
         Side us = side(problem, standings.get(0));
         Side them = side(problem, standings.get(1));
         return new Comparison(
-                match.loss().word(), match.n(), match.dim(), us, them, them.milliseconds() / us.milliseconds(), target);
+                match.loss().word(),
+                match.n(),
+                match.dim(),
+                peer.variant(),
+                us,
+                them,
+                them.milliseconds() / us.milliseconds(),
+                target,
+                neededShare(problem, them.milliseconds(), target, peak.gigaflops(problem.dtype())));
+    }
+
+    /** The share of the peak at which this library reaches the target; null without one. */
+    static Double neededShare(Problem problem, double peerMilliseconds, Double target, double peakGigaflops) {
+        return target == null ? null : (Double) (problem.gigaflops(peerMilliseconds / target) / peakGigaflops);
     }
 
     private Side side(Problem problem, Contest.Standing standing) {

@@ -79,8 +79,8 @@ final class RegressionGate {
     private static double share(Floor floor, Path peakProgram, Path log) throws IOException {
         FmaPeak peak = new FmaPeak(peakProgram, 1);
         Problem problem = new Problem(Loss.named(floor.loss()), DType.FLOAT32, floor.n(), floor.dim(), floor.call(), 1);
-        Contest.Standing standing = new Contest(peak, log, ROUNDS, SECONDS)
-                .run(problem, List.of(Engine.infonce("cpu")), List.of("cpu"))
+        Contest.Standing standing = new Contest(peak::measure, log, ROUNDS, SECONDS)
+                .turns(List.of(new Contest.Entry(Engine.infonce("cpu"), problem)))
                 .getFirst();
         return problem.gigaflops(StatUtils.min(standing.roundMilliseconds())) / peak.gigaflops(DType.FLOAT32);
     }

@@ -8,7 +8,9 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
@@ -42,7 +44,7 @@ final class Suite {
     /** Losses, sizes and types that tell most, for one device. */
     static List<Point> points(String device, boolean quick) {
         boolean fast = !device.equals("java");
-        List<Point> points = new ArrayList<>();
+        Set<Point> points = new LinkedHashSet<>();
         for (int n :
                 quick ? new int[] {256, 1024} : fast ? new int[] {256, 1024, 4096, 16384} : new int[] {256, 1024}) {
             points.add(new Point(device, Loss.SYMMETRIC, DType.FLOAT32, n, 128));
@@ -53,12 +55,23 @@ final class Suite {
                 points.add(new Point(device, Loss.SYMMETRIC, DType.FLOAT32, quick ? 1024 : 4096, dim));
             }
         }
+        if (fast) {
+            for (Loss loss : new Loss[] {Loss.SYMMETRIC, Loss.INFONCE}) {
+                for (DType dtype : new DType[] {DType.FLOAT32, DType.BFLOAT16}) {
+                    points.add(new Point(device, loss, dtype, quick ? 1024 : 4096, 128));
+                    if (!quick) {
+                        points.add(new Point(device, loss, dtype, 4096, 256));
+                        points.add(new Point(device, loss, dtype, 8192, 256));
+                    }
+                }
+            }
+        }
         int n = quick || !fast ? 1024 : 4096;
         points.add(new Point(device, Loss.SYMMETRIC, DType.FLOAT64, n, 128));
         for (Loss loss : new Loss[] {Loss.NT_XENT, Loss.NT_LOGISTIC, Loss.TRIPLET}) {
             points.add(new Point(device, loss, DType.FLOAT32, n, 128));
         }
-        return points;
+        return List.copyOf(points);
     }
 
     /** Every point of the devices. */

@@ -23,14 +23,14 @@ final class ContenderProcess implements AutoCloseable {
     private final PrintWriter requests;
     private final Answers.Opened opened;
 
-    ContenderProcess(Engine engine, String variant, Problem problem, Path log) throws IOException {
+    ContenderProcess(Engine engine, Problem problem, Path log) throws IOException {
         this.engine = engine;
         this.log = log;
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(engine.jvmArguments());
         command.addAll(List.of("-Djava.awt.headless=true", "-Duser.home=" + System.getProperty("user.home")));
-        command.addAll(List.of("-cp", engine.classpath(), engine.mainClass(), problem.toString(), variant));
+        command.addAll(List.of("-cp", engine.classpath(), engine.mainClass(), problem.toString(), engine.variant()));
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().putAll(engine.environment());
         builder.redirectError(ProcessBuilder.Redirect.appendTo(log.toFile()));

@@ -11,20 +11,28 @@ import org.apache.commons.math3.stat.StatUtils;
 /** Engines on one problem, each in its own process, in turns: what slows the machine down for a while slows all of them. */
 public final class Contest {
     private static final int WARM_UP_ROUNDS = 2;
-    private static final int TRIAL_ROUNDS = 2;
 
-    private final FmaPeak peak;
+    private final Limits limits;
     private final Path log;
     private final int rounds;
     private final double secondsARound;
 
     /** The log takes what the processes say beside their answers. */
-    public Contest(FmaPeak peak, Path log, int rounds, double secondsARound) {
-        this.peak = peak;
+    public Contest(Limits limits, Path log, int rounds, double secondsARound) {
+        this.limits = limits;
         this.log = log;
         this.rounds = rounds;
         this.secondsARound = secondsARound;
     }
+
+    /** What the machine can do, measured at the start of every round. */
+    public interface Limits {
+        /** Measures once more. */
+        void measure() throws IOException;
+    }
+
+    /** A process of a contest. */
+    public record Entry(Engine engine, Problem problem) {}
 
     /**
      * What one engine did.
@@ -39,39 +47,20 @@ public final class Contest {
         public double median() {
             return StatUtils.percentile(roundMilliseconds, 50);
         }
+
+        /** How many times as long as the other: the median over rounds. */
+        public double ratioTo(Standing other) {
+            return Ratios.median(roundMilliseconds, other.roundMilliseconds);
+        }
     }
 
     /** One call of one engine, without any before it. */
     public static Standing once(Problem problem, Engine engine, Path log) throws IOException {
-        try (ContenderProcess process =
-                new ContenderProcess(engine, engine.variants().getFirst(), problem, log)) {
+        try (ContenderProcess process = new ContenderProcess(engine, problem, log)) {
             double[] milliseconds = process.milliseconds(0);
             return new Standing(
                     engine, process.description(), milliseconds, process.peakBytes(), process.scratchBytes());
         }
-    }
-
-    /** The variant of an engine that is fastest, each in a process of its own. */
-    public String fastestVariant(Engine engine, Problem problem) throws IOException {
-        if (engine.variants().size() == 1) {
-            return engine.variants().getFirst();
-        }
-        String fastest = null;
-        double least = Double.POSITIVE_INFINITY;
-        for (String variant : engine.variants()) {
-            try (ContenderProcess process = new ContenderProcess(engine, variant, problem, log)) {
-                process.milliseconds(secondsARound);
-                double best = Double.POSITIVE_INFINITY;
-                for (int round = 0; round < TRIAL_ROUNDS; round++) {
-                    best = Math.min(best, StatUtils.min(process.milliseconds(secondsARound)));
-                }
-                if (best < least) {
-                    least = best;
-                    fastest = variant;
-                }
-            }
-        }
-        return fastest;
     }
 
     /**
@@ -79,15 +68,32 @@ public final class Contest {
      *
      * @throws IOException if a process ends early, or results differ
      */
-    public List<Standing> run(Problem problem, List<Engine> engines, List<String> variants) throws IOException {
+    public List<Standing> compare(Problem problem, List<Engine> engines) throws IOException {
+        return turns(
+                engines.stream().map(engine -> new Entry(engine, problem)).toList(),
+                processes -> agree(problem, processes));
+    }
+
+    /**
+     * Takes turns with problems that may differ, such as in the threads or the type, without comparing results.
+     *
+     * @throws IOException if a process ends early
+     */
+    public List<Standing> turns(List<Entry> entries) throws IOException {
+        return turns(entries, _ -> {});
+    }
+
+    private interface Check {
+        void check(List<ContenderProcess> processes) throws IOException;
+    }
+
+    private List<Standing> turns(List<Entry> entries, Check check) throws IOException {
         List<ContenderProcess> processes = new ArrayList<>();
         try {
-            for (int i = 0; i < engines.size(); i++) {
-                processes.add(new ContenderProcess(engines.get(i), variants.get(i), problem, log));
+            for (Entry entry : entries) {
+                processes.add(new ContenderProcess(entry.engine(), entry.problem(), log));
             }
-            if (processes.size() > 1) {
-                agree(problem, processes);
-            }
+            check.check(processes);
             List<List<Double>> medians = new ArrayList<>();
             for (ContenderProcess process : processes) {
                 medians.add(new ArrayList<>());
@@ -96,7 +102,7 @@ public final class Contest {
                 }
             }
             for (int round = 0; round < rounds; round++) {
-                peak.measure();
+                limits.measure();
                 for (int i = 0; i < processes.size(); i++) {
                     medians.get(i).add(StatUtils.percentile(processes.get(i).milliseconds(secondsARound), 50));
                 }
@@ -107,7 +113,11 @@ public final class Contest {
                 double[] ofRounds =
                         medians.get(i).stream().mapToDouble(Double::doubleValue).toArray();
                 standings.add(new Standing(
-                        engines.get(i), process.description(), ofRounds, process.peakBytes(), process.scratchBytes()));
+                        entries.get(i).engine(),
+                        process.description(),
+                        ofRounds,
+                        process.peakBytes(),
+                        process.scratchBytes()));
             }
             return standings;
         } finally {

@@ -9,7 +9,7 @@ import java.util.Map;
  * @param name in tables
  * @param mainClass that calls {@link ContenderServer#serve}
  * @param classpath of the process
- * @param variants how the engine may go about a problem, from which the fastest is chosen
+ * @param variant how the engine goes about a problem, in its own word
  * @param environment more variables of its environment
  * @param jvmArguments of its JVM
  */
@@ -17,7 +17,7 @@ public record Engine(
         String name,
         String mainClass,
         String classpath,
-        List<String> variants,
+        String variant,
         Map<String, String> environment,
         List<String> jvmArguments) {
     private static final List<String> JVM = List.of("--enable-native-access=ALL-UNNAMED", "-Xmx2g");
@@ -31,13 +31,13 @@ public record Engine(
                 device,
                 InfoNceContender.class.getName(),
                 System.getProperty("java.class.path"),
-                List.of(device),
+                device,
                 Map.of(),
                 arguments);
     }
 
     /** TensorFlow-Java or DJL's PyTorch, with jemalloc if its path is not null. */
-    public static Engine peer(String name, String mainClass, String classpath, List<String> variants, String jemalloc) {
+    public static Engine peer(String name, String mainClass, String classpath, String variant, String jemalloc) {
         Map<String, String> environment = jemalloc == null
                 ? Map.of()
                 : Map.of(
@@ -46,6 +46,6 @@ public record Engine(
                         // Matrices are not given back to the system only to be faulted in again by the next call.
                         "MALLOC_CONF",
                         "dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always");
-        return new Engine(name, mainClass, classpath, variants, environment, JVM);
+        return new Engine(name, mainClass, classpath, variant, environment, JVM);
     }
 }

@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.ToDoubleFunction;
 
 /** The fused multiply-adds a second that this machine reaches, measured again and again between what is compared with it. */
 public final class FmaPeak {
@@ -15,8 +16,12 @@ public final class FmaPeak {
     private final int threads;
     private final List<Rates> measured = new ArrayList<>();
 
-    /** What the program prints: GFLOP/s of all threads together, an FMA counting 2. */
-    private record Rates(String isa, int threads, double float32, double float64) {}
+    /**
+     * What the program prints: GFLOP/s of all threads together, an FMA counting 2; 0 where the machine has no such instructions.
+     *
+     * @param product of float32 tiles that are multiplied and nothing else
+     */
+    public record Rates(String isa, int threads, double float32, double float64, double product) {}
 
     /** A program that prints the rates, or null: then every peak is NaN. */
     public FmaPeak(Path program, int threads) {
@@ -47,5 +52,10 @@ public final class FmaPeak {
                 .max()
                 .orElse(0);
         return best > 0 ? best : Double.NaN;
+    }
+
+    /** A rate of every measurement, in order. */
+    public double[] each(ToDoubleFunction<Rates> rate) {
+        return measured.stream().mapToDouble(rate).toArray();
     }
 }

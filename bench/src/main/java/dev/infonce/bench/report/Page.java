@@ -31,12 +31,12 @@ public final class Page {
 
     private static String machine(Results results) {
         Machine machine = results.machine();
-        return Html.escaped(
-                machine.processor() + ", " + machine.cores() + " cores (" + String.join(", ", machine.caches())
-                        + "), " + Math.round(machine.memoryGiB()) + " GiB; " + machine.system() + "; JDK "
-                        + machine.jdk() + "; "
-                        + machine.compiler() + "; commit " + machine.commit() + "; " + results.started() + "; "
-                        + results.command() + "; load before: " + machine.load());
+        return Html.escaped(machine.processor() + ", " + machine.cores() + " cores"
+                + (machine.caches().isEmpty() ? "" : " (" + String.join(", ", machine.caches()) + ")") + ", "
+                + Math.round(machine.memoryGiB()) + " GiB; " + machine.system() + "; JDK "
+                + machine.jdk() + "; "
+                + machine.compiler() + "; commit " + machine.commit() + "; " + results.started() + "; "
+                + results.command() + "; load before: " + machine.load());
     }
 
     private static String resource(String name) throws IOException {

@@ -14,6 +14,8 @@ import java.util.List;
  * @param speeds of this library's devices
  * @param calls what a small call costs
  * @param memory of forward and backward
+ * @param scaling of forward and backward with the threads
+ * @param dtypes 16-bit rows beside 32-bit ones
  * @param comparisons with peers
  */
 public record Results(
@@ -25,13 +27,15 @@ public record Results(
         List<Speed> speeds,
         List<CallCost> calls,
         List<MemoryPoint> memory,
+        List<Scaling> scaling,
+        List<DTypeRatio> dtypes,
         List<Comparison> comparisons) {
     /**
      * One row of the suite.
      *
      * @param spread half the distance of the quartiles
      * @param gigaflops useful work, 2 N M D operations a unit; NaN for losses that are no products of matrices
-     * @param share of the peak of the type
+     * @param share of the FMA peak of the type, for 16-bit types of float32
      * @param peakMiB highest resident size of the process
      */
     public record Speed(
@@ -59,12 +63,63 @@ public record Results(
     public record MemoryPoint(String engine, int n, int dim, double scratchMiB, double peakMiB, double seconds) {}
 
     /**
+     * One thread and all of them, in turns with what the machine itself does. Ratios are medians of each round's ratio.
+     *
+     * @param ratio time on one thread over that on all
+     * @param fma fused multiply-adds in registers
+     * @param product products of float32 tiles and nothing else
+     * @param nativeShare the cpu device's time on one thread over this device's; null if the cpu device was not measured
+     */
+    public record Scaling(
+            String device,
+            String loss,
+            int n,
+            int dim,
+            int threads,
+            double oneThreadMilliseconds,
+            double allThreadsMilliseconds,
+            double ratio,
+            Limit fma,
+            Limit product,
+            Double nativeShare) {}
+
+    /** GFLOP/s that the machine allows on one thread and on all, and what all gain over one. */
+    public record Limit(double oneThread, double allThreads, double ratio) {}
+
+    /**
+     * Rows and gradients of two types in turns.
+     *
+     * @param ratio time of float32 over that of bfloat16, the median of each round's ratio
+     */
+    public record DTypeRatio(
+            String device,
+            String loss,
+            String call,
+            int n,
+            int dim,
+            int threads,
+            double float32Milliseconds,
+            double bfloat16Milliseconds,
+            double ratio) {}
+
+    /**
      * This library and a peer in turns.
      *
+     * @param variant how the peer goes about the loss
      * @param ratio the peer's median over ours
      * @param target what the ratio has to reach; null if nothing was promised
+     * @param neededShare of the FMA peak, at which this library would reach the target; null without one
      */
-    public record Comparison(String loss, int n, int dim, Side ours, Side peer, double ratio, Double target) {
+    public record Comparison(
+            String loss,
+            int n,
+            int dim,
+            String variant,
+            Side ours,
+            Side peer,
+            double ratio,
+            Double target,
+            Double neededShare) {
         /** Whether there is a target that was not reached. */
         public boolean isMissed() {
             return target != null && !(ratio >= target);

@@ -21,6 +21,12 @@ public final class Tables {
         if (!results.memory().isEmpty()) {
             tables.add(memory(results));
         }
+        if (!results.scaling().isEmpty()) {
+            tables.add(scaling(results));
+        }
+        if (!results.dtypes().isEmpty()) {
+            tables.add(dtypes(results));
+        }
         if (!results.comparisons().isEmpty()) {
             tables.add(ratios(results));
             tables.add(sides(results));
@@ -34,7 +40,7 @@ public final class Tables {
                 "Speed of this library",
                 "GFLOP/s count 2 N M D operations a unit: forward is one unit, forward+backward three, whatever is computed"
                         + " twice. Share is of the FMA peak: " + decimals(results.fmaPeak32(), 0)
-                        + " GFLOP/s in float32, "
+                        + " GFLOP/s in float32 and for 16-bit types, "
                         + decimals(results.fmaPeak64(), 0) + " in float64, all cores.",
                 List.of("device", "loss", "type", "call", "N", "D", "ms", "+-", "GFLOP/s", "share", "peak MiB"),
                 4,
@@ -91,17 +97,76 @@ public final class Tables {
                         .toList());
     }
 
+    /** What all threads gain over one. */
+    static Table scaling(Results results) {
+        return new Table(
+                "Scaling of forward+backward, float32, from one thread to all",
+                "In turns with what the machine itself gains: fused multiply-adds in registers, and products of tiles alone"
+                        + " (GEMM). Of native: the cpu device's time on one thread over this device's.",
+                List.of(
+                        "device",
+                        "loss",
+                        "N",
+                        "D",
+                        "threads",
+                        "one ms",
+                        "all ms",
+                        "gain",
+                        "FMA gain",
+                        "GEMM gain",
+                        "of native"),
+                2,
+                results.scaling().stream()
+                        .map(s -> List.of(
+                                s.device(),
+                                s.loss(),
+                                Integer.toString(s.n()),
+                                Integer.toString(s.dim()),
+                                Integer.toString(s.threads()),
+                                digits(s.oneThreadMilliseconds()),
+                                digits(s.allThreadsMilliseconds()),
+                                decimals(s.ratio(), 2),
+                                decimals(s.fma().ratio(), 2),
+                                decimals(s.product().ratio(), 2),
+                                s.nativeShare() == null ? "" : percent(s.nativeShare())))
+                        .toList());
+    }
+
+    /** 16-bit rows beside 32-bit ones. */
+    static Table dtypes(Results results) {
+        return new Table(
+                "16-bit against 32-bit",
+                "Rows and gradients of both types in turns. Ratio: time of float32 over that of bfloat16.",
+                List.of("device", "loss", "call", "N", "D", "threads", "float32 ms", "bfloat16 ms", "ratio"),
+                3,
+                results.dtypes().stream()
+                        .map(d -> List.of(
+                                d.device(),
+                                d.loss(),
+                                d.call(),
+                                Integer.toString(d.n()),
+                                Integer.toString(d.dim()),
+                                Integer.toString(d.threads()),
+                                digits(d.float32Milliseconds()),
+                                digits(d.bfloat16Milliseconds()),
+                                decimals(d.ratio(), 2)))
+                        .toList());
+    }
+
     /** The ratios, and what was promised of them. */
     static Table ratios(Results results) {
         long missed =
                 results.comparisons().stream().filter(Comparison::isMissed).count();
         return new Table(
                 "Peers' time over ours, forward+backward, float32, cosine",
-                missed == 0
-                        ? "Every target is reached."
-                        : missed + (missed == 1 ? " target is MISSED." : " targets are MISSED."),
-                List.of("loss", "device", "peer", "verdict", "N", "D", "ours ms", "peer ms", "ratio", "target"),
-                4,
+                (missed == 0
+                                ? "Every target is reached."
+                                : missed + (missed == 1 ? " target is MISSED." : " targets are MISSED."))
+                        + " Needs: the share of the FMA peak at which the target is reached; above 100 % no program can.",
+                List.of(
+                        "loss", "device", "peer", "variant", "verdict", "N", "D", "ours ms", "peer ms", "ratio",
+                        "target", "needs"),
+                5,
                 results.comparisons().stream().map(Tables::ratio).toList());
     }
 
@@ -110,13 +175,15 @@ public final class Tables {
                 c.loss(),
                 c.ours().engine(),
                 c.peer().engine(),
+                c.variant(),
                 c.target() == null ? "" : c.isMissed() ? "MISSED" : "reached",
                 Integer.toString(c.n()),
                 Integer.toString(c.dim()),
                 digits(c.ours().milliseconds()),
                 digits(c.peer().milliseconds()),
                 decimals(c.ratio(), 2),
-                c.target() == null ? "" : decimals(c.target(), 2));
+                c.target() == null ? "" : decimals(c.target(), 2),
+                c.neededShare() == null ? "" : percent(c.neededShare()));
     }
 
     /** Each side of each comparison. */

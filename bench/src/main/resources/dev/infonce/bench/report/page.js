@@ -49,19 +49,22 @@ function ourSpeeds() {
 }
 
 function sides() {
-  return results.comparisons.filter(symmetric).flatMap(c => [c.ours, c.peer].map(side => ({ n: c.n, dim: c.dim, side })));
+  return results.comparisons.filter(symmetric).flatMap(({ n, dim, variant, ours, peer }) => [
+    { n, dim, name: ours.engine, side: ours },
+    { n, dim, name: peer.engine + ' (' + variant + ')', side: peer },
+  ]);
 }
 
 function speed() {
   const points = ourSpeeds().map(s => ({ name: s.device + ', D = ' + s.dim, x: s.n, y: s.milliseconds }))
-    .concat(sides().map(({ n, dim, side }) => ({ name: side.engine + ', D = ' + dim, x: n, y: side.milliseconds })));
+    .concat(sides().map(({ n, dim, name, side }) => ({ name: name + ', D = ' + dim, x: n, y: side.milliseconds })));
   return chart(lines(points), nAxis(), axis('ms'));
 }
 
 function memory() {
   const points = results.memory.map(m => ({ name: m.engine + ', D = ' + m.dim, x: m.n, y: m.scratchMiB }))
     .concat(sides().filter(({ side }) => side.engine !== 'cpu' && side.engine !== 'java')
-      .map(({ n, dim, side }) => ({ name: side.engine + ', D = ' + dim, x: n, y: side.scratchMiB })));
+      .map(({ n, dim, name, side }) => ({ name: name + ', D = ' + dim, x: n, y: side.scratchMiB })));
   const sizes = [...new Set(points.map(point => point.x))].sort((a, b) => a - b);
   const matrix = { name: 'the matrix', type: 'line', showSymbol: false, lineStyle: { type: 'dashed' },
     data: sizes.map(n => [n, n * n * 4 / 1048576]) };
