@@ -25,10 +25,13 @@ constexpr int64_t kLeastPartKept = 20;
 int64_t ceil_div(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
 int64_t round_up(int64_t value, int64_t unit) { return ceil_div(value, unit) * unit; }
 
-/// A cache line's multiple, so that workers share none.
+/// From one worker's elements to the next: whole cache lines, and a gap, since a processor that writes to one worker's
+/// last lines fetches those that follow, which another is writing to.
 template <typename Real>
-int64_t line_multiple(int64_t count) {
-  return round_up(count, NCE_WORKSPACE_ALIGNMENT / static_cast<int64_t>(sizeof(Real)));
+int64_t apart(int64_t count) {
+  constexpr int64_t kGapBytes = 8192;
+  constexpr auto kSize = static_cast<int64_t>(sizeof(Real));
+  return round_up(count, NCE_WORKSPACE_ALIGNMENT / kSize) + kGapBytes / kSize;
 }
 
 }  // namespace
@@ -102,7 +105,7 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   alignment = carver.take<double>(metrics ? x : 0);
   effective = carver.take<double>(metrics ? x : 0);
   losses = carver.take<double>(x);
-  worker_stride = line_multiple<Real>(std::max(kernels.forward_scratch, panels.stride));
+  worker_stride = apart<Real>(std::max(kernels.forward_scratch, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);
 }
 
@@ -155,10 +158,10 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride / kernels.pairs);
   y_sums = carver.take<double>(problem.tower ? 0 : panels.y_count * row_stride);
   y_weight_sums = carver.take<double>(problem.euclidean() && !problem.tower ? panels.y_count * kernels.width : 0);
-  worker_stride = line_multiple<Real>(
+  worker_stride = apart<Real>(
       std::max(kernels.gradient_scratch + kernels.gradient_panels * kernels.pairs * row_stride, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);
-  worker_sums_stride = line_multiple<double>(panels.sums_stride);
+  worker_sums_stride = apart<double>(panels.sums_stride);
   worker_sums = carver.take<double>(worker_sums_stride * threads);
 }
 
