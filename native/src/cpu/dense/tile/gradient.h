@@ -62,14 +62,13 @@ void weigh(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<R
 /// The same from exponentials, which are 0 where there is no negative.
 template <typename Real>
 void weigh_exponentials(const GradientTask<Real>& task, const Tile<Real>& tile, const Real* exponentials,
-                        const Real* next, const PanelWeights<Real>& x) {
+                        const PanelWeights<Real>& x) {
   for (int64_t j = 0; j < tile.y_count; ++j) {
     const int64_t row = tile.y_first + j;
     const Real y_weight = task.y_weights != nullptr ? static_cast<Real>(task.y_weights[row]) : Real{0};
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       const int64_t at = (j * kVectors + v) * kLanes<Real>;
-      __builtin_prefetch(next + at, 0, 2);
       tile.put(j, v, load(exponentials + at) * (x.weights[v] + y_weight));
     }
   }
@@ -147,14 +146,30 @@ void pair_rows(const Real* panel, int64_t dim, int64_t padded_dim, Real* to) {
 }
 #endif
 
-/// sums[d][i] (+)= sum over the group's rows j of y_j[d] G[j][i]. y: [dim][width] elements a panel.
+/// Memory that is wanted in the second-level cache soon.
+template <typename Real>
+struct Later {
+  const Real* from;
+  int64_t count;
+};
+
+/// sums[d][i] (+)= sum over the group's rows j of y_j[d] G[j][i]. y: [dim][width] elements a panel. `later` is fetched
+/// a little at each slice: all at once would keep the core waiting for places to put it.
 template <typename Real, bool kAdd>
-void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t dim, const Real* weights, Real* sums) {
+void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t dim, const Real* weights,
+                    const Later<Real>& later, Real* sums) {
+  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(Real));
+  const int64_t slices = (dim + kSlice<Real> - 1) / kSlice<Real>;
+  const int64_t share = (later.count / kLine + slices - 1) / slices * kLine;
   constexpr int64_t kSide = kWidth<Real>;
   constexpr int64_t kTile = kSide * kSide;
   constexpr int64_t kStep = kSlice<Real>;  // operands of the next slice, a step
   constexpr int64_t kSumsStep = kSlice<Real> * kPairs / kGroup<Real> > 0 ? kSlice<Real> * kPairs / kGroup<Real> : 1;
   for (int64_t d = 0; d < dim; d += kSlice<Real>) {
+    const int64_t fetched = d / kSlice<Real> * share;
+    for (int64_t at = fetched; at < fetched + share && at < later.count; at += kLine) {
+      __builtin_prefetch(later.from + at, 0, 2);
+    }
     Vec<Real> sum[kSlice<Real>][kVectors] = {};
     for (int64_t first = 0; first < rows; first += kSide) {
       const int64_t steps = ((rows - first < kSide ? rows - first : kSide) + kPairs - 1) / kPairs;
@@ -260,9 +275,9 @@ class Gradient {
       const Real* const from = kPairs == 1 ? pair.y + y * pair.panel_stride : y_pairs_;
       const int64_t stride = task_.sums_stride / kPairs;
       if (y == task_.y_begin) {
-        multiply_group<Real, false>(from, stride, y_rows, pair.dim, weights, sums);
+        multiply_group<Real, false>(from, stride, y_rows, pair.dim, weights, next_kept(x_panel, y, y_end), sums);
       } else {
-        multiply_group<Real, true>(from, stride, y_rows, pair.dim, weights, sums);
+        multiply_group<Real, true>(from, stride, y_rows, pair.dim, weights, next_kept(x_panel, y, y_end), sums);
       }
     }
     if (task_.y_sums == nullptr) return;
@@ -272,6 +287,15 @@ class Gradient {
     } else {
       multiply_rows<Real, true>(task_, from, x_end - x, y_rows, weights_, y_sums_);
     }
+  }
+
+  /// The kept tiles of the panel of X that comes next.
+  Later<Real> next_kept(int64_t x_panel, int64_t y, int64_t y_end) const {
+    const int64_t number = (x_panel + 1) * task_.kept.y_panels + y;
+    const int64_t left = task_.kept.count - number;
+    const int64_t tiles = y_end - y < left ? y_end - y : left;
+    if (x_panel + 1 >= task_.x_end || tiles <= 0) return {nullptr, 0};
+    return {task_.kept.tiles + number * kTile, tiles * kTile};
   }
 
   /// A tile of weights; rows that Y lacks are 0 up to the next slice of either product.
@@ -285,9 +309,7 @@ class Gradient {
     if (number < task_.kept.count) {
       const Real* const kept = task_.kept.tiles + number * kTile;
       if (task_.kept.exponentials) {
-        const int64_t after = number + task_.kept.y_panels;
-        weigh_exponentials<Real>(task_, tile, kept, after < task_.kept.count ? task_.kept.tiles + after * kTile : kept,
-                                 x_weights);
+        weigh_exponentials<Real>(task_, tile, kept, x_weights);
       } else {
         for (int64_t i = 0; i < y_count * kSide; ++i) values[i] = kept[i];
         weigh_similarities(tile, x_weights);
