@@ -28,6 +28,9 @@ record Tolerances(
      */
     private static final Tolerances FLOAT32 = new Tolerances(1e-5, 1e-5, false, 1e-5, 1e-5, Float.MIN_VALUE, 1e-5);
 
+    /** A processor with products of bfloat16 takes weights of so many bits too: 2^-9 a weight. */
+    private static final Tolerances CPU_BFLOAT16 = new Tolerances(1e-5, 1e-5, false, 1e-5, 5e-3, Float.MIN_VALUE, 1e-5);
+
     /** Logits up to 1e4 and sums of up to 1e3 terms, each rounded to 2^-53: 1e-12, with room for cancelling gradients. */
     private static final Tolerances FLOAT64 = new Tolerances(1e-10, 1e-10, false, 1e-9, 1e-9, Double.MIN_VALUE, 1e-9);
 
@@ -43,12 +46,15 @@ record Tolerances(
         if (c.dtype() == DType.FLOAT64) {
             return cuda ? CUDA_FLOAT64 : FLOAT64;
         }
-        return cuda ? cuda(c.dtype(), c.temperature(), c.shape().dim()) : FLOAT32;
+        if (cuda) {
+            return cuda(c.dtype(), c.temperature(), c.shape().dim());
+        }
+        return c.dtype() == DType.BFLOAT16 ? CPU_BFLOAT16 : FLOAT32;
     }
 
     /** With gradients of another type than the inputs: those of 16 bits are rounded by up to 2^-8. */
     static Tolerances of(String device, Case c, DType gradients) {
-        if (Devices.isCuda(device) || gradients == DType.FLOAT32) {
+        if (Devices.isCuda(device) || gradients == DType.FLOAT32 || c.dtype() == DType.BFLOAT16) {
             return of(device, c);
         }
         double spacing = gradients == DType.FLOAT16 ? HALF_SPACING : Float.MIN_VALUE;
