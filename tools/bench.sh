@@ -21,7 +21,7 @@ Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./
   (no word)  this library through Java: losses by size, type and device, the cost of a small call, memory by N; with --peers
              beside TensorFlow-Java and DJL's PyTorch, whose natives (some 400 MB) come from Maven Central. Prints tables and
              writes results.json and charts.html to build/bench. --quick takes fewer and smaller sizes, --device java or cpu
-             one device. See docs/benchmarks.md
+             one device, --only PART one part (suite, calls, memory, scaling, dtypes, peers). See docs/benchmarks.md
   native     Google Benchmark of the kernels on one core, with their share of the FMA peak measured in the same run;
              further options go to it, such as --benchmark_filter=REGEX
   java       JMH with its own options, such as LossBenchmark -p n=1024 -p loss=symmetric -prof gc
