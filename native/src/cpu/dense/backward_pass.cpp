@@ -227,7 +227,7 @@ class Backward {
       sum_factors[l] = 1.0 / side.factors[row];
       x_squared_factors[l] = side.factors[row] * side.factors[row];
       if (has_positives) {
-        positive_weights[l] *= side.positive_factors[problem_.tower ? problem_.other_view(row) : row];
+        positive_weights[l] *= side.positive_factors[problem_.positive_row(row)];
       }
     }
     FinishTask<Real> task{};

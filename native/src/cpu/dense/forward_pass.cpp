@@ -85,13 +85,12 @@ class Forward {
   double similarity_of(int64_t row, double product) const {
     if (panels_.pairs == 2) {
       const auto scaled = static_cast<Real>(product) * static_cast<Real>(state_.x_factors[row]);
-      return static_cast<double>(scaled * static_cast<Real>(positive_factors()[positive_row(row)]));
+      return static_cast<double>(scaled * static_cast<Real>(positive_factors()[problem_.positive_row(row)]));
     }
     if (!problem_.euclidean()) return product;
     return distance_of(product, state_.x_squares[row], positive_square(row));
   }
 
-  int64_t positive_row(int64_t row) const { return problem_.tower ? problem_.other_view(row) : row; }
   const double* positive_factors() const { return problem_.shared ? state_.z_factors : state_.y_factors; }
 
   double distance_of(double product, double x_square, double y_square) const {

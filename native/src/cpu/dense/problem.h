@@ -30,6 +30,8 @@ struct Problem {
   }
   /// Tower: the row whose view row i shares.
   int64_t other_view(int64_t i) const { return i < x_rows / 2 ? i + x_rows / 2 : i - x_rows / 2; }
+  /// The row of the positive of row i in its matrix: the tower, Z if shared, else Y.
+  int64_t positive_row(int64_t i) const { return tower ? other_view(i) : i; }
 };
 
 }  // namespace nce::cpu::dense

@@ -1,6 +1,8 @@
 // What is done once an element of a gradient, after the products: two passes over a panel's sums.
 #pragma once
 
+#include <type_traits>
+
 #include "cpu/dense/elements.h"
 #include "cpu/dense/kernels.h"
 #include "cpu/dense/tile/pack.h"
@@ -9,19 +11,7 @@ namespace nce::cpu::dense::NCE_TILE_ISA {
 
 /// What a number is rounded to before it becomes an element.
 template <typename Element>
-struct Rounded {
-  using Type = Element;
-};
-template <>
-struct Rounded<Float16> {
-  using Type = float;
-};
-template <>
-struct Rounded<BFloat16> {
-  using Type = float;
-};
-template <typename Element>
-using Written = typename Rounded<Element>::Type;
+using Written = std::conditional_t<sizeof(Element) == 2, float, Element>;
 
 /// sums[d][l] from row blocks.
 template <typename Real>

@@ -1,6 +1,8 @@
 // exp2, exp and log1p on vectors, as far as losses need them.
 #pragma once
 
+#include <cstddef>
+
 #include "cpu/dense/tile/vectors.h"
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
@@ -41,51 +43,43 @@ struct Scale {
         smallest(Simd<Real>::kSmallestExponent / high) {}
 };
 
-/// 2^(s * scale) where that is a normal number. The integer part leaves by FMA before anything is rounded.
-template <typename Real>
-[[gnu::always_inline]] inline Vec<Real> exp2_scaled(const Vec<Real>& s, const Scale<Real>& scale) {
+/// 2^(s * scale) where that is a normal number. The integer part leaves by FMA before anything is rounded. Step by step
+/// for all vectors: their chains of dependent operations run side by side.
+template <typename Real, size_t kCount>
+[[gnu::always_inline]] inline void exp2_scaled(const Vec<Real> (&s)[kCount], const Scale<Real>& scale,
+                                               Vec<Real> (&power)[kCount]) {
   using E = Exp2<Real>;
-  constexpr int kCount = sizeof(E::kTerms) / sizeof(Real);
-  const Vec<Real> shifted = s * scale.high + E::kMagic;
-  const Vec<Real> whole = shifted - E::kMagic;
-  Vec<Real> f = s * scale.high - whole;
-  f = s * scale.low + f;
-  Vec<Real> p = broadcast(E::kTerms[kCount - 1]);
+  constexpr int kTerms = sizeof(E::kTerms) / sizeof(Real);
+  Vec<Real> shifted[kCount];
+  Vec<Real> f[kCount];
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kCount; ++v) shifted[v] = s[v] * scale.high + E::kMagic;
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.high - (shifted[v] - E::kMagic);
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.low + f[v];
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kCount; ++v) power[v] = f[v] * E::kTerms[kTerms - 1] + E::kTerms[kTerms - 2];
 #pragma GCC unroll 16
-  for (int k = kCount - 2; k >= 0; --k) p = p * f + E::kTerms[k];
-  p = p * f + Real{1};
-  return reinterpret_cast<Vec<Real>>(reinterpret_cast<Bits<Real>>(p) +
-                                     (reinterpret_cast<Bits<Real>>(shifted) << E::kShift));
-}
-
-/// The same for a row of a tile, step by step: its vectors' chains of dependent operations run side by side.
-template <typename Real>
-[[gnu::always_inline]] inline void exp2_scaled(const Vec<Real> (&s)[kVectors], const Scale<Real>& scale,
-                                               Vec<Real> (&power)[kVectors]) {
-  using E = Exp2<Real>;
-  constexpr int kCount = sizeof(E::kTerms) / sizeof(Real);
-  Vec<Real> shifted[kVectors];
-  Vec<Real> f[kVectors];
+  for (int k = kTerms - 3; k >= 0; --k) {
 #pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) shifted[v] = s[v] * scale.high + E::kMagic;
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) f[v] = s[v] * scale.high - (shifted[v] - E::kMagic);
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) f[v] = s[v] * scale.low + f[v];
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) power[v] = f[v] * E::kTerms[kCount - 1] + E::kTerms[kCount - 2];
-#pragma GCC unroll 16
-  for (int k = kCount - 3; k >= 0; --k) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) power[v] = power[v] * f[v] + E::kTerms[k];
+    for (size_t v = 0; v < kCount; ++v) power[v] = power[v] * f[v] + E::kTerms[k];
   }
 #pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) power[v] = power[v] * f[v] + Real{1};
+  for (size_t v = 0; v < kCount; ++v) power[v] = power[v] * f[v] + Real{1};
 #pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) {
+  for (size_t v = 0; v < kCount; ++v) {
     power[v] = reinterpret_cast<Vec<Real>>(reinterpret_cast<Bits<Real>>(power[v]) +
                                            (reinterpret_cast<Bits<Real>>(shifted[v]) << E::kShift));
   }
+}
+
+template <typename Real>
+[[gnu::always_inline]] inline Vec<Real> exp2_scaled(const Vec<Real>& s, const Scale<Real>& scale) {
+  const Vec<Real> one[] = {s};
+  Vec<Real> power[1];
+  exp2_scaled<Real, 1>(one, scale, power);
+  return power[0];
 }
 
 /// The same for any s <= 0 (or a little above), flushing to the smallest normal number.

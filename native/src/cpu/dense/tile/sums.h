@@ -98,7 +98,7 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) s[v] = s[v] * factors[v] * factor;
     }
-    exp2_scaled<Real>(s, scale, e);
+    exp2_scaled<Real, kVectors>(s, scale, e);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       if constexpr (kMasked) e[v] = mask.apply(v, e[v], Real{0});

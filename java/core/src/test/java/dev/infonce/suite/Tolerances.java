@@ -1,6 +1,13 @@
 package dev.infonce.suite;
 
 import dev.infonce.DType;
+import dev.infonce.InfoNce;
+import dev.infonce.Negatives;
+import dev.infonce.NtLogistic;
+import dev.infonce.NtXent;
+import dev.infonce.PairwiseContrastive;
+import dev.infonce.Similarity;
+import dev.infonce.Triplet;
 
 /**
  * The errors that devices promise against float64 of the given inputs, for tau >= 0.01. Everything that a test allows is from
@@ -49,12 +56,29 @@ record Tolerances(
         if (cuda) {
             return cuda(c.dtype(), c.temperature(), c.shape().dim());
         }
-        return c.dtype() == DType.BFLOAT16 ? CPU_BFLOAT16 : FLOAT32;
+        return multipliesBfloat16(c) ? CPU_BFLOAT16 : FLOAT32;
+    }
+
+    /** Whether products may be of bfloat16: of rows that all meet, by cosine or dot. */
+    private static boolean multipliesBfloat16(Case c) {
+        if (c.dtype() != DType.BFLOAT16) {
+            return false;
+        }
+        return switch (c.loss()) {
+            case InfoNce loss -> loss.negatives() != Negatives.OWN && isProduct(loss.similarity());
+            case NtXent loss -> isProduct(loss.similarity());
+            case NtLogistic loss -> loss.negatives() != Negatives.PAIRED && isProduct(loss.similarity());
+            case PairwiseContrastive _, Triplet _ -> false;
+        };
+    }
+
+    private static boolean isProduct(Similarity similarity) {
+        return similarity == Similarity.COSINE || similarity == Similarity.DOT;
     }
 
     /** With gradients of another type than the inputs: those of 16 bits are rounded by up to 2^-8. */
     static Tolerances of(String device, Case c, DType gradients) {
-        if (Devices.isCuda(device) || gradients == DType.FLOAT32 || c.dtype() == DType.BFLOAT16) {
+        if (Devices.isCuda(device) || gradients == DType.FLOAT32 || multipliesBfloat16(c)) {
             return of(device, c);
         }
         double spacing = gradients == DType.FLOAT16 ? HALF_SPACING : Float.MIN_VALUE;
