@@ -117,8 +117,9 @@ class Backward {
       const int64_t groups = scratch_.strips.y_groups;
       call_.pool.parallel_for(groups, [&](int64_t group, int worker) {
         GradientTask<Real> task = gradient_task(begin, end, worker);
-        task.y_begin = panels_.y_count * group / groups;
-        task.y_end = panels_.y_count * (group + 1) / groups;
+        // Rounded up, so that the larger groups are begun first and the threads end together.
+        task.y_begin = (panels_.y_count * group + groups - 1) / groups;
+        task.y_end = (panels_.y_count * (group + 1) + groups - 1) / groups;
         if (x.wanted()) {
           task.x_sums = scratch_.x_sums + group * sums_stride();
           if (problem_.euclidean()) task.x_weight_sums = scratch_.x_weight_sums + group * weight_sums_stride();

@@ -25,7 +25,11 @@ void gather_row_blocks(const FinishTask<Real>& task) {
       for (int64_t d = 0; d < kBlock && first + d < task.dim; d += kCount) {
         Vec<double> rows[kWideLanes];
 #pragma GCC unroll 8
-        for (int64_t k = 0; k < kCount; ++k) rows[k] = load(from + (lane + k) * kBlock + d);
+        for (int64_t k = 0; k < kCount; ++k) {
+          const double* const row = from + (lane + k) * kBlock + d;
+          rows[k] = load(row);
+          __builtin_prefetch(row + kCount * kBlock);
+        }
         transpose<double>(rows);
         const int64_t count = task.dim - first - d;
 #pragma GCC unroll 8
@@ -37,62 +41,85 @@ void gather_row_blocks(const FinishTask<Real>& task) {
   }
 }
 
-/// A panel's row of dimension d as doubles.
+/// A panel's row as doubles.
 template <typename Real>
-[[gnu::always_inline]] inline void widen_row(const Real* panel, int64_t d, double (&to)[kWidth<Real>]) {
-  Real numbers[kWidth<Real>];
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) store<Real>(numbers + v * kLanes<Real>, panel_row(panel, d, v));
-  for (int l = 0; l < kWidth<Real>; ++l) to[l] = static_cast<double>(numbers[l]);
+constexpr int kWides = kWidth<Real> / kWideLanes;
+
+/// kWideLanes numbers of the panel's row of dimension d, from lane l on, as doubles.
+template <typename Real>
+[[gnu::always_inline]] inline Wide widened(const Real* panel, int64_t d, int l) {
+  typename Narrow<Real>::Vec numbers;
+  if constexpr (kPairs == 1) {
+    __builtin_memcpy(&numbers, panel + d * kWidth<Real> + l, sizeof numbers);
+  } else {
+    Real row[kLanes<Real>];
+    store<Real>(row, panel_row(panel, d, l / kLanes<Real>));
+    __builtin_memcpy(&numbers, row + l % kLanes<Real>, sizeof numbers);
+  }
+  return __builtin_convertvector(numbers, Wide);
 }
 
-/// Adds up groups and the positive's share; along[l] = <sums, x> if `unit`.
+/// Adds up groups and the positive's share; along[l] = <sums, x> if `unit`. The streams are fetched ahead, since each
+/// ends before a processor has found out that it is one.
 template <typename Real>
 void collect(const FinishTask<Real>& task, double (&along)[kWidth<Real>]) {
   constexpr int64_t kSide = kWidth<Real>;
+  constexpr int64_t kAhead = 6 * kSide;
+  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(Real));
+  const auto fetch = [](const Real* row) {
+    for (int64_t l = 0; l < kSide; l += kLine) __builtin_prefetch(row + l + kAhead);
+  };
   if (task.row_blocks != nullptr) gather_row_blocks(task);
+  Wide along_x[kWides<Real>] = {};
   for (int64_t d = 0; d < task.dim; ++d) {
-    double sum[kWidth<Real>] = {};
     double* const sums = task.sums + d * kSide;
+    Wide sum[kWides<Real>] = {};
     if (task.row_blocks != nullptr) {
-      for (int64_t l = 0; l < kSide; ++l) sum[l] = sums[l];
+#pragma GCC unroll 6
+      for (int w = 0; w < kWides<Real>; ++w) sum[w] = load(sums + w * kWideLanes);
     }
     for (int64_t g = 0; g < task.group_count; ++g) {
       const Real* const group = task.groups + g * task.group_stride + d * kSide;
-      for (int64_t l = 0; l < kSide; ++l) sum[l] += static_cast<double>(group[l]);
+      fetch(group);
+#pragma GCC unroll 6
+      for (int w = 0; w < kWides<Real>; ++w) {
+        typename Narrow<Real>::Vec numbers;
+        __builtin_memcpy(&numbers, group + w * kWideLanes, sizeof numbers);
+        sum[w] += __builtin_convertvector(numbers, Wide);
+      }
     }
-    for (int64_t l = 0; l < kSide; ++l) sum[l] *= task.sum_factors[l];
-    double numbers[kWidth<Real>];
+#pragma GCC unroll 6
+    for (int w = 0; w < kWides<Real>; ++w) sum[w] *= load(task.sum_factors + w * kWideLanes);
     if (task.positives != nullptr) {
-      widen_row(task.positives, d, numbers);
-      for (int64_t l = 0; l < kSide; ++l) sum[l] += task.positive_weights[l] * numbers[l];
+      fetch(task.positives + d / kPairs * kSide);
+#pragma GCC unroll 6
+      for (int w = 0; w < kWides<Real>; ++w) {
+        sum[w] += load(task.positive_weights + w * kWideLanes) * widened(task.positives, d, w * kWideLanes);
+      }
     }
     if (task.unit) {
-      widen_row(task.x, d, numbers);
-      for (int64_t l = 0; l < kSide; ++l) along[l] += sum[l] * numbers[l];
+      fetch(task.x + d / kPairs * kSide);
+#pragma GCC unroll 6
+      for (int w = 0; w < kWides<Real>; ++w) along_x[w] += sum[w] * widened(task.x, d, w * kWideLanes);
     }
-    for (int64_t l = 0; l < kSide; ++l) sums[l] = sum[l];
+#pragma GCC unroll 6
+    for (int w = 0; w < kWides<Real>; ++w) store<double>(sums + w * kWideLanes, sum[w]);
   }
+#pragma GCC unroll 6
+  for (int w = 0; w < kWides<Real>; ++w) store<double>(along + w * kWideLanes, along_x[w]);
 }
 
-/// Rows of kLanes dimensions from d on, kLanes of them from `lane` on, without what lies along x.
-template <typename Real, typename Element>
+/// Rows of `count` dimensions from d on, kLanes of them from `lane` on, without what lies along x.
+template <typename Real, typename Element, bool kWhole>
 [[gnu::always_inline]] inline void write_block(const FinishTask<Real>& task, const double (&along)[kWidth<Real>],
-                                               int64_t lane, int64_t d) {
-  constexpr int64_t kSide = kWidth<Real>;
-  const int64_t count = task.dim - d < kLanes<Real> ? task.dim - d : kLanes<Real>;
-  const bool has_along = task.unit || task.euclidean;
+                                               int lane, int64_t d, int64_t count) {
   Vec<Real> rows[kLanes<Real>];
 #pragma GCC unroll 16
   for (int64_t k = 0; k < kLanes<Real>; ++k) {
-    const int64_t dimension = k < count ? d + k : d;
-    const double* const sums = task.sums + dimension * kSide + lane;
-    Real x[kLanes<Real>] = {};
-    if (has_along) store<Real>(x, panel_row(task.x, dimension, static_cast<int>(lane) / kLanes<Real>));
+    const int64_t dimension = kWhole || k < count ? d + k : d;
     rows[k] = narrowed<Real>([&](int l) {
-      typename Narrow<Real>::Vec numbers;
-      __builtin_memcpy(&numbers, x + l, sizeof numbers);
-      const Wide part = load(sums + l) - load(along + lane + l) * __builtin_convertvector(numbers, Wide);
+      const Wide sum = load(task.sums + dimension * kWidth<Real> + lane + l);
+      const Wide part = sum - load(along + lane + l) * widened(task.x, dimension, lane + l);
       // Two steps, since 1 / |x| alone may overflow.
       return part * load(task.factors + lane + l) * load(task.scales + lane + l);
     });
@@ -102,12 +129,11 @@ template <typename Real, typename Element>
   for (int64_t r = 0; r < kLanes<Real>; ++r) {
     auto* const to = static_cast<Element*>(task.to[lane + r]);
     if (to == nullptr) continue;
-    Real numbers[kLanes<Real>];
-    store<Real>(numbers, rows[r]);
-    if (count == kLanes<Real>) {
-      for (int64_t l = 0; l < kLanes<Real>; ++l)
-        to[d + l] = static_cast<Element>(static_cast<Written<Element>>(numbers[l]));
+    if constexpr (kWhole && std::is_same_v<Element, Real>) {
+      store<Real>(to + d, rows[r]);
     } else {
+      Real numbers[kLanes<Real>];
+      store<Real>(numbers, rows[r]);
       for (int64_t l = 0; l < count; ++l) to[d + l] = static_cast<Element>(static_cast<Written<Element>>(numbers[l]));
     }
   }
@@ -116,7 +142,14 @@ template <typename Real, typename Element>
 template <typename Real, typename Element>
 void write_rows(const FinishTask<Real>& task, const double (&along)[kWidth<Real>]) {
   for (int64_t d = 0; d < task.dim; d += kLanes<Real>) {
-    for (int64_t lane = 0; lane < kWidth<Real>; lane += kLanes<Real>) write_block<Real, Element>(task, along, lane, d);
+    const int64_t left = task.dim - d;
+    for (int lane = 0; lane < kWidth<Real>; lane += kLanes<Real>) {
+      if (left >= kLanes<Real>) {
+        write_block<Real, Element, true>(task, along, lane, d, kLanes<Real>);
+      } else {
+        write_block<Real, Element, false>(task, along, lane, d, left);
+      }
+    }
   }
 }
 
