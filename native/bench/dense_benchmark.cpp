@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cpu/dense/dense_plan.h"
+#include "cpu/processor.h"
 #include "fma_peak.h"
 #include "plain_product.h"
 
@@ -125,14 +126,10 @@ void dense(benchmark::State& state) {
 
 void shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"isa", "n", "dim", "logit", "symmetric", "pass"});
-  std::vector<int64_t> tiers{NCE_ISA_PORTABLE};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tiers.push_back(NCE_ISA_AVX2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    tiers.push_back(NCE_ISA_AVX512);
+  std::vector<int64_t> tiers;
+  for (const nce_isa isa : {NCE_ISA_PORTABLE, NCE_ISA_AVX2, NCE_ISA_AVX512}) {
+    if (nce::cpu::choose_isa(isa) == isa) tiers.push_back(isa);
   }
-#endif
   const int64_t best = tiers.back();
   for (const int64_t n : {1024, 4096, 8192, 16384}) {
     for (const int64_t dim : {64, 128, 256, 512}) {

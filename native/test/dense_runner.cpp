@@ -8,6 +8,7 @@
 #include <random>
 
 #include "api/half.h"
+#include "cpu/processor.h"
 
 namespace nce::test {
 namespace {
@@ -137,14 +138,10 @@ bool DenseResult::operator==(const DenseResult& other) const {
 }
 
 std::vector<nce_isa> isa_tiers() {
-  std::vector<nce_isa> tiers{NCE_ISA_PORTABLE};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tiers.push_back(NCE_ISA_AVX2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    tiers.push_back(NCE_ISA_AVX512);
+  std::vector<nce_isa> tiers;
+  for (const nce_isa isa : {NCE_ISA_PORTABLE, NCE_ISA_AVX2, NCE_ISA_AVX512}) {
+    if (cpu::choose_isa(isa) == isa) tiers.push_back(isa);
   }
-#endif
   return tiers;
 }
 

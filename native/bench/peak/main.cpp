@@ -5,23 +5,13 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cpu/processor.h"
 #include "fma_peak.h"
 #include "plain_product.h"
 
 namespace {
 
 constexpr int64_t kProductDim = 256;
-
-nce_isa best_isa() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    return NCE_ISA_AVX512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NCE_ISA_AVX2;
-#endif
-  return NCE_ISA_PORTABLE;
-}
 
 const char* name(nce_isa isa) { return isa == NCE_ISA_AVX512 ? "AVX-512" : isa == NCE_ISA_AVX2 ? "AVX2" : ""; }
 
@@ -33,7 +23,7 @@ int main(int count, char** arguments) {
     std::fputs("usage: infonce_peak THREADS, 1 to 1024\n", stderr);
     return 2;
   }
-  const nce_isa isa = best_isa();
+  const nce_isa isa = nce::cpu::choose_isa(NCE_ISA_BEST);
   std::printf("{\"isa\": \"%s\", \"threads\": %d, \"float32\": %.1f, \"float64\": %.1f, \"product\": %.1f}\n",
               name(isa), threads, nce::bench::fma_peak_of_threads(isa, true, threads),
               nce::bench::fma_peak_of_threads(isa, false, threads),

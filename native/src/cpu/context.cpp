@@ -1,41 +1,20 @@
 #include "cpu/context.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <thread>
 
 #include "cpu/dense/dense_plan.h"
+#include "cpu/processor.h"
 #include "cpu/rowwise/rowwise_plan.h"
 #include "cpu/thread_pool.h"
 #include "cpu/widened_plan.h"
 
 namespace nce::cpu {
 namespace {
-
-nce_isa best_isa() {
-#if defined(__x86_64__)
-  // These ask cpuid and, through xgetbv, whether the operating system saves the registers.
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
-    return NCE_ISA_AVX512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NCE_ISA_AVX2;
-#endif
-  return NCE_ISA_PORTABLE;
-}
-
-/// Processors that this process may use, which a container or taskset may have made fewer than the machine's.
-int available_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-}
 
 int64_t physical_memory_bytes() {
   const long pages = sysconf(_SC_PHYS_PAGES);
@@ -124,11 +103,6 @@ class CpuContext final : public Context {
 };
 
 }  // namespace
-
-nce_isa choose_isa(nce_isa cap) {
-  const nce_isa best = best_isa();
-  return cap == NCE_ISA_BEST ? best : std::min(best, cap);
-}
 
 std::unique_ptr<Context> make_context(int threads, nce_isa cap) {
   return std::make_unique<CpuContext>(threads == 0 ? available_processors() : threads, choose_isa(cap));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cpu/dense/call.h"
+#include "cpu/processor.h"
 
 namespace nce::cpu {
 namespace {
@@ -22,20 +23,6 @@ constexpr double kLargestPairsNorm = 1e6;
 constexpr double kSmallestNorm = 1e-15;
 constexpr double kLargestNorm = 1e15;
 
-nce_isa resolve(nce_isa isa) {
-#if defined(__x86_64__)
-  if (isa != NCE_ISA_BEST) return isa;
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    return NCE_ISA_AVX512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NCE_ISA_AVX2;
-#else
-  (void)isa;
-#endif
-  return NCE_ISA_PORTABLE;
-}
-
 template <typename Real>
 const Kernels<Real>& kernels_of(nce_isa isa) {
 #if defined(__x86_64__)
@@ -50,7 +37,7 @@ const Kernels<Real>& kernels_of(nce_isa isa) {
 /// Null where processor or cap do not have them.
 const Kernels<float>* pairs_of(nce_isa isa) {
 #if defined(__x86_64__)
-  if (isa == NCE_ISA_AVX512 && __builtin_cpu_supports("avx512bf16")) return &kernels_avx512_bf16();
+  if (isa == NCE_ISA_AVX512 && multiplies_bfloat16()) return &kernels_avx512_bf16();
 #else
   (void)isa;
 #endif
@@ -326,7 +313,7 @@ std::unique_ptr<Plan> make_dense_plan(const nce_plan_desc& desc, ThreadPool& poo
                                             ", dim = " + std::to_string(desc.dim) +
                                             " would need a workspace of more than 1e18 bytes");
   }
-  return std::make_unique<DensePlan>(desc, pool, resolve(isa));
+  return std::make_unique<DensePlan>(desc, pool, choose_isa(isa));
 }
 
 }  // namespace nce::cpu

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "cpu/dense/call.h"
+#include "cpu/processor.h"
 #include "loss/logistic.h"
 #include "loss/softmax_row.h"
 
@@ -9,7 +10,6 @@ namespace nce::cpu::dense {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kBlockBytes = int64_t{512} << 10;  // panels of X that share the second-level cache with Y's
 constexpr int64_t kLargestBlock = 16;
 
 template <typename Real>
@@ -167,7 +167,8 @@ class Forward {
     task.y_begin = panels_.y_count * y_group / grid.y_groups;
     task.y_end = panels_.y_count * (y_group + 1) / grid.y_groups;
     const int64_t panel_bytes = panels_.stride * static_cast<int64_t>(sizeof(Real));
-    task.x_block = std::clamp<int64_t>(kBlockBytes / panel_bytes, 1, kLargestBlock);
+    // These panels of X share the second-level cache with Y's and with what either is fetched beside.
+    task.x_block = std::clamp<int64_t>(second_level_cache_bytes() / 2 / panel_bytes, 1, kLargestBlock);
     task.x_positive = state_.positive;
     task.scratch = space;
     const int64_t row_shift = y_group * padded(problem_.x_rows);
