@@ -61,19 +61,16 @@ class Backward {
         run_strip(x, y, begin, std::min(panels_.x_count, begin + scratch_.strips.length), products);
       }
     }
-    if (y.wanted()) {
-      call_.pool.parallel_for(panels_.y_count,
-                              [&](int64_t panel, int worker) { finish_y(y, panel, worker, products); });
-    }
-    if (!problem_.shared) return;
-    const Side<Real> z{panels_.z,        problem_.z_rows,
-                       state_.z_norms,   state_.z_factors,
-                       state_.x_factors, panels_.x,
-                       problem_.x_rows,  {call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows, nullptr, 0}};
-    if (z.wanted()) {
-      call_.pool.parallel_for(panels_.z_count,
-                              [&](int64_t panel, int worker) { finish_panel(z, panel, worker, nullptr, {}); });
-    }
+    const Side<Real> z = z_side();
+    const int64_t last = (panels_.x_count - 1) / scratch_.strips.length * scratch_.strips.length;
+    for_matrices(
+        call_.pool, 1,
+        {x.wanted() ? panels_.x_count - last : 0, y.wanted() ? panels_.y_count : 0, z.wanted() ? panels_.z_count : 0},
+        [&](int matrix, int64_t panel, int64_t, int worker) {
+          if (matrix == 0) finish_x(x, last + panel, panel, worker, products);
+          if (matrix == 1) finish_y(y, panel, worker, products);
+          if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
+        });
   }
 
  private:
@@ -110,7 +107,15 @@ class Backward {
             target};
   }
 
-  /// All products of panels [begin, end) of X, and the gradients of their rows.
+  /// The keys, where the negatives are others.
+  Side<Real> z_side() const {
+    void* const to = problem_.shared ? call_.out.d_keys : nullptr;
+    return {
+        panels_.z,        problem_.z_rows, state_.z_norms,  state_.z_factors,
+        state_.x_factors, panels_.x,       problem_.x_rows, {to, call_.out.d_keys_stride, problem_.z_rows, nullptr, 0}};
+  }
+
+  /// All products of panels [begin, end) of X, and the gradients of their rows; those of the last strip are left to do.
   void run_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end, bool products) const {
     if (products) {
       if (y.wanted()) copy_row_blocks(begin, end);
@@ -132,7 +137,7 @@ class Backward {
         kernels_.gradient(task);
       });
     }
-    if (!x.wanted()) return;
+    if (!x.wanted() || end == panels_.x_count) return;
     call_.pool.parallel_for(end - begin,
                             [&](int64_t task, int worker) { finish_x(x, begin + task, task, worker, products); });
   }

@@ -1,6 +1,8 @@
 #pragma once
 // One call: its inputs, its numbers, and the arithmetic that was chosen for it.
 
+#include <array>
+
 #include "cpu/dense/workspace.h"
 #include "cpu/thread_pool.h"
 #include "cpu/values.h"
@@ -35,6 +37,19 @@ void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<R
 constexpr int64_t kRowsATask = 256;
 
 inline int64_t row_tasks(int64_t rows) { return (rows + kRowsATask - 1) / kRowsATask; }
+
+/// One job for all of X, Y and Z, so that threads meet once: body(matrix, begin, end, worker) for at most `step` of
+/// each matrix's `counts`.
+template <typename Body>
+void for_matrices(ThreadPool& pool, int64_t step, const std::array<int64_t, 3>& counts, const Body& body) {
+  std::array<int64_t, 3> tasks{};
+  for (size_t m = 0; m < counts.size(); ++m) tasks[m] = (counts[m] + step - 1) / step;
+  pool.parallel_for(tasks[0] + tasks[1] + tasks[2], [&](int64_t task, int worker) {
+    size_t m = 0;
+    while (task >= tasks[m]) task -= tasks[m++];
+    body(static_cast<int>(m), task * step, std::min(counts[m], (task + 1) * step), worker);
+  });
+}
 
 /// What tells the kernels which pairs there are.
 template <typename Real>

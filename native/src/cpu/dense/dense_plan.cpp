@@ -219,9 +219,14 @@ class DensePlan final : public Plan {
 
   void measure(const Call& call) const {
     const State& state = call.state;
-    measure_rows(call.x, problem_.x_rows, problem_.desc.dim, pool_, state.x_norms);
-    if (!problem_.tower) measure_rows(call.y, problem_.y_rows, problem_.desc.dim, pool_, state.y_norms);
-    measure_rows(call.z, problem_.z_rows, problem_.desc.dim, pool_, state.z_norms);
+    const int64_t dim = problem_.desc.dim;
+    const int64_t y_rows = problem_.tower ? 0 : problem_.y_rows;
+    for_matrices(pool_, kRowsATask, {problem_.x_rows, y_rows, problem_.z_rows},
+                 [&](int matrix, int64_t begin, int64_t end, int) {
+                   const RowSource& source = matrix == 0 ? call.x : matrix == 1 ? call.y : call.z;
+                   const Norms& norms = matrix == 0 ? state.x_norms : matrix == 1 ? state.y_norms : state.z_norms;
+                   measure_rows(source, begin, end, dim, norms);
+                 });
     const int64_t x = first_non_finite(state.x_norms, problem_.x_rows);
     if (x >= 0 && problem_.tower && x >= problem_.first_view) refuse("keys", x - problem_.first_view);
     if (x >= 0) refuse("queries", x);

@@ -27,46 +27,57 @@ class Forward {
         metrics_(call.out.metrics != nullptr) {}
 
   void run() {
-    pack(call_.x, state_.x_norms, problem_.x_rows, panels_.x_count, panels_.x, state_.x_squares, state_.x_factors);
-    if (!problem_.tower) {
-      pack(call_.y, state_.y_norms, problem_.y_rows, panels_.y_count, panels_.y, state_.y_squares, state_.y_factors);
-    }
-    pack(call_.z, state_.z_norms, problem_.z_rows, panels_.z_count, panels_.z, state_.z_squares, state_.z_factors);
+    pack_matrices();
     find_positives();
     if (metrics_) prepare_metrics();
     sum_tiles();
     finish_rows();
-    if (problem_.symmetric) finish_columns();
     write_loss();
     if (metrics_) write_metrics();
   }
 
  private:
-  void pack(const RowSource& source, const Norms& norms, int64_t rows, int64_t count, Real* to, double* squares,
-            double* factors) {
-    call_.pool.parallel_for(count, [&](int64_t panel, int) {
-      Real* const packed = to + panel * panels_.stride;
-      const void* addresses[kRowPadding] = {};
-      double scales[kRowPadding] = {};
-      double inverses[kRowPadding] = {};
-      const int64_t first = panel * kernels_.width;
-      for (int64_t l = 0; l < std::min(kernels_.width, rows - first); ++l) {
-        addresses[l] = source.row_address(first + l);
-        scales[l] = norms.scale[first + l];
-        inverses[l] = norms.inverse(first + l);
+  /// A matrix and what packing it makes.
+  struct Packing {
+    const RowSource& source;
+    const Norms& norms;
+    int64_t rows;
+    Real* to;
+    double* squares;
+    double* factors;
+  };
+
+  void pack_matrices() const {
+    const Packing matrices[] = {
+        {call_.x, state_.x_norms, problem_.x_rows, panels_.x, state_.x_squares, state_.x_factors},
+        {call_.y, state_.y_norms, problem_.y_rows, panels_.y, state_.y_squares, state_.y_factors},
+        {call_.z, state_.z_norms, problem_.z_rows, panels_.z, state_.z_squares, state_.z_factors}};
+    for_matrices(call_.pool, 1, {panels_.x_count, problem_.tower ? 0 : panels_.y_count, panels_.z_count},
+                 [&](int matrix, int64_t panel, int64_t, int) { pack(matrices[matrix], panel); });
+  }
+
+  void pack(const Packing& of, int64_t panel) const {
+    Real* const packed = of.to + panel * panels_.stride;
+    const void* addresses[kRowPadding] = {};
+    double scales[kRowPadding] = {};
+    double inverses[kRowPadding] = {};
+    const int64_t first = panel * kernels_.width;
+    for (int64_t l = 0; l < std::min(kernels_.width, of.rows - first); ++l) {
+      addresses[l] = of.source.row_address(first + l);
+      scales[l] = of.norms.scale[first + l];
+      inverses[l] = of.norms.inverse(first + l);
+    }
+    if (panels_.pairs == 2) {
+      for (int64_t l = 0; l < kernels_.width; ++l) {
+        const bool inside = first + l < of.rows;
+        of.factors[first + l] = inside ? scale_to_one(of.norms, first + l, scales[l], inverses[l]) : 0.0;
       }
-      if (panels_.pairs == 2) {
-        for (int64_t l = 0; l < kernels_.width; ++l) {
-          const bool inside = first + l < rows;
-          factors[first + l] = inside ? scale_to_one(norms, first + l, scales[l], inverses[l]) : 0.0;
-        }
-      }
-      kernels_.pack(
-          {packed, addresses, scales, inverses, problem_.desc.dim, panels_.steps, source.dtype, problem_.cosine()});
-      if (squares != nullptr) {
-        kernels_.diagonal(packed, packed, panels_.operands, squares + panel * kernels_.width);
-      }
-    });
+    }
+    kernels_.pack(
+        {packed, addresses, scales, inverses, problem_.desc.dim, panels_.steps, of.source.dtype, problem_.cosine()});
+    if (of.squares != nullptr) {
+      kernels_.diagonal(packed, packed, panels_.operands, of.squares + panel * kernels_.width);
+    }
   }
 
   /// Finds the power of two, in two parts, that brings a row's norm into [1, 2), and returns what the row so scaled is
@@ -269,6 +280,7 @@ class Forward {
         state_.row_value[i] = row.value;
         state_.row_slope[i] = row.slope;
         if (metrics_) scratch_.effective[i] = std::exp(row.log_negatives_minus_mean);
+        if (problem_.symmetric) finish_column(i);
       }
     });
     effective_negatives_ = 0.0;
@@ -276,18 +288,12 @@ class Forward {
     for (int64_t i = 0; i < problem_.x_rows; ++i) effective_negatives_ += scratch_.effective[i];
   }
 
-  void finish_columns() {
-    const int64_t stride = padded(problem_.y_rows);
-    call_.pool.parallel_for(row_tasks(problem_.y_rows), [&](int64_t task, int) {
-      const int64_t end = std::min(problem_.y_rows, (task + 1) * kRowsATask);
-      for (int64_t j = task * kRowsATask; j < end; ++j) {
-        const RowResult column =
-            softmax_row(total(scratch_.columns, scratch_.grid.x_groups, stride, j), state_.positive[j]);
-        scratch_.losses[j] = 0.5 * (scratch_.losses[j] + column.loss);
-        state_.column_value[j] = column.value;
-        state_.column_slope[j] = column.slope;
-      }
-    });
+  void finish_column(int64_t j) const {
+    const Total sum = total(scratch_.columns, scratch_.grid.x_groups, padded(problem_.y_rows), j);
+    const RowResult column = softmax_row(sum, state_.positive[j]);
+    scratch_.losses[j] = 0.5 * (scratch_.losses[j] + column.loss);
+    state_.column_value[j] = column.value;
+    state_.column_slope[j] = column.slope;
   }
 
   void write_loss() {

@@ -6,7 +6,6 @@
 namespace nce::cpu::dense {
 namespace {
 
-constexpr int64_t kRowsATask = 256;
 constexpr int64_t kLanes = 8;
 constexpr double kSmallestSafeSquares = 1e-200;
 constexpr double kLargestSafeSquares = 1e200;
@@ -74,12 +73,8 @@ double distance_squared(const Element* x, double x_scale, double x_inverse, cons
 
 }  // namespace
 
-void measure_rows(const RowSource& source, int64_t rows, int64_t dim, ThreadPool& pool, const Norms& norms) {
-  pool.parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task, int) {
-    const int64_t begin = task * kRowsATask;
-    const int64_t end = std::min(rows, begin + kRowsATask);
-    with_element(source.dtype, [&](auto element) { measure<decltype(element)>(source, begin, end, dim, norms); });
-  });
+void measure_rows(const RowSource& source, int64_t begin, int64_t end, int64_t dim, const Norms& norms) {
+  with_element(source.dtype, [&](auto element) { measure<decltype(element)>(source, begin, end, dim, norms); });
 }
 
 int64_t first_non_finite(const Norms& norms, int64_t rows) {

@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "cpu/dense/elements.h"
-#include "cpu/thread_pool.h"
 #include "infonce.h"
 
 namespace nce::cpu::dense {
@@ -56,8 +55,8 @@ struct Norms {
   double inverse(int64_t i) const { return length[i] == 0.0 ? 0.0 : 1.0 / length[i]; }
 };
 
-/// Fills norms of rows [0, rows).
-void measure_rows(const RowSource& source, int64_t rows, int64_t dim, ThreadPool& pool, const Norms& norms);
+/// Fills norms of rows [begin, end).
+void measure_rows(const RowSource& source, int64_t begin, int64_t end, int64_t dim, const Norms& norms);
 
 /// The first row that is not finite, or -1.
 int64_t first_non_finite(const Norms& norms, int64_t rows);
