@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -95,6 +96,57 @@ TEST(DenseDeterminism, SameBitsOverStripsAndGroupsOfLargeShapes) {
   how.threads = 4;
   problem.desc.workspace_budget_bytes = int64_t{64} << 20;
   EXPECT_TRUE(run_dense(problem, how) == first);
+}
+
+/// More rows than a strip has, for tiles of any width; the rows of the first strip have no weight.
+std::vector<DenseCase> cases_of_strips(nce_isa isa) {
+  const int64_t n = isa == NCE_ISA_AVX512 ? 4300 : isa == NCE_ISA_AVX2 ? 2150 : 1080;
+  std::vector<DenseCase> result;
+  result.push_back(make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, n, n, 3, 0.1, 0.7, 1));
+  result.push_back(make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_BFLOAT16, n, n + 30, 3, 0.1, 0.7, 2));
+  result.push_back(make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, n, n, 3, 0.001, 0.7, 3));
+  result.push_back(make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_NEG_EUCLIDEAN, NCE_DTYPE_FLOAT64, n, n, 3, 0.1, 0.7, 4));
+  result.push_back(make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_DOT, NCE_DTYPE_FLOAT32, n, n, 3, 0.1, 0.7, 5));
+  result.back().desc.negatives = NCE_NEGATIVES_SHARED;
+  result.back().desc.m = 300;
+  result.back().negatives =
+      make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_DOT, NCE_DTYPE_FLOAT32, 300, 0, 3, 0.1, 0.7, 6).queries;
+  for (DenseCase& problem : result) {
+    problem.weights.assign(static_cast<size_t>(n), 1.5f);
+    std::fill(problem.weights.begin(), problem.weights.begin() + n * 5 / 8, 0.0f);
+    problem.desc.precision = NCE_PRECISION_FAST;  // one arithmetic, hence a workspace for tiles of one size
+  }
+  result.push_back(result.front());
+  result.back().weights.clear();
+  return result;
+}
+
+TEST(DenseDeterminism, SameBitsWhenStripsOfWholeRowsGoForwardAndBackward) {
+  for (const nce_isa isa : isa_tiers()) {
+    for (DenseCase problem : cases_of_strips(isa)) {
+      DenseRun how;
+      how.isa = isa;
+      how.threads = 2;
+      problem.desc.workspace_budget_bytes = int64_t{1} << 30;
+      const int64_t all = workspace_of(problem, isa);
+      problem.desc.workspace_budget_bytes = 0;
+      const int64_t necessary = workspace_of(problem, isa);
+      const DenseResult first = run_dense(problem, how);
+      EXPECT_TRUE(first.kept) << name_of(isa);
+      // Room for the tiles of a strip, but not for all.
+      problem.desc.workspace_budget_bytes = necessary + (all - necessary) * 7 / 10;
+      const DenseResult strips = run_dense(problem, how);
+      EXPECT_FALSE(strips.kept) << name_of(isa) << ": the call did not go by strips";
+      EXPECT_TRUE(strips == first) << name_of(isa);
+      how.again = true;
+      EXPECT_TRUE(run_dense(problem, how) == first) << name_of(isa) << ", backward again";
+      how.again = false;
+      how.separate = true;
+      const DenseResult separate = run_dense(problem, how);
+      EXPECT_TRUE(separate.kept) << name_of(isa);
+      EXPECT_TRUE(separate == first) << name_of(isa) << ", forward then backward";
+    }
+  }
 }
 
 TEST(DenseDeterminism, SwappingQueriesAndKeysOfTheSymmetricLossSwapsTheGradients) {

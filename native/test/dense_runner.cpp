@@ -8,6 +8,7 @@
 #include <random>
 
 #include "api/half.h"
+#include "cpu/dense/workspace.h"
 #include "cpu/processor.h"
 
 namespace nce::test {
@@ -250,7 +251,10 @@ DenseResult run_dense(const DenseCase& problem, const DenseRun& how) {
     plan->backward(in, out, workspace.get(), nullptr);
   } else {
     plan->forward_backward(in, out, workspace.get(), nullptr);
+    if (how.again) plan->backward(in, out, workspace.get(), nullptr);
   }
+  cpu::dense::Carver carver(workspace.get().data);
+  result.kept = cpu::dense::State(carver, cpu::dense::Problem(problem.desc)).header->kept != 0;
   result.d_queries = d_queries.values();
   result.d_keys = d_keys.values();
   result.d_negatives = d_negatives.values();

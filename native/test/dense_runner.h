@@ -16,6 +16,7 @@ struct DenseRun {
   int threads = 1;
   int64_t extra_stride = 0;
   bool separate = false;  ///< nce_forward and nce_backward instead of nce_forward_backward
+  bool again = false;     ///< nce_backward once more after nce_forward_backward
   bool logarithm = false;
   bool want_queries = true, want_keys = true, want_negatives = true;
 };
@@ -25,7 +26,9 @@ struct DenseResult {
   std::vector<double> d_queries, d_keys, d_negatives;
   double d_temperature = 0.0;
   nce_metrics metrics{};
+  bool kept = false;  ///< whether kept tiles were left for another nce_backward
 
+  /// The same bits in all that callers see.
   bool operator==(const DenseResult& other) const;
 };
 

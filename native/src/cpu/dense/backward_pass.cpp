@@ -41,8 +41,10 @@ struct Side {
 template <typename Real>
 class Backward {
  public:
+  using BeforeStrip = std::function<void(int64_t begin, int64_t end)>;
+
   Backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
-           const BackwardScratch<Real>& scratch)
+           const BackwardScratch<Real>& scratch, const BeforeStrip& before_strip)
       : call_(call),
         problem_(call.problem),
         state_(call.state),
@@ -50,25 +52,30 @@ class Backward {
         panels_(panels),
         kept_(kept),
         scratch_(scratch),
-        largest_(find_weights(call, scratch)) {}
+        before_strip_(before_strip) {}
 
-  void run() const {
+  void run() {
     const Side<Real> x = x_side();
     const Side<Real> y = y_side();
-    const bool products = largest_ > 0.0 && panels_.y_count > 0;
-    if (x.wanted() || y.wanted()) {
-      for (int64_t begin = 0; begin < panels_.x_count; begin += scratch_.strips.length) {
-        run_strip(x, y, begin, std::min(panels_.x_count, begin + scratch_.strips.length), products);
+    if (!problem_.by_rows()) largest_ = find_weights(call_, scratch_, 0, problem_.x_rows);
+    for (int64_t begin = 0; begin < panels_.x_count; begin += scratch_.strips.length) {
+      const int64_t end = std::min(panels_.x_count, begin + scratch_.strips.length);
+      if (before_strip_) before_strip_(begin, end);
+      if (problem_.by_rows()) {
+        largest_ =
+            find_weights(call_, scratch_, begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
       }
+      if (x.wanted() || y.wanted()) run_strip(x, y, begin, end);
     }
+    write_temperature_gradient(call_, scratch_);
     const Side<Real> z = z_side();
     const int64_t last = (panels_.x_count - 1) / scratch_.strips.length * scratch_.strips.length;
     for_matrices(
         call_.pool, 1,
         {x.wanted() ? panels_.x_count - last : 0, y.wanted() ? panels_.y_count : 0, z.wanted() ? panels_.z_count : 0},
         [&](int matrix, int64_t panel, int64_t, int worker) {
-          if (matrix == 0) finish_x(x, last + panel, panel, worker, products);
-          if (matrix == 1) finish_y(y, panel, worker, products);
+          if (matrix == 0) finish_x(x, last + panel, panel, worker);
+          if (matrix == 1) finish_y(y, panel, worker);
           if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
         });
   }
@@ -116,8 +123,8 @@ class Backward {
   }
 
   /// All products of panels [begin, end) of X, and the gradients of their rows; those of the last strip are left to do.
-  void run_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end, bool products) const {
-    if (products) {
+  void run_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end) {
+    if (products()) {
       if (y.wanted()) copy_row_blocks(begin, end);
       const int64_t groups = scratch_.strips.y_groups;
       call_.pool.parallel_for(groups, [&](int64_t group, int worker) {
@@ -136,11 +143,14 @@ class Backward {
         }
         kernels_.gradient(task);
       });
+      y_summed_ = true;
     }
     if (!x.wanted() || end == panels_.x_count) return;
-    call_.pool.parallel_for(end - begin,
-                            [&](int64_t task, int worker) { finish_x(x, begin + task, task, worker, products); });
+    call_.pool.parallel_for(end - begin, [&](int64_t task, int worker) { finish_x(x, begin + task, task, worker); });
   }
+
+  /// Whether the strip has gradients of negatives.
+  bool products() const { return largest_ > 0.0 && panels_.y_count > 0; }
 
   int64_t sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * panels_.sums_stride; }
   int64_t weight_sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * kernels_.width; }
@@ -151,6 +161,7 @@ class Backward {
     task.x_begin = begin;
     task.x_end = end;
     task.kept = kept_;
+    if (before_strip_) task.kept.x_first = begin;
     const bool online = call_.form == Form::kOnline;
     task.x_weights = scratch_.x_weights;
     task.x_references = online ? scratch_.x_references : nullptr;
@@ -163,7 +174,8 @@ class Backward {
     }
     task.sums_stride = panels_.sums_stride;
     task.row_stride = scratch_.row_stride;
-    task.y_first = begin == 0;
+    task.y_first = !y_summed_;
+    task.y_scale = largest_;
     task.scratch = scratch_.workers + worker * scratch_.worker_stride;
     return task;
   }
@@ -182,25 +194,25 @@ class Backward {
     const double* row_blocks = nullptr;
   };
 
-  void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker, bool products) const {
+  void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker) const {
     const int64_t first = panel * kernels_.width;
     if (!side.target.wanted(first, std::min(first + kernels_.width, side.rows))) return;
     double weight_sums[kRowPadding] = {};
-    if (products && problem_.euclidean()) {
+    if (products() && problem_.euclidean()) {
       for (int64_t g = 0; g < scratch_.strips.y_groups; ++g) {
         const double* const from = scratch_.x_weight_sums + g * weight_sums_stride() + in_strip * kernels_.width;
-        for (int64_t l = 0; l < kernels_.width; ++l) weight_sums[l] += from[l];
+        for (int64_t l = 0; l < kernels_.width; ++l) weight_sums[l] += largest_ * from[l];
       }
     }
     PanelSums sums;
-    if (products) sums = {scratch_.x_sums + in_strip * panels_.sums_stride, scratch_.strips.y_groups, nullptr};
+    if (products()) sums = {scratch_.x_sums + in_strip * panels_.sums_stride, scratch_.strips.y_groups, nullptr};
     finish_panel(side, panel, worker, weight_sums, sums);
   }
 
-  void finish_y(const Side<Real>& side, int64_t panel, int worker, bool products) const {
-    const bool weighed = products && problem_.euclidean();
+  void finish_y(const Side<Real>& side, int64_t panel, int worker) const {
+    const bool weighed = y_summed_ && problem_.euclidean();
     PanelSums sums;
-    if (products) sums = {nullptr, 0, scratch_.y_sums + panel * scratch_.row_stride};
+    if (y_summed_) sums = {nullptr, 0, scratch_.y_sums + panel * scratch_.row_stride};
     finish_panel(side, panel, worker, weighed ? scratch_.y_weight_sums + panel * kernels_.width : nullptr, sums);
   }
 
@@ -211,7 +223,8 @@ class Backward {
     const int64_t first = panel * width;
     const auto dtype = static_cast<nce_dtype>(problem_.desc.gradient_dtype);
     const double twice = problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
-    const double factor = twice * largest_ / call_.tau;
+    const double factor = twice / call_.tau;
+    const double sum_factor = sums.groups != nullptr ? largest_ : 1.0;
     const bool has_positives = first < side.positive_rows;
     double none[kRowPadding] = {};
     double positive_weights[kRowPadding] = {};
@@ -221,7 +234,8 @@ class Backward {
     double scales[kRowPadding] = {};
     void* rows[kRowPadding] = {};
     for (int64_t l = 0; l < width; ++l) {
-      sum_factors[l] = x_squared_factors[l] = 1.0;
+      sum_factors[l] = sum_factor;
+      x_squared_factors[l] = 1.0;
       const int64_t row = first + l;
       if (row >= side.rows) continue;
       rows[l] = side.target.row(row, dtype);
@@ -230,7 +244,7 @@ class Backward {
       if (has_positives) positive_weights[l] = scratch_.positive_weights[row];
       if (panels_.pairs == 1) continue;
       // Weights carry both rows' factors; the gradient wants the other row's alone.
-      sum_factors[l] = 1.0 / side.factors[row];
+      sum_factors[l] = sum_factor / side.factors[row];
       x_squared_factors[l] = side.factors[row] * side.factors[row];
       if (has_positives) {
         positive_weights[l] *= side.positive_factors[problem_.positive_row(row)];
@@ -269,20 +283,23 @@ class Backward {
   const Panels<Real>& panels_;
   const KeptTiles<Real>& kept_;
   const BackwardScratch<Real>& scratch_;
-  const double largest_;
+  const BeforeStrip& before_strip_;
+  double largest_ = 0.0;   ///< by which the strip's weights were divided
+  bool y_summed_ = false;  ///< whether any strip has added to the sums of Y
 };
 
 }  // namespace
 
 template <typename Real>
 void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                  const KeptTiles<Real>& kept, const BackwardScratch<Real>& scratch) {
-  Backward<Real>(call, kernels, panels, kept, scratch).run();
+                  const KeptTiles<Real>& kept, const BackwardScratch<Real>& scratch,
+                  const std::function<void(int64_t begin, int64_t end)>& before_strip) {
+  Backward<Real>(call, kernels, panels, kept, scratch, before_strip).run();
 }
 
 template void run_backward<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
-                                  const BackwardScratch<float>&);
+                                  const BackwardScratch<float>&, const std::function<void(int64_t, int64_t)>&);
 template void run_backward<double>(const Call&, const Kernels<double>&, const Panels<double>&, const KeptTiles<double>&,
-                                   const BackwardScratch<double>&);
+                                   const BackwardScratch<double>&, const std::function<void(int64_t, int64_t)>&);
 
 }  // namespace nce::cpu::dense

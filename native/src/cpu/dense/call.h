@@ -2,6 +2,7 @@
 // One call: its inputs, its numbers, and the arithmetic that was chosen for it.
 
 #include <array>
+#include <functional>
 
 #include "cpu/dense/workspace.h"
 #include "cpu/thread_pool.h"
@@ -23,15 +24,28 @@ struct Call {
   Form form;
 };
 
-/// Packs the panels, sums over the negatives of each row (and column), and writes loss, metrics and kept tiles.
+/// The forward pass: packs the panels and finds the positives' similarities.
 template <typename Real>
-void run_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                 const KeptTiles<Real>& kept, const ForwardScratch<Real>& scratch);
+void begin_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                   const ForwardScratch<Real>& scratch);
 
-/// Writes the gradients that are asked for, from the state that run_forward left.
+/// Sums over the negatives of each row of panels [begin, end) of X (symmetric: all panels, and of each column), and
+/// keeps tiles.
+template <typename Real>
+void sum_rows(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
+              const ForwardScratch<Real>& scratch, int64_t begin, int64_t end);
+
+/// Writes loss and metrics.
+template <typename Real>
+void end_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                 const ForwardScratch<Real>& scratch);
+
+/// Writes the gradients that are asked for, from what the forward pass left. A problem that goes by rows may have
+/// before_strip do that pass for panels [begin, end) of X, a strip before each of its own; then `kept` begins with it.
 template <typename Real>
 void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                  const KeptTiles<Real>& kept, const BackwardScratch<Real>& scratch);
+                  const KeptTiles<Real>& kept, const BackwardScratch<Real>& scratch,
+                  const std::function<void(int64_t begin, int64_t end)>& before_strip);
 
 /// Rows that one task of a loop over rows takes.
 constexpr int64_t kRowsATask = 256;

@@ -171,6 +171,7 @@ class DensePlan final : public Plan {
     Carver forward = carved.counter();
     Carver backward = forward;
     const ForwardScratch<Real> forward_scratch(forward, problem_, kernels, panels, pool_.threads());
+    if (problem_.by_rows()) backward = forward;
     const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
     return std::max(forward.used(), backward.used());
   }
@@ -210,10 +211,13 @@ class DensePlan final : public Plan {
     const Arithmetic arithmetic = choose(call);
     call.form = arithmetic.form;
     const bool both = workspace.bytes >= both_bytes_;
-    with_kernels(arithmetic.operands, [&](const auto& kernels) { run_with(call, kernels, carver, both, gradients); });
+    bool kept = false;
+    with_kernels(arithmetic.operands,
+                 [&](const auto& kernels) { kept = run_with(call, kernels, carver, both, gradients); });
     if (both) {
-      *state.header = {kMagic, id_, call.tau, static_cast<int32_t>(arithmetic.operands),
-                       static_cast<int32_t>(arithmetic.form)};
+      *state.header = {
+          kMagic,      id_, call.tau, static_cast<int32_t>(arithmetic.operands), static_cast<int32_t>(arithmetic.form),
+          kept ? 1 : 0};
     }
   }
 
@@ -273,29 +277,54 @@ class DensePlan final : public Plan {
   KeptTiles<Real> kept_tiles(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                              Carver& carver) const {
     const KeptSpace<Real> space(carver, problem_, kernels, panels, necessary_with(carver, kernels, panels));
-    return {space.tiles, space.count, panels.y_count,
+    return {space.tiles, space.count, panels.y_count, 0,
             call.form == Form::kBounded && problem_.desc.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN};
   }
 
+  /// Returns whether kept tiles are left for another backward pass.
   template <typename Real>
-  void run_with(const Call& call, const Kernels<Real>& kernels, Carver carver, bool both, bool gradients) const {
+  bool run_with(const Call& call, const Kernels<Real>& kernels, Carver carver, bool both, bool gradients) const {
     const Panels<Real> panels(carver, problem_, kernels);
     KeptTiles<Real> kept{};
     if (both) kept = kept_tiles(call, kernels, panels, carver);
     Carver backward = carver;
     const ForwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
-    run_forward<Real>(call, kernels, panels, kept, scratch);
-    if (!gradients) return;
-    const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
-    run_backward<Real>(call, kernels, panels, kept, backward_scratch);
+    if (problem_.by_rows()) backward = carver;
+    const auto sum = [&](int64_t begin, int64_t end) {
+      KeptTiles<Real> of_strip = kept;
+      of_strip.x_first = begin;
+      sum_rows<Real>(call, kernels, panels, of_strip, scratch, begin, end);
+    };
+    begin_forward<Real>(call, kernels, panels, scratch);
+    if (gradients && go_by_strips(kernels, panels, kept)) {
+      const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
+      run_backward<Real>(call, kernels, panels, kept, backward_scratch, sum);
+      end_forward<Real>(call, kernels, panels, scratch);
+      return false;
+    }
+    sum(0, panels.x_count);
+    end_forward<Real>(call, kernels, panels, scratch);
+    if (gradients) {
+      const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
+      run_backward<Real>(call, kernels, panels, kept, backward_scratch, {});
+    }
+    return true;
+  }
+
+  /// Whether the tiles of a strip are kept where those of all would not be.
+  template <typename Real>
+  bool go_by_strips(const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept) const {
+    if (!problem_.by_rows() || kept.count >= panels.x_count * panels.y_count) return false;
+    return kept.count >= Strips(problem_, kernels, panels).length * panels.y_count;
   }
 
   template <typename Real>
   void backward_with(const Call& call, const Kernels<Real>& kernels, Carver carver) const {
     const Panels<Real> panels(carver, problem_, kernels);
-    const KeptTiles<Real> kept = kept_tiles(call, kernels, panels, carver);
+    KeptTiles<Real> kept = kept_tiles(call, kernels, panels, carver);
+    if (call.state.header->kept == 0) kept.count = 0;
     const BackwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
-    run_backward<Real>(call, kernels, panels, kept, scratch);
+    run_backward<Real>(call, kernels, panels, kept, scratch, {});
   }
 
   const Problem problem_;

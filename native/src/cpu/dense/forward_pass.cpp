@@ -15,23 +15,28 @@ constexpr int64_t kLargestBlock = 16;
 template <typename Real>
 class Forward {
  public:
-  Forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
+  Forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
           const ForwardScratch<Real>& scratch)
       : call_(call),
         problem_(call.problem),
         state_(call.state),
         kernels_(kernels),
         panels_(panels),
-        kept_(kept),
         scratch_(scratch),
         metrics_(call.out.metrics != nullptr) {}
 
-  void run() {
+  void begin() const {
     pack_matrices();
     find_positives();
     if (metrics_) prepare_metrics();
-    sum_tiles();
-    finish_rows();
+  }
+
+  void sum_rows(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
+    sum_tiles(kept, begin, end);
+    finish_rows(begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
+  }
+
+  void end() const {
     write_loss();
     if (metrics_) write_metrics();
   }
@@ -117,7 +122,7 @@ class Forward {
     return problem_.shared ? state_.z_squares[row] : state_.y_squares[row];
   }
 
-  void find_positives() {
+  void find_positives() const {
     call_.pool.parallel_for(panels_.x_count, [&](int64_t panel, int worker) {
       Real* const space = scratch_.workers + worker * scratch_.worker_stride;
       const Real* const positives = positive_panel(problem_, kernels_, panels_, panel, space);
@@ -131,7 +136,7 @@ class Forward {
     });
   }
 
-  void prepare_metrics() {
+  void prepare_metrics() const {
     const double unit = std::exp(-2.0);
     for (int64_t i = 0; i < padded(problem_.x_rows); ++i) {
       scratch_.x_inverse[i] = i < problem_.x_rows ? inverse_norm(state_.x_norms, i) : 0.0;
@@ -161,20 +166,24 @@ class Forward {
     return unit_distance_squared(call_.x, state_.x_norms, row, call_.y, state_.y_norms, row, dim);
   }
 
-  void sum_tiles() {
-    const Grid& grid = scratch_.grid;
+  void sum_tiles(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
+    const Grid grid = end - begin == panels_.x_count ? scratch_.grid : scratch_.grid.of_strip(end - begin);
     call_.pool.parallel_for(grid.x_groups * grid.y_groups, [&](int64_t task, int worker) {
-      sum_group(task / grid.y_groups, task % grid.y_groups, scratch_.workers + worker * scratch_.worker_stride);
+      const int64_t x_group = task / grid.y_groups;
+      sum_group(kept, begin + (end - begin) * x_group / grid.x_groups,
+                begin + (end - begin) * (x_group + 1) / grid.x_groups, x_group, task % grid.y_groups,
+                scratch_.workers + worker * scratch_.worker_stride);
     });
   }
 
-  void sum_group(int64_t x_group, int64_t y_group, Real* space) {
+  void sum_group(const KeptTiles<Real>& kept, int64_t x_begin, int64_t x_end, int64_t x_group, int64_t y_group,
+                 Real* space) const {
     const Grid& grid = scratch_.grid;
     ForwardTask<Real> task{};
     task.pair = tile_pair(call_, panels_);
-    task.kept = kept_;
-    task.x_begin = panels_.x_count * x_group / grid.x_groups;
-    task.x_end = panels_.x_count * (x_group + 1) / grid.x_groups;
+    task.kept = kept;
+    task.x_begin = x_begin;
+    task.x_end = x_end;
     task.y_begin = panels_.y_count * y_group / grid.y_groups;
     task.y_end = panels_.y_count * (y_group + 1) / grid.y_groups;
     const int64_t panel_bytes = panels_.stride * static_cast<int64_t>(sizeof(Real));
@@ -268,11 +277,11 @@ class Forward {
             -(loss::logistic_positive_slope(z) * z + factor * sum.weighted / tau) / tau, std::nan("")};
   }
 
-  void finish_rows() {
+  void finish_rows(int64_t begin, int64_t end) const {
     const int64_t stride = padded(problem_.x_rows);
-    call_.pool.parallel_for(row_tasks(problem_.x_rows), [&](int64_t task, int) {
-      const int64_t end = std::min(problem_.x_rows, (task + 1) * kRowsATask);
-      for (int64_t i = task * kRowsATask; i < end; ++i) {
+    call_.pool.parallel_for(row_tasks(end - begin), [&](int64_t task, int) {
+      const int64_t first = begin + task * kRowsATask;
+      for (int64_t i = first; i < std::min(end, first + kRowsATask); ++i) {
         const Total sum = total(scratch_.rows, scratch_.grid.y_groups, stride, i);
         const RowResult row =
             problem_.logistic ? logistic_row(sum, state_.positive[i]) : softmax_row(sum, state_.positive[i]);
@@ -283,9 +292,6 @@ class Forward {
         if (problem_.symmetric) finish_column(i);
       }
     });
-    effective_negatives_ = 0.0;
-    if (!metrics_) return;
-    for (int64_t i = 0; i < problem_.x_rows; ++i) effective_negatives_ += scratch_.effective[i];
   }
 
   void finish_column(int64_t j) const {
@@ -296,7 +302,7 @@ class Forward {
     state_.column_slope[j] = column.slope;
   }
 
-  void write_loss() {
+  void write_loss() const {
     if (call_.out.loss == nullptr) return;
     const float* const weights = call_.in.weights;
     const auto weighted = [&](int64_t i) {
@@ -312,11 +318,12 @@ class Forward {
     *call_.out.loss = sum;
   }
 
-  void write_metrics() {
+  void write_metrics() const {
     const int64_t rows = problem_.x_rows;
     const int64_t stride = padded(rows);
     const int64_t groups = scratch_.grid.y_groups;
-    double first = 0.0, among_k = 0.0, positive = 0.0, negative = 0.0, alignment = 0.0, uniformity = 0.0;
+    double first = 0.0, among_k = 0.0, positive = 0.0, negative = 0.0, alignment = 0.0, uniformity = 0.0,
+           effective = 0.0;
     for (int64_t i = 0; i < rows; ++i) {
       double above = 0.0, row_uniformity = 0.0;
       for (int64_t g = 0; g < groups; ++g) {
@@ -328,6 +335,7 @@ class Forward {
       if (above < static_cast<double>(problem_.desc.top_k)) among_k += 1.0;
       positive += state_.positive[i];
       alignment += scratch_.alignment[i];
+      effective += scratch_.effective[i];
       uniformity += row_uniformity * (state_.x_norms.zero(i) ? 1.0 : std::exp(-2.0));
     }
     const double count = static_cast<double>(rows);
@@ -339,7 +347,7 @@ class Forward {
     metrics.negative_similarity = pairs > 0.0 ? negative / pairs : std::nan("");
     metrics.alignment = alignment / count;
     metrics.uniformity = pairs > 0.0 ? std::log(uniformity / pairs) : std::nan("");
-    metrics.effective_negatives = problem_.logistic || pairs == 0.0 ? std::nan("") : effective_negatives_ / count;
+    metrics.effective_negatives = problem_.logistic || pairs == 0.0 ? std::nan("") : effective / count;
     metrics.rows = rows;
     metrics.zero_rows = count_zero(state_.x_norms, rows) +
                         (problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows)) +
@@ -352,23 +360,41 @@ class Forward {
   const State& state_;
   const Kernels<Real>& kernels_;
   const Panels<Real>& panels_;
-  const KeptTiles<Real>& kept_;
   const ForwardScratch<Real>& scratch_;
   const bool metrics_;
-  double effective_negatives_ = 0.0;
 };
 
 }  // namespace
 
 template <typename Real>
-void run_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                 const KeptTiles<Real>& kept, const ForwardScratch<Real>& scratch) {
-  Forward<Real>(call, kernels, panels, kept, scratch).run();
+void begin_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                   const ForwardScratch<Real>& scratch) {
+  Forward<Real>(call, kernels, panels, scratch).begin();
 }
 
-template void run_forward<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
+template <typename Real>
+void sum_rows(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
+              const ForwardScratch<Real>& scratch, int64_t begin, int64_t end) {
+  Forward<Real>(call, kernels, panels, scratch).sum_rows(kept, begin, end);
+}
+
+template <typename Real>
+void end_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                 const ForwardScratch<Real>& scratch) {
+  Forward<Real>(call, kernels, panels, scratch).end();
+}
+
+template void begin_forward<float>(const Call&, const Kernels<float>&, const Panels<float>&,
+                                   const ForwardScratch<float>&);
+template void begin_forward<double>(const Call&, const Kernels<double>&, const Panels<double>&,
+                                    const ForwardScratch<double>&);
+template void sum_rows<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
+                              const ForwardScratch<float>&, int64_t, int64_t);
+template void sum_rows<double>(const Call&, const Kernels<double>&, const Panels<double>&, const KeptTiles<double>&,
+                               const ForwardScratch<double>&, int64_t, int64_t);
+template void end_forward<float>(const Call&, const Kernels<float>&, const Panels<float>&,
                                  const ForwardScratch<float>&);
-template void run_forward<double>(const Call&, const Kernels<double>&, const Panels<double>&, const KeptTiles<double>&,
+template void end_forward<double>(const Call&, const Kernels<double>&, const Panels<double>&,
                                   const ForwardScratch<double>&);
 
 }  // namespace nce::cpu::dense

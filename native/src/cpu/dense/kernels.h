@@ -74,7 +74,10 @@ struct KeptTiles {
   Real* tiles;
   int64_t count;
   int64_t y_panels;
+  int64_t x_first;    ///< the panel of X whose tiles come first
   bool exponentials;  ///< kBounded: they hold exponentials, 0 for what is no negative; else similarities
+
+  int64_t number(int64_t x_panel, int64_t y_panel) const { return (x_panel - x_first) * y_panels + y_panel; }
 };
 
 /// Panels [x_begin, x_end) of X against panels [y_begin, y_end) of Y, added to the sums, which start at the caller's
@@ -114,6 +117,7 @@ struct GradientTask {
   double* y_weight_sums;  ///< by row of Y, sum of G_ij over i; or null
   int64_t row_stride;     ///< elements of a panel of sums in row blocks
   bool y_first;           ///< y_sums and y_weight_sums are set, not added to
+  double y_scale;         ///< what they get is multiplied by
   Real* scratch;          ///< Kernels::gradient_scratch elements, and gradient_panels * row_stride, twice for pairs
 };
 

@@ -28,6 +28,9 @@ struct Problem {
   bool euclidean() const {
     return desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN || desc.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
   }
+  /// Whether gradients of negatives need the sums of their own row of X alone, so that a strip of whole rows can go
+  /// forward and backward while its tiles are kept.
+  bool by_rows() const { return !tower && !symmetric; }
   /// Tower: the row whose view row i shares.
   int64_t other_view(int64_t i) const { return i < x_rows / 2 ? i + x_rows / 2 : i - x_rows / 2; }
   /// The row of the positive of row i in its matrix: the tower, Z if shared, else Y.

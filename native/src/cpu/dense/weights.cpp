@@ -11,12 +11,11 @@ namespace {
 template <typename Real>
 class Weights {
  public:
-  Weights(const Call& call, const BackwardScratch<Real>& scratch)
-      : call_(call), problem_(call.problem), state_(call.state), scratch_(scratch) {}
+  Weights(const Call& call, const BackwardScratch<Real>& scratch, int64_t begin, int64_t end)
+      : call_(call), problem_(call.problem), state_(call.state), scratch_(scratch), begin_(begin), end_(end) {}
 
   double run() {
     find_factors();
-    if (call_.out.d_temperature != nullptr) write_temperature();
     if (problem_.logistic) {
       weigh_logistic();
     } else {
@@ -29,38 +28,28 @@ class Weights {
  private:
   template <typename Body>
   void for_rows(const Body& body) const {
-    call_.pool.parallel_for(row_tasks(problem_.x_rows), [&](int64_t task, int) {
-      const int64_t end = std::min(problem_.x_rows, (task + 1) * kRowsATask);
-      for (int64_t i = task * kRowsATask; i < end; ++i) body(i);
+    call_.pool.parallel_for(row_tasks(end_ - begin_), [&](int64_t task, int) {
+      const int64_t end = std::min(end_, begin_ + (task + 1) * kRowsATask);
+      for (int64_t i = begin_ + task * kRowsATask; i < end; ++i) body(i);
     });
   }
 
   void find_factors() {
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+    for (int64_t i = begin_; i < end_; ++i) {
       const double factor =
           row_factor(call_.in, static_cast<nce_reduction>(problem_.desc.reduction), call_.weight_sum, i);
       scratch_.row_factors[i] = problem_.symmetric ? 0.5 * factor : factor;
     }
   }
 
-  void write_temperature() {
-    double sum = 0.0;
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
-      double slope = state_.row_slope[i];
-      if (problem_.symmetric) slope += state_.column_slope[i];
-      sum += scratch_.row_factors[i] * slope;
-    }
-    *call_.out.d_temperature = sum * call_.temperature_factor;
-  }
-
   /// e^z of row i is to be multiplied by weight = u_i e^-lse_i. All weights are divided by the largest |dl/dz+|, so
-  /// that gradients as small as 1e-50 pass through fp32; the last step multiplies by it.
+  /// that gradients as small as 1e-50 pass through fp32; sums in double are multiplied by it.
   void weigh_softmax() {
     for_rows([&](int64_t i) {
       scratch_.row_masses[i] = mass(state_.row_value, i);
       if (problem_.symmetric) scratch_.column_masses[i] = mass(state_.column_value, i);
     });
-    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+    for (int64_t i = begin_; i < end_; ++i) {
       const double factor = std::fabs(scratch_.row_factors[i]);
       largest_ = std::max(largest_, factor * scratch_.row_masses[i]);
       if (problem_.symmetric) largest_ = std::max(largest_, factor * scratch_.column_masses[i]);
@@ -94,7 +83,7 @@ class Weights {
   }
 
   void weigh_logistic() {
-    for (int64_t i = 0; i < problem_.x_rows; ++i) largest_ = std::max(largest_, std::fabs(scratch_.row_factors[i]));
+    for (int64_t i = begin_; i < end_; ++i) largest_ = std::max(largest_, std::fabs(scratch_.row_factors[i]));
     for_rows([&](int64_t i) {
       const double factor = largest_ == 0.0 ? 0.0 : scratch_.row_factors[i] / largest_;
       scratch_.x_weights[i] = factor * problem_.negative_factor;
@@ -112,11 +101,13 @@ class Weights {
       }
     }
     if (problem_.desc.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN) {
-      for (int64_t i = 0; i < problem_.x_rows; ++i) {
+      for (int64_t i = begin_; i < end_; ++i) {
         const double distance = -state_.positive[i];
         scratch_.positive_weights[i] = distance == 0.0 ? 0.0 : scratch_.positive_weights[i] / distance;
       }
     }
+    for (int64_t i = begin_; i < end_; ++i) scratch_.positive_weights[i] *= largest_;
+    if (end_ < problem_.x_rows) return;
     clear_padding(scratch_.x_weights, problem_.x_rows);
     clear_padding(scratch_.x_references, problem_.x_rows);
     clear_padding(scratch_.positive_weights, problem_.x_rows);
@@ -133,17 +124,33 @@ class Weights {
   const Problem& problem_;
   const State& state_;
   const BackwardScratch<Real>& scratch_;
+  const int64_t begin_;
+  const int64_t end_;
   double largest_ = 0.0;
 };
 
 }  // namespace
 
 template <typename Real>
-double find_weights(const Call& call, const BackwardScratch<Real>& scratch) {
-  return Weights<Real>(call, scratch).run();
+double find_weights(const Call& call, const BackwardScratch<Real>& scratch, int64_t begin, int64_t end) {
+  return Weights<Real>(call, scratch, begin, end).run();
 }
 
-template double find_weights<float>(const Call&, const BackwardScratch<float>&);
-template double find_weights<double>(const Call&, const BackwardScratch<double>&);
+template <typename Real>
+void write_temperature_gradient(const Call& call, const BackwardScratch<Real>& scratch) {
+  if (call.out.d_temperature == nullptr) return;
+  double sum = 0.0;
+  for (int64_t i = 0; i < call.problem.x_rows; ++i) {
+    double slope = call.state.row_slope[i];
+    if (call.problem.symmetric) slope += call.state.column_slope[i];
+    sum += scratch.row_factors[i] * slope;
+  }
+  *call.out.d_temperature = sum * call.temperature_factor;
+}
+
+template double find_weights<float>(const Call&, const BackwardScratch<float>&, int64_t, int64_t);
+template double find_weights<double>(const Call&, const BackwardScratch<double>&, int64_t, int64_t);
+template void write_temperature_gradient<float>(const Call&, const BackwardScratch<float>&);
+template void write_temperature_gradient<double>(const Call&, const BackwardScratch<double>&);
 
 }  // namespace nce::cpu::dense

@@ -5,9 +5,14 @@
 
 namespace nce::cpu::dense {
 
-/// Fills factors, weights and references of the scratch, and writes the temperature's gradient if it is asked for.
-/// Returns the largest |dl/dz+| (NT-Logistic: factor), by which all weights are divided; 0 if all are 0.
+/// Fills factors, weights and references of rows [begin, end) of X, and if the call is symmetric of Y. Returns the
+/// largest |dl/dz+| (NT-Logistic: factor), by which all but the positives' weights are divided; 0 if all are 0. All
+/// rows at once, unless the problem goes by rows.
 template <typename Real>
-double find_weights(const Call& call, const BackwardScratch<Real>& scratch);
+double find_weights(const Call& call, const BackwardScratch<Real>& scratch, int64_t begin, int64_t end);
+
+/// The gradient of the temperature, from the factors of all rows.
+template <typename Real>
+void write_temperature_gradient(const Call& call, const BackwardScratch<Real>& scratch);
 
 }  // namespace nce::cpu::dense

@@ -19,6 +19,10 @@ constexpr int64_t kMostGroups = 32;
 constexpr int64_t kStripBytes = int64_t{32} << 20;
 constexpr int64_t kLongestStrip = 86;
 
+// By rows: strips whose tiles take no more, unless they would be so short that the sums of Y cost more than that saves.
+constexpr int64_t kStripTileBytes = int64_t{128} << 20;
+constexpr int64_t kShortestKeptStrip = 16;
+
 // Keeping less than this part of the tiles would take memory for nothing that could be noticed.
 constexpr int64_t kLeastPartKept = 20;
 
@@ -85,6 +89,12 @@ Grid::Grid(int64_t x_panels, int64_t y_panels) {
   x_groups = std::min(most, std::max(x_groups, kWantedTasks / std::max<int64_t>(1, y_groups)));
 }
 
+Grid Grid::of_strip(int64_t x_panels) const {
+  Grid grid = *this;
+  grid.x_groups = std::max<int64_t>(1, ceil_div(x_panels, kPanelsAnXGroup));
+  return grid;
+}
+
 template <typename Real>
 ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
                                      const Panels<Real>& panels, int threads)
@@ -116,11 +126,20 @@ KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const Kernels
   const int64_t left = std::max<int64_t>(0, problem.desc.workspace_budget_bytes - necessary - NCE_WORKSPACE_ALIGNMENT);
   const int64_t all = panels.x_count * panels.y_count;
   count = std::min(all, left / tile);
-  if (count < all / kLeastPartKept) count = 0;
+  if (count < all / kLeastPartKept) {
+    const int64_t strip = Strips(problem, kernels, panels).length * panels.y_count;
+    count = problem.by_rows() && count >= strip ? strip : 0;
+  }
   tiles = carver.take<Real>(count * kernels.width * kernels.width);
 }
 
-Strips::Strips(int64_t x_panels, int64_t y_panels, int64_t group, int64_t panel_bytes) {
+template <typename Real>
+Strips::Strips(const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels) {
+  constexpr auto kSize = static_cast<int64_t>(sizeof(Real));
+  const int64_t x_panels = panels.x_count;
+  const int64_t y_panels = panels.y_count;
+  const int64_t group = kernels.gradient_panels;
+  const int64_t panel_bytes = panels.sums_stride * kSize;
   const auto groups = [](int64_t count) {
     return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, count))));
   };
@@ -130,7 +149,12 @@ Strips::Strips(int64_t x_panels, int64_t y_panels, int64_t group, int64_t panel_
   }
   y_groups =
       std::clamp<int64_t>(kStripBytes / (group * panel_bytes), 1, std::min(y_groups, std::max<int64_t>(1, y_panels)));
-  const int64_t longest = std::clamp(kStripBytes / (y_groups * panel_bytes), group, kLongestStrip);
+  int64_t longest = std::clamp(kStripBytes / (y_groups * panel_bytes), group, kLongestStrip);
+  if (problem.by_rows()) {
+    const int64_t row_of_tiles = std::max<int64_t>(1, y_panels) * kernels.width * kernels.width * kSize;
+    const int64_t kept = kStripTileBytes / row_of_tiles;
+    if (kept >= kShortestKeptStrip) longest = std::min(longest, kept);
+  }
   const int64_t strips = std::max<int64_t>(1, ceil_div(x_panels, longest));
   length = round_up(std::max<int64_t>(1, ceil_div(x_panels, strips)), group);
 }
@@ -138,9 +162,7 @@ Strips::Strips(int64_t x_panels, int64_t y_panels, int64_t group, int64_t panel_
 template <typename Real>
 BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
                                        const Panels<Real>& panels, int threads)
-    : strips(panels.x_count, panels.y_count, kernels.gradient_panels,
-             panels.sums_stride * static_cast<int64_t>(sizeof(Real))),
-      row_stride(round_up(problem.desc.dim, kernels.row_block) * kernels.width) {
+    : strips(problem, kernels, panels), row_stride(round_up(problem.desc.dim, kernels.row_block) * kernels.width) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
   x_weights = carver.take<double>(x);
@@ -165,6 +187,8 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   worker_sums = carver.take<double>(worker_sums_stride * threads);
 }
 
+template Strips::Strips(const Problem&, const Kernels<float>&, const Panels<float>&);
+template Strips::Strips(const Problem&, const Kernels<double>&, const Panels<double>&);
 template struct Panels<float>;
 template struct Panels<double>;
 template struct KeptSpace<float>;

@@ -49,6 +49,7 @@ struct Header {
   double tau;
   int32_t operands;
   int32_t form;
+  int32_t kept;  ///< whether kept tiles are there; a call of both passes may have used their place again
 };
 
 /// State that does not depend on the arithmetic. One double a row each; Y's arrays are X's for one tower.
@@ -78,6 +79,16 @@ struct Panels {
   Real *x, *y, *z;
 };
 
+/// How the backward pass is cut: strips of X one after the other, in each of them a task a group of Y. From the shape
+/// alone, as are all edges.
+struct Strips {
+  template <typename Real>
+  Strips(const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels);
+
+  int64_t length;  ///< panels of X in a strip but the last
+  int64_t y_groups;
+};
+
 /// The tiles that fit what the budget leaves beyond `necessary` bytes.
 template <typename Real>
 struct KeptSpace {
@@ -91,6 +102,9 @@ struct KeptSpace {
 /// How the forward pass is cut into tasks; from the shape alone, so that results do not depend on threads.
 struct Grid {
   Grid(int64_t x_panels, int64_t y_panels);
+
+  /// The same for a strip of X alone. One-sided sums do not depend on groups of X.
+  Grid of_strip(int64_t x_panels) const;
 
   int64_t x_groups;
   int64_t y_groups;
@@ -112,15 +126,6 @@ struct ForwardScratch {
   double* alignment;
   int64_t worker_stride;
   Real* workers;
-};
-
-/// How the backward pass is cut: strips of X one after the other, in each of them a task a group of Y. From the shape
-/// alone, as are all edges.
-struct Strips {
-  Strips(int64_t x_panels, int64_t y_panels, int64_t group, int64_t panel_bytes);
-
-  int64_t length;  ///< panels of X in a strip but the last
-  int64_t y_groups;
 };
 
 /// Scratch of the backward pass. What only one gradient needs is there for any call.

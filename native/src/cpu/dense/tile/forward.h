@@ -64,7 +64,7 @@ void forward(const ForwardTask<Real>& task) {
       for (int64_t x_panel = block; x_panel < block_end; ++x_panel) {
         const int64_t x_first = x_panel * kSide;
         const int64_t x_count = pair.x_rows - x_first < kSide ? pair.x_rows - x_first : kSide;
-        const int64_t number = x_panel * task.kept.y_panels + y_panel;
+        const int64_t number = task.kept.number(x_panel, y_panel);
         const bool keep = number < task.kept.count;
         Real* const values = keep ? task.kept.tiles + number * kSide * kSide : task.scratch;
         const Tile<Real> tile{values, x_first, y_first, x_count, y_count};

@@ -92,7 +92,7 @@ void weigh_tile(const GradientTask<Real>& task, const Tile<Real>& tile, const Sc
 
 /// Sums of a tile over columns (one number a row of X) and over rows.
 template <typename Real>
-void add_weight_sums(const Tile<Real>& tile, double* x_sums, double* y_sums) {
+void add_weight_sums(const Tile<Real>& tile, double* x_sums, double* y_sums, double y_scale) {
   Vec<Real> sum[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
     double row = 0.0;
@@ -101,7 +101,7 @@ void add_weight_sums(const Tile<Real>& tile, double* x_sums, double* y_sums) {
       sum[v] += g;
       for (int l = 0; l < kLanes<Real>; ++l) row += static_cast<double>(g[l]);
     }
-    if (y_sums != nullptr) y_sums[j] += row;
+    if (y_sums != nullptr) y_sums[j] += y_scale * row;
   }
   if (x_sums != nullptr) add_row<Real>(sum, x_sums);
 }
@@ -291,7 +291,7 @@ class Gradient {
 
   /// The kept tiles of the panel of X that comes next.
   Later<Real> next_kept(int64_t x_panel, int64_t y, int64_t y_end) const {
-    const int64_t number = (x_panel + 1) * task_.kept.y_panels + y;
+    const int64_t number = task_.kept.number(x_panel + 1, y);
     const int64_t left = task_.kept.count - number;
     const int64_t tiles = y_end - y < left ? y_end - y : left;
     if (x_panel + 1 >= task_.x_end || tiles <= 0) return {nullptr, 0};
@@ -305,7 +305,7 @@ class Gradient {
     const int64_t x_left = pair.x_rows - x_panel * kSide;
     const int64_t y_count = rows(y_panel, y_panel + 1);
     const Tile<Real> tile{values, x_panel * kSide, y_panel * kSide, x_left < kSide ? x_left : kSide, y_count};
-    const int64_t number = x_panel * task_.kept.y_panels + y_panel;
+    const int64_t number = task_.kept.number(x_panel, y_panel);
     if (number < task_.kept.count) {
       const Real* const kept = task_.kept.tiles + number * kTile;
       if (task_.kept.exponentials) {
@@ -328,7 +328,7 @@ class Gradient {
     if (task_.x_weight_sums == nullptr && task_.y_weight_sums == nullptr) return;
     add_weight_sums(tile,
                     task_.x_weight_sums == nullptr ? nullptr : task_.x_weight_sums + (x_panel - task_.x_begin) * kSide,
-                    task_.y_weight_sums == nullptr ? nullptr : task_.y_weight_sums + tile.y_first);
+                    task_.y_weight_sums == nullptr ? nullptr : task_.y_weight_sums + tile.y_first, task_.y_scale);
   }
 
   void weigh_similarities(const Tile<Real>& tile, const PanelWeights<Real>& x_weights) const {
@@ -347,9 +347,9 @@ class Gradient {
         const Real* const from = y_sums_ + kGroup<Real> * at + (panel - y) * kBlock;
         double* const to = task_.y_sums + panel * task_.row_stride + at;
         if (task_.y_first) {
-          for (int64_t i = 0; i < kBlock; ++i) to[i] = static_cast<double>(from[i]);
+          for (int64_t i = 0; i < kBlock; ++i) to[i] = task_.y_scale * static_cast<double>(from[i]);
         } else {
-          for (int64_t i = 0; i < kBlock; ++i) to[i] += static_cast<double>(from[i]);
+          for (int64_t i = 0; i < kBlock; ++i) to[i] += task_.y_scale * static_cast<double>(from[i]);
         }
       }
     }
