@@ -41,7 +41,7 @@ void gather_row_blocks(const FinishTask<Real>& task) {
 template <typename Real>
 [[gnu::always_inline]] inline void widen_row(const Real* panel, int64_t d, double (&to)[kWidth<Real>]) {
   Real numbers[kWidth<Real>];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) store<Real>(numbers + v * kLanes<Real>, panel_row(panel, d, v));
   for (int l = 0; l < kWidth<Real>; ++l) to[l] = static_cast<double>(numbers[l]);
 }
