@@ -1,4 +1,4 @@
-# Tests that read what compilers make of the CUDA sources, rather than run it; see docs/verification.md.
+# Tests that read what compilers make of the sources, rather than run it; see docs/verification.md.
 
 if(INFONCE_SANITIZE)
   return()
@@ -9,6 +9,14 @@ if(NOT Python3_FOUND)
   return()
 endif()
 set(gates ${PROJECT_SOURCE_DIR}/tools/gates)
+
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(tiles $<TARGET_OBJECTS:infonce_objects>)
+  # By its path: the imported interpreter would be run by the emulator.
+  add_test(NAME neon_sums_stay_in_registers
+           COMMAND ${Python3_EXECUTABLE} ${gates}/neon_gate.py --objdump ${CMAKE_OBJDUMP}
+                   "$<FILTER:${tiles},INCLUDE,/tiles_portable\\.cpp>")
+endif()
 
 # `./infonce test --gates` runs these as steps of its own; here only where they are asked for.
 option(INFONCE_GATES "Compile gates and seeded bugs as tests (needs nvcc, clang-19 and many minutes)" OFF)

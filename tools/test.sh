@@ -18,7 +18,7 @@ source "$root/tools/lib/gates.sh"
 
 usage() {
   cat <<'END'
-Usage: ./infonce test [--device java|cpu|emulated] [--quick] [--gates]
+Usage: ./infonce test [--device java|cpu|emulated] [--quick] [--gates] [--neon]
 
 Builds and tests everything: native tests (plain and under AddressSanitizer and UndefinedBehaviorSanitizer), gates over the
 CUDA sources, Java tests, formatting, the examples against the installed artifact, the command line against NumPy, and a short
@@ -31,6 +31,8 @@ training run.
                  self-test, and the command line against NumPy
   --gates        also compiles the CUDA kernels for every architecture and with clang, against a table of registers and
                  instructions, and shows that seeded bugs are caught; needs nvcc, and takes many minutes more
+  --neon         also cross-compiles for AArch64 and runs the native tests under qemu-user, some 10 minutes; installs Debian's
+                 g++-aarch64-linux-gnu and qemu-user where they are missing
   --quick        leaves out the sanitizers, most gates, NumPy's second opinion and the training run
 
 Exit code: 0 all passed, 1 something failed, 2 wrong usage.
@@ -40,6 +42,7 @@ END
 DEVICE=cpu
 QUICK=false
 GATES=false
+NEON=false
 
 parse() {
   while (($#)); do
@@ -51,6 +54,7 @@ parse() {
       --device=*) DEVICE=${1#*=} ;;
       --quick) QUICK=true ;;
       --gates) GATES=true ;;
+      --neon) NEON=true ;;
       -h | --help)
         usage
         exit 0
@@ -93,6 +97,12 @@ sanitized_tests() {
   native_preset sanitize
 }
 
+# The emulator is slow, so each test shows that it has passed.
+neon_tests() {
+  native_preset aarch64 'Passed '
+}
+
+# native_preset PRESET [PATTERN]: PATTERN is of lines to show beside failures.
 native_preset() (
   cd "$root" || return 1
   if command -v ninja >/dev/null; then
@@ -102,7 +112,7 @@ native_preset() (
   echo "building ..."
   cmake_quietly "test-native-$1" cmake --build --preset "$1" --parallel || return 1
   echo "testing ..."
-  shown "test-ctest-$1" 'tests passed|Failed|\*\*\*|FAILED|ERROR:|runtime error' ctest --preset "$1" -LE gate --parallel "$(nproc)"
+  shown "test-ctest-$1" "${2:+$2|}tests passed|Failed|\\*\\*\\*|FAILED|ERROR:|runtime error" ctest --preset "$1" -LE gate --parallel "$(nproc)"
 )
 
 cmake_quietly() {
@@ -264,6 +274,7 @@ main() {
   if [[ $DEVICE == java ]]; then
     left_out 'native tests' 'the native library is hidden'
     left_out 'native tests, sanitized' 'the native library is hidden'
+    left_out 'native tests, NEON' 'the native library is hidden'
     left_out 'gates' 'the native library is hidden'
   else
     step 'native tests' counted_release
@@ -271,6 +282,12 @@ main() {
       left_out 'native tests, sanitized' '--quick'
     else
       step 'native tests, sanitized' counted_sanitize
+    fi
+    if $NEON; then
+      need_tools aarch64-linux-gnu-g++ qemu-aarch64 gtest-source
+      step 'native tests, NEON' counted_neon
+    else
+      left_out 'native tests, NEON' 'needs --neon'
     fi
     gates "$GATES"
   fi
@@ -304,6 +321,10 @@ counted_release() {
 
 counted_sanitize() {
   counted sanitize sanitized_tests
+}
+
+counted_neon() {
+  counted aarch64 neon_tests
 }
 
 main "$@"

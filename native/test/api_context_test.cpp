@@ -95,7 +95,11 @@ TEST(ApiContext, DescribesItself) {
   EXPECT_EQ(info.backend, NCE_BACKEND_CPU);
   EXPECT_EQ(info.device_index, 0);
   EXPECT_EQ(info.threads, 3);
+#if defined(__aarch64__)
+  EXPECT_STREQ(info.device_name, "NEON, 3 threads");
+#else
   EXPECT_STREQ(info.device_name, "portable, 3 threads");
+#endif
   EXPECT_GT(info.memory_bytes, 0);
   EXPECT_GE(info_of(open_cpu(0)).threads, 1);
   expect_refused(nce_context_info(nullptr, nullptr), NCE_STATUS_INVALID_ARGUMENT, "context");

@@ -22,16 +22,18 @@ struct DenseCase {
   bool tower() const;
 };
 
-struct DenseAnswer {
-  std::vector<Wide> losses;  ///< w_i l_i
-  Wide loss = 0;             ///< reduced; NONE: the sum
-  std::vector<Wide> d_queries, d_keys, d_negatives;
-  Wide gradient_terms = 0;  ///< sum over pairs of the size of what their gradients are made of, before it cancels
-  Wide d_temperature = 0;
-  Wide d_temperature_terms = 0;  ///< sum of the absolute values of what d_temperature is the sum of
-  Wide top1 = 0, topk = 0, positive_similarity = 0, negative_similarity = 0, alignment = 0, uniformity = 0,
-       effective_negatives = 0;
+template <typename Number>
+struct DenseAnswerOf {
+  std::vector<Number> losses;  ///< w_i l_i
+  Number loss = 0;             ///< reduced; NONE: the sum
+  std::vector<Number> d_queries, d_keys, d_negatives;
+  Number gradient_terms = 0;  ///< sum over pairs of the size of what their gradients are made of, before it cancels
+  Number d_temperature = 0;
+  Number d_temperature_terms = 0;  ///< sum of the absolute values of what d_temperature is the sum of
+  Number top1 = 0, topk = 0, positive_similarity = 0, negative_similarity = 0, alignment = 0, uniformity = 0,
+         effective_negatives = 0;
 };
+using DenseAnswer = DenseAnswerOf<Wide>;
 
 DenseAnswer dense_oracle(const DenseCase& problem);
 

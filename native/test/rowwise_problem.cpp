@@ -1,7 +1,5 @@
 #include "rowwise_problem.h"
 
-#include <quadmath.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,11 +7,13 @@
 #include <random>
 #include <sstream>
 
+#include "quad.h"
+
 namespace nce::test {
 namespace {
 
-// Quadruple precision: central differences of it are exact to more digits than double holds, also of tiny losses.
-__extension__ typedef __float128 Real;
+// Central differences of it are exact to more digits than double holds, also of tiny losses.
+using Real = Quad;
 
 bool is_margin(const nce_plan_desc& desc) { return desc.loss == NCE_LOSS_CONTRASTIVE || desc.loss == NCE_LOSS_TRIPLET; }
 

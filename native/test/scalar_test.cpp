@@ -1,22 +1,25 @@
 // The scalar functions of src/loss against quadruple precision, over the whole range of double.
 
 #include <gtest/gtest.h>
-#include <quadmath.h>
 
 #include <cmath>
 
 #include "loss/logistic.h"
 #include "loss/margin.h"
 #include "loss/softmax_row.h"
+#include "quad.h"
 
 namespace nce::loss {
 namespace {
 
+using test::expq;
+using test::log1pq;
+using test::Quad;
+
 /// Relative to the wide value; three roundings of libm's functions (each below 1 ulp), and half as many again.
 constexpr double kBound = 4.5 * 0x1p-52;
 
-template <typename Wide>
-void expect_relative(double actual, Wide wide, double x, double bound = kBound) {
+void expect_relative(double actual, Quad wide, double x, double bound = kBound) {
   const auto expected = static_cast<double>(wide);
   EXPECT_NEAR(actual, expected, bound * std::abs(expected)) << "x = " << x;
 }
@@ -25,7 +28,7 @@ TEST(Scalar, SoftplusAndSigmoidKeepRelativeErrors) {
   for (double x = -700.0; x <= 700.0; x += 0.37) {
     expect_relative(softplus(x), x > 0 ? x + log1pq(expq(-x)) : log1pq(expq(x)), x);
     expect_relative(sigmoid(x), 1 / (1 + expq(-x)), x);
-    expect_relative(softmax_row_negative_mass(x, 1.0), 1 / (1 + expq(1 - static_cast<decltype(expq(0))>(x))), x,
+    expect_relative(softmax_row_negative_mass(x, 1.0), 1 / (1 + expq(1 - Quad{x})), x,
                     kBound + std::abs(x) * 0x1p-53);  // the rounding of a difference of logits
   }
 }

@@ -48,6 +48,9 @@ package_of() {
     jemalloc) echo libjemalloc2 ;;
     numpy) echo python3-numpy ;;
     clang-format) echo clang-format-16 ;;
+    gtest-source) echo libgtest-dev ;;
+    aarch64-linux-gnu-g++) echo g++-aarch64-linux-gnu ;;
+    qemu-aarch64) echo qemu-user ;;
     *) echo "$1" ;;
   esac
 }
@@ -55,6 +58,7 @@ package_of() {
 is_there() {
   case $1 in
     gtest) has_header gtest/gtest.h ;;
+    gtest-source) [[ -r /usr/src/googletest/googletest/CMakeLists.txt ]] ;;
     benchmark) has_header benchmark/benchmark.h ;;
     jemalloc) [[ -n $(jemalloc) ]] ;;
     numpy) [[ -n $(python_with_numpy) ]] ;;

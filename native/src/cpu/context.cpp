@@ -29,7 +29,11 @@ const char* isa_name(nce_isa isa) {
     case NCE_ISA_AVX2:
       return "AVX2";
     default:
+#if defined(__aarch64__)
+      return "NEON";
+#else
       return "portable";
+#endif
   }
 }
 

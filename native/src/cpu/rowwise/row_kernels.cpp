@@ -3,7 +3,7 @@
 namespace nce::cpu {
 
 template <typename T>
-const RowKernels<T>& row_kernels(nce_isa isa) {
+const RowKernels<T>& row_kernels([[maybe_unused]] nce_isa isa) {
 #if defined(__x86_64__)
   if (isa == NCE_ISA_AVX512) return avx512::row_kernels<T>();
   if (isa == NCE_ISA_AVX2) return avx2::row_kernels<T>();

@@ -41,7 +41,7 @@ void gather_row_blocks(const FinishTask<Real>& task) {
   }
 }
 
-/// A panel's row as doubles.
+/// Vectors of doubles that a panel's row becomes.
 template <typename Real>
 constexpr int kWides = kWidth<Real> / kWideLanes;
 
@@ -75,37 +75,37 @@ void collect(const FinishTask<Real>& task, double (&along)[kWidth<Real>]) {
     double* const sums = task.sums + d * kSide;
     Wide sum[kWides<Real>] = {};
     if (task.row_blocks != nullptr) {
-#pragma GCC unroll 6
+#pragma GCC unroll 12
       for (int w = 0; w < kWides<Real>; ++w) sum[w] = load(sums + w * kWideLanes);
     }
     for (int64_t g = 0; g < task.group_count; ++g) {
       const Real* const group = task.groups + g * task.group_stride + d * kSide;
       fetch(group);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
       for (int w = 0; w < kWides<Real>; ++w) {
         typename Narrow<Real>::Vec numbers;
         __builtin_memcpy(&numbers, group + w * kWideLanes, sizeof numbers);
         sum[w] += __builtin_convertvector(numbers, Wide);
       }
     }
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int w = 0; w < kWides<Real>; ++w) sum[w] *= load(task.sum_factors + w * kWideLanes);
     if (task.positives != nullptr) {
       fetch(task.positives + d / kPairs * kSide);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
       for (int w = 0; w < kWides<Real>; ++w) {
         sum[w] += load(task.positive_weights + w * kWideLanes) * widened(task.positives, d, w * kWideLanes);
       }
     }
     if (task.unit) {
       fetch(task.x + d / kPairs * kSide);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
       for (int w = 0; w < kWides<Real>; ++w) along_x[w] += sum[w] * widened(task.x, d, w * kWideLanes);
     }
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int w = 0; w < kWides<Real>; ++w) store<double>(sums + w * kWideLanes, sum[w]);
   }
-#pragma GCC unroll 6
+#pragma GCC unroll 12
   for (int w = 0; w < kWides<Real>; ++w) store<double>(along + w * kWideLanes, along_x[w]);
 }
 

@@ -66,19 +66,19 @@ template <size_t kCount>
   using E = Exp2Table;
   Vec<float> shifted[kCount];
   Vec<float> f[kCount];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) shifted[v] = s[v] * scale.high + E::kMagic;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.high - (shifted[v] - E::kMagic);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.low + f[v];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) {
     const auto bits = reinterpret_cast<Bits<float>>(shifted[v]);
     const Bits<float> fraction = __builtin_shuffle(E::kPowers[0], E::kPowers[1], bits);
     power[v] = reinterpret_cast<Vec<float>>(fraction + (bits << E::kShift));
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) power[v] += (power[v] * f[v]) * (f[v] * E::kCurve + E::kSlope);
 }
 #endif
@@ -95,22 +95,22 @@ template <typename Real, size_t kCount>
   constexpr int kTerms = sizeof(E::kTerms) / sizeof(Real);
   Vec<Real> shifted[kCount];
   Vec<Real> f[kCount];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) shifted[v] = s[v] * scale.high + E::kMagic;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.high - (shifted[v] - E::kMagic);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.low + f[v];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) power[v] = f[v] * E::kTerms[kTerms - 1] + E::kTerms[kTerms - 2];
 #pragma GCC unroll 16
   for (int k = kTerms - 3; k >= 0; --k) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (size_t v = 0; v < kCount; ++v) power[v] = power[v] * f[v] + E::kTerms[k];
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) power[v] = power[v] * f[v] + Real{1};
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) {
     power[v] = reinterpret_cast<Vec<Real>>(reinterpret_cast<Bits<Real>>(power[v]) +
                                            (reinterpret_cast<Bits<Real>>(shifted[v]) << E::kShift));

@@ -37,7 +37,7 @@ void weigh(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<R
     const Real y_weight = task.y_weights != nullptr ? static_cast<Real>(task.y_weights[row]) : Real{0};
     [[maybe_unused]] const Real y_reference =
         task.y_weights != nullptr && task.y_references != nullptr ? static_cast<Real>(task.y_references[row]) : Real{0};
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> g;
@@ -66,7 +66,7 @@ void weigh_exponentials(const GradientTask<Real>& task, const Tile<Real>& tile, 
   for (int64_t j = 0; j < tile.y_count; ++j) {
     const int64_t row = tile.y_first + j;
     const Real y_weight = task.y_weights != nullptr ? static_cast<Real>(task.y_weights[row]) : Real{0};
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       const int64_t at = (j * kVectors + v) * kLanes<Real>;
       tile.put(j, v, load(exponentials + at) * (x.weights[v] + y_weight));

@@ -7,7 +7,7 @@ namespace nce::cpu::dense::NCE_TILE_ISA {
 
 /// Rows of a register tile: with kVectors columns it fills the register file and divides the panel width.
 template <typename Real>
-constexpr int kSlice = NCE_TILE_BYTES == 64 ? 8 : (sizeof(Real) == 8 && NCE_TILE_BYTES == 16 ? 3 : 4);
+constexpr int kSlice = NCE_TILE_BYTES == 64 ? 8 : (sizeof(Real) == 8 && NCE_TILE_BYTES == 16 && !kNeon ? 3 : 4);
 
 /// Steps of the inner dimension that one register sum takes. Rounding of a sum of sums is smallest near dim^(2/3), and
 /// the shares of both panels should fit in the first-level cache beside those that are fetched ahead.
@@ -36,12 +36,12 @@ template <typename Real>
     ahead.first += ahead.first_step;
     ahead.second += ahead.second_step;
     Vec<Real> right[kVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes<Real>);
 #pragma GCC unroll 8
     for (int r = 0; r < kSlice<Real>; ++r) {
       const Vec<Real> left = broadcast(a[r * a_row]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) sum[r][v] = multiply_add<Real>(left, right[v], sum[r][v]);
     }
     a += a_step;
@@ -53,7 +53,7 @@ template <typename Real, bool kAdd>
 [[gnu::always_inline]] inline void put_slice(const Vec<Real> (&sum)[kSlice<Real>][kVectors], Real* c) {
 #pragma GCC unroll 8
   for (int r = 0; r < kSlice<Real>; ++r) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       Real* to = c + (r * kVectors + v) * kLanes<Real>;
       if constexpr (kAdd) {
@@ -68,7 +68,7 @@ template <typename Real, bool kAdd>
 /// Rows and vectors of the register tile of the second product, and the columns of a block of it.
 template <typename Real>
 constexpr int kRowSlice = NCE_TILE_BYTES == 64 ? 12 : 6;
-constexpr int kRowVectors = 2;
+constexpr int kRowVectors = kNeon ? 4 : 2;
 template <typename Real>
 constexpr int kRowBlock = kRowVectors * kLanes<Real>;
 
@@ -93,12 +93,12 @@ template <typename Real, bool kAdd>
       __builtin_prefetch(next);
       next += kRows;
       Vec<Real> column[kRowVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < kRowVectors; ++v) column[v] = load(right + v * kLanes<Real>);
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; ++r) {
         const Vec<Real> weight = broadcast(left[r * kInner<Real>]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < kRowVectors; ++v) sum[r][v] = multiply_add<Real>(weight, column[v], sum[r][v]);
       }
       ++left;
@@ -107,7 +107,7 @@ template <typename Real, bool kAdd>
   }
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kRowVectors; ++v) {
       Real* const to = sums + (r * kRowVectors + v) * kLanes<Real>;
       store<Real>(to, kAdd ? load(to) + sum[r][v] : sum[r][v]);

@@ -83,7 +83,7 @@ inline void apply_factors(const TilePair<Real>& pair, const Tile<Real>& tile) {
   load_row<Real>(pair.x_factors + tile.x_first, factors);
   for (int64_t j = 0; j < tile.y_count; ++j) {
     const auto factor = static_cast<Real>(pair.y_factors[tile.y_first + j]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) tile.put(j, v, tile.at(j, v) * factors[v] * factor);
   }
 }

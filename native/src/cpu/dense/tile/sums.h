@@ -91,15 +91,15 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
     const Real column_positive = kColumns ? static_cast<Real>(task.y_positive[tile.y_first + j]) : Real{0};
     Vec<Real> s[kVectors];
     Vec<Real> e[kVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) s[v] = tile.at(j, v);
     if constexpr (kProducts) {
       const auto factor = static_cast<Real>(task.pair.y_factors[tile.y_first + j]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) s[v] = s[v] * factors[v] * factor;
     }
     exp2_scaled<Real, kVectors>(s, scale, e);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       if constexpr (kMasked) e[v] = mask.apply(v, e[v], Real{0});
       if constexpr (kKeep) tile.put(j, v, e[v]);

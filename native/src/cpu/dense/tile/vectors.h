@@ -10,8 +10,15 @@
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
-/// Vectors in a tile's row. With kSlice rows of them in registers, loads stay well below two an FMA pair.
-constexpr int kVectors = 3;
+#if defined(__aarch64__)
+constexpr bool kNeon = true;
+#else
+constexpr bool kNeon = false;
+#endif
+
+/// Vectors in a tile's row. With kSlice rows of them in registers, loads stay well below two an FMA pair. NEON has as
+/// many registers as AVX-512 but a quarter of the lanes: 8 rows do not divide 3 of its vectors, 4 rows divide 6.
+constexpr int kVectors = kNeon ? 6 : 3;
 
 template <typename Real>
 struct Simd;

@@ -17,7 +17,7 @@ class DeviceTest {
         try (Device device = Device.cpu();
                 Device best = Device.best()) {
             assertThat(device.name()).isEqualTo("cpu");
-            assertThat(device.description()).matches("(portable|AVX2|AVX-512), \\d+ threads?");
+            assertThat(device.description()).matches("(portable|NEON|AVX2|AVX-512), \\d+ threads?");
             boolean gpu = Device.report().getFirst().available();
             assertThat(best.name()).isEqualTo(gpu ? "cuda" : "cpu");
         }
