@@ -24,16 +24,18 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  /// Runs body(task, worker) once for every task in [0, tasks) and returns when all have ended. `worker` is in
-  /// [0, threads()), and no two bodies of one call that run at the same time have the same. The first exception stops
-  /// the handing out of tasks and is rethrown here. Throws Error OUT_OF_MEMORY if the system refuses a thread.
+  /// Runs body(task, worker) once for every task in [0, tasks), fewer than 2^32, and returns when all have ended.
+  /// `worker` is in [0, threads()), and no two bodies of one call that run at the same time have the same. Each worker
+  /// has a share of neighbouring tasks, the same one in calls of as many tasks, so that what it wrote is still in its
+  /// cache; who has ended takes from the ends of the others' shares. The first exception stops the handing out of tasks
+  /// and is rethrown here. Throws Error OUT_OF_MEMORY if the system refuses a thread.
   void parallel_for(int64_t tasks, const std::function<void(int64_t task, int worker)>& body);
 
  private:
   struct Job;
 
   void start();
-  void serve();
+  void serve(int worker);
   static void run(Job& job, int worker);
   void drop(const Job* job);
 

@@ -73,10 +73,12 @@ class Backward {
     for_matrices(
         call_.pool, 1,
         {x.wanted() ? panels_.x_count - last : 0, y.wanted() ? panels_.y_count : 0, z.wanted() ? panels_.z_count : 0},
-        [&](int matrix, int64_t panel, int64_t, int worker) {
-          if (matrix == 0) finish_x(x, last + panel, panel, worker);
-          if (matrix == 1) finish_y(y, panel, worker);
-          if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
+        [&](size_t matrix, int64_t begin, int64_t end, int worker) {
+          for (int64_t panel = begin; panel < end; ++panel) {
+            if (matrix == 0) finish_x(x, last + panel, panel, worker);
+            if (matrix == 1) finish_y(y, panel, worker);
+            if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
+          }
         });
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 // One call: its inputs, its numbers, and the arithmetic that was chosen for it.
 
+#include <algorithm>
 #include <array>
 #include <functional>
 
@@ -52,16 +53,17 @@ constexpr int64_t kRowsATask = 256;
 
 inline int64_t row_tasks(int64_t rows) { return (rows + kRowsATask - 1) / kRowsATask; }
 
-/// One job for all of X, Y and Z, so that threads meet once: body(matrix, begin, end, worker) for at most `step` of
-/// each matrix's `counts`.
+/// One job for all of X, Y and Z, so that threads meet once: body(matrix, begin, end, worker) for parts of each
+/// matrix's `counts`, `step` of the largest. Tasks next to each other have parts next to each other in every matrix.
 template <typename Body>
 void for_matrices(ThreadPool& pool, int64_t step, const std::array<int64_t, 3>& counts, const Body& body) {
-  std::array<int64_t, 3> tasks{};
-  for (size_t m = 0; m < counts.size(); ++m) tasks[m] = (counts[m] + step - 1) / step;
-  pool.parallel_for(tasks[0] + tasks[1] + tasks[2], [&](int64_t task, int worker) {
-    size_t m = 0;
-    while (task >= tasks[m]) task -= tasks[m++];
-    body(static_cast<int>(m), task * step, std::min(counts[m], (task + 1) * step), worker);
+  const int64_t tasks = (*std::max_element(counts.begin(), counts.end()) + step - 1) / step;
+  pool.parallel_for(tasks, [&](int64_t task, int worker) {
+    for (size_t matrix = 0; matrix < counts.size(); ++matrix) {
+      const int64_t begin = counts[matrix] * task / tasks;
+      const int64_t end = counts[matrix] * (task + 1) / tasks;
+      if (begin < end) body(matrix, begin, end, worker);
+    }
   });
 }
 

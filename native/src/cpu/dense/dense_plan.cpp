@@ -226,7 +226,7 @@ class DensePlan final : public Plan {
     const int64_t dim = problem_.desc.dim;
     const int64_t y_rows = problem_.tower ? 0 : problem_.y_rows;
     for_matrices(pool_, kRowsATask, {problem_.x_rows, y_rows, problem_.z_rows},
-                 [&](int matrix, int64_t begin, int64_t end, int) {
+                 [&](size_t matrix, int64_t begin, int64_t end, int) {
                    const RowSource& source = matrix == 0 ? call.x : matrix == 1 ? call.y : call.z;
                    const Norms& norms = matrix == 0 ? state.x_norms : matrix == 1 ? state.y_norms : state.z_norms;
                    measure_rows(source, begin, end, dim, norms);

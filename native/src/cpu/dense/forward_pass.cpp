@@ -58,7 +58,9 @@ class Forward {
         {call_.y, state_.y_norms, problem_.y_rows, panels_.y, state_.y_squares, state_.y_factors},
         {call_.z, state_.z_norms, problem_.z_rows, panels_.z, state_.z_squares, state_.z_factors}};
     for_matrices(call_.pool, 1, {panels_.x_count, problem_.tower ? 0 : panels_.y_count, panels_.z_count},
-                 [&](int matrix, int64_t panel, int64_t, int) { pack(matrices[matrix], panel); });
+                 [&](size_t matrix, int64_t begin, int64_t end, int) {
+                   for (int64_t panel = begin; panel < end; ++panel) pack(matrices[matrix], panel);
+                 });
   }
 
   void pack(const Packing& of, int64_t panel) const {
@@ -169,9 +171,10 @@ class Forward {
   void sum_tiles(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
     const Grid grid = end - begin == panels_.x_count ? scratch_.grid : scratch_.grid.of_strip(end - begin);
     call_.pool.parallel_for(grid.x_groups * grid.y_groups, [&](int64_t task, int worker) {
-      const int64_t x_group = task / grid.y_groups;
+      // Groups of Y outside, as in the backward pass: so who keeps a tile is mostly who takes it.
+      const int64_t x_group = task % grid.x_groups;
       sum_group(kept, begin + (end - begin) * x_group / grid.x_groups,
-                begin + (end - begin) * (x_group + 1) / grid.x_groups, x_group, task % grid.y_groups,
+                begin + (end - begin) * (x_group + 1) / grid.x_groups, x_group, task / grid.x_groups,
                 scratch_.workers + worker * scratch_.worker_stride);
     });
   }
