@@ -129,6 +129,7 @@ template <typename Real, typename Element, bool kWhole>
   for (int64_t r = 0; r < kLanes<Real>; ++r) {
     auto* const to = static_cast<Element*>(task.to[lane + r]);
     if (to == nullptr) continue;
+    fetch_to_write(to + d + kLanes<Real>);
     if constexpr (kWhole && std::is_same_v<Element, Real>) {
       store<Real>(to + d, rows[r]);
     } else {

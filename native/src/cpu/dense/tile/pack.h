@@ -7,6 +7,10 @@
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
+/// Asks for a line that will be written to soon: other cores have read what the last call left there, and each line
+/// must first be taken from them.
+[[gnu::always_inline]] inline void fetch_to_write(const void* line) { __builtin_prefetch(line, 1); }
+
 /// Swaps what lies across the diagonal of squares of kHalf: lanes c + kHalf of row r with lanes c of row r + kHalf.
 template <typename Real, int kHalf>
 [[gnu::always_inline]] inline void exchange(Vec<Real> (&rows)[kLanes<Real>]) {
@@ -111,6 +115,7 @@ void pack_elements(const PackTask<Real>& task) {
 #pragma GCC unroll 16
       for (int k = 0; k < kCount; ++k) {
         if (k < count) store<Real>(to + k * kWidth<Real>, rows[k]);
+        fetch_to_write(to + (kCount + k) * kWidth<Real>);
       }
     }
   }
@@ -161,7 +166,10 @@ void row_blocks(const Real* panel, int64_t dim, Real* to) {
         }
         transpose<Real>(rows);
 #pragma GCC unroll 16
-        for (int64_t k = 0; k < kCount; ++k) store<Real>(to + (lane + k) * kBlock + d, rows[k]);
+        for (int64_t k = 0; k < kCount; ++k) {
+          store<Real>(to + (lane + k) * kBlock + d, rows[k]);
+          fetch_to_write(to + (lane + kCount + k) * kBlock + d);
+        }
       }
     }
 #endif
