@@ -4,6 +4,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntConsumer;
 
@@ -26,7 +27,11 @@ final class Strips {
         return new Strips(1);
     }
 
-    /** Calls body(0) ... body(count - 1), each once, and returns when all have ended; the caller's thread takes part. */
+    /**
+     * Calls body(0) ... body(count - 1), each once, and returns when all have ended; the caller's thread takes part. Each
+     * thread has a share of neighbouring strips, the same one in runs of as many, so that what it wrote is still in its
+     * cache; who has ended takes from the ends of the others' shares.
+     */
     void run(int count, IntConsumer body) {
         int helpers = Math.min(threads, count) - 1;
         if (helpers <= 0) {
@@ -35,7 +40,7 @@ final class Strips {
             }
             return;
         }
-        Batch batch = new Batch(count, body);
+        Batch batch = new Batch(count, helpers + 1, body);
         for (int helper = 0; helper < helpers; helper++) {
             try {
                 ForkJoinPool.commonPool().execute(batch);
@@ -49,21 +54,56 @@ final class Strips {
 
     /** A late helper finds no strip left and ends at once, so that waiting for the strips is waiting for all. */
     private static final class Batch implements Runnable {
-        private final int count;
+        private static final int SPACING = 8; // longs from share to share, as each thread writes to its own
+
+        private final int threads;
         private final IntConsumer body;
-        private final AtomicInteger next = new AtomicInteger();
+        private final AtomicInteger joined = new AtomicInteger();
+        private final AtomicLongArray shares; // what is left: first strip in the high half, end in the low one
         private final CountDownLatch left;
         private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
-        Batch(int count, IntConsumer body) {
-            this.count = count;
+        Batch(int count, int threads, IntConsumer body) {
+            this.threads = threads;
             this.body = body;
             this.left = new CountDownLatch(count);
+            this.shares = new AtomicLongArray(threads * SPACING);
+            for (int thread = 0; thread < threads; thread++) {
+                long begin = (long) count * thread / threads;
+                long end = (long) count * (thread + 1) / threads;
+                shares.set(thread * SPACING, begin << 32 | end);
+            }
+        }
+
+        private int take(int thread) {
+            int strip = takeFrom(thread, true);
+            for (int k = 1; k < threads && strip < 0; k++) {
+                strip = takeFrom((thread + k) % threads, false);
+            }
+            return strip;
+        }
+
+        /** The first or the last strip that is left of a share, or -1. */
+        private int takeFrom(int thread, boolean first) {
+            int at = thread * SPACING;
+            while (true) {
+                long share = shares.get(at);
+                int begin = (int) (share >>> 32);
+                int end = (int) share;
+                if (begin >= end) {
+                    return -1;
+                }
+                long rest = first ? (long) (begin + 1) << 32 | end : (long) begin << 32 | end - 1;
+                if (shares.compareAndSet(at, share, rest)) {
+                    return first ? begin : end - 1;
+                }
+            }
         }
 
         @Override
         public void run() {
-            for (int strip = next.getAndIncrement(); strip < count; strip = next.getAndIncrement()) {
+            int thread = joined.getAndIncrement();
+            for (int strip = take(thread); strip >= 0; strip = take(thread)) {
                 try {
                     if (failure.get() == null) {
                         body.accept(strip);

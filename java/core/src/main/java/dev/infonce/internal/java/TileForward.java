@@ -29,7 +29,8 @@ final class TileForward {
         call.strips()
                 .run(
                         cuts.xGroups * cuts.yGroups,
-                        task -> space.withScratch(scratch -> group(task / cuts.yGroups, task % cuts.yGroups, scratch)));
+                        // Groups of Y outside, as in the backward pass: so who keeps a tile is mostly who takes it.
+                        task -> space.withScratch(scratch -> group(task % cuts.xGroups, task / cuts.xGroups, scratch)));
     }
 
     private void findPositives(int block) {
