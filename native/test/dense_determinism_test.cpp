@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "cpu/dense/kernels.h"
 #include "dense_runner.h"
 
 namespace nce::test {
@@ -100,7 +101,8 @@ TEST(DenseDeterminism, SameBitsOverStripsAndGroupsOfLargeShapes) {
 
 /// More rows than a strip has, for tiles of any width; the rows of the first strip have no weight.
 std::vector<DenseCase> cases_of_strips(nce_isa isa) {
-  const int64_t n = isa == NCE_ISA_AVX512 ? 4300 : isa == NCE_ISA_AVX2 ? 2150 : 1080;
+  const int64_t portable = 90 * cpu::dense::kernels_portable<float>().width;  // NEON's tiles are wider than SSE2's
+  const int64_t n = isa == NCE_ISA_AVX512 ? 4300 : isa == NCE_ISA_AVX2 ? 2150 : portable;
   std::vector<DenseCase> result;
   result.push_back(make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, n, n, 3, 0.1, 0.7, 1));
   result.push_back(make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_BFLOAT16, n, n + 30, 3, 0.1, 0.7, 2));
