@@ -128,10 +128,7 @@ void dense(benchmark::State& state) {
 
 void shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"isa", "n", "dim", "logit", "symmetric", "pass"});
-  std::vector<int64_t> tiers;
-  for (const nce_isa isa : {NCE_ISA_PORTABLE, NCE_ISA_AVX2, NCE_ISA_AVX512}) {
-    if (nce::cpu::choose_isa(isa) == isa) tiers.push_back(isa);
-  }
+  const std::vector<nce_isa> tiers = nce::cpu::available_isas();
   const int64_t best = tiers.back();
   for (const int64_t n : {1024, 4096, 8192, 16384}) {
     for (const int64_t dim : {64, 128, 256, 512}) {

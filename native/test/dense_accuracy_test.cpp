@@ -128,7 +128,7 @@ void expect_close_metrics(const nce_metrics& metrics, const DenseAnswer& expecte
 
 void check(const Kind& kind, const DenseCase& problem) {
   const DenseAnswer expected = dense_oracle(problem);
-  for (const nce_isa isa : isa_tiers()) {
+  for (const nce_isa isa : cpu::available_isas()) {
     SCOPED_TRACE(label(kind, problem, isa));
     DenseRun how;
     how.isa = isa;
@@ -302,7 +302,7 @@ TEST_F(DenseAccuracy, FastKeepsThreeDigitsAtTheSmallestTemperature) {
       DenseCase problem = case_of(kind, similarity, NCE_DTYPE_FLOAT32, 60, 71, 40, 0.01, 0.7, ++seed);
       problem.desc.precision = NCE_PRECISION_FAST;
       const DenseAnswer expected = dense_oracle(problem);
-      for (const nce_isa isa : isa_tiers()) {
+      for (const nce_isa isa : cpu::available_isas()) {
         SCOPED_TRACE(label(kind, problem, isa));
         DenseRun how;
         how.isa = isa;

@@ -37,7 +37,7 @@ std::vector<DenseCase> cases() {
 
 TEST(DenseDeterminism, SameBitsForAnyThreadsRunStrideAndSplitOfTheCall) {
   for (const DenseCase& problem : cases()) {
-    for (const nce_isa isa : isa_tiers()) {
+    for (const nce_isa isa : cpu::available_isas()) {
       DenseRun how;
       how.isa = isa;
       const DenseResult first = run_dense(problem, how);
@@ -67,7 +67,7 @@ int64_t workspace_of(const DenseCase& problem, nce_isa isa) {
 
 TEST(DenseDeterminism, SameBitsForAnyBudgetOfKeptTiles) {
   for (DenseCase problem : cases()) {
-    for (const nce_isa isa : isa_tiers()) {
+    for (const nce_isa isa : cpu::available_isas()) {
       problem.desc.workspace_budget_bytes = 0;
       const int64_t necessary = workspace_of(problem, isa);
       DenseRun how;
@@ -124,7 +124,7 @@ std::vector<DenseCase> cases_of_strips(nce_isa isa) {
 }
 
 TEST(DenseDeterminism, SameBitsWhenStripsOfWholeRowsGoForwardAndBackward) {
-  for (const nce_isa isa : isa_tiers()) {
+  for (const nce_isa isa : cpu::available_isas()) {
     for (DenseCase problem : cases_of_strips(isa)) {
       DenseRun how;
       how.isa = isa;

@@ -57,7 +57,7 @@ TEST(DenseEdges, IdenticalVectorsGiveTheLogarithmOfTheCountAndNoGradient) {
           set_rows(problem->queries, kDim, row);
           set_rows(problem->keys, kDim, row);
           set_rows(problem->negatives, kDim, row);
-          for (const nce_isa isa : isa_tiers()) {
+          for (const nce_isa isa : cpu::available_isas()) {
             SCOPED_TRACE(name_of(isa) + ", similarity " + std::to_string(similarity) + ", tau " + std::to_string(tau));
             const DenseResult result = run_on(*problem, isa);
             // E is the same number in every sum: what rounds is adding it up, and z (or its logarithm) in double.
@@ -82,7 +82,7 @@ TEST(DenseEdges, IdenticalVectorsGiveTheLogarithmOfTheCountAndNoGradient) {
 
 TEST(DenseEdges, OrthonormalRowsGiveTheClosedForms) {
   constexpr int64_t kCount = 128;
-  for (const nce_isa isa : isa_tiers()) {
+  for (const nce_isa isa : cpu::available_isas()) {
     DenseCase problem =
         make_case(NCE_LOSS_INFONCE, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, kCount, kCount, kCount, 0.5, 0, 1);
     std::fill(problem.queries.begin(), problem.queries.end(), 0.0);
@@ -104,7 +104,7 @@ TEST(DenseEdges, ZeroRowsKeepTheirLossHaveNoGradientAndAreCounted) {
       std::fill_n(problem.keys.begin() + 3 * 9, 9, 0.0);
       std::fill_n(problem.keys.begin() + 5 * 9, 9, -0.0);
       const DenseAnswer expected = dense_oracle(problem);
-      for (const nce_isa isa : isa_tiers()) {
+      for (const nce_isa isa : cpu::available_isas()) {
         const DenseResult result = run_on(problem, isa);
         EXPECT_EQ(result.metrics.zero_rows, 3);
         EXPECT_LE(relative_error(result.loss[0], expected.loss), 1e-6);
@@ -144,7 +144,7 @@ TEST(DenseEdges, WithoutNegativesLossAndGradientAreZero) {
                        make_case(NCE_LOSS_NT_XENT, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, 2, 0, 7, 0.1, 0.7, 5),
                        shared_case(NCE_SIMILARITY_DOT, NCE_DTYPE_FLOAT32, 6, 0, 7, 0.1)};
   for (const DenseCase& problem : cases) {
-    for (const nce_isa isa : isa_tiers()) {
+    for (const nce_isa isa : cpu::available_isas()) {
       const DenseResult result = run_on(problem, isa);
       EXPECT_EQ(result.loss[0], 0.0);
       EXPECT_EQ(result.d_temperature, 0.0);
@@ -178,7 +178,7 @@ TEST(DenseEdges, LossOf1e30KeepsItsDigits) {
     problem.queries = problem.keys = {1.0, 0.0, 0.0, 1.0};
     for (const int symmetric : {0, 1}) {
       problem.desc.symmetric = symmetric;
-      for (const nce_isa isa : isa_tiers()) {
+      for (const nce_isa isa : cpu::available_isas()) {
         const DenseResult result = run_on(problem, isa);
         EXPECT_LE(std::fabs(result.loss[0] / wanted - 1.0), 1e-11);
         const double gradient = 0.5 * wanted / static_cast<double>(problem.tau);
@@ -283,7 +283,7 @@ TEST(DenseEdges, WorkspaceStaysSmallWhereTheMatrixWouldBeLarge) {
   problem.desc.n = problem.desc.m = 65536;
   problem.desc.symmetric = 1;
   problem.desc.workspace_budget_bytes = int64_t{256} << 20;
-  for (const nce_isa isa : isa_tiers()) {
+  for (const nce_isa isa : cpu::available_isas()) {
     const auto plan = cpu::make_dense_plan(problem.desc, pool, isa);
     EXPECT_LE(plan->workspace_bytes(NCE_PASS_FORWARD_BACKWARD), int64_t{256} << 20);
     EXPECT_LE(plan->workspace_bytes(NCE_PASS_FORWARD), plan->workspace_bytes(NCE_PASS_FORWARD_BACKWARD));

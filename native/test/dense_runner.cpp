@@ -9,7 +9,6 @@
 
 #include "api/half.h"
 #include "cpu/dense/workspace.h"
-#include "cpu/processor.h"
 
 namespace nce::test {
 namespace {
@@ -136,14 +135,6 @@ bool DenseResult::operator==(const DenseResult& other) const {
   return same_bits(loss, other.loss) && same_bits(d_queries, other.d_queries) && same_bits(d_keys, other.d_keys) &&
          same_bits(d_negatives, other.d_negatives) && same_bits({d_temperature}, {other.d_temperature}) &&
          std::memcmp(&metrics, &other.metrics, sizeof metrics) == 0;
-}
-
-std::vector<nce_isa> isa_tiers() {
-  std::vector<nce_isa> tiers;
-  for (const nce_isa isa : {NCE_ISA_PORTABLE, NCE_ISA_AVX2, NCE_ISA_AVX512}) {
-    if (cpu::choose_isa(isa) == isa) tiers.push_back(isa);
-  }
-  return tiers;
 }
 
 std::string name_of(nce_isa isa) {

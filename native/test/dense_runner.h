@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cpu/dense/dense_plan.h"
+#include "cpu/processor.h"
 #include "dense_oracle.h"
 
 namespace nce::test {
@@ -32,8 +33,6 @@ struct DenseResult {
   bool operator==(const DenseResult& other) const;
 };
 
-/// The instruction sets of this machine.
-std::vector<nce_isa> isa_tiers();
 std::string name_of(nce_isa isa);
 
 /// x as a number of the type.

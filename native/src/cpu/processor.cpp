@@ -43,6 +43,14 @@ nce_isa choose_isa(nce_isa cap) {
   return cap == NCE_ISA_BEST ? best : std::min(best, cap);
 }
 
+std::vector<nce_isa> available_isas() {
+  std::vector<nce_isa> isas;
+  for (const nce_isa isa : {NCE_ISA_PORTABLE, NCE_ISA_AVX2, NCE_ISA_AVX512}) {
+    if (choose_isa(isa) == isa) isas.push_back(isa);
+  }
+  return isas;
+}
+
 bool multiplies_bfloat16() {
 #if defined(__x86_64__)
   return __builtin_cpu_supports("avx512bf16");

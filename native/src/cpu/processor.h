@@ -2,6 +2,7 @@
 // What the processor that runs this has.
 
 #include <cstdint>
+#include <vector>
 
 #include "infonce.h"
 
@@ -9,6 +10,9 @@ namespace nce::cpu {
 
 /// The best instruction set of processor and operating system, no higher than `cap` (NCE_ISA_BEST: no cap).
 nce_isa choose_isa(nce_isa cap);
+
+/// All that processor and operating system have, in rising order.
+std::vector<nce_isa> available_isas();
 
 /// Whether products of bfloat16 have an instruction beside NCE_ISA_AVX512.
 bool multiplies_bfloat16();

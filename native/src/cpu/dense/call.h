@@ -51,7 +51,14 @@ void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<R
 /// Rows that one task of a loop over rows takes.
 constexpr int64_t kRowsATask = 256;
 
-inline int64_t row_tasks(int64_t rows) { return (rows + kRowsATask - 1) / kRowsATask; }
+/// body(row) for every row in [begin, end).
+template <typename Body>
+void for_rows(ThreadPool& pool, int64_t begin, int64_t end, const Body& body) {
+  pool.parallel_for((end - begin + kRowsATask - 1) / kRowsATask, [&](int64_t task, int) {
+    const int64_t first = begin + task * kRowsATask;
+    for (int64_t i = first; i < std::min(end, first + kRowsATask); ++i) body(i);
+  });
+}
 
 /// One job for all of X, Y and Z, so that threads meet once: body(matrix, begin, end, worker) for parts of each
 /// matrix's `counts`, `step` of the largest. Tasks next to each other have parts next to each other in every matrix.

@@ -147,10 +147,7 @@ class Forward {
       scratch_.y_inverse[j] = j < problem_.y_rows ? inverse_norm(state_.y_norms, j) : 0.0;
       scratch_.y_factors[j] = j < problem_.y_rows && state_.y_norms.zero(j) ? 1.0 : unit;
     }
-    call_.pool.parallel_for(row_tasks(problem_.x_rows), [&](int64_t task, int) {
-      const int64_t end = std::min(problem_.x_rows, (task + 1) * kRowsATask);
-      for (int64_t i = task * kRowsATask; i < end; ++i) scratch_.alignment[i] = alignment_of(i);
-    });
+    for_rows(call_.pool, 0, problem_.x_rows, [&](int64_t i) { scratch_.alignment[i] = alignment_of(i); });
   }
 
   static double inverse_norm(const Norms& norms, int64_t row) {
@@ -282,18 +279,15 @@ class Forward {
 
   void finish_rows(int64_t begin, int64_t end) const {
     const int64_t stride = padded(problem_.x_rows);
-    call_.pool.parallel_for(row_tasks(end - begin), [&](int64_t task, int) {
-      const int64_t first = begin + task * kRowsATask;
-      for (int64_t i = first; i < std::min(end, first + kRowsATask); ++i) {
-        const Total sum = total(scratch_.rows, scratch_.grid.y_groups, stride, i);
-        const RowResult row =
-            problem_.logistic ? logistic_row(sum, state_.positive[i]) : softmax_row(sum, state_.positive[i]);
-        scratch_.losses[i] = row.loss;
-        state_.row_value[i] = row.value;
-        state_.row_slope[i] = row.slope;
-        if (metrics_) scratch_.effective[i] = std::exp(row.log_negatives_minus_mean);
-        if (problem_.symmetric) finish_column(i);
-      }
+    for_rows(call_.pool, begin, end, [&](int64_t i) {
+      const Total sum = total(scratch_.rows, scratch_.grid.y_groups, stride, i);
+      const RowResult row =
+          problem_.logistic ? logistic_row(sum, state_.positive[i]) : softmax_row(sum, state_.positive[i]);
+      scratch_.losses[i] = row.loss;
+      state_.row_value[i] = row.value;
+      state_.row_slope[i] = row.slope;
+      if (metrics_) scratch_.effective[i] = std::exp(row.log_negatives_minus_mean);
+      if (problem_.symmetric) finish_column(i);
     });
   }
 

@@ -26,14 +26,6 @@ class Weights {
   }
 
  private:
-  template <typename Body>
-  void for_rows(const Body& body) const {
-    call_.pool.parallel_for(row_tasks(end_ - begin_), [&](int64_t task, int) {
-      const int64_t end = std::min(end_, begin_ + (task + 1) * kRowsATask);
-      for (int64_t i = begin_ + task * kRowsATask; i < end; ++i) body(i);
-    });
-  }
-
   void find_factors() {
     for (int64_t i = begin_; i < end_; ++i) {
       const double factor =
@@ -45,7 +37,7 @@ class Weights {
   /// e^z of row i is to be multiplied by weight = u_i e^-lse_i. All weights are divided by the largest |dl/dz+|, so
   /// that gradients as small as 1e-50 pass through fp32; sums in double are multiplied by it.
   void weigh_softmax() {
-    for_rows([&](int64_t i) {
+    for_rows(call_.pool, begin_, end_, [&](int64_t i) {
       scratch_.row_masses[i] = mass(state_.row_value, i);
       if (problem_.symmetric) scratch_.column_masses[i] = mass(state_.column_value, i);
     });
@@ -54,7 +46,7 @@ class Weights {
       largest_ = std::max(largest_, factor * scratch_.row_masses[i]);
       if (problem_.symmetric) largest_ = std::max(largest_, factor * scratch_.column_masses[i]);
     }
-    for_rows([&](int64_t i) {
+    for_rows(call_.pool, begin_, end_, [&](int64_t i) {
       double positive =
           weigh_row(state_.row_value, scratch_.row_masses[i], i, scratch_.x_weights, scratch_.x_references);
       if (problem_.symmetric) {
@@ -84,7 +76,7 @@ class Weights {
 
   void weigh_logistic() {
     for (int64_t i = begin_; i < end_; ++i) largest_ = std::max(largest_, std::fabs(scratch_.row_factors[i]));
-    for_rows([&](int64_t i) {
+    for_rows(call_.pool, begin_, end_, [&](int64_t i) {
       const double factor = largest_ == 0.0 ? 0.0 : scratch_.row_factors[i] / largest_;
       scratch_.x_weights[i] = factor * problem_.negative_factor;
       scratch_.positive_weights[i] = factor * loss::logistic_positive_slope(state_.positive[i] / call_.tau);

@@ -47,16 +47,14 @@ constexpr int kWides = kWidth<Real> / kWideLanes;
 
 /// kWideLanes numbers of the panel's row of dimension d, from lane l on, as doubles.
 template <typename Real>
-[[gnu::always_inline]] inline Wide widened(const Real* panel, int64_t d, int l) {
-  typename Narrow<Real>::Vec numbers;
+[[gnu::always_inline]] inline Wide panel_wide(const Real* panel, int64_t d, int l) {
   if constexpr (kPairs == 1) {
-    __builtin_memcpy(&numbers, panel + d * kWidth<Real> + l, sizeof numbers);
+    return widened(panel + d * kWidth<Real> + l);
   } else {
     Real row[kLanes<Real>];
     store<Real>(row, panel_row(panel, d, l / kLanes<Real>));
-    __builtin_memcpy(&numbers, row + l % kLanes<Real>, sizeof numbers);
+    return widened(row + l % kLanes<Real>);
   }
-  return __builtin_convertvector(numbers, Wide);
 }
 
 /// Adds up groups and the positive's share; along[l] = <sums, x> if `unit`. The streams are fetched ahead, since each
@@ -82,11 +80,7 @@ void collect(const FinishTask<Real>& task, double (&along)[kWidth<Real>]) {
       const Real* const group = task.groups + g * task.group_stride + d * kSide;
       fetch(group);
 #pragma GCC unroll 12
-      for (int w = 0; w < kWides<Real>; ++w) {
-        typename Narrow<Real>::Vec numbers;
-        __builtin_memcpy(&numbers, group + w * kWideLanes, sizeof numbers);
-        sum[w] += __builtin_convertvector(numbers, Wide);
-      }
+      for (int w = 0; w < kWides<Real>; ++w) sum[w] += widened(group + w * kWideLanes);
     }
 #pragma GCC unroll 12
     for (int w = 0; w < kWides<Real>; ++w) sum[w] *= load(task.sum_factors + w * kWideLanes);
@@ -94,13 +88,13 @@ void collect(const FinishTask<Real>& task, double (&along)[kWidth<Real>]) {
       fetch(task.positives + d / kPairs * kSide);
 #pragma GCC unroll 12
       for (int w = 0; w < kWides<Real>; ++w) {
-        sum[w] += load(task.positive_weights + w * kWideLanes) * widened(task.positives, d, w * kWideLanes);
+        sum[w] += load(task.positive_weights + w * kWideLanes) * panel_wide(task.positives, d, w * kWideLanes);
       }
     }
     if (task.unit) {
       fetch(task.x + d / kPairs * kSide);
 #pragma GCC unroll 12
-      for (int w = 0; w < kWides<Real>; ++w) along_x[w] += sum[w] * widened(task.x, d, w * kWideLanes);
+      for (int w = 0; w < kWides<Real>; ++w) along_x[w] += sum[w] * panel_wide(task.x, d, w * kWideLanes);
     }
 #pragma GCC unroll 12
     for (int w = 0; w < kWides<Real>; ++w) store<double>(sums + w * kWideLanes, sum[w]);
@@ -119,7 +113,7 @@ template <typename Real, typename Element, bool kWhole>
     const int64_t dimension = kWhole || k < count ? d + k : d;
     rows[k] = narrowed<Real>([&](int l) {
       const Wide sum = load(task.sums + dimension * kWidth<Real> + lane + l);
-      const Wide part = sum - load(along + lane + l) * widened(task.x, dimension, lane + l);
+      const Wide part = sum - load(along + lane + l) * panel_wide(task.x, dimension, lane + l);
       // Two steps, since 1 / |x| alone may overflow.
       return part * load(task.factors + lane + l) * load(task.scales + lane + l);
     });

@@ -43,6 +43,20 @@ struct Scale {
         smallest(Simd<Real>::kSmallestExponent / high) {}
 };
 
+/// s * scale as what E::kMagic rounds it to, which stays in the low bits of `shifted`, and the rest f. The rounded part
+/// leaves by FMA before anything else is rounded. Step by step for all vectors, as all of exp2: their chains of
+/// dependent operations run side by side.
+template <typename E, typename Real, size_t kCount>
+[[gnu::always_inline]] inline void split(const Vec<Real> (&s)[kCount], const Scale<Real>& scale,
+                                         Vec<Real> (&shifted)[kCount], Vec<Real> (&f)[kCount]) {
+#pragma GCC unroll 8
+  for (size_t v = 0; v < kCount; ++v) shifted[v] = s[v] * scale.high + E::kMagic;
+#pragma GCC unroll 8
+  for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.high - (shifted[v] - E::kMagic);
+#pragma GCC unroll 8
+  for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.low + f[v];
+}
+
 #if NCE_TILE_BYTES == 64
 /// Two registers hold 2^(i / 32): the rest is within 1/64, where a parabola does. That takes three multiplications
 /// fewer than Exp2, in the units that are busy with products.
@@ -66,12 +80,7 @@ template <size_t kCount>
   using E = Exp2Table;
   Vec<float> shifted[kCount];
   Vec<float> f[kCount];
-#pragma GCC unroll 8
-  for (size_t v = 0; v < kCount; ++v) shifted[v] = s[v] * scale.high + E::kMagic;
-#pragma GCC unroll 8
-  for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.high - (shifted[v] - E::kMagic);
-#pragma GCC unroll 8
-  for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.low + f[v];
+  split<E, float, kCount>(s, scale, shifted, f);
 #pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) {
     const auto bits = reinterpret_cast<Bits<float>>(shifted[v]);
@@ -83,8 +92,7 @@ template <size_t kCount>
 }
 #endif
 
-/// 2^(s * scale) where that is a normal number. The integer part leaves by FMA before anything is rounded. Step by step
-/// for all vectors: their chains of dependent operations run side by side.
+/// 2^(s * scale) where that is a normal number.
 template <typename Real, size_t kCount>
 [[gnu::always_inline]] inline void exp2_scaled(const Vec<Real> (&s)[kCount], const Scale<Real>& scale,
                                                Vec<Real> (&power)[kCount]) {
@@ -95,12 +103,7 @@ template <typename Real, size_t kCount>
   constexpr int kTerms = sizeof(E::kTerms) / sizeof(Real);
   Vec<Real> shifted[kCount];
   Vec<Real> f[kCount];
-#pragma GCC unroll 8
-  for (size_t v = 0; v < kCount; ++v) shifted[v] = s[v] * scale.high + E::kMagic;
-#pragma GCC unroll 8
-  for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.high - (shifted[v] - E::kMagic);
-#pragma GCC unroll 8
-  for (size_t v = 0; v < kCount; ++v) f[v] = s[v] * scale.low + f[v];
+  split<E, Real, kCount>(s, scale, shifted, f);
 #pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) power[v] = f[v] * E::kTerms[kTerms - 1] + E::kTerms[kTerms - 2];
 #pragma GCC unroll 16

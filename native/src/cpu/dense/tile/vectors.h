@@ -117,6 +117,14 @@ struct Narrow {
   typedef Element Vec __attribute__((vector_size(kWideLanes * sizeof(Element))));
 };
 
+/// kWideLanes numbers as doubles.
+template <typename Number>
+[[gnu::always_inline]] inline Wide widened(const Number* from) {
+  typename Narrow<Number>::Vec numbers;
+  __builtin_memcpy(&numbers, from, sizeof numbers);
+  return __builtin_convertvector(numbers, Wide);
+}
+
 /// kLanes numbers from wide(l), the doubles from lane l on.
 template <typename Real, typename Function>
 [[gnu::always_inline]] inline Vec<Real> narrowed(const Function& wide) {
