@@ -18,15 +18,20 @@ public final class LossCase implements AutoCloseable {
     private final Inputs inputs;
     private final Outputs outputs;
 
-    /** Opens the device and fills the inputs. */
+    /** Opens the device, with the default options, and fills the inputs. */
     public LossCase(String deviceName, Problem problem) {
+        this(deviceName, problem, PlanOptions.defaults());
+    }
+
+    /** Opens the device and fills the inputs. */
+    public LossCase(String deviceName, Problem problem, PlanOptions options) {
         this.problem = problem;
         this.device = open(deviceName, problem.threads());
         this.plan = device.plan(
                 problem.loss().loss(),
                 problem.loss().shape(problem.n(), problem.dim()),
                 problem.dtype(),
-                PlanOptions.defaults().withoutMetrics());
+                options.withoutMetrics());
         long count = (long) problem.n() * problem.dim();
         Matrix queries = matrix();
         Samples.queries(count, sink(queries));

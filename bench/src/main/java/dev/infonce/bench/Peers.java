@@ -17,6 +17,8 @@ import org.apache.commons.math3.stat.StatUtils;
 /** This library against TensorFlow-Java and DJL's PyTorch, each in every way in which it may go about the loss. */
 final class Peers {
     private static final double MIB = 1 << 20;
+    // What the tiles of 16384 x 16384 take, and the rest of the workspace: a third of what the peers take at least.
+    private static final int BUDGET_OF_A_WHOLE_MATRIX = 1280;
     private static final String PACKAGE = "dev.infonce.bench.peers.";
 
     private final PrintStream out;
@@ -39,24 +41,27 @@ final class Peers {
     }
 
     /** A comparison to make; targets are null where nothing was promised. */
-    record Match(String device, Loss loss, int n, int dim, Double overTensorFlow, Double overPyTorch) {}
+    record Match(Engine ours, Loss loss, int n, int dim, Double overTensorFlow, Double overPyTorch) {}
 
     /** All of them, or those that are done soon. */
     static List<Match> matches(boolean quick, List<String> devices) {
         List<Match> matches = new ArrayList<>();
         if (devices.contains("cpu")) {
-            matches.add(new Match("cpu", Loss.SYMMETRIC, 1024, 128, 3.5, 4.0));
-            matches.add(new Match("cpu", Loss.SYMMETRIC, 4096, 128, 3.0, 4.0));
+            Engine cpu = Engine.infonce("cpu");
+            matches.add(new Match(cpu, Loss.SYMMETRIC, 1024, 128, 3.5, 4.0));
+            matches.add(new Match(cpu, Loss.SYMMETRIC, 4096, 128, 3.0, 4.0));
             if (!quick) {
-                matches.add(new Match("cpu", Loss.SYMMETRIC, 4096, 512, 1.6, 2.5));
-                matches.add(new Match("cpu", Loss.SYMMETRIC, 8192, 256, null, null));
-                matches.add(new Match("cpu", Loss.SYMMETRIC, 16384, 256, 1.75, 2.5));
-                matches.add(new Match("cpu", Loss.INFONCE, 4096, 128, null, null));
-                matches.add(new Match("cpu", Loss.INFONCE, 8192, 256, null, null));
+                matches.add(new Match(cpu, Loss.SYMMETRIC, 4096, 512, 1.6, 2.5));
+                matches.add(new Match(cpu, Loss.SYMMETRIC, 8192, 256, null, null));
+                matches.add(new Match(cpu, Loss.SYMMETRIC, 16384, 256, 1.75, 2.5));
+                matches.add(new Match(
+                        Engine.infonce("cpu", BUDGET_OF_A_WHOLE_MATRIX), Loss.SYMMETRIC, 16384, 256, 1.75, 2.5));
+                matches.add(new Match(cpu, Loss.INFONCE, 4096, 128, null, null));
+                matches.add(new Match(cpu, Loss.INFONCE, 8192, 256, null, null));
             }
         }
         if (devices.contains("java") && !quick) {
-            matches.add(new Match("java", Loss.SYMMETRIC, 4096, 128, 1.0, null));
+            matches.add(new Match(Engine.infonce("java"), Loss.SYMMETRIC, 4096, 128, 1.0, null));
         }
         return matches;
     }
@@ -80,9 +85,9 @@ final class Peers {
         int threads = Runtime.getRuntime().availableProcessors();
         Problem problem =
                 new Problem(match.loss(), DType.FLOAT32, match.n(), match.dim(), Call.FORWARD_BACKWARD, threads);
-        progress.next(match.device() + " and " + peer.name() + " (" + peer.variant() + "): "
+        progress.next(match.ours().name() + " and " + peer.name() + " (" + peer.variant() + "): "
                 + match.loss().word() + " " + match.n() + " x " + match.dim());
-        List<Contest.Standing> standings = contest.compare(problem, List.of(Engine.infonce(match.device()), peer));
+        List<Contest.Standing> standings = contest.compare(problem, List.of(match.ours(), peer));
         Side us = side(problem, standings.get(0));
         Side them = side(problem, standings.get(1));
         return new Comparison(

@@ -12,9 +12,14 @@ class PeersTest {
     void theFullRunComparesEverySizeThatSomethingWasPromisedOf() {
         assertThat(Peers.matches(false, List.of("cpu")))
                 .filteredOn(match -> match.overTensorFlow() != null)
-                .extracting(match ->
-                        match.n() + "x" + match.dim() + " " + match.overTensorFlow() + " " + match.overPyTorch())
-                .containsExactly("1024x128 3.5 4.0", "4096x128 3.0 4.0", "4096x512 1.6 2.5", "16384x256 1.75 2.5");
+                .extracting(match -> match.ours().name() + " " + match.n() + "x" + match.dim() + " "
+                        + match.overTensorFlow() + " " + match.overPyTorch())
+                .containsExactly(
+                        "cpu 1024x128 3.5 4.0",
+                        "cpu 4096x128 3.0 4.0",
+                        "cpu 4096x512 1.6 2.5",
+                        "cpu 16384x256 1.75 2.5",
+                        "cpu, 1280 MiB 16384x256 1.75 2.5");
     }
 
     @Test

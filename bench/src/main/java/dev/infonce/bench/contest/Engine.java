@@ -22,16 +22,25 @@ public record Engine(
         List<String> jvmArguments) {
     private static final List<String> JVM = List.of("--enable-native-access=ALL-UNNAMED", "-Xmx2g");
 
-    /** This library on one of its devices. */
+    /** This library on one of its devices, with the default workspace budget. */
     public static Engine infonce(String device) {
-        List<String> arguments = device.equals("java")
+        return infonce(device, device);
+    }
+
+    /** This library on one of its devices, with so many MiB for tiles that are not computed again. */
+    public static Engine infonce(String device, int budgetMiB) {
+        return infonce(device + ", " + budgetMiB + " MiB", device + "," + budgetMiB);
+    }
+
+    private static Engine infonce(String name, String variant) {
+        List<String> arguments = variant.startsWith("java")
                 ? List.of("--enable-native-access=ALL-UNNAMED", "--add-modules=jdk.incubator.vector")
                 : JVM;
         return new Engine(
-                device,
+                name,
                 InfoNceContender.class.getName(),
                 System.getProperty("java.class.path"),
-                device,
+                variant,
                 Map.of(),
                 arguments);
     }

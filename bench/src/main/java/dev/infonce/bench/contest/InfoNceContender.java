@@ -1,6 +1,7 @@
 package dev.infonce.bench.contest;
 
 import dev.infonce.Matrix;
+import dev.infonce.PlanOptions;
 import dev.infonce.bench.Call;
 import dev.infonce.bench.Loss;
 import dev.infonce.bench.LossCase;
@@ -9,23 +10,29 @@ import java.io.IOException;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 
-/** This library; the variant is the device's name. */
+/** This library; the variant is the device's name, with a comma and the MiB of its workspace budget if it has its own. */
 public final class InfoNceContender implements Contender {
     private static final int SMALL = 64;
+    private static final int DEFAULT_BUDGET = -1;
 
     private final LossCase open;
     private final String device;
+    private final int budgetMiB;
 
-    private InfoNceContender(Problem problem, String device) {
+    private InfoNceContender(Problem problem, String device, int budgetMiB) {
         this.device = device;
-        this.open = new LossCase(device, problem);
+        this.budgetMiB = budgetMiB;
+        long budget = budgetMiB == DEFAULT_BUDGET ? DEFAULT_BUDGET : (long) budgetMiB << 20;
+        this.open = new LossCase(device, problem, PlanOptions.defaults().withWorkspaceBudget(budget));
     }
 
     /** The process; see {@link ContenderServer#serve}. */
     public static void main(String[] arguments) throws IOException {
-        ContenderServer.serve(arguments, (problem, device) -> {
-            loadClasses(problem, device);
-            return new InfoNceContender(problem, device);
+        ContenderServer.serve(arguments, (problem, variant) -> {
+            String[] parts = variant.split(",");
+            loadClasses(problem, parts[0]);
+            return new InfoNceContender(
+                    problem, parts[0], parts.length == 1 ? DEFAULT_BUDGET : Integer.parseInt(parts[1]));
         });
     }
 
@@ -42,7 +49,8 @@ public final class InfoNceContender implements Contender {
 
     @Override
     public String description() {
-        return "infonce on " + device + ": " + open.description();
+        String budget = budgetMiB == DEFAULT_BUDGET ? "" : ", workspace budget " + budgetMiB + " MiB";
+        return "infonce on " + device + ": " + open.description() + budget;
     }
 
     @Override

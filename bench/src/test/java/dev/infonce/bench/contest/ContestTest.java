@@ -47,6 +47,15 @@ class ContestTest {
     }
 
     @Test
+    void aWorkspaceBudgetOfItsOwnIsNamed() throws IOException {
+        Problem problem = new Problem(Loss.SYMMETRIC, DType.FLOAT32, 32, 8, Call.FORWARD_BACKWARD, 1);
+        Path log = Files.createFile(folder.resolve("log"));
+        Engine engine = Engine.infonce("java", 64);
+        assertThat(engine.name()).isEqualTo("java, 64 MiB");
+        assertThat(Contest.once(problem, engine, log).description()).endsWith("workspace budget 64 MiB");
+    }
+
+    @Test
     void aRatioIsHowManyTimesAsLongAsTheOther() {
         assertThat(standing(2, 40, 6).ratioTo(standing(1, 10, 2))).isEqualTo(3);
     }
