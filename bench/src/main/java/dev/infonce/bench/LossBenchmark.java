@@ -19,7 +19,8 @@ import org.openjdk.jmh.annotations.Warmup;
 /** The losses through the Java API, on all processors. */
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
-@Warmup(iterations = 2, time = 1)
+// The vectors of device java are objects until the compiler has come to their loops, which takes seconds.
+@Warmup(iterations = 6, time = 1)
 @Measurement(iterations = 5, time = 1)
 @Fork(
         value = 1,

@@ -25,6 +25,7 @@ import org.openjdk.jmh.util.Statistics;
 final class Suite {
     private static final int ITERATIONS = 5;
     private static final int QUICK_ITERATIONS = 3;
+    private static final int NATIVE_WARM_UPS = 2;
     private static final long QUICK_MILLIS = 300;
     private static final String HEAP_BYTES = "gc.alloc.rate.norm";
 
@@ -85,7 +86,7 @@ final class Suite {
                 progress.next(point.device() + " " + point.loss().word() + " " + point.dtype() + " " + point.n() + " x "
                         + point.dim());
                 peak.measure();
-                results.addAll(new Runner(options(LossBenchmark.class)
+                results.addAll(new Runner(warmedUp(point)
                                 .param("device", point.device())
                                 .param("loss", point.loss().word())
                                 .param("dtype", point.dtype().name())
@@ -109,6 +110,15 @@ final class Suite {
                     .run();
             return results.stream().map(Suite::callCost).toList();
         }
+    }
+
+    /** Device java needs the whole warm-up of the benchmark, native code little. */
+    private ChainedOptionsBuilder warmedUp(Point point) {
+        ChainedOptionsBuilder options = options(LossBenchmark.class);
+        if (point.device().equals("java")) {
+            return options.warmupTime(TimeValue.seconds(1));
+        }
+        return options.warmupIterations(NATIVE_WARM_UPS);
     }
 
     private ChainedOptionsBuilder options(Class<?> benchmark) {
