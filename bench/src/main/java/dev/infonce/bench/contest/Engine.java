@@ -24,16 +24,16 @@ public record Engine(
 
     /** This library on one of its devices, with the default workspace budget. */
     public static Engine infonce(String device) {
-        return infonce(device, device);
+        return infonce(device, device, device);
     }
 
     /** This library on one of its devices, with so many MiB for tiles that are not computed again. */
     public static Engine infonce(String device, int budgetMiB) {
-        return infonce(device + ", " + budgetMiB + " MiB", device + "," + budgetMiB);
+        return infonce(device, device + ", " + budgetMiB + " MiB", device + "," + budgetMiB);
     }
 
-    private static Engine infonce(String name, String variant) {
-        List<String> arguments = variant.startsWith("java")
+    private static Engine infonce(String device, String name, String variant) {
+        List<String> arguments = device.equals("java")
                 ? List.of("--enable-native-access=ALL-UNNAMED", "--add-modules=jdk.incubator.vector")
                 : JVM;
         return new Engine(

@@ -13,26 +13,27 @@ import java.nio.FloatBuffer;
 /** This library; the variant is the device's name, with a comma and the MiB of its workspace budget if it has its own. */
 public final class InfoNceContender implements Contender {
     private static final int SMALL = 64;
-    private static final int DEFAULT_BUDGET = -1;
 
     private final LossCase open;
     private final String device;
-    private final int budgetMiB;
+    private final PlanOptions options;
 
-    private InfoNceContender(Problem problem, String device, int budgetMiB) {
+    private InfoNceContender(Problem problem, String device, PlanOptions options) {
         this.device = device;
-        this.budgetMiB = budgetMiB;
-        long budget = budgetMiB == DEFAULT_BUDGET ? DEFAULT_BUDGET : (long) budgetMiB << 20;
-        this.open = new LossCase(device, problem, PlanOptions.defaults().withWorkspaceBudget(budget));
+        this.options = options;
+        this.open = new LossCase(device, problem, options);
     }
 
     /** The process; see {@link ContenderServer#serve}. */
     public static void main(String[] arguments) throws IOException {
         ContenderServer.serve(arguments, (problem, variant) -> {
             String[] parts = variant.split(",");
+            PlanOptions options = PlanOptions.defaults();
+            if (parts.length > 1) {
+                options = options.withWorkspaceBudget(Long.parseLong(parts[1]) << 20);
+            }
             loadClasses(problem, parts[0]);
-            return new InfoNceContender(
-                    problem, parts[0], parts.length == 1 ? DEFAULT_BUDGET : Integer.parseInt(parts[1]));
+            return new InfoNceContender(problem, parts[0], options);
         });
     }
 
@@ -49,8 +50,9 @@ public final class InfoNceContender implements Contender {
 
     @Override
     public String description() {
-        String budget = budgetMiB == DEFAULT_BUDGET ? "" : ", workspace budget " + budgetMiB + " MiB";
-        return "infonce on " + device + ": " + open.description() + budget;
+        long budget = options.workspaceBudgetBytes();
+        return "infonce on " + device + ": " + open.description()
+                + (budget < 0 ? "" : ", workspace budget " + (budget >> 20) + " MiB");
     }
 
     @Override
