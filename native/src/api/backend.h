@@ -7,6 +7,7 @@
 #include <string>
 
 #include "infonce.h"
+#include "loss/problem.h"
 
 namespace nce {
 
@@ -52,8 +53,9 @@ class Context {
  public:
   virtual ~Context() = default;
   virtual nce_device_info info() const = 0;
-  /// Throws UNSUPPORTED for what this backend does not do. `desc` is validated and complete (budget default filled in).
-  virtual std::unique_ptr<Plan> plan(const nce_plan_desc& desc) = 0;
+  /// Throws UNSUPPORTED for what this backend does not do. The problem's description is validated and complete (budget
+  /// default filled in).
+  virtual std::unique_ptr<Plan> plan(const loss::Problem& problem) = 0;
   virtual void* allocate(nce_memory_kind kind, int64_t bytes) = 0;
   virtual void free(nce_memory_kind kind, void* memory) = 0;
   virtual void copy(void* destination, const void* source, int64_t bytes, void* stream) = 0;

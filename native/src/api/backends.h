@@ -1,5 +1,6 @@
 #pragma once
-// The backends of this library.
+// The backends of this library, as the C interface asks for them. Answered by library/backends.cpp, the one place that
+// knows which there are.
 
 #include <memory>
 #include <string>
@@ -8,8 +9,8 @@
 
 namespace nce::api {
 
-/// How many devices of a backend can be used here; `reason` says why if none. `backend` is a valid nce_backend.
-int32_t device_count(int32_t backend, std::string* reason);
+/// How many devices of a backend can be used here; `reason` says why if none.
+int32_t device_count(nce_backend backend, std::string* reason);
 
 /// Opens the device of a checked description. Throws NO_DEVICE.
 std::unique_ptr<Context> open_device(const nce_context_desc& desc);

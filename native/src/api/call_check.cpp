@@ -3,20 +3,20 @@
 #include <limits>
 #include <string>
 
-#include "api/plan_shape.h"
 #include "api/structs.h"
 
 namespace nce::api {
 namespace {
 
 /// Throws unless `data` is an aligned matrix of `rows` x dim whose last element's offset can be counted in bytes.
-void check_matrix(const void* data, int64_t rows, int64_t dim, int64_t stride, int32_t dtype, const char* name) {
-  check_pointer(data, name, static_cast<std::size_t>(dtype_bytes(dtype)));
+void check_matrix(const void* data, int64_t rows, int64_t dim, int64_t stride, nce_dtype dtype, const char* name) {
+  check_pointer(data, name, static_cast<std::size_t>(loss::dtype_bytes(dtype)));
   if (stride < dim) {
     invalid(std::string(name) + "_stride is " + std::to_string(stride) + "; allowed: dim = " + std::to_string(dim) +
             " or more");
   }
-  const int64_t largest = (std::numeric_limits<int64_t>::max() / dtype_bytes(dtype) - dim) / (rows > 0 ? rows : 1);
+  const int64_t largest =
+      (std::numeric_limits<int64_t>::max() / loss::dtype_bytes(dtype) - dim) / (rows > 0 ? rows : 1);
   if (stride > largest) {
     invalid(std::string(name) + "_stride is " + std::to_string(stride) + "; allowed for " + std::to_string(rows) +
             " rows: up to " + std::to_string(largest) + ", or sizes in bytes overflow");
@@ -28,48 +28,50 @@ void check_absent(const void* pointer, const char* name, const char* reason) {
 }
 
 /// As check_matrix; a matrix without rows may be NULL.
-void check_input_matrix(const void* data, int64_t rows, const nce_plan_desc& desc, int64_t stride, const char* name) {
+void check_input_matrix(const void* data, int64_t rows, const loss::Problem& problem, int64_t stride,
+                        const char* name) {
   if (rows == 0 && data == nullptr) return;
-  check_matrix(data, rows, desc.dim, stride, desc.dtype, name);
+  check_matrix(data, rows, problem.desc.dim, stride, problem.dtype, name);
 }
 
-void check_gradient(const void* data, bool has_matrix, int64_t rows, const nce_plan_desc& desc, int64_t stride,
-                    const char* name) {
+/// `rows` below 0: there is no such matrix.
+void check_gradient(const void* data, int64_t rows, const loss::Problem& problem, int64_t stride, const char* name) {
   if (data == nullptr) return;
-  if (!has_matrix) check_absent(data, name, "the plan has no such input matrix");
-  check_matrix(data, rows, desc.dim, stride, desc.gradient_dtype, name);
+  if (rows < 0) check_absent(data, name, "the plan has no such input matrix");
+  check_matrix(data, rows, problem.desc.dim, stride, problem.gradient_dtype, name);
 }
 
 }  // namespace
 
-nce_inputs checked_inputs(const nce_plan_desc& desc, const nce_inputs* inputs) {
+nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs) {
   check_struct(inputs, "inputs");
   check_enum(inputs->temperature_form, NCE_TEMPERATURE_LOGARITHM, "inputs->temperature_form",
              "0 (VALUE), 1 (LOGARITHM)");
   check_enum(inputs->upstream_per_row, 1, "inputs->upstream_per_row", "0 or 1");
-  if (inputs->upstream_per_row != 0 && desc.reduction != NCE_REDUCTION_NONE) {
+  if (inputs->upstream_per_row != 0 && problem.reduction != NCE_REDUCTION_NONE) {
     invalid("inputs->upstream_per_row is 1; allowed: 0, because the plan's reduction is not NCE_REDUCTION_NONE");
   }
   check_zero(inputs->reserved, "inputs->reserved", "it is reserved");
 
-  check_input_matrix(inputs->queries, desc.n, desc, inputs->queries_stride, "inputs->queries");
-  if (key_rows(desc) > 0) {
-    check_input_matrix(inputs->keys, key_rows(desc), desc, inputs->keys_stride, "inputs->keys");
+  check_input_matrix(inputs->queries, problem.desc.n, problem, inputs->queries_stride, "inputs->queries");
+  if (problem.has_keys()) {
+    check_input_matrix(inputs->keys, problem.key_rows, problem, inputs->keys_stride, "inputs->keys");
   } else {
     check_absent(inputs->keys, "inputs->keys", "the plan has m = 0: queries holds the whole tower");
   }
-  if (has_negatives(desc)) {
-    check_input_matrix(inputs->negatives, negative_rows(desc), desc, inputs->negatives_stride, "inputs->negatives");
+  if (problem.has_negatives()) {
+    check_input_matrix(inputs->negatives, problem.negative_rows, problem, inputs->negatives_stride,
+                       "inputs->negatives");
   } else {
     check_absent(inputs->negatives, "inputs->negatives", "the plan takes no matrix of negatives");
   }
 
-  if (is_margin_loss(desc)) {
-    check_absent(inputs->temperature, "inputs->temperature", "the plan's loss has a margin and no temperature");
-  } else {
+  if (problem.has_temperature()) {
     check_pointer(inputs->temperature, "inputs->temperature", alignof(double));
+  } else {
+    check_absent(inputs->temperature, "inputs->temperature", "the plan's loss has a margin and no temperature");
   }
-  if (desc.loss == NCE_LOSS_CONTRASTIVE) {
+  if (problem.has_labels()) {
     check_pointer(inputs->labels, "inputs->labels", alignof(int32_t));
   } else {
     check_absent(inputs->labels, "inputs->labels", "only NCE_LOSS_CONTRASTIVE has labels");
@@ -82,7 +84,7 @@ nce_inputs checked_inputs(const nce_plan_desc& desc, const nce_inputs* inputs) {
   return known;
 }
 
-nce_outputs checked_outputs(const nce_plan_desc& desc, const nce_outputs* outputs, Call call, bool host_memory) {
+nce_outputs checked_outputs(const loss::Problem& problem, const nce_outputs* outputs, Call call, bool host_memory) {
   check_struct(outputs, "outputs");
   check_zero(outputs->reserved, "outputs->reserved", "it is reserved");
   nce_outputs known = *outputs;
@@ -98,16 +100,15 @@ nce_outputs checked_outputs(const nce_plan_desc& desc, const nce_outputs* output
   if (known.loss != nullptr) check_pointer(known.loss, "outputs->loss", alignof(double));
   if (known.d_temperature != nullptr) check_pointer(known.d_temperature, "outputs->d_temperature", alignof(double));
   if (known.metrics != nullptr) {
-    if (desc.metrics == 0) {
+    if (problem.desc.metrics == 0) {
       check_absent(known.metrics, "outputs->metrics", "the plan was made with metrics = 0");
     }
     check_pointer(known.metrics, "outputs->metrics", alignof(nce_metrics));
     if (host_memory) check_struct(known.metrics, "outputs->metrics");
   }
-  check_gradient(known.d_queries, true, desc.n, desc, known.d_queries_stride, "outputs->d_queries");
-  check_gradient(known.d_keys, key_rows(desc) > 0, key_rows(desc), desc, known.d_keys_stride, "outputs->d_keys");
-  check_gradient(known.d_negatives, has_negatives(desc), negative_rows(desc), desc, known.d_negatives_stride,
-                 "outputs->d_negatives");
+  check_gradient(known.d_queries, problem.desc.n, problem, known.d_queries_stride, "outputs->d_queries");
+  check_gradient(known.d_keys, problem.key_rows, problem, known.d_keys_stride, "outputs->d_keys");
+  check_gradient(known.d_negatives, problem.negative_rows, problem, known.d_negatives_stride, "outputs->d_negatives");
   return known;
 }
 

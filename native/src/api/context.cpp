@@ -31,7 +31,7 @@ nce_status nce_device_count(nce_backend backend, int32_t* count) {
     check_enum(enum_number(backend), NCE_BACKEND_EMULATED, "backend", kBackends);
     check_pointer(count, "count", alignof(int32_t));
     std::string reason;
-    *count = nce::api::device_count(enum_number(backend), &reason);
+    *count = nce::api::device_count(backend, &reason);
     if (*count == 0) nce::api::set_last_error(reason.c_str());
   });
 }

@@ -37,8 +37,10 @@ struct nce_context {
 };
 
 struct nce_plan {
+  explicit nce_plan(const nce::loss::Problem& checked) : problem(checked) {}
+
   uint64_t magic = nce::api::kPlanMagic;
-  nce_plan_desc desc;  // complete: defaults filled in
-  int32_t backend;
+  nce::loss::Problem problem;
+  int32_t backend = NCE_BACKEND_CPU;
   std::unique_ptr<nce::Plan> plan;
 };

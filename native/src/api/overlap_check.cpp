@@ -1,11 +1,11 @@
 // Finds outputs that share memory with something else, and memory that is not the context's.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
 
 #include "api/call_check.h"
-#include "api/plan_shape.h"
 #include "api/structs.h"
 
 namespace nce::api {
@@ -28,8 +28,8 @@ Region array(const char* name, const void* data, int64_t count, std::size_t elem
   return {name, reinterpret_cast<std::uintptr_t>(data), count > 0 ? 1 : 0, bytes, bytes};
 }
 
-Region matrix(const char* name, const void* data, int64_t rows, int64_t dim, int64_t stride, int32_t dtype) {
-  const int64_t element = dtype_bytes(dtype);
+Region matrix(const char* name, const void* data, int64_t rows, int64_t dim, int64_t stride, nce_dtype dtype) {
+  const int64_t element = loss::dtype_bytes(dtype);
   return {name, reinterpret_cast<std::uintptr_t>(data), rows, dim * element, stride * element};
 }
 
@@ -45,24 +45,28 @@ bool overlap(const Region& a, const Region& b) {
 
 }  // namespace
 
-void check_places(const Plan& plan, const nce_plan_desc& desc, const nce_inputs& in, const nce_outputs& out,
+void check_places(const Plan& plan, const loss::Problem& problem, const nce_inputs& in, const nce_outputs& out,
                   const Workspace& workspace) {
-  const int64_t rows = loss_rows(desc);
+  const int64_t rows = problem.loss_rows;
+  const int64_t n = problem.desc.n;
+  const int64_t dim = problem.desc.dim;
+  const int64_t key_rows = std::max<int64_t>(0, problem.key_rows);
+  const int64_t negative_rows = std::max<int64_t>(0, problem.negative_rows);
   const std::array<Region, 7> read = {
-      matrix("inputs->queries", in.queries, desc.n, desc.dim, in.queries_stride, desc.dtype),
-      matrix("inputs->keys", in.keys, key_rows(desc), desc.dim, in.keys_stride, desc.dtype),
-      matrix("inputs->negatives", in.negatives, negative_rows(desc), desc.dim, in.negatives_stride, desc.dtype),
+      matrix("inputs->queries", in.queries, n, dim, in.queries_stride, problem.dtype),
+      matrix("inputs->keys", in.keys, key_rows, dim, in.keys_stride, problem.dtype),
+      matrix("inputs->negatives", in.negatives, negative_rows, dim, in.negatives_stride, problem.dtype),
       array("inputs->temperature", in.temperature, 1, sizeof(double)),
       array("inputs->weights", in.weights, rows, sizeof(float)),
-      array("inputs->labels", in.labels, desc.n, sizeof(int32_t)),
+      array("inputs->labels", in.labels, n, sizeof(int32_t)),
       array("inputs->upstream", in.upstream, in.upstream_per_row != 0 ? rows : 1, sizeof(float)),
   };
   const std::array<Region, 7> written = {
-      array("outputs->loss", out.loss, desc.reduction == NCE_REDUCTION_NONE ? rows : 1, sizeof(double)),
-      matrix("outputs->d_queries", out.d_queries, desc.n, desc.dim, out.d_queries_stride, desc.gradient_dtype),
-      matrix("outputs->d_keys", out.d_keys, key_rows(desc), desc.dim, out.d_keys_stride, desc.gradient_dtype),
-      matrix("outputs->d_negatives", out.d_negatives, negative_rows(desc), desc.dim, out.d_negatives_stride,
-             desc.gradient_dtype),
+      array("outputs->loss", out.loss, problem.reduction == NCE_REDUCTION_NONE ? rows : 1, sizeof(double)),
+      matrix("outputs->d_queries", out.d_queries, n, dim, out.d_queries_stride, problem.gradient_dtype),
+      matrix("outputs->d_keys", out.d_keys, key_rows, dim, out.d_keys_stride, problem.gradient_dtype),
+      matrix("outputs->d_negatives", out.d_negatives, negative_rows, dim, out.d_negatives_stride,
+             problem.gradient_dtype),
       array("outputs->d_temperature", out.d_temperature, 1, sizeof(double)),
       array("outputs->metrics", out.metrics, 1, sizeof(nce_metrics)),
       array("workspace", workspace.data, workspace.bytes, 1),

@@ -16,10 +16,9 @@ namespace {
 
 std::unique_ptr<nce_plan> make_plan(const nce_context* context, const nce_plan_desc* desc) {
   check_handle(context, kContextMagic, "context");
-  auto handle = std::make_unique<nce_plan>();
-  handle->desc = nce::api::checked_plan_desc(desc);
+  auto handle = std::make_unique<nce_plan>(nce::api::checked_problem(desc));
   handle->backend = context->context->info().backend;
-  handle->plan = context->context->plan(handle->desc);
+  handle->plan = context->context->plan(handle->problem);
   return handle;
 }
 
@@ -35,13 +34,13 @@ nce_status call(Call kind, const nce_plan* plan, const nce_inputs* inputs, const
                 int64_t workspace_bytes, void* stream, Run run) {
   return guarded([&] {
     check_handle(plan, kPlanMagic, "plan");
-    const nce_inputs in = nce::api::checked_inputs(plan->desc, inputs);
-    const nce_outputs out = nce::api::checked_outputs(plan->desc, outputs, kind, plan->backend == NCE_BACKEND_CPU);
+    const nce_inputs in = nce::api::checked_inputs(plan->problem, inputs);
+    const nce_outputs out = nce::api::checked_outputs(plan->problem, outputs, kind, plan->backend == NCE_BACKEND_CPU);
     const nce_pass pass = kind == Call::kForward ? NCE_PASS_FORWARD : NCE_PASS_FORWARD_BACKWARD;
     const nce::Workspace scratch =
         nce::api::checked_workspace(workspace, workspace_bytes, plan->plan->workspace_bytes(pass));
     check_stream(*plan, stream);
-    nce::api::check_places(*plan->plan, plan->desc, in, out, scratch);
+    nce::api::check_places(*plan->plan, plan->problem, in, out, scratch);
     run(*plan->plan, in, out, scratch, stream);
   });
 }

@@ -2,8 +2,8 @@
 
 #include <cmath>
 #include <string>
+#include <string_view>
 
-#include "api/plan_shape.h"
 #include "api/structs.h"
 
 namespace nce::api {
@@ -13,12 +13,50 @@ constexpr int64_t kLargestDim = int64_t{1} << 20;
 constexpr int64_t kLargestVolume = int64_t{1} << 60;
 constexpr int64_t kDefaultBudget = int64_t{256} << 20;
 
-constexpr const char* kLossNames[] = {"NCE_LOSS_INFONCE", "NCE_LOSS_NT_XENT", "NCE_LOSS_NT_LOGISTIC",
-                                      "NCE_LOSS_CONTRASTIVE", "NCE_LOSS_TRIPLET"};
+using loss::Arrangement;
+using loss::LossRule;
+using loss::Measured;
+
+const char* name_of(nce_negatives negatives) {
+  switch (negatives) {
+    case NCE_NEGATIVES_IN_BATCH:
+      return "IN_BATCH";
+    case NCE_NEGATIVES_SHARED:
+      return "SHARED";
+    case NCE_NEGATIVES_OWN:
+      return "OWN";
+    case NCE_NEGATIVES_PAIRED:
+      return "PAIRED";
+  }
+  return "";
+}
+
+/// "0 (INFONCE), 1 (NT_XENT), ...": the values in [0, last] that are allowed, with their names.
+template <typename Enum, typename Allowed, typename Name>
+std::string listed(Enum last, const Allowed& allowed, const Name& name) {
+  std::string list;
+  for (int32_t value = 0; value <= last; ++value) {
+    const auto each = static_cast<Enum>(value);
+    if (!allowed(each)) continue;
+    list += (list.empty() ? "" : ", ") + std::to_string(value) + " (" + name(each) + ")";
+  }
+  return list;
+}
+
+std::string losses() {
+  constexpr std::size_t kPrefix = std::string_view("NCE_LOSS_").size();
+  return listed(
+      loss::kLastLoss, [](nce_loss) { return true; }, [](nce_loss each) { return loss::rule_of(each).name + kPrefix; });
+}
+
+std::string negatives_of(const LossRule& rule) {
+  return listed(
+      NCE_NEGATIVES_PAIRED, [&](nce_negatives each) { return rule.negatives.has(each); },
+      [](nce_negatives each) { return name_of(each); });
+}
 
 void check_enums(const nce_plan_desc& desc) {
-  check_enum(desc.loss, NCE_LOSS_TRIPLET, "desc->loss",
-             "0 (INFONCE), 1 (NT_XENT), 2 (NT_LOGISTIC), 3 (CONTRASTIVE), 4 (TRIPLET)");
+  check_enum(desc.loss, loss::kLastLoss, "desc->loss", losses().c_str());
   check_enum(desc.negatives, NCE_NEGATIVES_PAIRED, "desc->negatives", "0 (IN_BATCH), 1 (SHARED), 2 (OWN), 3 (PAIRED)");
   check_enum(desc.similarity, NCE_SIMILARITY_NEG_EUCLIDEAN, "desc->similarity",
              "0 (COSINE), 1 (DOT), 2 (NEG_SQUARED_EUCLIDEAN), 3 (NEG_EUCLIDEAN)");
@@ -34,37 +72,31 @@ void check_enums(const nce_plan_desc& desc) {
 }
 
 void check_combinations(const nce_plan_desc& desc) {
-  const std::string loss = kLossNames[desc.loss];
-  const auto unused = [&](int32_t value, const char* name) {
-    check_zero(value, name, (loss + " does not use it").c_str());
+  const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
+  const auto negatives = static_cast<nce_negatives>(desc.negatives);
+  const std::string name = rule.name;
+  const auto unused = [&](int32_t value, const char* field) {
+    check_zero(value, field, (name + " does not use it").c_str());
   };
-  const auto negatives_not_allowed = [&](const char* allowed) {
-    invalid("desc->negatives is " + std::to_string(desc.negatives) + "; " + loss + " allows " + allowed);
-  };
-  switch (desc.loss) {
-    case NCE_LOSS_INFONCE:
-      if (desc.negatives == NCE_NEGATIVES_PAIRED) negatives_not_allowed("0 (IN_BATCH), 1 (SHARED), 2 (OWN)");
-      break;
-    case NCE_LOSS_NT_LOGISTIC:
-      if (desc.negatives != NCE_NEGATIVES_IN_BATCH && desc.negatives != NCE_NEGATIVES_PAIRED) {
-        negatives_not_allowed("0 (IN_BATCH), 3 (PAIRED)");
-      }
-      break;
-    case NCE_LOSS_TRIPLET:
-      if (desc.negatives != NCE_NEGATIVES_PAIRED) negatives_not_allowed("3 (PAIRED)");
-      break;
-    default:
-      unused(desc.negatives, "desc->negatives");
+  const bool only_in_batch = !rule.negatives.has(NCE_NEGATIVES_SHARED) && !rule.negatives.has(NCE_NEGATIVES_OWN) &&
+                             !rule.negatives.has(NCE_NEGATIVES_PAIRED);
+  if (only_in_batch) unused(desc.negatives, "desc->negatives");
+  if (!rule.negatives.has(negatives)) {
+    invalid("desc->negatives is " + std::to_string(desc.negatives) + "; " + name + " allows " + negatives_of(rule));
   }
-  if (is_margin_loss(desc)) {
-    unused(desc.similarity, "desc->similarity");
-  } else {
-    unused(desc.distance, "desc->distance");
+  switch (loss::measured_by(rule.row)) {
+    case Measured::kSimilarity:
+      unused(desc.distance, "desc->distance");
+      break;
+    case Measured::kDistance:
+      unused(desc.similarity, "desc->similarity");
+      break;
   }
-  if (desc.symmetric != 0 && !(desc.loss == NCE_LOSS_INFONCE && desc.negatives == NCE_NEGATIVES_IN_BATCH)) {
+  const bool in_batch = negatives == NCE_NEGATIVES_IN_BATCH;
+  if (desc.symmetric != 0 && !(rule.symmetric && in_batch)) {
     invalid("desc->symmetric is 1; allowed: 0, because only NCE_LOSS_INFONCE with NCE_NEGATIVES_IN_BATCH has columns");
   }
-  if (desc.loss != NCE_LOSS_NT_LOGISTIC || desc.negatives != NCE_NEGATIVES_IN_BATCH) {
+  if (!(rule.reduces_negatives && in_batch)) {
     check_zero(desc.negative_reduction, "desc->negative_reduction",
                "only NCE_LOSS_NT_LOGISTIC with NCE_NEGATIVES_IN_BATCH uses it");
   }
@@ -89,16 +121,26 @@ void check_sizes(const nce_plan_desc& desc) {
             "; allowed: n * max(1, m) * dim below 2^60");
   }
   const std::string given = size("desc->m", desc.m) + " with " + size("desc->n", desc.n);
-  if (is_one_tower(desc)) {
-    if (desc.m != 0 && desc.m != desc.n) invalid(given + "; allowed: 0 (one matrix) or n (two views)");
-    if (desc.m == 0 && desc.n % 2 != 0) {
-      invalid(size("desc->n", desc.n) + " with desc->m 0; allowed: even, as rows i and i + n/2 are views of one thing");
-    }
-  } else if (desc.negatives == NCE_NEGATIVES_PAIRED || desc.loss == NCE_LOSS_CONTRASTIVE) {
-    if (desc.m != desc.n) invalid(given + "; allowed: m = n, as rows form pairs");
-  } else if (desc.negatives == NCE_NEGATIVES_IN_BATCH) {
-    if (desc.symmetric != 0 && desc.m != desc.n) invalid(given + "; allowed: m = n, as desc->symmetric is 1");
-    if (desc.m < desc.n) invalid(given + "; allowed: m >= n, as key i is the positive of query i");
+  const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
+  switch (loss::arrangement_of(rule, static_cast<nce_negatives>(desc.negatives))) {
+    case Arrangement::kOneTower:
+      if (desc.m != 0 && desc.m != desc.n) invalid(given + "; allowed: 0 (one matrix) or n (two views)");
+      if (desc.m == 0 && desc.n % 2 != 0) {
+        invalid(size("desc->n", desc.n) +
+                " with desc->m 0; allowed: even, as rows i and i + n/2 are views of one thing");
+      }
+      break;
+    case Arrangement::kTriples:
+    case Arrangement::kLabelled:
+      if (desc.m != desc.n) invalid(given + "; allowed: m = n, as rows form pairs");
+      break;
+    case Arrangement::kTwoTowers:
+      if (desc.symmetric != 0 && desc.m != desc.n) invalid(given + "; allowed: m = n, as desc->symmetric is 1");
+      if (desc.m < desc.n) invalid(given + "; allowed: m >= n, as key i is the positive of query i");
+      break;
+    case Arrangement::kShared:
+    case Arrangement::kOwn:
+      break;
   }
 }
 
@@ -111,19 +153,22 @@ void check_numbers(const nce_plan_desc& desc) {
     invalid("desc->workspace_budget_bytes is " + std::to_string(desc.workspace_budget_bytes) +
             "; allowed: -1 (the default) or more");
   }
+  const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
   const std::string given = "desc->margin is " + std::to_string(desc.margin);
-  if (!is_margin_loss(desc)) {
-    if (desc.margin != 0.0) invalid(given + "; allowed: 0, because " + kLossNames[desc.loss] + " does not use it");
-  } else if (!std::isfinite(desc.margin) || desc.margin < 0.0) {
-    invalid(given + "; allowed: finite and >= 0");
-  } else if (desc.loss == NCE_LOSS_CONTRASTIVE && desc.margin == 0.0) {
-    invalid(given + "; allowed for NCE_LOSS_CONTRASTIVE: above 0");
+  switch (loss::measured_by(rule.row)) {
+    case Measured::kSimilarity:
+      if (desc.margin != 0.0) invalid(given + "; allowed: 0, because " + rule.name + " does not use it");
+      break;
+    case Measured::kDistance:
+      if (!std::isfinite(desc.margin) || desc.margin < 0.0) invalid(given + "; allowed: finite and >= 0");
+      if (rule.positive_margin && desc.margin == 0.0) invalid(given + "; allowed for " + rule.name + ": above 0");
+      break;
   }
 }
 
 }  // namespace
 
-nce_plan_desc checked_plan_desc(const nce_plan_desc* desc) {
+loss::Problem checked_problem(const nce_plan_desc* desc) {
   check_struct(desc, "desc");
   check_enums(*desc);
   check_combinations(*desc);
@@ -133,7 +178,7 @@ nce_plan_desc checked_plan_desc(const nce_plan_desc* desc) {
   nce_plan_desc complete = *desc;
   complete.struct_size = sizeof complete;
   if (complete.workspace_budget_bytes == -1) complete.workspace_budget_bytes = kDefaultBudget;
-  return complete;
+  return loss::Problem(complete);
 }
 
 }  // namespace nce::api

@@ -5,7 +5,8 @@
 
 namespace nce::api {
 
-/// Throws INVALID_ARGUMENT for a description that infonce.h does not allow; else returns it with defaults filled in.
-nce_plan_desc checked_plan_desc(const nce_plan_desc* desc);
+/// Throws INVALID_ARGUMENT for a description that infonce.h does not allow; else tells what it asks for, with defaults
+/// filled in.
+loss::Problem checked_problem(const nce_plan_desc* desc);
 
 }  // namespace nce::api

@@ -28,19 +28,15 @@ const char* isa_name(nce_isa isa) {
       return "AVX-512";
     case NCE_ISA_AVX2:
       return "AVX2";
-    default:
-#if defined(__aarch64__)
-      return "NEON";
-#else
-      return "portable";
-#endif
+    case NCE_ISA_BEST:
+    case NCE_ISA_PORTABLE:
+      break;
   }
-}
-
-/// Whether the tiled engine takes it: many rows meet many columns. The rest goes row by row.
-bool is_dense(const nce_plan_desc& desc) {
-  return desc.loss != NCE_LOSS_CONTRASTIVE &&
-         (desc.negatives == NCE_NEGATIVES_IN_BATCH || desc.negatives == NCE_NEGATIVES_SHARED);
+#if defined(__aarch64__)
+  return "NEON";
+#else
+  return "portable";
+#endif
 }
 
 void check_no_stream(const void* stream) {
@@ -67,11 +63,15 @@ class CpuContext final : public Context {
     return info;
   }
 
-  std::unique_ptr<Plan> plan(const nce_plan_desc& desc) override {
-    if (is_dense(desc)) return make_dense_plan(desc, pool_, isa_);
-    const auto make = [this](const nce_plan_desc& of) { return make_rowwise_plan(of, pool_, isa_); };
-    const bool half = desc.dtype == NCE_DTYPE_FLOAT16 || desc.dtype == NCE_DTYPE_BFLOAT16;
-    return half ? make_widened_plan(desc, pool_, make) : make(desc);
+  std::unique_ptr<Plan> plan(const loss::Problem& problem) override {
+    switch (problem.engine) {
+      case loss::Engine::kDense:
+        return make_dense_plan(problem, pool_, isa_);
+      case loss::Engine::kRowwise:
+        break;
+    }
+    const auto make = [this](const loss::Problem& of) { return make_rowwise_plan(of, pool_, isa_); };
+    return problem.half_elements() ? make_widened_plan(problem, pool_, make) : make(problem);
   }
 
   void* allocate(nce_memory_kind, int64_t bytes) override {

@@ -7,9 +7,6 @@
 namespace nce::cpu {
 namespace {
 
-constexpr double kSmallestTemperature = 1e-9;
-constexpr double kLargestTemperature = 1e9;
-
 std::string text(double value) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.9g", value);
@@ -24,20 +21,14 @@ std::string element(const char* name, int64_t row) { return std::string(name) + 
 
 Temperature read_temperature(const nce_inputs& in) {
   const double given = *in.temperature;
-  if (in.temperature_form == NCE_TEMPERATURE_LOGARITHM) {
-    // Compared as logarithms: exp would round the bounds themselves out of range.
-    if (!(given >= std::log(kSmallestTemperature) && given <= std::log(kLargestTemperature))) {
-      invalid("*inputs->temperature is " + text(given) +
-              " as a logarithm; allowed: ln 1e-9 = -20.7232658 to ln 1e9 = "
-              "20.7232658");
-    }
-    const double tau = std::exp(given);
-    return {tau, tau};
+  const bool logarithm = in.temperature_form == NCE_TEMPERATURE_LOGARITHM;
+  if (!loss::temperature_allowed(given, logarithm)) {
+    invalid("*inputs->temperature is " + text(given) +
+            (logarithm ? " as a logarithm; allowed: ln 1e-9 = -20.7232658 to ln 1e9 = 20.7232658"
+                       : "; allowed: 1e-9 to 1e9"));
   }
-  if (!(given >= kSmallestTemperature && given <= kLargestTemperature)) {
-    invalid("*inputs->temperature is " + text(given) + "; allowed: 1e-9 to 1e9");
-  }
-  return {given, 1.0};
+  const double tau = logarithm ? std::exp(given) : given;
+  return {.tau = tau, .gradient_factor = logarithm ? tau : 1.0};
 }
 
 double check_weights(const nce_inputs& in, int64_t rows) {
@@ -72,11 +63,10 @@ void check_upstream(const nce_inputs& in, int64_t rows) {
   }
 }
 
-double row_factor(const nce_inputs& in, nce_reduction reduction, double weight_sum, int64_t row) {
-  double factor = in.weights == nullptr ? 1.0 : static_cast<double>(in.weights[row]);
-  if (in.upstream != nullptr) factor *= static_cast<double>(in.upstream[in.upstream_per_row != 0 ? row : 0]);
-  if (reduction != NCE_REDUCTION_MEAN) return factor;
-  return weight_sum > 0.0 ? factor / weight_sum : 0.0;
+void refuse_workspace(const nce_plan_desc& desc) {
+  throw Error(NCE_STATUS_UNSUPPORTED, "desc: n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m) +
+                                          ", dim = " + std::to_string(desc.dim) +
+                                          " would need a workspace of more than 1e18 bytes");
 }
 
 }  // namespace nce::cpu

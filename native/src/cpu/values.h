@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "api/backend.h"
+#include "loss/reduction.h"
 
 namespace nce::cpu {
 
@@ -26,8 +27,8 @@ void check_labels(const nce_inputs& in, int64_t rows);
 /// Throws unless the upstream gradient (one number or `rows`) is finite; null is allowed.
 void check_upstream(const nce_inputs& in, int64_t rows);
 
-/// What row `row`'s loss gradient is multiplied by: upstream and weight, and 1 / sum of weights for MEAN.
-/// `weight_sum` is check_weights' result.
-double row_factor(const nce_inputs& in, nce_reduction reduction, double weight_sum, int64_t row);
+/// The bytes beyond which a workspace is refused when a plan is made.
+constexpr double kLargestWorkspace = 1e18;
+[[noreturn]] void refuse_workspace(const nce_plan_desc& desc);
 
 }  // namespace nce::cpu

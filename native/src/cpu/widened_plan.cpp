@@ -1,32 +1,23 @@
 #include "cpu/widened_plan.h"
 
 #include <algorithm>
-#include <string>
 
 #include "api/half.h"
-#include "api/plan_shape.h"
+#include "cpu/values.h"
 
 namespace nce::cpu {
 namespace {
 
 constexpr int64_t kRowsATask = 64;
-constexpr double kLargestWorkspace = 1e18;
-
-/// Rows of each matrix, as infonce.h has them; 0 for one that the loss has not.
-struct MatrixRows {
-  int64_t queries, keys, negatives;
-};
-
-MatrixRows rows_of(const nce_plan_desc& desc) { return {desc.n, key_rows(desc), negative_rows(desc)}; }
 
 class WidenedPlan final : public Plan {
  public:
-  WidenedPlan(const nce_plan_desc& desc, ThreadPool& pool, std::unique_ptr<Plan> wide)
-      : desc_(desc), pool_(pool), wide_(std::move(wide)), rows_(rows_of(desc)) {}
+  WidenedPlan(const loss::Problem& problem, ThreadPool& pool, std::unique_ptr<Plan> wide)
+      : problem_(problem), pool_(pool), wide_(std::move(wide)) {}
 
   int64_t workspace_bytes(nce_pass pass) const override {
     const bool gradients = pass == NCE_PASS_FORWARD_BACKWARD && narrows();
-    const int64_t rows = rows_.queries + rows_.keys + rows_.negatives;
+    const int64_t rows = query_rows() + key_rows() + negative_rows();
     return aligned(wide_->workspace_bytes(pass)) + rows * row_bytes() * (gradients ? 2 : 1);
   }
 
@@ -76,8 +67,13 @@ class WidenedPlan final : public Plan {
     return (bytes + NCE_WORKSPACE_ALIGNMENT - 1) / NCE_WORKSPACE_ALIGNMENT * NCE_WORKSPACE_ALIGNMENT;
   }
 
-  bool narrows() const { return desc_.gradient_dtype != NCE_DTYPE_FLOAT32; }
-  int64_t pitch() const { return aligned(desc_.dim * int64_t{sizeof(float)}) / int64_t{sizeof(float)}; }
+  int64_t dim() const { return problem_.desc.dim; }
+  int64_t query_rows() const { return problem_.desc.n; }
+  int64_t key_rows() const { return std::max<int64_t>(0, problem_.key_rows); }
+  int64_t negative_rows() const { return std::max<int64_t>(0, problem_.negative_rows); }
+
+  bool narrows() const { return problem_.gradient_dtype != NCE_DTYPE_FLOAT32; }
+  int64_t pitch() const { return aligned(dim() * int64_t{sizeof(float)}) / int64_t{sizeof(float)}; }
   int64_t row_bytes() const { return pitch() * int64_t{sizeof(float)}; }
 
   /// Calls use(first row, end) for parts of the rows, side by side.
@@ -95,10 +91,10 @@ class WidenedPlan final : public Plan {
       for (int64_t i = begin; i < end; ++i) {
         const uint16_t* const source = from + i * stride;
         float* const row = to + i * pitch();
-        if (desc_.dtype == NCE_DTYPE_FLOAT16) {
-          for (int64_t d = 0; d < desc_.dim; ++d) row[d] = from_float16(source[d]);
+        if (problem_.dtype == NCE_DTYPE_FLOAT16) {
+          for (int64_t d = 0; d < dim(); ++d) row[d] = from_float16(source[d]);
         } else {
-          for (int64_t d = 0; d < desc_.dim; ++d) row[d] = from_bfloat16(source[d]);
+          for (int64_t d = 0; d < dim(); ++d) row[d] = from_bfloat16(source[d]);
         }
       }
     });
@@ -108,9 +104,9 @@ class WidenedPlan final : public Plan {
 
   nce_inputs widened(const nce_inputs& in, Space& space) const {
     nce_inputs wide = in;
-    widen(wide.queries, wide.queries_stride, rows_.queries, space);
-    widen(wide.keys, wide.keys_stride, rows_.keys, space);
-    widen(wide.negatives, wide.negatives_stride, rows_.negatives, space);
+    widen(wide.queries, wide.queries_stride, query_rows(), space);
+    widen(wide.keys, wide.keys_stride, key_rows(), space);
+    widen(wide.negatives, wide.negatives_stride, negative_rows(), space);
     return wide;
   }
 
@@ -123,9 +119,9 @@ class WidenedPlan final : public Plan {
       matrix = place;
       stride = pitch();
     };
-    replace(wide.d_queries, wide.d_queries_stride, rows_.queries);
-    replace(wide.d_keys, wide.d_keys_stride, rows_.keys);
-    replace(wide.d_negatives, wide.d_negatives_stride, rows_.negatives);
+    replace(wide.d_queries, wide.d_queries_stride, query_rows());
+    replace(wide.d_keys, wide.d_keys_stride, key_rows());
+    replace(wide.d_negatives, wide.d_negatives_stride, negative_rows());
     return wide;
   }
 
@@ -135,43 +131,37 @@ class WidenedPlan final : public Plan {
       for (int64_t i = begin; i < end; ++i) {
         const float* const source = static_cast<const float*>(from) + i * pitch();
         uint16_t* const row = static_cast<uint16_t*>(to) + i * stride;
-        if (desc_.gradient_dtype == NCE_DTYPE_FLOAT16) {
-          for (int64_t d = 0; d < desc_.dim; ++d) row[d] = to_float16(source[d]);
+        if (problem_.gradient_dtype == NCE_DTYPE_FLOAT16) {
+          for (int64_t d = 0; d < dim(); ++d) row[d] = to_float16(source[d]);
         } else {
-          for (int64_t d = 0; d < desc_.dim; ++d) row[d] = to_bfloat16(source[d]);
+          for (int64_t d = 0; d < dim(); ++d) row[d] = to_bfloat16(source[d]);
         }
       }
     });
   }
 
   void narrow(const nce_outputs& wide, const nce_outputs& out) const {
-    narrow(wide.d_queries, out.d_queries, out.d_queries_stride, rows_.queries);
-    narrow(wide.d_keys, out.d_keys, out.d_keys_stride, rows_.keys);
-    narrow(wide.d_negatives, out.d_negatives, out.d_negatives_stride, rows_.negatives);
+    narrow(wide.d_queries, out.d_queries, out.d_queries_stride, query_rows());
+    narrow(wide.d_keys, out.d_keys, out.d_keys_stride, key_rows());
+    narrow(wide.d_negatives, out.d_negatives, out.d_negatives_stride, negative_rows());
   }
 
-  const nce_plan_desc desc_;
+  const loss::Problem problem_;
   ThreadPool& pool_;
   const std::unique_ptr<Plan> wide_;
-  const MatrixRows rows_;
 };
 
 }  // namespace
 
-std::unique_ptr<Plan> make_widened_plan(const nce_plan_desc& desc, ThreadPool& pool,
-                                        const std::function<std::unique_ptr<Plan>(const nce_plan_desc&)>& make) {
-  const MatrixRows rows = rows_of(desc);
-  const double floats =
-      2.0 * (static_cast<double>(rows.queries) + static_cast<double>(rows.keys) + static_cast<double>(rows.negatives)) *
-      static_cast<double>(desc.dim + 16);
-  if (floats * double{sizeof(float)} > kLargestWorkspace) {
-    throw Error(NCE_STATUS_UNSUPPORTED, "desc: n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m) +
-                                            ", dim = " + std::to_string(desc.dim) +
-                                            " would need a workspace of more than 1e18 bytes");
-  }
-  nce_plan_desc wide = desc;
+std::unique_ptr<Plan> make_widened_plan(const loss::Problem& problem, ThreadPool& pool,
+                                        const std::function<std::unique_ptr<Plan>(const loss::Problem&)>& make) {
+  const auto rows = [](int64_t count) { return static_cast<double>(std::max<int64_t>(0, count)); };
+  const double floats = 2.0 * (rows(problem.desc.n) + rows(problem.key_rows) + rows(problem.negative_rows)) *
+                        static_cast<double>(problem.desc.dim + 16);
+  if (floats * double{sizeof(float)} > kLargestWorkspace) refuse_workspace(problem.desc);
+  nce_plan_desc wide = problem.desc;
   wide.dtype = wide.gradient_dtype = NCE_DTYPE_FLOAT32;
-  return std::make_unique<WidenedPlan>(desc, pool, make(wide));
+  return std::make_unique<WidenedPlan>(problem, pool, make(loss::Problem(wide)));
 }
 
 }  // namespace nce::cpu

@@ -8,8 +8,9 @@
 namespace nce::cpu {
 
 /// A plan for 16-bit matrices: they are widened to float in the workspace, where a plan of float then finds them, and
-/// its gradients are rounded to desc.gradient_dtype. Time and memory are O((n + m) dim), or n m dim for OWN negatives.
-std::unique_ptr<Plan> make_widened_plan(const nce_plan_desc& desc, ThreadPool& pool,
-                                        const std::function<std::unique_ptr<Plan>(const nce_plan_desc&)>& make);
+/// its gradients are rounded to the type that the problem asks for. Time and memory are O((n + m) dim), or n m dim for
+/// OWN negatives.
+std::unique_ptr<Plan> make_widened_plan(const loss::Problem& problem, ThreadPool& pool,
+                                        const std::function<std::unique_ptr<Plan>(const loss::Problem&)>& make);
 
 }  // namespace nce::cpu

@@ -119,7 +119,8 @@ class CudaContext final : public Context {
     return info;
   }
 
-  std::unique_ptr<Plan> plan(const nce_plan_desc& desc) override {
+  std::unique_ptr<Plan> plan(const loss::Problem& problem) override {
+    const nce_plan_desc& desc = problem.desc;
     return is_dense(desc) ? make_dense_plan(desc, device_, architecture_) : make_rowwise_plan(desc, device_);
   }
 

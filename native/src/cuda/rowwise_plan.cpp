@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "api/plan_shape.h"
 #include "cuda/call_status.h"
 #include "cuda/check_call.h"
 #include "cuda/device_memory.h"
@@ -19,7 +18,7 @@ namespace {
 constexpr int64_t kLargestWorkspace = int64_t{1} << 41;
 
 Measure measure_of(const nce_plan_desc& desc) {
-  if (is_margin_loss(desc)) {
+  if (desc.loss == NCE_LOSS_CONTRASTIVE || desc.loss == NCE_LOSS_TRIPLET) {
     switch (desc.distance) {
       case NCE_DISTANCE_COSINE:
         return {Base::kCosine, -1.0, 1.0, -1.0};

@@ -1,4 +1,4 @@
-#include "cpu/dense/weights.h"
+#include "cpu/dense/coefficients.h"
 
 namespace nce::cpu::dense {
 namespace {
@@ -57,13 +57,13 @@ class Backward {
   void run() {
     const Side<Real> x = x_side();
     const Side<Real> y = y_side();
-    if (!problem_.by_rows()) largest_ = find_weights(call_, scratch_, 0, problem_.x_rows);
+    if (!by_rows(problem_)) largest_ = find_coefficients(call_, scratch_, 0, problem_.x_rows);
     for (int64_t begin = 0; begin < panels_.x_count; begin += scratch_.strips.length) {
       const int64_t end = std::min(panels_.x_count, begin + scratch_.strips.length);
       if (before_strip_) before_strip_(begin, end);
-      if (problem_.by_rows()) {
+      if (by_rows(problem_)) {
         largest_ =
-            find_weights(call_, scratch_, begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
+            find_coefficients(call_, scratch_, begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
       }
       if (x.wanted() || y.wanted()) run_strip(x, y, begin, end);
     }
@@ -87,7 +87,7 @@ class Backward {
     const nce_outputs& out = call_.out;
     Target target{out.d_queries, out.d_queries_stride, problem_.x_rows, nullptr, 0};
     if (problem_.tower) {
-      target = {out.d_queries, out.d_queries_stride, problem_.first_view, out.d_keys, out.d_keys_stride};
+      target = {out.d_queries, out.d_queries_stride, problem_.desc.n, out.d_keys, out.d_keys_stride};
     }
     const Real* const positives = problem_.tower ? nullptr : problem_.shared ? panels_.z : panels_.y;
     return {panels_.x,
@@ -136,12 +136,12 @@ class Backward {
         task.y_end = (panels_.y_count * (group + 1) + groups - 1) / groups;
         if (x.wanted()) {
           task.x_sums = scratch_.x_sums + group * sums_stride();
-          if (problem_.euclidean()) task.x_weight_sums = scratch_.x_weight_sums + group * weight_sums_stride();
+          if (problem_.euclidean()) task.x_g_sums = scratch_.x_g_sums + group * g_sums_stride();
         }
         if (y.wanted()) {
           task.x_rows = scratch_.x_rows;
           task.y_sums = scratch_.y_sums;
-          if (problem_.euclidean()) task.y_weight_sums = scratch_.y_weight_sums;
+          if (problem_.euclidean()) task.y_g_sums = scratch_.y_g_sums;
         }
         kernels_.gradient(task);
       });
@@ -155,23 +155,23 @@ class Backward {
   bool products() const { return largest_ > 0.0 && panels_.y_count > 0; }
 
   int64_t sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * panels_.sums_stride; }
-  int64_t weight_sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * kernels_.width; }
+  int64_t g_sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * kernels_.width; }
 
   GradientTask<Real> gradient_task(int64_t begin, int64_t end, int worker) const {
     GradientTask<Real> task{};
-    task.pair = tile_pair(call_, panels_);
+    task.operands = tile_operands(call_, panels_);
     task.x_begin = begin;
     task.x_end = end;
     task.kept = kept_;
     if (before_strip_) task.kept.x_first = begin;
     const bool online = call_.form == Form::kOnline;
-    task.x_weights = scratch_.x_weights;
+    task.x_coefficients = scratch_.x_coefficients;
     task.x_references = online ? scratch_.x_references : nullptr;
     if (problem_.tower) {
-      task.y_weights = task.x_weights;
+      task.y_coefficients = task.x_coefficients;
       task.y_references = task.x_references;
     } else if (problem_.symmetric) {
-      task.y_weights = scratch_.y_weights;
+      task.y_coefficients = scratch_.y_coefficients;
       task.y_references = online ? scratch_.y_references : nullptr;
     }
     task.sums_stride = panels_.sums_stride;
@@ -185,7 +185,7 @@ class Backward {
   void copy_row_blocks(int64_t begin, int64_t end) const {
     call_.pool.parallel_for(end - begin, [&](int64_t task, int) {
       kernels_.row_blocks(panels_.x + (begin + task) * panels_.stride, problem_.desc.dim,
-                          scratch_.x_rows + task * scratch_.row_stride / kernels_.pairs);
+                          scratch_.x_rows + task * scratch_.row_stride / kernels_.word_elements);
     });
   }
 
@@ -199,37 +199,37 @@ class Backward {
   void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker) const {
     const int64_t first = panel * kernels_.width;
     if (!side.target.wanted(first, std::min(first + kernels_.width, side.rows))) return;
-    double weight_sums[kRowPadding] = {};
+    double g_sums[kRowPadding] = {};
     if (products() && problem_.euclidean()) {
       for (int64_t g = 0; g < scratch_.strips.y_groups; ++g) {
-        const double* const from = scratch_.x_weight_sums + g * weight_sums_stride() + in_strip * kernels_.width;
-        for (int64_t l = 0; l < kernels_.width; ++l) weight_sums[l] += largest_ * from[l];
+        const double* const from = scratch_.x_g_sums + g * g_sums_stride() + in_strip * kernels_.width;
+        for (int64_t l = 0; l < kernels_.width; ++l) g_sums[l] += largest_ * from[l];
       }
     }
     PanelSums sums;
     if (products()) sums = {scratch_.x_sums + in_strip * panels_.sums_stride, scratch_.strips.y_groups, nullptr};
-    finish_panel(side, panel, worker, weight_sums, sums);
+    finish_panel(side, panel, worker, g_sums, sums);
   }
 
   void finish_y(const Side<Real>& side, int64_t panel, int worker) const {
     const bool weighed = y_summed_ && problem_.euclidean();
     PanelSums sums;
     if (y_summed_) sums = {nullptr, 0, scratch_.y_sums + panel * scratch_.row_stride};
-    finish_panel(side, panel, worker, weighed ? scratch_.y_weight_sums + panel * kernels_.width : nullptr, sums);
+    finish_panel(side, panel, worker, weighed ? scratch_.y_g_sums + panel * kernels_.width : nullptr, sums);
   }
 
   /// Adds the positives' share, goes back through the norm and writes the rows.
-  void finish_panel(const Side<Real>& side, int64_t panel, int worker, const double* weight_sums,
+  void finish_panel(const Side<Real>& side, int64_t panel, int worker, const double* g_sums,
                     const PanelSums& sums) const {
     const int64_t width = kernels_.width;
     const int64_t first = panel * width;
-    const auto dtype = static_cast<nce_dtype>(problem_.desc.gradient_dtype);
-    const double twice = problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
-    const double factor = twice / call_.tau;
+    const auto dtype = problem_.gradient_dtype;
+    const double twice = problem_.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
+    const double factor = twice / call_.tau();
     const double sum_factor = sums.groups != nullptr ? largest_ : 1.0;
     const bool has_positives = first < side.positive_rows;
     double none[kRowPadding] = {};
-    double positive_weights[kRowPadding] = {};
+    double positive_coefficients[kRowPadding] = {};
     double sum_factors[kRowPadding];
     double x_squared_factors[kRowPadding];
     double factors[kRowPadding] = {};
@@ -243,13 +243,13 @@ class Backward {
       rows[l] = side.target.row(row, dtype);
       factors[l] = problem_.cosine() ? side.norms.inverse(row) * factor : factor;
       scales[l] = problem_.cosine() ? side.norms.scale[row] : 1.0;
-      if (has_positives) positive_weights[l] = scratch_.positive_weights[row];
-      if (panels_.pairs == 1) continue;
+      if (has_positives) positive_coefficients[l] = scratch_.positive_coefficients[row];
+      if (panels_.word_elements == 1) continue;
       // Weights carry both rows' factors; the gradient wants the other row's alone.
       sum_factors[l] = sum_factor / side.factors[row];
       x_squared_factors[l] = side.factors[row] * side.factors[row];
       if (has_positives) {
-        positive_weights[l] *= side.positive_factors[problem_.positive_row(row)];
+        positive_coefficients[l] *= side.positive_factors[problem_.positive_row(row)];
       }
     }
     FinishTask<Real> task{};
@@ -259,14 +259,14 @@ class Backward {
     task.row_blocks = sums.row_blocks;
     task.sum_factors = sum_factors;
     task.x_squared_factors = x_squared_factors;
-    task.weight_sums = weight_sums == nullptr ? none : weight_sums;
+    task.g_sums = g_sums == nullptr ? none : g_sums;
     task.x = side.panels + panel * panels_.stride;
     if (has_positives) {
       Real* const space = scratch_.workers + worker * scratch_.worker_stride;
       task.positives = problem_.tower ? positive_panel(problem_, kernels_, panels_, panel, space)
                                       : side.positives + panel * panels_.stride;
     }
-    task.positive_weights = positive_weights;
+    task.positive_coefficients = positive_coefficients;
     task.dim = problem_.desc.dim;
     task.unit = problem_.cosine();
     task.euclidean = problem_.euclidean();
@@ -286,7 +286,7 @@ class Backward {
   const KeptTiles<Real>& kept_;
   const BackwardScratch<Real>& scratch_;
   const BeforeStrip& before_strip_;
-  double largest_ = 0.0;   ///< by which the strip's weights were divided
+  double largest_ = 0.0;   ///< by which the strip's coefficients were divided
   bool y_summed_ = false;  ///< whether any strip has added to the sums of Y
 };
 

@@ -19,10 +19,13 @@ struct Call {
   const nce_outputs& out;
   const State& state;
   RowSource x, y, z;
-  double tau;
-  double temperature_factor;  ///< from d/dtau to the gradient that is asked for
+  Temperature temperature;
+  loss::Reducer reducer;
   double weight_sum;
   Form form;
+
+  double tau() const { return temperature.tau; }
+  loss::Scaling scaling() const { return {.form = form, .tau = tau(), .log_scale = 0.0}; }
 };
 
 /// The forward pass: packs the panels and finds the positives' similarities.
@@ -74,27 +77,26 @@ void for_matrices(ThreadPool& pool, int64_t step, const std::array<int64_t, 3>& 
   });
 }
 
-/// What tells the kernels which pairs there are.
+/// The two matrices as tile kernels see them.
 template <typename Real>
-TilePair<Real> tile_pair(const Call& call, const Panels<Real>& panels) {
+Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
   const Problem& problem = call.problem;
-  return {panels.x,
-          panels.y,
-          problem.x_rows,
-          problem.y_rows,
-          problem.desc.dim,
-          panels.stride,
-          static_cast<nce_similarity>(problem.desc.similarity),
-          call.state.x_squares,
-          call.state.y_squares,
-          problem.tower    ? Excluded::kViews
-          : problem.shared ? Excluded::kNone
-                           : Excluded::kDiagonal,
-          problem.x_rows / 2,
-          call.form,
-          1.0 / call.tau,
-          panels.pairs == 2 ? call.state.x_factors : nullptr,
-          panels.pairs == 2 ? call.state.y_factors : nullptr};
+  const bool factors = panels.word_elements == 2;
+  return {.x = panels.x,
+          .y = panels.y,
+          .x_rows = problem.x_rows,
+          .y_rows = problem.y_rows,
+          .dim = problem.desc.dim,
+          .panel_stride = panels.stride,
+          .similarity = problem.similarity,
+          .x_squares = call.state.x_squares,
+          .y_squares = call.state.y_squares,
+          .excluded = problem.excluded,
+          .views_half = problem.views_half(),
+          .form = call.form,
+          .inverse_temperature = 1.0 / call.tau(),
+          .x_factors = factors ? call.state.x_factors : nullptr,
+          .y_factors = factors ? call.state.y_factors : nullptr};
 }
 
 /// A panel whose rows are the positives of panel `panel` of X: of Y, of Z, or gathered into `space` (one tower).

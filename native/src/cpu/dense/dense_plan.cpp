@@ -13,11 +13,10 @@ namespace {
 using namespace dense;
 
 constexpr uint64_t kMagic = 0x6e63652d64656e73;  // "nce-dens"
-constexpr double kLargestWorkspace = 1e18;
 
-/// Pairs carry their rows' norms as factors of the weights, which are rounded to bfloat16: far from its ends.
-constexpr double kSmallestPairsNorm = 1e-6;
-constexpr double kLargestPairsNorm = 1e6;
+/// Words of two bfloat16 carry their rows' norms as factors of G, which is rounded to bfloat16: far from its ends.
+constexpr double kSmallestBfloat16Norm = 1e-6;
+constexpr double kLargestBfloat16Norm = 1e6;
 
 /// fp32 tiles of dot products are trusted while no norm is near the ends of fp32.
 constexpr double kSmallestNorm = 1e-15;
@@ -35,7 +34,7 @@ const Kernels<Real>& kernels_of(nce_isa isa) {
 }
 
 /// Null where processor or cap do not have them.
-const Kernels<float>* pairs_of(nce_isa isa) {
+const Kernels<float>* bfloat16x2_of(nce_isa isa) {
 #if defined(__x86_64__)
   if (isa == NCE_ISA_AVX512 && multiplies_bfloat16()) return &kernels_avx512_bf16();
 #else
@@ -44,12 +43,12 @@ const Kernels<float>* pairs_of(nce_isa isa) {
   return nullptr;
 }
 
-/// What tiles are made of.
-enum class Operands { kFloat, kDouble, kPairs };
+/// How products of tiles are computed.
+enum class Arithmetic : int32_t { kFloat32, kFloat64, kBfloat16x2 };
 
-/// The arithmetic of a call. It follows from the plan, the temperature and the norms.
-struct Arithmetic {
-  Operands operands;
+/// What a call does. It follows from the plan, the temperature and the norms.
+struct Decision {
+  Arithmetic arithmetic;
   Form form;
 };
 
@@ -70,16 +69,17 @@ NormRange range_of(const Norms& norms, int64_t rows) {
 
 class DensePlan final : public Plan {
  public:
-  DensePlan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa)
-      : problem_(desc),
+  DensePlan(const Problem& problem, ThreadPool& pool, nce_isa isa)
+      : problem_(problem),
         pool_(pool),
         float_kernels_(kernels_of<float>(isa)),
         double_kernels_(kernels_of<double>(isa)),
-        pairs_kernels_(problem_.desc.dtype == NCE_DTYPE_BFLOAT16 && !problem_.euclidean() ? pairs_of(isa) : nullptr),
+        bfloat16x2_kernels_(problem_.dtype == NCE_DTYPE_BFLOAT16 && !problem_.euclidean() ? bfloat16x2_of(isa)
+                                                                                          : nullptr),
         id_(next_id()) {
-    for (const Operands operands : {Operands::kFloat, Operands::kDouble, Operands::kPairs}) {
-      if (!possible(operands)) continue;
-      with_kernels(operands, [&](const auto& kernels) {
+    for (const Arithmetic arithmetic : {Arithmetic::kFloat32, Arithmetic::kFloat64, Arithmetic::kBfloat16x2}) {
+      if (!possible(arithmetic)) continue;
+      with_kernels(arithmetic, [&](const auto& kernels) {
         forward_bytes_ = std::max(forward_bytes_, bytes_with(kernels, NCE_PASS_FORWARD));
         both_bytes_ = std::max(both_bytes_, bytes_with(kernels, NCE_PASS_FORWARD_BACKWARD));
       });
@@ -107,13 +107,13 @@ class DensePlan final : public Plan {
                   "workspace of NCE_PASS_FORWARD_BACKWARD bytes");
     }
     Call call = make_call(in, out, state);
-    if (call.tau != state.header->tau) {
-      throw Error(NCE_STATUS_INVALID_STATE, "*inputs->temperature is tau = " + std::to_string(call.tau) +
+    if (call.tau() != state.header->tau) {
+      throw Error(NCE_STATUS_INVALID_STATE, "*inputs->temperature is tau = " + std::to_string(call.tau()) +
                                                 ", the forward pass in the workspace had " +
                                                 std::to_string(state.header->tau));
     }
     call.form = static_cast<Form>(state.header->form);
-    with_kernels(static_cast<Operands>(state.header->operands),
+    with_kernels(static_cast<Arithmetic>(state.header->arithmetic),
                  [&](const auto& kernels) { backward_with(call, kernels, carver); });
   }
 
@@ -124,30 +124,30 @@ class DensePlan final : public Plan {
   }
 
   /// Whether a call may choose these tiles; without knowing temperature and norms.
-  bool possible(Operands operands) const {
-    const bool fast = problem_.desc.precision == NCE_PRECISION_FAST;
-    switch (operands) {
-      case Operands::kDouble:
-        return problem_.desc.dtype == NCE_DTYPE_FLOAT64 || !fast;
-      case Operands::kPairs:
-        return pairs_kernels_ != nullptr;
-      default:
-        break;
+  bool possible(Arithmetic arithmetic) const {
+    const bool fast = problem_.precision == NCE_PRECISION_FAST;
+    switch (arithmetic) {
+      case Arithmetic::kFloat32:
+        if (problem_.dtype == NCE_DTYPE_FLOAT64) return false;
+        if (bfloat16x2_kernels_ != nullptr && problem_.cosine()) return false;
+        return fast || !problem_.euclidean();
+      case Arithmetic::kFloat64:
+        return problem_.dtype == NCE_DTYPE_FLOAT64 || !fast;
+      case Arithmetic::kBfloat16x2:
+        return bfloat16x2_kernels_ != nullptr;
     }
-    if (problem_.desc.dtype == NCE_DTYPE_FLOAT64) return false;
-    if (pairs_kernels_ != nullptr && problem_.cosine()) return false;
-    return fast || !problem_.euclidean();
+    return false;
   }
 
   template <typename Use>
-  void with_kernels(Operands operands, const Use& use) const {
-    switch (operands) {
-      case Operands::kDouble:
-        return use(double_kernels_);
-      case Operands::kPairs:
-        return use(*pairs_kernels_);
-      default:
+  void with_kernels(Arithmetic arithmetic, const Use& use) const {
+    switch (arithmetic) {
+      case Arithmetic::kFloat32:
         return use(float_kernels_);
+      case Arithmetic::kFloat64:
+        return use(double_kernels_);
+      case Arithmetic::kBfloat16x2:
+        return use(*bfloat16x2_kernels_);
     }
   }
 
@@ -171,7 +171,7 @@ class DensePlan final : public Plan {
     Carver forward = carved.counter();
     Carver backward = forward;
     const ForwardScratch<Real> forward_scratch(forward, problem_, kernels, panels, pool_.threads());
-    if (problem_.by_rows()) backward = forward;
+    if (by_rows(problem_)) backward = forward;
     const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
     return std::max(forward.used(), backward.used());
   }
@@ -180,26 +180,37 @@ class DensePlan final : public Plan {
     const Temperature temperature = read_temperature(in);
     const double weight_sum = check_weights(in, problem_.x_rows);
     check_upstream(in, problem_.x_rows);
-    const auto dtype = static_cast<nce_dtype>(problem_.desc.dtype);
-    RowSource x{dtype, in.queries, in.queries_stride, problem_.x_rows, nullptr, 0};
-    if (problem_.tower) x = {dtype, in.queries, in.queries_stride, problem_.first_view, in.keys, in.keys_stride};
-    const RowSource keys{dtype,   in.keys, in.keys_stride, problem_.shared ? problem_.z_rows : problem_.y_rows,
-                         nullptr, 0};
-    const RowSource negatives{dtype, in.negatives, in.negatives_stride, problem_.y_rows, nullptr, 0};
-    return {problem_,
-            pool_,
-            in,
-            out,
-            state,
-            x,
-            problem_.tower    ? x
-            : problem_.shared ? negatives
-                              : keys,
-            keys,
-            temperature.tau,
-            temperature.gradient_factor,
-            weight_sum,
-            Form::kBounded};
+    const nce_dtype dtype = problem_.dtype;
+    const int64_t n = problem_.desc.n;
+    const auto rows_of = [dtype](const void* first, int64_t stride, int64_t rows) {
+      return RowSource{.dtype = dtype,
+                       .first = first,
+                       .first_stride = stride,
+                       .first_rows = rows,
+                       .second = nullptr,
+                       .second_stride = 0};
+    };
+    RowSource queries = rows_of(in.queries, in.queries_stride, n);
+    if (problem_.tower) {
+      queries.second = in.keys;
+      queries.second_stride = in.keys_stride;
+    }
+    const RowSource keys = rows_of(in.keys, in.keys_stride, std::max<int64_t>(0, problem_.key_rows));
+    const RowSource negatives = rows_of(in.negatives, in.negatives_stride, problem_.y_rows);
+    return {.problem = problem_,
+            .pool = pool_,
+            .in = in,
+            .out = out,
+            .state = state,
+            .x = queries,
+            .y = problem_.tower    ? queries
+                 : problem_.shared ? negatives
+                                   : keys,
+            .z = keys,
+            .temperature = temperature,
+            .reducer = loss::reducer_of(problem_.reduction, in),
+            .weight_sum = weight_sum,
+            .form = Form::kBounded};
   }
 
   void run(const nce_inputs& in, const nce_outputs& out, Workspace workspace, bool gradients) const {
@@ -208,16 +219,19 @@ class DensePlan final : public Plan {
     Call call = make_call(in, out, state);
     state.header->magic = 0;
     measure(call);
-    const Arithmetic arithmetic = choose(call);
-    call.form = arithmetic.form;
+    const Decision decision = choose(call);
+    call.form = decision.form;
     const bool both = workspace.bytes >= both_bytes_;
     bool kept = false;
-    with_kernels(arithmetic.operands,
+    with_kernels(decision.arithmetic,
                  [&](const auto& kernels) { kept = run_with(call, kernels, carver, both, gradients); });
     if (both) {
-      *state.header = {
-          kMagic,      id_, call.tau, static_cast<int32_t>(arithmetic.operands), static_cast<int32_t>(arithmetic.form),
-          kept ? 1 : 0};
+      *state.header = {.magic = kMagic,
+                       .plan = id_,
+                       .tau = call.tau(),
+                       .arithmetic = static_cast<int32_t>(decision.arithmetic),
+                       .form = static_cast<int32_t>(decision.form),
+                       .kept = kept ? 1 : 0};
     }
   }
 
@@ -232,7 +246,7 @@ class DensePlan final : public Plan {
                    measure_rows(source, begin, end, dim, norms);
                  });
     const int64_t x = first_non_finite(state.x_norms, problem_.x_rows);
-    if (x >= 0 && problem_.tower && x >= problem_.first_view) refuse("keys", x - problem_.first_view);
+    if (x >= 0 && problem_.tower && x >= problem_.desc.n) refuse("keys", x - problem_.desc.n);
     if (x >= 0) refuse("queries", x);
     const int64_t z = first_non_finite(state.z_norms, problem_.z_rows);
     if (z >= 0) refuse("keys", z);
@@ -246,7 +260,7 @@ class DensePlan final : public Plan {
                                            std::to_string(row) + "; all elements must be finite");
   }
 
-  Arithmetic choose(const Call& call) const {
+  Decision choose(const Call& call) const {
     NormRange range{1.0, 1.0};
     double largest = 1.0;  // bound of |s|
     if (!problem_.cosine()) {
@@ -255,21 +269,21 @@ class DensePlan final : public Plan {
       const NormRange z = range_of(call.state.z_norms, problem_.z_rows);
       const double other = std::max(y.largest, z.largest);
       range = {std::min({x.smallest, y.smallest, z.smallest}), std::max(x.largest, other)};
-      largest = problem_.desc.similarity == NCE_SIMILARITY_DOT ? x.largest * other : x.largest + other;
-      if (problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN) largest *= largest;
+      largest = loss::largest_similarity(problem_.similarity, x.largest, other);
     }
-    const double logit = largest / call.tau;
-    const bool single = problem_.desc.dtype != NCE_DTYPE_FLOAT64;
+    const double logit = largest / call.tau();
+    const bool single = problem_.dtype != NCE_DTYPE_FLOAT64;
     const bool bounded_float = logit <= float_kernels_.largest_bounded_logit;
     const bool trusted =
         bounded_float && !problem_.euclidean() && range.smallest >= kSmallestNorm && range.largest <= kLargestNorm;
-    const bool use_float = single && (problem_.desc.precision == NCE_PRECISION_FAST || trusted);
-    const bool use_pairs = use_float && pairs_kernels_ != nullptr && range.smallest >= kSmallestPairsNorm &&
-                           range.largest <= kLargestPairsNorm;
-    const Operands operands = use_pairs ? Operands::kPairs : use_float ? Operands::kFloat : Operands::kDouble;
-    if (problem_.logistic) return {operands, Form::kLogistic};
+    const bool use_float = single && (problem_.precision == NCE_PRECISION_FAST || trusted);
+    const bool use_bfloat16x2 = use_float && bfloat16x2_kernels_ != nullptr &&
+                                range.smallest >= kSmallestBfloat16Norm && range.largest <= kLargestBfloat16Norm;
     const bool bounded = use_float ? bounded_float : logit <= double_kernels_.largest_bounded_logit;
-    return {operands, bounded ? Form::kBounded : Form::kOnline};
+    return {.arithmetic = use_bfloat16x2 ? Arithmetic::kBfloat16x2
+                          : use_float    ? Arithmetic::kFloat32
+                                         : Arithmetic::kFloat64,
+            .form = loss::form_of(problem_.row.function, bounded)};
   }
 
   /// Takes the place of kept tiles; none in a workspace for the forward pass alone.
@@ -278,7 +292,7 @@ class DensePlan final : public Plan {
                              Carver& carver) const {
     const KeptSpace<Real> space(carver, problem_, kernels, panels, necessary_with(carver, kernels, panels));
     return {space.tiles, space.count, panels.y_count, 0,
-            call.form == Form::kBounded && problem_.desc.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN};
+            call.form == Form::kBounded && problem_.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN};
   }
 
   /// Returns whether kept tiles are left for another backward pass.
@@ -289,7 +303,7 @@ class DensePlan final : public Plan {
     if (both) kept = kept_tiles(call, kernels, panels, carver);
     Carver backward = carver;
     const ForwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
-    if (problem_.by_rows()) backward = carver;
+    if (by_rows(problem_)) backward = carver;
     const auto sum = [&](int64_t begin, int64_t end) {
       KeptTiles<Real> of_strip = kept;
       of_strip.x_first = begin;
@@ -314,7 +328,7 @@ class DensePlan final : public Plan {
   /// Whether the tiles of a strip are kept where those of all would not be.
   template <typename Real>
   bool go_by_strips(const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept) const {
-    if (!problem_.by_rows() || kept.count >= panels.x_count * panels.y_count) return false;
+    if (!by_rows(problem_) || kept.count >= panels.x_count * panels.y_count) return false;
     return kept.count >= Strips(problem_, kernels, panels).length * panels.y_count;
   }
 
@@ -331,7 +345,7 @@ class DensePlan final : public Plan {
   ThreadPool& pool_;
   const Kernels<float>& float_kernels_;
   const Kernels<double>& double_kernels_;
-  const Kernels<float>* const pairs_kernels_;
+  const Kernels<float>* const bfloat16x2_kernels_;
   const uint64_t id_;
   int64_t forward_bytes_ = 1;
   int64_t both_bytes_ = 1;
@@ -339,15 +353,12 @@ class DensePlan final : public Plan {
 
 }  // namespace
 
-std::unique_ptr<Plan> make_dense_plan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa) {
+std::unique_ptr<Plan> make_dense_plan(const Problem& problem, ThreadPool& pool, nce_isa isa) {
+  const nce_plan_desc& desc = problem.desc;
   const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m)) *
                           static_cast<double>(desc.dim + 64) * static_cast<double>(sizeof(double));
-  if (elements > kLargestWorkspace) {
-    throw Error(NCE_STATUS_UNSUPPORTED, "desc: n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m) +
-                                            ", dim = " + std::to_string(desc.dim) +
-                                            " would need a workspace of more than 1e18 bytes");
-  }
-  return std::make_unique<DensePlan>(desc, pool, choose_isa(isa));
+  if (elements > kLargestWorkspace) refuse_workspace(desc);
+  return std::make_unique<DensePlan>(problem, pool, choose_isa(isa));
 }
 
 }  // namespace nce::cpu

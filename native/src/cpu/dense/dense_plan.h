@@ -9,8 +9,8 @@
 
 namespace nce::cpu {
 
-/// `desc` is validated; `isa` is one that the machine has (NCE_ISA_BEST picks the best). The pool must outlive the
+/// `isa` is one that the machine has (NCE_ISA_BEST picks the best). The pool must outlive the
 /// plan. Throws UNSUPPORTED for element types and losses that this engine does not do.
-std::unique_ptr<Plan> make_dense_plan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa);
+std::unique_ptr<Plan> make_dense_plan(const loss::Problem& problem, ThreadPool& pool, nce_isa isa);
 
 }  // namespace nce::cpu

@@ -3,8 +3,7 @@
 
 #include "cpu/dense/call.h"
 #include "cpu/processor.h"
-#include "loss/logistic.h"
-#include "loss/softmax_row.h"
+#include "loss/metrics.h"
 
 namespace nce::cpu::dense {
 namespace {
@@ -74,7 +73,7 @@ class Forward {
       scales[l] = of.norms.scale[first + l];
       inverses[l] = of.norms.inverse(first + l);
     }
-    if (panels_.pairs == 2) {
+    if (panels_.word_elements == 2) {
       for (int64_t l = 0; l < kernels_.width; ++l) {
         const bool inside = first + l < of.rows;
         of.factors[first + l] = inside ? scale_to_one(of.norms, first + l, scales[l], inverses[l]) : 0.0;
@@ -83,7 +82,7 @@ class Forward {
     kernels_.pack(
         {packed, addresses, scales, inverses, problem_.desc.dim, panels_.steps, of.source.dtype, problem_.cosine()});
     if (of.squares != nullptr) {
-      kernels_.diagonal(packed, packed, panels_.operands, of.squares + panel * kernels_.width);
+      kernels_.diagonal(packed, packed, panels_.words, of.squares + panel * kernels_.width);
     }
   }
 
@@ -99,9 +98,9 @@ class Forward {
     return static_cast<double>(static_cast<float>(1.0 / std::ldexp(norms.norm(row), -exponent)));
   }
 
-  /// The similarity of a positive pair, by the arithmetic of the tiles.
+  /// The similarity of a positive operands, by the arithmetic of the tiles.
   double similarity_of(int64_t row, double product) const {
-    if (panels_.pairs == 2) {
+    if (panels_.word_elements == 2) {
       const auto scaled = static_cast<Real>(product) * static_cast<Real>(state_.x_factors[row]);
       return static_cast<double>(scaled * static_cast<Real>(positive_factors()[problem_.positive_row(row)]));
     }
@@ -115,7 +114,7 @@ class Forward {
     const auto twice = static_cast<Real>(product) + static_cast<Real>(product);
     const Real squared = (static_cast<Real>(x_square) + static_cast<Real>(y_square)) - twice;
     if (!(squared > Real{0})) return -0.0;
-    if (problem_.desc.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN) return -static_cast<double>(squared);
+    if (problem_.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN) return -static_cast<double>(squared);
     return -static_cast<double>(std::sqrt(squared));
   }
 
@@ -130,7 +129,7 @@ class Forward {
       const Real* const positives = positive_panel(problem_, kernels_, panels_, panel, space);
       const int64_t first = panel * kernels_.width;
       double* const result = state_.positive + first;
-      kernels_.diagonal(panels_.x + panel * panels_.stride, positives, panels_.operands, result);
+      kernels_.diagonal(panels_.x + panel * panels_.stride, positives, panels_.words, result);
       for (int64_t l = 0; l < kernels_.width; ++l) {
         const int64_t row = first + l;
         result[l] = row < problem_.x_rows ? similarity_of(row, result[l]) : 0.0;
@@ -166,33 +165,34 @@ class Forward {
   }
 
   void sum_tiles(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
-    const Grid grid = end - begin == panels_.x_count ? scratch_.grid : scratch_.grid.of_strip(end - begin);
-    call_.pool.parallel_for(grid.x_groups * grid.y_groups, [&](int64_t task, int worker) {
+    const Groups groups = end - begin == panels_.x_count ? scratch_.groups : scratch_.groups.of_strip(end - begin);
+    call_.pool.parallel_for(groups.x * groups.y, [&](int64_t task, int worker) {
       // Groups of Y outside, as in the backward pass: so who keeps a tile is mostly who takes it.
-      const int64_t x_group = task % grid.x_groups;
-      sum_group(kept, begin + (end - begin) * x_group / grid.x_groups,
-                begin + (end - begin) * (x_group + 1) / grid.x_groups, x_group, task / grid.x_groups,
-                scratch_.workers + worker * scratch_.worker_stride);
+      const int64_t x_group = task % groups.x;
+      sum_group(kept, begin + (end - begin) * x_group / groups.x, begin + (end - begin) * (x_group + 1) / groups.x,
+                x_group, task / groups.x, scratch_.workers + worker * scratch_.worker_stride);
     });
   }
 
   void sum_group(const KeptTiles<Real>& kept, int64_t x_begin, int64_t x_end, int64_t x_group, int64_t y_group,
                  Real* space) const {
-    const Grid& grid = scratch_.grid;
-    ForwardTask<Real> task{};
-    task.pair = tile_pair(call_, panels_);
-    task.kept = kept;
-    task.x_begin = x_begin;
-    task.x_end = x_end;
-    task.y_begin = panels_.y_count * y_group / grid.y_groups;
-    task.y_end = panels_.y_count * (y_group + 1) / grid.y_groups;
     const int64_t panel_bytes = panels_.stride * static_cast<int64_t>(sizeof(Real));
-    // These panels of X share the second-level cache with Y's and with what either is fetched beside.
-    task.x_block = std::clamp<int64_t>(second_level_cache_bytes() / 2 / panel_bytes, 1, kLargestBlock);
-    task.x_positive = state_.positive;
-    task.scratch = space;
     const int64_t row_shift = y_group * padded(problem_.x_rows);
-    task.rows = shifted(scratch_.rows, row_shift);
+    ForwardTask<Real> task{
+        .operands = tile_operands(call_, panels_),
+        .x_begin = x_begin,
+        .x_end = x_end,
+        .y_begin = panels_.y_count * y_group / scratch_.groups.y,
+        .y_end = panels_.y_count * (y_group + 1) / scratch_.groups.y,
+        // These panels of X share the second-level cache with Y's and with what either is fetched beside.
+        .x_block = std::clamp<int64_t>(second_level_cache_bytes() / 2 / panel_bytes, 1, kLargestBlock),
+        .x_positive = state_.positive,
+        .y_positive = nullptr,
+        .rows = shifted(scratch_.rows, row_shift),
+        .columns = {},
+        .metrics = {},
+        .kept = kept,
+        .scratch = space};
     clear(task.rows, task.x_begin, task.x_end);
     if (problem_.symmetric) {
       task.y_positive = state_.positive;
@@ -201,12 +201,12 @@ class Forward {
     }
     if (metrics_) {
       const bool scaled = !problem_.cosine();
-      task.metrics = {scratch_.above + row_shift,
-                      scratch_.similarity + row_shift,
-                      scratch_.uniformity + row_shift,
-                      scaled ? scratch_.x_inverse : nullptr,
-                      scaled ? scratch_.y_inverse : nullptr,
-                      scratch_.y_factors};
+      task.metrics = {.above = scratch_.above + row_shift,
+                      .similarity = scratch_.similarity + row_shift,
+                      .uniformity = scratch_.uniformity + row_shift,
+                      .x_inverse_norms = scaled ? scratch_.x_inverse : nullptr,
+                      .y_inverse_norms = scaled ? scratch_.y_inverse : nullptr,
+                      .y_factors = scratch_.y_factors};
       for (int64_t i = task.x_begin * kernels_.width; i < task.x_end * kernels_.width; ++i) {
         task.metrics.above[i] = task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
       }
@@ -223,133 +223,72 @@ class Forward {
     }
   }
 
-  struct Total {
-    double maximum;
-    double value;
-    double weighted;
-  };
-
-  /// Adds the groups' sums of one row in the order of the groups.
-  Total total(const Sums& sums, int64_t groups, int64_t stride, int64_t row) const {
-    Total result{0.0, 0.0, 0.0};
-    if (call_.form == Form::kOnline) {
-      result.maximum = -kInfinity;
-      for (int64_t g = 0; g < groups; ++g) {
-        if (sums.value[g * stride + row] > 0.0) {
-          result.maximum = std::max(result.maximum, sums.maximum[g * stride + row]);
-        }
-      }
-    }
-    for (int64_t g = 0; g < groups; ++g) {
-      const int64_t at = g * stride + row;
-      if (sums.value[at] == 0.0) continue;
-      const double factor =
-          call_.form == Form::kOnline ? std::exp((sums.maximum[at] - result.maximum) / call_.tau) : 1.0;
-      result.value += sums.value[at] * factor;
-      result.weighted += sums.weighted[at] * factor;
-    }
-    return result;
-  }
-
-  struct RowResult {
-    double loss;
-    double value;
-    double slope;
-    double log_negatives_minus_mean;  ///< entropy of the softmax over negatives
-  };
-
-  RowResult softmax_row(const Total& sum, double positive) const {
-    const double tau = call_.tau;
-    if (sum.value == 0.0) return {0.0, -kInfinity, 0.0, std::nan("")};
-    const double log_sum = std::log(sum.value);
-    const double log_ratio = (sum.maximum - positive) / tau + log_sum;  // of negatives to positive
-    const double mean_gap = sum.weighted / sum.value;                   // mean of s - s+ over negatives
-    const double mass = loss::softmax_row_negative_mass(log_ratio, 0.0);
-    return {loss::softmax_row_loss(log_ratio, 0.0), sum.maximum / tau + log_sum, -mass * mean_gap / (tau * tau),
-            log_ratio - mean_gap / tau};
-  }
-
-  RowResult logistic_row(const Total& sum, double positive) const {
-    const double tau = call_.tau;
-    const double z = positive / tau;
-    const double factor = problem_.negative_factor;
-    return {loss::logistic_positive(z) + factor * sum.value, sum.value,
-            -(loss::logistic_positive_slope(z) * z + factor * sum.weighted / tau) / tau, std::nan("")};
+  /// The sums of a row, or a column, over all groups.
+  loss::RowSums sums_of(const Sums& sums, int64_t groups, int64_t stride, int64_t row) const {
+    return loss::merged(sums, groups, stride, row, call_.form, [this](double s) { return s / call_.tau(); });
   }
 
   void finish_rows(int64_t begin, int64_t end) const {
     const int64_t stride = padded(problem_.x_rows);
+    const loss::Scaling scaling = call_.scaling();
     for_rows(call_.pool, begin, end, [&](int64_t i) {
-      const Total sum = total(scratch_.rows, scratch_.grid.y_groups, stride, i);
-      const RowResult row =
-          problem_.logistic ? logistic_row(sum, state_.positive[i]) : softmax_row(sum, state_.positive[i]);
+      const loss::RowSums sums = sums_of(scratch_.rows, scratch_.groups.y, stride, i);
+      const loss::RowResult row = loss::row_result(problem_.row, sums, state_.positive[i], scaling);
       scratch_.losses[i] = row.loss;
-      state_.row_value[i] = row.value;
-      state_.row_slope[i] = row.slope;
-      if (metrics_) scratch_.effective[i] = std::exp(row.log_negatives_minus_mean);
+      state_.row_lse[i] = row.lse;
+      state_.row_slope[i] = row.temperature_slope;
+      if (metrics_) scratch_.effective[i] = std::exp(row.entropy);
       if (problem_.symmetric) finish_column(i);
     });
   }
 
   void finish_column(int64_t j) const {
-    const Total sum = total(scratch_.columns, scratch_.grid.x_groups, padded(problem_.y_rows), j);
-    const RowResult column = softmax_row(sum, state_.positive[j]);
+    const loss::RowSums sums = sums_of(scratch_.columns, scratch_.groups.x, padded(problem_.y_rows), j);
+    const loss::RowResult column = loss::row_result(problem_.row, sums, state_.positive[j], call_.scaling());
     scratch_.losses[j] = 0.5 * (scratch_.losses[j] + column.loss);
-    state_.column_value[j] = column.value;
-    state_.column_slope[j] = column.slope;
+    state_.column_lse[j] = column.lse;
+    state_.column_slope[j] = column.temperature_slope;
   }
 
   void write_loss() const {
-    if (call_.out.loss == nullptr) return;
-    const float* const weights = call_.in.weights;
-    const auto weighted = [&](int64_t i) {
-      return weights == nullptr ? scratch_.losses[i] : static_cast<double>(weights[i]) * scratch_.losses[i];
-    };
-    if (problem_.desc.reduction == NCE_REDUCTION_NONE) {
-      for (int64_t i = 0; i < problem_.x_rows; ++i) call_.out.loss[i] = weighted(i);
+    double* const to = call_.out.loss;
+    if (to == nullptr) return;
+    const loss::Reducer& reducer = call_.reducer;
+    if (problem_.reduction == NCE_REDUCTION_NONE) {
+      for (int64_t i = 0; i < problem_.x_rows; ++i) to[i] = reducer.weighted(scratch_.losses[i], i);
       return;
     }
     double sum = 0.0;
-    for (int64_t i = 0; i < problem_.x_rows; ++i) sum += weighted(i);
-    if (problem_.desc.reduction == NCE_REDUCTION_MEAN) sum = call_.weight_sum > 0.0 ? sum / call_.weight_sum : 0.0;
-    *call_.out.loss = sum;
+    for (int64_t i = 0; i < problem_.x_rows; ++i) sum += reducer.weighted(scratch_.losses[i], i);
+    *to = reducer.reduced(sum, call_.weight_sum);
   }
 
   void write_metrics() const {
     const int64_t rows = problem_.x_rows;
     const int64_t stride = padded(rows);
-    const int64_t groups = scratch_.grid.y_groups;
-    double first = 0.0, among_k = 0.0, positive = 0.0, negative = 0.0, alignment = 0.0, uniformity = 0.0,
-           effective = 0.0;
+    loss::MetricTotals totals{};
+    totals.positives = rows;
+    totals.negatives = rows * problem_.negatives_of_row;
     for (int64_t i = 0; i < rows; ++i) {
-      double above = 0.0, row_uniformity = 0.0;
-      for (int64_t g = 0; g < groups; ++g) {
+      double above = 0.0, uniformity = 0.0;
+      for (int64_t g = 0; g < scratch_.groups.y; ++g) {
         above += scratch_.above[g * stride + i];
-        negative += scratch_.similarity[g * stride + i];
-        row_uniformity += scratch_.uniformity[g * stride + i];
+        totals.negative_similarity += scratch_.similarity[g * stride + i];
+        uniformity += scratch_.uniformity[g * stride + i];
       }
-      if (above == 0.0) first += 1.0;
-      if (above < static_cast<double>(problem_.desc.top_k)) among_k += 1.0;
-      positive += state_.positive[i];
-      alignment += scratch_.alignment[i];
-      effective += scratch_.effective[i];
-      uniformity += row_uniformity * (state_.x_norms.zero(i) ? 1.0 : std::exp(-2.0));
+      if (above == 0.0) ++totals.top1;
+      if (above < static_cast<double>(problem_.desc.top_k)) ++totals.topk;
+      totals.positive_similarity += state_.positive[i];
+      totals.alignment += scratch_.alignment[i];
+      totals.effective_negatives += scratch_.effective[i];
+      totals.uniformity += uniformity * (state_.x_norms.zero(i) ? 1.0 : std::exp(-2.0));
     }
-    const double count = static_cast<double>(rows);
-    const double pairs = count * static_cast<double>(problem_.negatives);
-    nce_metrics& metrics = *call_.out.metrics;
-    metrics.top1_accuracy = first / count;
-    metrics.topk_accuracy = among_k / count;
-    metrics.positive_similarity = positive / count;
-    metrics.negative_similarity = pairs > 0.0 ? negative / pairs : std::nan("");
-    metrics.alignment = alignment / count;
-    metrics.uniformity = pairs > 0.0 ? std::log(uniformity / pairs) : std::nan("");
-    metrics.effective_negatives = problem_.logistic || pairs == 0.0 ? std::nan("") : effective / count;
-    metrics.rows = rows;
-    metrics.zero_rows = count_zero(state_.x_norms, rows) +
-                        (problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows)) +
-                        count_zero(state_.z_norms, problem_.z_rows);
-    metrics.non_finite_rows = 0;
+    totals.zero_rows = count_zero(state_.x_norms, rows) +
+                       (problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows)) +
+                       count_zero(state_.z_norms, problem_.z_rows);
+    const uint32_t struct_size = call_.out.metrics->struct_size;
+    *call_.out.metrics = loss::metrics_of(problem_.row.function, totals, rows);
+    call_.out.metrics->struct_size = struct_size;
   }
 
   const Call& call_;

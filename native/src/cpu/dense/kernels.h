@@ -3,36 +3,27 @@
 // an inline function with linkage here could be emitted with instructions that the machine lacks.
 //
 // Panels. A matrix is packed into panels of `width` rows, [dim][width] elements each (dim padded to a multiple of
-// `slice` with zeros, as are missing rows), `panel_stride` operands apart. An operand is an element, or the bits of two
+// `slice` with zeros, as are missing rows), `panel_stride` words apart. A word is an element, or the bits of two
 // bfloat16 that follow one another along the inner dimension of a product: [dim / 2, rounded up][width]. The rows of X
 // lie in the vector lanes, those of Y are broadcast, so a tile is [width of Y][width of X]. One layout serves either
 // role. In the product that gives the gradient of Y, tiles are broadcast and dimensions lie in the lanes: for it panels
-// of X are copied to row blocks, [block of dimensions][width][row_block], of pairs [block of dimensions][width /
+// of X are copied to row blocks, [block of dimensions][width][row_block], of bfloat16 [block of dimensions][width /
 // 2][row_block]. Arrays of doubles that are indexed by a row are padded to whole panels.
 
 #include <cstdint>
 
 #include "infonce.h"
+#include "loss/tile.h"
 
 namespace nce::cpu::dense {
 
-/// Pairs (row i of X, row j of Y) that are no negatives.
-enum class Excluded {
-  kNone,
-  kDiagonal,  ///< j = i
-  kViews      ///< j = i, and the other view of the same thing, half the tower away
-};
-
-/// What becomes of a similarity.
-enum class Form {
-  kBounded,  ///< exp((s - 0) / tau); the caller has bounded |s| / tau so that nothing overflows or underflows
-  kOnline,   ///< exp((s - reference) / tau), the reference being a maximum found on the way
-  kLogistic  ///< softplus(s / tau) and its derivative
-};
+using loss::Excluded;
+using loss::Form;
+using loss::Sums;
 
 /// The two matrices and the similarity between their rows.
 template <typename Real>
-struct TilePair {
+struct Operands {
   const Real* x;
   const Real* y;
   int64_t x_rows;
@@ -48,13 +39,6 @@ struct TilePair {
   double inverse_temperature;
   const double* x_factors;  ///< a product times both is a similarity; null for all 1. Floats, cosine and dot only
   const double* y_factors;
-};
-
-/// Sums over negatives, one number a row. Null: not wanted.
-struct Sums {
-  double* maximum;   ///< kOnline: the reference of the two sums below
-  double* value;     ///< sum of E, or of softplus(z)
-  double* weighted;  ///< sum of E (s - s+), or of sigmoid(z) s
 };
 
 /// Sums that only metrics need, of rows of X.
@@ -84,7 +68,7 @@ struct KeptTiles {
 /// values (maximum: -infinity).
 template <typename Real>
 struct ForwardTask {
-  TilePair<Real> pair;
+  Operands<Real> operands;
   int64_t x_begin, x_end, y_begin, y_end;
   int64_t x_block;           ///< panels of X that stay in cache while Y passes
   const double* x_positive;  ///< s+ of rows of X; kLogistic does not read it but for metrics
@@ -96,58 +80,61 @@ struct ForwardTask {
   Real* scratch;  ///< Kernels::forward_scratch elements
 };
 
-/// Panels [x_begin, x_end) of X against panels [y_begin, y_end) of Y, both gradients from one tile of weights: sum of
+/// Panels [x_begin, x_end) of X against panels [y_begin, y_end) of Y, both gradients from one tile of G: sum of
 /// G_ij y_j over j for rows i of X and of G_ij x_i over i for rows j of Y, over negatives, with
 /// G_ij = f_ij x_weight_i + f_ji y_weight_j, f = exp((s - reference) / tau) with the row's own reference (0 unless
 /// kOnline), or sigmoid(z). For NEG_EUCLIDEAN G is divided by the distance (0 where that is 0).
 template <typename Real>
 struct GradientTask {
-  TilePair<Real> pair;
+  Operands<Real> operands;
   int64_t x_begin, x_end, y_begin, y_end;
   KeptTiles<Real> kept;
-  const double* x_weights;  ///< null for all 0
-  const double* y_weights;
+  const double* x_coefficients;  ///< null for all 0
+  const double* y_coefficients;
   const double* x_references;
   const double* y_references;
-  Real* x_sums;           ///< [panels of X][padded dim][width], set; null: not wanted
-  int64_t sums_stride;    ///< elements of a panel of sums
-  double* x_weight_sums;  ///< [panels of X][width], sum of G_ij over j, set; or null
-  const Real* x_rows;     ///< panels of X in row blocks, from x_begin on, row_stride / pairs apart; for y_sums only
-  double* y_sums;         ///< panels of Y in row blocks, from panel 0 on; null: not wanted
-  double* y_weight_sums;  ///< by row of Y, sum of G_ij over i; or null
-  int64_t row_stride;     ///< elements of a panel of sums in row blocks
-  bool y_first;           ///< y_sums and y_weight_sums are set, not added to
-  double y_scale;         ///< what they get is multiplied by
-  Real* scratch;          ///< Kernels::gradient_scratch elements, and gradient_panels * row_stride, twice for pairs
+  Real* x_sums;         ///< [panels of X][padded dim][width], set; null: not wanted
+  int64_t sums_stride;  ///< elements of a panel of sums
+  double* x_g_sums;     ///< [panels of X][width], sum of G_ij over j, set; or null
+  const Real*
+      x_rows;        ///< panels of X in row blocks, from x_begin on, row_stride / word_elements apart; for y_sums only
+  double* y_sums;    ///< panels of Y in row blocks, from panel 0 on; null: not wanted
+  double* y_g_sums;  ///< by row of Y, sum of G_ij over i; or null
+  int64_t row_stride;  ///< elements of a panel of sums in row blocks
+  bool y_first;        ///< y_sums and y_g_sums are set, not added to
+  double y_scale;      ///< what they get is multiplied by
+  Real* scratch;       ///< Kernels::gradient_scratch elements, and gradient_panels * row_stride, twice for bfloat16
 };
 
-/// Rows of a matrix become a panel, padded with zeros; multiplied by both factors if `unit`, or if operands are pairs.
+/// Rows of a matrix become a panel, padded with zeros; multiplied by both factors if `unit`, or if words are two
+/// bfloat16.
 template <typename Real>
 struct PackTask {
-  Real* to;                 ///< [steps][width] operands
+  Real* to;                 ///< [steps][width] words
   const void* const* rows;  ///< [width]; null beyond the matrix
   const double* scales;     ///< [width]
   const double* inverses;   ///< [width]
   int64_t dim;
   int64_t steps;
-  nce_dtype dtype;  ///< of the rows; FLOAT64 for panels of double only, BFLOAT16 for pairs
+  nce_dtype dtype;  ///< of the rows; FLOAT64 for panels of double only, BFLOAT16 for words of two
   bool unit;
 };
 
-/// The last steps of a panel's gradient. sums = sum_factor * (sum of groups, or row blocks) + weight * positive; then
+/// The last steps of a panel's gradient. sums = sum_factor * (sum of groups, or row blocks) + positive_coefficient *
+/// positive; then
 /// cosine: the part along x is taken away, or Euclidean: (sum of G) x; then to[l][d] = sums * factor * scale.
 template <typename Real>
 struct FinishTask {
   const Real* groups;  ///< [group_count][padded dim][width], added in order
   int64_t group_stride;
-  int64_t group_count;              ///< 0: none
-  const double* row_blocks;         ///< or the sums in row blocks; null: none
-  const double* sum_factors;        ///< [width]
-  const double* x_squared_factors;  ///< [width]: the part along x is this much of x
-  const double* weight_sums;        ///< [width]; Euclidean only
-  const Real* x;                    ///< the panel
-  const Real* positives;            ///< a panel, or null
-  const double* positive_weights;   ///< [width], 0 without positives
+  int64_t group_count;                  ///< 0: none
+  const double* row_blocks;             ///< or the sums in row blocks; null: none
+  const double* sum_factors;            ///< [width]
+  const double* x_squared_factors;      ///< [width]: the part along x is this much of x
+  const double* g_sums;                 ///< [width]; Euclidean only
+  const Real* x;                        ///< the panel
+  const Real* positives;                ///< a panel, or null
+  const double* positive_coefficients;  ///< [width], 0 without positives
   int64_t dim;
   bool unit;
   bool euclidean;
@@ -162,16 +149,16 @@ template <typename Real>
 struct Kernels {
   const char* name;
   int64_t width;
-  int64_t slice;  ///< the dimensions of sums are padded to a multiple of it
-  int64_t pairs;  ///< elements an operand: 1, or 2 for pairs of bfloat16
+  int64_t slice;          ///< the dimensions of sums are padded to a multiple of it
+  int64_t word_elements;  ///< 1, or 2 for bfloat16
   int64_t forward_scratch;
   int64_t gradient_scratch;
-  int64_t gradient_panels;       ///< panels of either side whose weights are multiplied at once
+  int64_t gradient_panels;       ///< panels of either side whose G is multiplied at once
   int64_t row_block;             ///< a panel in row blocks is [dim / row_block, rounded up][width][row_block]
   double largest_bounded_logit;  ///< |s| / tau up to which Form::kBounded keeps the promised digits
   /// products[l] = <row l of panel x, row l of panel y>, in the order of the tiles, hence bit for bit what a tile
   /// holds.
-  /// dim counts operands.
+  /// dim counts words.
   void (*diagonal)(const Real* x, const Real* y, int64_t dim, double* products);
   void (*forward)(const ForwardTask<Real>& task);
   void (*gradient)(const GradientTask<Real>& task);
@@ -188,7 +175,7 @@ const Kernels<Real>& kernels_avx2();
 template <typename Real>
 const Kernels<Real>& kernels_avx512();
 
-/// Operands are pairs of bfloat16; cosine and dot only.
+/// Words are two bfloat16; cosine and dot only.
 const Kernels<float>& kernels_avx512_bf16();
 
 template <>

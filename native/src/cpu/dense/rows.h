@@ -18,9 +18,10 @@ auto with_element(nce_dtype dtype, const Body& body) {
       return body(Float16{});
     case NCE_DTYPE_BFLOAT16:
       return body(BFloat16{});
-    default:
-      return body(float{});
+    case NCE_DTYPE_FLOAT32:
+      break;
   }
+  return body(float{});
 }
 
 /// The rows of a matrix, or of two stacked ones.

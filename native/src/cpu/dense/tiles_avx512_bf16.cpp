@@ -1,6 +1,6 @@
 #define NCE_TILE_ISA tiles_avx512_bf16
 #define NCE_TILE_BYTES 64
-#define NCE_TILE_PAIRS
+#define NCE_TILE_BFLOAT16X2
 #include "cpu/dense/tile/table.h"
 
 namespace nce::cpu::dense {

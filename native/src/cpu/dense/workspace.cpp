@@ -56,22 +56,22 @@ State::State(Carver& carver, const Problem& problem) {
   }
   z_norms = {carver.take<double>(z), carver.take<double>(z)};
   z_squares = problem.euclidean() ? carver.take<double>(z) : nullptr;
-  const bool pairs = problem.desc.dtype == NCE_DTYPE_BFLOAT16 && !problem.euclidean();
-  x_factors = pairs ? carver.take<double>(x) : nullptr;
-  y_factors = !pairs ? nullptr : problem.tower ? x_factors : carver.take<double>(y);
-  z_factors = pairs ? carver.take<double>(z) : nullptr;
+  const bool scaled = problem.dtype == NCE_DTYPE_BFLOAT16 && !problem.euclidean();
+  x_factors = scaled ? carver.take<double>(x) : nullptr;
+  y_factors = !scaled ? nullptr : problem.tower ? x_factors : carver.take<double>(y);
+  z_factors = scaled ? carver.take<double>(z) : nullptr;
   positive = carver.take<double>(x);
-  row_value = carver.take<double>(x);
+  row_lse = carver.take<double>(x);
   row_slope = carver.take<double>(x);
-  column_value = problem.symmetric ? carver.take<double>(y) : nullptr;
+  column_lse = problem.symmetric ? carver.take<double>(y) : nullptr;
   column_slope = problem.symmetric ? carver.take<double>(y) : nullptr;
 }
 
 template <typename Real>
 Panels<Real>::Panels(Carver& carver, const Problem& problem, const Kernels<Real>& kernels)
-    : pairs(kernels.pairs),
-      operands(ceil_div(problem.desc.dim, pairs)),
-      steps(pairs == 1 ? round_up(operands, kernels.slice) : operands),
+    : word_elements(kernels.word_elements),
+      words(ceil_div(problem.desc.dim, word_elements)),
+      steps(word_elements == 1 ? round_up(words, kernels.slice) : words),
       stride(steps * kernels.width),
       sums_stride(round_up(problem.desc.dim, kernels.slice) * kernels.width),
       x_count((problem.x_rows + kernels.width - 1) / kernels.width),
@@ -82,28 +82,28 @@ Panels<Real>::Panels(Carver& carver, const Problem& problem, const Kernels<Real>
   z = carver.take<Real>(z_count * stride);
 }
 
-Grid::Grid(int64_t x_panels, int64_t y_panels) {
+Groups::Groups(int64_t x_panels, int64_t y_panels) {
   const int64_t most = std::max<int64_t>(1, ceil_div(x_panels, kPanelsAnXGroup));
-  x_groups = std::min(most, kMostXGroups);
-  y_groups = std::min(y_panels, std::max(kMostYGroups, kWantedTasks / x_groups));
-  x_groups = std::min(most, std::max(x_groups, kWantedTasks / std::max<int64_t>(1, y_groups)));
+  x = std::min(most, kMostXGroups);
+  y = std::min(y_panels, std::max(kMostYGroups, kWantedTasks / x));
+  x = std::min(most, std::max(x, kWantedTasks / std::max<int64_t>(1, y)));
 }
 
-Grid Grid::of_strip(int64_t x_panels) const {
-  Grid grid = *this;
-  grid.x_groups = std::max<int64_t>(1, ceil_div(x_panels, kPanelsAnXGroup));
-  return grid;
+Groups Groups::of_strip(int64_t x_panels) const {
+  Groups groups = *this;
+  groups.x = std::max<int64_t>(1, ceil_div(x_panels, kPanelsAnXGroup));
+  return groups;
 }
 
 template <typename Real>
 ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
                                      const Panels<Real>& panels, int threads)
-    : grid(panels.x_count, panels.y_count) {
+    : groups(panels.x_count, panels.y_count) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
-  const int64_t row_sums = grid.y_groups * x;
+  const int64_t row_sums = groups.y * x;
   rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums)};
-  const int64_t column_sums = problem.symmetric ? grid.x_groups * y : 0;
+  const int64_t column_sums = problem.symmetric ? groups.x * y : 0;
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
   const bool metrics = problem.desc.metrics != 0;
   above = carver.take<double>(metrics ? row_sums : 0);
@@ -128,7 +128,7 @@ KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const Kernels
   count = std::min(all, left / tile);
   if (count < all / kLeastPartKept) {
     const int64_t strip = Strips(problem, kernels, panels).length * panels.y_count;
-    count = problem.by_rows() && count >= strip ? strip : 0;
+    count = by_rows(problem) && count >= strip ? strip : 0;
   }
   tiles = carver.take<Real>(count * kernels.width * kernels.width);
 }
@@ -150,7 +150,7 @@ Strips::Strips(const Problem& problem, const Kernels<Real>& kernels, const Panel
   y_groups =
       std::clamp<int64_t>(kStripBytes / (group * panel_bytes), 1, std::min(y_groups, std::max<int64_t>(1, y_panels)));
   int64_t longest = std::clamp(kStripBytes / (y_groups * panel_bytes), group, kLongestStrip);
-  if (problem.by_rows()) {
+  if (by_rows(problem)) {
     const int64_t row_of_tiles = std::max<int64_t>(1, y_panels) * kernels.width * kernels.width * kSize;
     const int64_t kept = kStripTileBytes / row_of_tiles;
     if (kept >= kShortestKeptStrip) longest = std::min(longest, kept);
@@ -165,23 +165,23 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
     : strips(problem, kernels, panels), row_stride(round_up(problem.desc.dim, kernels.row_block) * kernels.width) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
-  x_weights = carver.take<double>(x);
-  y_weights = carver.take<double>(y);
+  x_coefficients = carver.take<double>(x);
+  y_coefficients = carver.take<double>(y);
   x_references = carver.take<double>(x);
   y_references = carver.take<double>(y);
-  positive_weights = carver.take<double>(x);
+  positive_coefficients = carver.take<double>(x);
   row_factors = carver.take<double>(x);
   column_factors = carver.take<double>(y);
   row_masses = carver.take<double>(x);
   column_masses = carver.take<double>(problem.symmetric ? y : 0);
   const int64_t strip = std::min(strips.length, panels.x_count);
   x_sums = carver.take<Real>(strips.y_groups * strip * panels.sums_stride);
-  x_weight_sums = carver.take<double>(problem.euclidean() ? strips.y_groups * strip * kernels.width : 0);
-  x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride / kernels.pairs);
+  x_g_sums = carver.take<double>(problem.euclidean() ? strips.y_groups * strip * kernels.width : 0);
+  x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride / kernels.word_elements);
   y_sums = carver.take<double>(problem.tower ? 0 : panels.y_count * row_stride);
-  y_weight_sums = carver.take<double>(problem.euclidean() && !problem.tower ? panels.y_count * kernels.width : 0);
+  y_g_sums = carver.take<double>(problem.euclidean() && !problem.tower ? panels.y_count * kernels.width : 0);
   worker_stride = apart<Real>(
-      std::max(kernels.gradient_scratch + kernels.gradient_panels * kernels.pairs * row_stride, panels.stride));
+      std::max(kernels.gradient_scratch + kernels.gradient_panels * kernels.word_elements * row_stride, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);
   worker_sums_stride = apart<double>(panels.sums_stride);
   worker_sums = carver.take<double>(worker_sums_stride * threads);

@@ -6,10 +6,16 @@
 
 #include "api/backend.h"
 #include "cpu/dense/kernels.h"
-#include "cpu/dense/problem.h"
 #include "cpu/dense/rows.h"
+#include "loss/problem.h"
 
 namespace nce::cpu::dense {
+
+using loss::Problem;
+
+/// Whether gradients of negatives need the sums of their own row of X alone, so that a strip of whole rows can go
+/// forward and backward while its tiles are kept.
+inline bool by_rows(const Problem& problem) { return !problem.tower && !problem.symmetric; }
 
 /// All panel widths divide this; arrays of one double a row are padded to it.
 constexpr int64_t kRowPadding = 48;
@@ -47,7 +53,7 @@ struct Header {
   uint64_t magic;
   uint64_t plan;
   double tau;
-  int32_t operands;
+  int32_t arithmetic;
   int32_t form;
   int32_t kept;  ///< whether kept tiles are there; a call of both passes may have used their place again
 };
@@ -59,10 +65,10 @@ struct State {
   Header* header;
   Norms x_norms, y_norms, z_norms;
   double *x_squares, *y_squares, *z_squares;
-  double *x_factors, *y_factors, *z_factors;  ///< where operands may be pairs: see TilePair
+  double *x_factors, *y_factors, *z_factors;  ///< where words may be two bfloat16: see Operands
   double* positive;                           ///< s+
-  double *row_value, *row_slope;  ///< ln of the sum of e^z over negatives (NT-Logistic: sum of softplus); dl/dtau
-  double *column_value, *column_slope;
+  double *row_lse, *row_slope;                ///< see loss::RowResult
+  double *column_lse, *column_slope;
 };
 
 /// Packed panels, the biggest part of the state.
@@ -70,9 +76,9 @@ template <typename Real>
 struct Panels {
   Panels(Carver& carver, const Problem& problem, const Kernels<Real>& kernels);
 
-  int64_t pairs;     ///< elements an operand
-  int64_t operands;  ///< of a row
-  int64_t steps;     ///< the same with padding
+  int64_t word_elements;
+  int64_t words;  ///< of a row
+  int64_t steps;  ///< the same with padding
   int64_t stride;
   int64_t sums_stride;  ///< elements of a panel of sums, [padded dim][width]
   int64_t x_count, y_count, z_count;
@@ -100,14 +106,14 @@ struct KeptSpace {
 };
 
 /// How the forward pass is cut into tasks; from the shape alone, so that results do not depend on threads.
-struct Grid {
-  Grid(int64_t x_panels, int64_t y_panels);
+struct Groups {
+  Groups(int64_t x_panels, int64_t y_panels);
 
   /// The same for a strip of X alone. One-sided sums do not depend on groups of X.
-  Grid of_strip(int64_t x_panels) const;
+  Groups of_strip(int64_t x_panels) const;
 
-  int64_t x_groups;
-  int64_t y_groups;
+  int64_t x;
+  int64_t y;
 };
 
 /// Scratch of the forward pass: partial sums of each group, [group][padded rows].
@@ -116,7 +122,7 @@ struct ForwardScratch {
   ForwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels,
                  int threads);
 
-  Grid grid;
+  Groups groups;
   Sums rows;
   Sums columns;
   double *above, *similarity, *uniformity;
@@ -136,16 +142,16 @@ struct BackwardScratch {
 
   Strips strips;
   int64_t row_stride;  ///< elements of a panel in row blocks
-  double *x_weights, *y_weights;
+  double *x_coefficients, *y_coefficients;
   double *x_references, *y_references;
-  double* positive_weights;
+  double* positive_coefficients;
   double *row_factors, *column_factors;
   double *row_masses, *column_masses;
-  Real* x_sums;           ///< [group][panels of a strip][panel stride]
-  double* x_weight_sums;  ///< [group][panels of a strip][width]; Euclidean only
-  Real* x_rows;           ///< a strip of X in row blocks; not for one tower
-  double* y_sums;         ///< Y in row blocks; not for one tower
-  double* y_weight_sums;  ///< Euclidean only
+  Real* x_sums;      ///< [group][panels of a strip][panel stride]
+  double* x_g_sums;  ///< [group][panels of a strip][width]; Euclidean only
+  Real* x_rows;      ///< a strip of X in row blocks; not for one tower
+  double* y_sums;    ///< Y in row blocks; not for one tower
+  double* y_g_sums;  ///< Euclidean only
   int64_t worker_stride;
   int64_t worker_sums_stride;
   Real* workers;

@@ -9,7 +9,7 @@
 namespace nce::cpu {
 
 /// Sums over the elements of two rows x and y.
-struct PairSums {
+struct ProductSums {
   double dot;                 // x y
   double squared_difference;  // (x - y)^2; 0 unless asked for
   double squared_norm;        // y^2; finite only if every y is, or nearly overflows
@@ -21,12 +21,12 @@ struct RowKernels {
   /// wide = row; returns the sum of squares.
   double (*widen)(const T* row, double* wide, int64_t dim);
   /// `difference`: also the squared difference.
-  PairSums (*pair_sums)(const double* x, const T* y, int64_t dim, bool difference);
+  ProductSums (*product_sums)(const double* x, const T* y, int64_t dim, bool difference);
   /// sum of (a x - b y)^2.
   double (*squared_difference)(const double* x, double a, const T* y, double b, int64_t dim);
   /// sum += p y.
   void (*add)(double* sum, double p, const T* y, int64_t dim);
-  /// sum += p (y - x): what of a near pair is left keeps its digits.
+  /// sum += p (y - x): what of a near comparison is left keeps its digits.
   void (*add_difference)(double* sum, double p, const double* x, const T* y, int64_t dim);
   /// out = p x + q y.
   void (*write)(T* out, double p, const double* x, double q, const T* y, int64_t dim);

@@ -52,7 +52,7 @@ double widen(const T* row, double* wide, int64_t dim) {
 }
 
 template <bool kDifference, typename T>
-PairSums pair_sums_of(const double* x, const T* y, int64_t dim) {
+ProductSums product_sums_of(const double* x, const T* y, int64_t dim) {
   Doubles dot0 = {}, dot1 = {}, norm0 = {}, norm1 = {}, difference0 = {}, difference1 = {};
   int64_t i = 0;
   for (; i + 2 * kLanes <= dim; i += 2 * kLanes) {
@@ -68,7 +68,7 @@ PairSums pair_sums_of(const double* x, const T* y, int64_t dim) {
       difference1 += d1 * d1;
     }
   }
-  PairSums sums = {sum_of(dot0 + dot1), sum_of(difference0 + difference1), sum_of(norm0 + norm1)};
+  ProductSums sums = {sum_of(dot0 + dot1), sum_of(difference0 + difference1), sum_of(norm0 + norm1)};
   for (; i < dim; ++i) {
     const auto v = static_cast<double>(y[i]);
     sums.dot += x[i] * v;
@@ -82,8 +82,8 @@ PairSums pair_sums_of(const double* x, const T* y, int64_t dim) {
 }
 
 template <typename T>
-PairSums pair_sums(const double* x, const T* y, int64_t dim, bool difference) {
-  return difference ? pair_sums_of<true>(x, y, dim) : pair_sums_of<false>(x, y, dim);
+ProductSums product_sums(const double* x, const T* y, int64_t dim, bool difference) {
+  return difference ? product_sums_of<true>(x, y, dim) : product_sums_of<false>(x, y, dim);
 }
 
 template <typename T>
@@ -129,8 +129,8 @@ void write_sum(T* __restrict out, double scale, const double* __restrict sum, do
 }
 
 template <typename T>
-constexpr RowKernels<T> kKernels = {widen<T>,          pair_sums<T>, squared_difference<T>, add<T>,
-                                    add_difference<T>, write<T>,     write_difference<T>,   write_sum<T>};
+constexpr RowKernels<T> kKernels = {widen<T>,          product_sums<T>, squared_difference<T>, add<T>,
+                                    add_difference<T>, write<T>,        write_difference<T>,   write_sum<T>};
 
 }  // namespace
 

@@ -1,7 +1,6 @@
 #include "cpu/rowwise/row_metrics.h"
 
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include "api/backend.h"
@@ -13,10 +12,6 @@ void keep_first(int64_t& first, int64_t later) {
   if (first < 0) first = later;
 }
 
-double mean(double sum, int64_t count) {
-  return count > 0 ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN();
-}
-
 void check_row(int64_t row, const char* matrix) {
   if (row < 0) return;
   throw Error(NCE_STATUS_NON_FINITE, "inputs->" + std::string(matrix) + " holds a NaN or an infinity in row " +
@@ -25,61 +20,44 @@ void check_row(int64_t row, const char* matrix) {
 
 }  // namespace
 
-void RowSums::add(const RowSums& later) {
-  positive_similarity += later.positive_similarity;
-  negative_similarity += later.negative_similarity;
-  alignment += later.alignment;
-  uniformity += later.uniformity;
-  effective_negatives += later.effective_negatives;
-  positives += later.positives;
-  negatives += later.negatives;
-  top1 += later.top1;
-  topk += later.topk;
-  zero_rows += later.zero_rows;
+void RowwiseTotals::add(const RowwiseTotals& later) {
+  metrics.positive_similarity += later.metrics.positive_similarity;
+  metrics.negative_similarity += later.metrics.negative_similarity;
+  metrics.alignment += later.metrics.alignment;
+  metrics.uniformity += later.metrics.uniformity;
+  metrics.effective_negatives += later.metrics.effective_negatives;
+  metrics.positives += later.metrics.positives;
+  metrics.negatives += later.metrics.negatives;
+  metrics.top1 += later.metrics.top1;
+  metrics.topk += later.metrics.topk;
+  metrics.zero_rows += later.metrics.zero_rows;
   keep_first(bad_query, later.bad_query);
   keep_first(bad_key, later.bad_key);
   keep_first(bad_negative, later.bad_negative);
   keep_first(overflow, later.overflow);
 }
 
-void RowSums::add_positive(double similarity, double squared_unit_distance) {
-  positive_similarity += similarity;
-  alignment += squared_unit_distance;
-  ++positives;
+void RowwiseTotals::add_positive(double similarity, double squared_unit_distance) {
+  metrics.positive_similarity += similarity;
+  metrics.alignment += squared_unit_distance;
+  ++metrics.positives;
 }
 
-void RowSums::add_negative(double similarity, double squared_unit_distance) {
-  negative_similarity += similarity;
-  uniformity += std::exp(-2.0 * squared_unit_distance);
-  ++negatives;
+void RowwiseTotals::add_negative(double similarity, double squared_unit_distance) {
+  metrics.negative_similarity += similarity;
+  metrics.uniformity += std::exp(-2.0 * squared_unit_distance);
+  ++metrics.negatives;
 }
 
-void check_finite(const RowSums& sums) {
-  check_row(sums.bad_query, "queries");
-  check_row(sums.bad_key, "keys");
-  check_row(sums.bad_negative, "negatives");
-  if (sums.overflow >= 0) {
+void check_finite(const RowwiseTotals& totals) {
+  check_row(totals.bad_query, "queries");
+  check_row(totals.bad_key, "keys");
+  check_row(totals.bad_negative, "negatives");
+  if (totals.overflow >= 0) {
     throw Error(NCE_STATUS_NON_FINITE,
                 "inputs->queries has a similarity or distance beyond the range of float64 in row " +
-                    std::to_string(sums.overflow));
+                    std::to_string(totals.overflow));
   }
-}
-
-void write_metrics(const nce_plan_desc& desc, const RowSums& sums, nce_metrics* metrics) {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  const bool ranked = desc.loss != NCE_LOSS_CONTRASTIVE;
-  metrics->reserved = 0;
-  metrics->top1_accuracy = ranked ? mean(static_cast<double>(sums.top1), desc.n) : kNone;
-  metrics->topk_accuracy = ranked ? mean(static_cast<double>(sums.topk), desc.n) : kNone;
-  metrics->positive_similarity = mean(sums.positive_similarity, sums.positives);
-  metrics->negative_similarity = mean(sums.negative_similarity, sums.negatives);
-  metrics->alignment = mean(sums.alignment, sums.positives);
-  metrics->uniformity = std::log(mean(sums.uniformity, sums.negatives));
-  metrics->effective_negatives =
-      desc.loss == NCE_LOSS_INFONCE && desc.m > 0 ? mean(sums.effective_negatives, desc.n) : kNone;
-  metrics->rows = desc.n;
-  metrics->zero_rows = sums.zero_rows;
-  metrics->non_finite_rows = 0;
 }
 
 }  // namespace nce::cpu

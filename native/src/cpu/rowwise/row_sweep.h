@@ -4,10 +4,13 @@
 #include <span>
 
 #include "cpu/rowwise/row_kernels.h"
-#include "cpu/rowwise/row_loss.h"
 #include "cpu/rowwise/row_metrics.h"
+#include "loss/pairwise.h"
 
 namespace nce::cpu {
+
+using loss::Comparison;
+using loss::RowTerms;
 
 /// dim doubles each, of one worker.
 struct RowScratch {
@@ -20,14 +23,16 @@ struct RowScratch {
 template <typename T>
 class RowSweep {
  public:
-  RowSweep(const nce_plan_desc& desc, const nce_inputs& in, const RowLoss& loss, const RowKernels<T>& kernels);
+  RowSweep(const loss::Problem& problem, const nce_inputs& in, const loss::PairwiseRule& rule,
+           const RowKernels<T>& kernels);
 
-  /// Fills `pairs` (the positive's first) and returns the row's terms. Adds to `sums` what is bad and, if `metrics`,
-  /// the metrics. The terms of a bad row have no meaning.
-  RowTerms forward(int64_t row, const RowScratch& scratch, std::span<Pair> pairs, bool metrics, RowSums& sums) const;
+  /// Fills `comparisons` (the positive's first) and returns the row's terms. Adds to `totals` what is bad and, if
+  /// `metrics`, the metrics. The terms of a bad row have no meaning.
+  RowTerms forward(int64_t row, const RowScratch& scratch, std::span<Comparison> comparisons, bool metrics,
+                   RowwiseTotals& totals) const;
 
   /// Writes the row's gradients, times `factor`, where outputs want them.
-  void backward(int64_t row, double factor, const RowScratch& scratch, std::span<const Pair> pairs,
+  void backward(int64_t row, double factor, const RowScratch& scratch, std::span<const Comparison> comparisons,
                 const RowTerms& terms, const nce_outputs& out) const;
 
  private:
@@ -37,23 +42,25 @@ class RowSweep {
   };
 
   const T* query(int64_t row) const;
-  /// The row that pair k of a row is with, and where its gradient goes (null: unwanted).
+  /// The row that comparison k of a row is with, and where its gradient goes (null: unwanted).
   const T* other(int64_t row, std::size_t k) const;
   T* other_gradient(int64_t row, std::size_t k, const nce_outputs& out) const;
   int64_t negative_row(int64_t row, std::size_t k) const;
 
   Query read_query(int64_t row, const RowScratch& scratch) const;
-  bool read_pair(const T* y, const RowScratch& scratch, double inverse_query_norm, Pair& pair, double& cosine) const;
-  void add_metrics(int64_t row, std::span<const Pair> pairs, std::size_t k, double inverse_query_norm, double cosine,
-                   RowSums& sums) const;
-  void add_ranks(std::span<const Pair> pairs, const RowTerms& terms, RowSums& sums) const;
+  bool compare(const T* y, const RowScratch& scratch, double inverse_query_norm, Comparison& comparison,
+               double& cosine) const;
+  void add_metrics(int64_t row, std::span<const Comparison> comparisons, std::size_t k, double inverse_query_norm,
+                   double cosine, RowwiseTotals& totals) const;
+  void add_ranks(std::span<const Comparison> comparisons, const RowTerms& terms, RowwiseTotals& totals) const;
   bool alike(int64_t row) const { return in_.labels == nullptr || in_.labels[row] != 0; }
 
-  const nce_plan_desc& desc_;
+  const loss::Problem& problem_;
   const nce_inputs& in_;
-  const RowLoss& loss_;
+  const loss::PairwiseRule& rule_;
   const RowKernels<T>& kernels_;
-  const Measure measure_;
+  const loss::Measure measure_;
+  const int64_t dim_;
 };
 
 extern template class RowSweep<float>;

@@ -45,7 +45,7 @@ class Cutter {
 
 /// Where everything lies in a workspace. Without `keep`, measures live only while their row is worked on.
 struct Layout {
-  int64_t token, terms, chunks, scratch, pairs, bytes;
+  int64_t token, terms, chunks, scratch, comparisons, bytes;
 };
 
 uint64_t next_plan_number() {
@@ -53,22 +53,17 @@ uint64_t next_plan_number() {
   return ++number;
 }
 
-int64_t pairs_per_row(const nce_plan_desc& desc) {
-  if (desc.loss == NCE_LOSS_CONTRASTIVE) return 1;
-  return 1 + (desc.negatives == NCE_NEGATIVES_OWN ? desc.m : 1);
-}
-
 template <typename T>
 class RowwisePlan final : public Plan {
  public:
-  RowwisePlan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa)
-      : desc_(desc),
+  RowwisePlan(const loss::Problem& problem, ThreadPool& pool, nce_isa isa)
+      : problem_(problem),
         pool_(pool),
         kernels_(row_kernels<T>(isa)),
         number_(next_plan_number()),
-        pairs_(pairs_per_row(desc)),
-        chunk_rows_(std::clamp<int64_t>(kChunkElements / desc.dim / (pairs_ + 1), 1, desc.n)),
-        chunks_((desc.n + chunk_rows_ - 1) / chunk_rows_),
+        comparisons_(problem.comparisons_of_row),
+        chunk_rows_(std::clamp<int64_t>(kChunkElements / problem.desc.dim / (comparisons_ + 1), 1, problem.desc.n)),
+        chunks_((problem.desc.n + chunk_rows_ - 1) / chunk_rows_),
         forward_layout_(layout(false)),
         backward_layout_(layout(true)) {}
 
@@ -86,7 +81,7 @@ class RowwisePlan final : public Plan {
     const Call call = begin(in, true);
     Token token;
     std::memcpy(&token, workspace.data + backward_layout_.token, sizeof token);
-    if (token.magic != kTokenMagic || token.plan != number_ || token.tau != call.loss.tau) {
+    if (token.magic != kTokenMagic || token.plan != number_ || token.tau != call.rule.tau) {
       throw Error(NCE_STATUS_INVALID_STATE,
                   "workspace holds no forward of this plan and temperature; nce_forward must come first, with the "
                   "workspace_bytes of NCE_PASS_FORWARD_BACKWARD");
@@ -104,7 +99,8 @@ class RowwisePlan final : public Plan {
   /// The checked numbers of a call.
   struct Call {
     const nce_inputs& in;
-    RowLoss loss;
+    loss::PairwiseRule rule;
+    loss::Reducer reducer;
     double temperature_factor;
     double weight_sum;
   };
@@ -113,36 +109,43 @@ class RowwisePlan final : public Plan {
     Cutter cutter;
     Layout layout{};
     layout.token = cutter.take(1, 1, sizeof(Token));
-    layout.terms = cutter.take(desc_.n, 1, sizeof(RowTerms));
-    layout.chunks = cutter.take(chunks_, 1, sizeof(RowSums));
+    layout.terms = cutter.take(n(), 1, sizeof(RowTerms));
+    layout.chunks = cutter.take(chunks_, 1, sizeof(RowwiseTotals));
     layout.scratch = cutter.take(pool_.threads(), 3 * scratch_row(), sizeof(double));
-    layout.pairs = cutter.take(keep ? desc_.n : pool_.threads(), pairs_, sizeof(Pair));
+    layout.comparisons = cutter.take(keep ? n() : pool_.threads(), comparisons_, sizeof(Comparison));
     layout.bytes = cutter.bytes();
     return layout;
   }
 
+  int64_t n() const { return problem_.desc.n; }
+
   /// Doubles of a scratch row: whole cache lines, so that workers do not share any.
-  int64_t scratch_row() const { return (desc_.dim + 7) / 8 * 8; }
+  int64_t scratch_row() const { return (problem_.desc.dim + 7) / 8 * 8; }
 
   RowScratch scratch(const Workspace& workspace, const Layout& layout, int worker) const {
     auto* rows = reinterpret_cast<double*>(workspace.data + layout.scratch) + 3 * scratch_row() * worker;
     return {rows, rows + scratch_row(), rows + 2 * scratch_row()};
   }
 
-  std::span<Pair> pairs(const Workspace& workspace, const Layout& layout, int64_t index) const {
-    return {reinterpret_cast<Pair*>(workspace.data + layout.pairs) + index * pairs_, static_cast<std::size_t>(pairs_)};
+  std::span<Comparison> comparisons(const Workspace& workspace, const Layout& layout, int64_t index) const {
+    return {reinterpret_cast<Comparison*>(workspace.data + layout.comparisons) + index * comparisons_,
+            static_cast<std::size_t>(comparisons_)};
   }
 
   Call begin(const nce_inputs& in, bool gradients) const {
-    Call call{in, {desc_.loss, 1.0, desc_.margin}, 0.0, 0.0};
+    Call call{.in = in,
+              .rule = {.function = problem_.row.function, .tau = 1.0, .margin = problem_.desc.margin},
+              .reducer = loss::reducer_of(problem_.reduction, in),
+              .temperature_factor = 0.0,
+              .weight_sum = 0.0};
     if (in.temperature != nullptr) {
       const Temperature temperature = read_temperature(in);
-      call.loss.tau = temperature.tau;
+      call.rule.tau = temperature.tau;
       call.temperature_factor = temperature.gradient_factor;
     }
-    call.weight_sum = check_weights(in, desc_.n);
-    if (in.labels != nullptr) check_labels(in, desc_.n);
-    if (gradients) check_upstream(in, desc_.n);
+    call.weight_sum = check_weights(in, n());
+    if (in.labels != nullptr) check_labels(in, n());
+    if (gradients) check_upstream(in, n());
     return call;
   }
 
@@ -150,7 +153,7 @@ class RowwisePlan final : public Plan {
   void for_rows(const std::function<void(int64_t chunk, int64_t begin, int64_t end, int worker)>& body) const {
     pool_.parallel_for(chunks_, [&](int64_t chunk, int worker) {
       const int64_t begin = chunk * chunk_rows_;
-      body(chunk, begin, std::min(begin + chunk_rows_, desc_.n), worker);
+      body(chunk, begin, std::min(begin + chunk_rows_, n()), worker);
     });
   }
 
@@ -159,66 +162,65 @@ class RowwisePlan final : public Plan {
              bool keep) const {
     auto* token = reinterpret_cast<Token*>(workspace.data + layout.token);
     auto* terms = reinterpret_cast<RowTerms*>(workspace.data + layout.terms);
-    auto* chunk_sums = reinterpret_cast<RowSums*>(workspace.data + layout.chunks);
+    auto* chunk_totals = reinterpret_cast<RowwiseTotals*>(workspace.data + layout.chunks);
     *token = {};
-    const RowSweep<T> rows(desc_, call.in, call.loss, kernels_);
+    const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
     for_rows([&](int64_t chunk, int64_t begin, int64_t end, int worker) {
-      RowSums sums;
+      RowwiseTotals totals;
       for (int64_t row = begin; row < end; ++row) {
         terms[row] = rows.forward(row, scratch(workspace, layout, worker),
-                                  pairs(workspace, layout, keep ? row : worker), out.metrics != nullptr, sums);
+                                  comparisons(workspace, layout, keep ? row : worker), out.metrics != nullptr, totals);
       }
-      chunk_sums[chunk] = sums;
+      chunk_totals[chunk] = totals;
     });
-    RowSums sums;
-    for (int64_t chunk = 0; chunk < chunks_; ++chunk) sums.add(chunk_sums[chunk]);
-    check_finite(sums);
-    if (keep) *token = {kTokenMagic, number_, call.loss.tau};
+    RowwiseTotals totals;
+    for (int64_t chunk = 0; chunk < chunks_; ++chunk) totals.add(chunk_totals[chunk]);
+    check_finite(totals);
+    if (keep) *token = {.magic = kTokenMagic, .plan = number_, .tau = call.rule.tau};
     if (out.loss != nullptr) write_loss(call, terms, out.loss);
-    if (out.metrics != nullptr) write_metrics(desc_, sums, out.metrics);
+    if (out.metrics == nullptr) return;
+    const uint32_t struct_size = out.metrics->struct_size;
+    *out.metrics = loss::metrics_of(problem_.row.function, totals.metrics, n());
+    out.metrics->struct_size = struct_size;
   }
 
   void write_loss(const Call& call, const RowTerms* terms, double* loss) const {
     double sum = 0.0;
-    for (int64_t row = 0; row < desc_.n; ++row) {
-      const double weighted =
-          terms[row].loss * (call.in.weights == nullptr ? 1.0 : static_cast<double>(call.in.weights[row]));
-      if (desc_.reduction == NCE_REDUCTION_NONE) {
+    for (int64_t row = 0; row < n(); ++row) {
+      const double weighted = call.reducer.weighted(terms[row].loss, row);
+      if (problem_.reduction == NCE_REDUCTION_NONE) {
         loss[row] = weighted;
       } else {
         sum += weighted;
       }
     }
-    if (desc_.reduction == NCE_REDUCTION_SUM) *loss = sum;
-    if (desc_.reduction == NCE_REDUCTION_MEAN) *loss = call.weight_sum > 0.0 ? sum / call.weight_sum : 0.0;
+    if (problem_.reduction != NCE_REDUCTION_NONE) *loss = call.reducer.reduced(sum, call.weight_sum);
   }
 
   void gradients(const Call& call, const nce_outputs& out, const Workspace& workspace) const {
     const Layout& layout = backward_layout_;
     const auto* terms = reinterpret_cast<const RowTerms*>(workspace.data + layout.terms);
-    const auto factor = [&](int64_t row) {
-      return row_factor(call.in, static_cast<nce_reduction>(desc_.reduction), call.weight_sum, row);
-    };
+    const auto factor = [&](int64_t row) { return call.reducer.factor(row, call.weight_sum); };
     if (out.d_temperature != nullptr) {
       double sum = 0.0;
-      for (int64_t row = 0; row < desc_.n; ++row) sum += factor(row) * terms[row].temperature_slope;
+      for (int64_t row = 0; row < n(); ++row) sum += factor(row) * terms[row].temperature_slope;
       *out.d_temperature = call.temperature_factor * sum;
     }
     if (out.d_queries == nullptr && out.d_keys == nullptr && out.d_negatives == nullptr) return;
-    const RowSweep<T> rows(desc_, call.in, call.loss, kernels_);
+    const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
     for_rows([&](int64_t, int64_t begin, int64_t end, int worker) {
       for (int64_t row = begin; row < end; ++row) {
-        rows.backward(row, factor(row), scratch(workspace, layout, worker), pairs(workspace, layout, row), terms[row],
-                      out);
+        rows.backward(row, factor(row), scratch(workspace, layout, worker), comparisons(workspace, layout, row),
+                      terms[row], out);
       }
     });
   }
 
-  const nce_plan_desc desc_;
+  const loss::Problem problem_;
   ThreadPool& pool_;
   const RowKernels<T>& kernels_;
   const uint64_t number_;
-  const int64_t pairs_;
+  const int64_t comparisons_;
   const int64_t chunk_rows_;
   const int64_t chunks_;
   const Layout forward_layout_;
@@ -227,9 +229,9 @@ class RowwisePlan final : public Plan {
 
 }  // namespace
 
-std::unique_ptr<Plan> make_rowwise_plan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa) {
-  if (desc.dtype == NCE_DTYPE_FLOAT64) return std::make_unique<RowwisePlan<double>>(desc, pool, isa);
-  return std::make_unique<RowwisePlan<float>>(desc, pool, isa);
+std::unique_ptr<Plan> make_rowwise_plan(const loss::Problem& problem, ThreadPool& pool, nce_isa isa) {
+  if (problem.dtype == NCE_DTYPE_FLOAT64) return std::make_unique<RowwisePlan<double>>(problem, pool, isa);
+  return std::make_unique<RowwisePlan<float>>(problem, pool, isa);
 }
 
 }  // namespace nce::cpu

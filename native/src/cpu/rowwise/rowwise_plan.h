@@ -1,6 +1,6 @@
 #pragma once
 // Losses in which every row meets only vectors of its own: InfoNCE with own negatives, NT-Logistic triples, contrastive
-// pairs, triplets. Bound by memory: every matrix is read once forward and once backward.
+// comparisons, triplets. Bound by memory: every matrix is read once forward and once backward.
 
 #include <memory>
 
@@ -9,8 +9,8 @@
 
 namespace nce::cpu {
 
-/// `desc` is checked and complete, with a loss of this file's kind and FLOAT32 or FLOAT64. The pool must outlive the
-/// plan. Results do not depend on its number of threads.
-std::unique_ptr<Plan> make_rowwise_plan(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa);
+/// The problem's matrices are FLOAT32 or FLOAT64. The pool must outlive the plan. Results do not depend on its number
+/// of threads.
+std::unique_ptr<Plan> make_rowwise_plan(const loss::Problem& problem, ThreadPool& pool, nce_isa isa);
 
 }  // namespace nce::cpu

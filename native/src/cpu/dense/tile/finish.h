@@ -48,7 +48,7 @@ constexpr int kWides = kWidth<Real> / kWideLanes;
 /// kWideLanes numbers of the panel's row of dimension d, from lane l on, as doubles.
 template <typename Real>
 [[gnu::always_inline]] inline Wide panel_wide(const Real* panel, int64_t d, int l) {
-  if constexpr (kPairs == 1) {
+  if constexpr (kWordElements == 1) {
     return widened(panel + d * kWidth<Real> + l);
   } else {
     Real row[kLanes<Real>];
@@ -85,14 +85,14 @@ void collect(const FinishTask<Real>& task, double (&along)[kWidth<Real>]) {
 #pragma GCC unroll 12
     for (int w = 0; w < kWides<Real>; ++w) sum[w] *= load(task.sum_factors + w * kWideLanes);
     if (task.positives != nullptr) {
-      fetch(task.positives + d / kPairs * kSide);
+      fetch(task.positives + d / kWordElements * kSide);
 #pragma GCC unroll 12
       for (int w = 0; w < kWides<Real>; ++w) {
-        sum[w] += load(task.positive_weights + w * kWideLanes) * panel_wide(task.positives, d, w * kWideLanes);
+        sum[w] += load(task.positive_coefficients + w * kWideLanes) * panel_wide(task.positives, d, w * kWideLanes);
       }
     }
     if (task.unit) {
-      fetch(task.x + d / kPairs * kSide);
+      fetch(task.x + d / kWordElements * kSide);
 #pragma GCC unroll 12
       for (int w = 0; w < kWides<Real>; ++w) along_x[w] += sum[w] * panel_wide(task.x, d, w * kWideLanes);
     }
@@ -153,7 +153,7 @@ void finish(const FinishTask<Real>& task) {
   double along[kWidth<Real>] = {};
   collect(task, along);
   for (int64_t l = 0; l < kWidth<Real>; ++l) {
-    if (task.euclidean) along[l] = task.weight_sums[l] + task.positive_weights[l];
+    if (task.euclidean) along[l] = task.g_sums[l] + task.positive_coefficients[l];
     along[l] *= task.x_squared_factors[l];
   }
   switch (task.dtype) {
@@ -163,7 +163,7 @@ void finish(const FinishTask<Real>& task) {
       return write_rows<Real, Float16>(task, along);
     case NCE_DTYPE_BFLOAT16:
       return write_rows<Real, BFloat16>(task, along);
-    default:
+    case NCE_DTYPE_FLOAT32:
       return write_rows<Real, float>(task, along);
   }
 }

@@ -22,16 +22,16 @@ template <typename Real, bool kMasked>
 void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
               const ColumnLanes<Real>& lanes, bool keep) {
   const bool metrics = task.metrics.above != nullptr;
-  if constexpr (kPairs == 2) {
-    if (task.pair.form == Form::kBounded && !metrics) {
+  if constexpr (kWordElements == 2) {
+    if (task.operands.form == Form::kBounded && !metrics) {
       return add_bounded<Real, kMasked, true>(task, tile, scale, lanes, keep);
     }
-    apply_factors(task.pair, tile);
+    apply_factors(task.operands, tile);
   }
   if (metrics) add_uniformity<Real, kMasked>(task, tile);
-  products_to_similarities(task.pair, tile);
+  products_to_similarities(task.operands, tile);
   if (metrics) add_ranks<Real, kMasked>(task, tile);
-  switch (task.pair.form) {
+  switch (task.operands.form) {
     case Form::kBounded:
       add_bounded<Real, kMasked, false>(task, tile, scale, lanes, keep && task.kept.exponentials);
       break;
@@ -51,19 +51,19 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
 template <typename Real>
 void forward(const ForwardTask<Real>& task) {
   constexpr int64_t kSide = kWidth<Real>;
-  const TilePair<Real>& pair = task.pair;
-  const int64_t operands = (pair.dim + kPairs - 1) / kPairs;
-  const Scale<Real> scale(pair.inverse_temperature * 1.4426950408889634);
+  const Operands<Real>& operands = task.operands;
+  const int64_t words = (operands.dim + kWordElements - 1) / kWordElements;
+  const Scale<Real> scale(operands.inverse_temperature * 1.4426950408889634);
   const ColumnLanes<Real> lanes(task.scratch + kSide * kSide);
   for (int64_t block = task.x_begin; block < task.x_end; block += task.x_block) {
     const int64_t block_end = block + task.x_block < task.x_end ? block + task.x_block : task.x_end;
     for (int64_t y_panel = task.y_begin; y_panel < task.y_end; ++y_panel) {
       const int64_t y_first = y_panel * kSide;
-      const int64_t y_count = pair.y_rows - y_first < kSide ? pair.y_rows - y_first : kSide;
+      const int64_t y_count = operands.y_rows - y_first < kSide ? operands.y_rows - y_first : kSide;
       if (task.columns.value != nullptr) lanes.clear();
       for (int64_t x_panel = block; x_panel < block_end; ++x_panel) {
         const int64_t x_first = x_panel * kSide;
-        const int64_t x_count = pair.x_rows - x_first < kSide ? pair.x_rows - x_first : kSide;
+        const int64_t x_count = operands.x_rows - x_first < kSide ? operands.x_rows - x_first : kSide;
         const int64_t number = task.kept.number(x_panel, y_panel);
         const bool keep = number < task.kept.count;
         Real* const values = keep ? task.kept.tiles + number * kSide * kSide : task.scratch;
@@ -71,10 +71,10 @@ void forward(const ForwardTask<Real>& task) {
         const bool last = x_panel + 1 == block_end;
         const int64_t next_x = last ? block : x_panel + 1;
         const int64_t next_y = last && y_panel + 1 < task.y_end ? y_panel + 1 : y_panel;
-        multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, operands,
-                              y_count, pair.y + next_y * pair.panel_stride, pair.x + next_x * pair.panel_stride,
-                              values);
-        if (Mask<Real>::needed(pair, tile)) {
+        multiply_panels<Real>(
+            operands.y + y_panel * operands.panel_stride, operands.x + x_panel * operands.panel_stride, words, y_count,
+            operands.y + next_y * operands.panel_stride, operands.x + next_x * operands.panel_stride, values);
+        if (Mask<Real>::needed(operands, tile)) {
           add_tile<Real, true>(task, tile, scale, lanes, keep);
         } else {
           add_tile<Real, false>(task, tile, scale, lanes, keep);

@@ -1,4 +1,4 @@
-// Both gradients: tiles of similarities become tiles of weights G, and those multiply Y for X and X for Y.
+// Both gradients: tiles of similarities become tiles of G, and those multiply Y for X and X for Y.
 #pragma once
 
 #include "cpu/dense/tile/functions.h"
@@ -7,50 +7,51 @@
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
-/// Panels of either side whose weights are multiplied at once: about 96 rows, so that sums are fetched rarely.
+/// Panels of either side whose G is multiplied at once: about 96 rows, so that sums are fetched rarely.
 template <typename Real>
 constexpr int kGroup = 96 / kWidth<Real> > 1 ? 96 / kWidth<Real> : 1;
 
 /// What is constant for a panel of X.
 template <typename Real>
-struct PanelWeights {
-  Vec<Real> weights[kVectors];
+struct PanelCoefficients {
+  Vec<Real> a[kVectors];
   Vec<Real> references[kVectors];
 
-  PanelWeights(const GradientTask<Real>& task, int64_t panel) {
+  PanelCoefficients(const GradientTask<Real>& task, int64_t panel) {
     const int64_t first = panel * kWidth<Real>;
-    for (int v = 0; v < kVectors; ++v) weights[v] = references[v] = Vec<Real>{};
-    if (task.x_weights != nullptr) load_row<Real>(task.x_weights + first, weights);
-    if (task.x_weights != nullptr && task.x_references != nullptr)
+    for (int v = 0; v < kVectors; ++v) a[v] = references[v] = Vec<Real>{};
+    if (task.x_coefficients != nullptr) load_row<Real>(task.x_coefficients + first, a);
+    if (task.x_coefficients != nullptr && task.x_references != nullptr)
       load_row<Real>(task.x_references + first, references);
   }
 };
 
 template <typename Real, Form kForm, bool kMasked>
-void weigh(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
-           const PanelWeights<Real>& x) {
-  Mask<Real> mask(task.pair, tile);
-  const bool over_distance = task.pair.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
+          const PanelCoefficients<Real>& x) {
+  Mask<Real> mask(task.operands, tile);
+  const bool over_distance = task.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
   for (int64_t j = 0; j < tile.y_count; ++j) {
     if constexpr (kMasked) mask.select(j);
     const int64_t row = tile.y_first + j;
-    const Real y_weight = task.y_weights != nullptr ? static_cast<Real>(task.y_weights[row]) : Real{0};
-    [[maybe_unused]] const Real y_reference =
-        task.y_weights != nullptr && task.y_references != nullptr ? static_cast<Real>(task.y_references[row]) : Real{0};
+    const Real b = task.y_coefficients != nullptr ? static_cast<Real>(task.y_coefficients[row]) : Real{0};
+    [[maybe_unused]] const Real y_reference = task.y_coefficients != nullptr && task.y_references != nullptr
+                                                  ? static_cast<Real>(task.y_references[row])
+                                                  : Real{0};
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> g;
       if constexpr (kForm == Form::kBounded) {
-        g = exp2_scaled<Real>(s, scale) * (x.weights[v] + y_weight);
+        g = exp2_scaled<Real>(s, scale) * (x.a[v] + b);
       } else if constexpr (kForm == Form::kOnline) {
-        // Without weights there is no reference, and the exponential could overflow.
+        // without coefficients there is no reference, and the exponential could overflow.
         g = Vec<Real>{};
-        if (task.x_weights != nullptr) g += exp2_clamped<Real>(s - x.references[v], scale) * x.weights[v];
-        if (task.y_weights != nullptr) g += exp2_clamped<Real>(s - y_reference, scale) * y_weight;
+        if (task.x_coefficients != nullptr) g += exp2_clamped<Real>(s - x.references[v], scale) * x.a[v];
+        if (task.y_coefficients != nullptr) g += exp2_clamped<Real>(s - y_reference, scale) * b;
       } else {
         const Vec<Real> e = exp2_clamped<Real>(s > Real{0} ? -s : s, scale);
-        g = (s > Real{0} ? x.weights[v] + y_weight : e * (x.weights[v] + y_weight)) / (e + Real{1});
+        g = (s > Real{0} ? x.a[v] + b : e * (x.a[v] + b)) / (e + Real{1});
       }
       if (over_distance) g = s == Real{0} ? Vec<Real>{} : g / -s;
       if constexpr (kMasked) g = mask.apply(v, g, Real{0});
@@ -61,38 +62,38 @@ void weigh(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<R
 
 /// The same from exponentials, which are 0 where there is no negative.
 template <typename Real>
-void weigh_exponentials(const GradientTask<Real>& task, const Tile<Real>& tile, const Real* exponentials,
-                        const PanelWeights<Real>& x) {
+void g_of_exponentials(const GradientTask<Real>& task, const Tile<Real>& tile, const Real* exponentials,
+                       const PanelCoefficients<Real>& x) {
   for (int64_t j = 0; j < tile.y_count; ++j) {
     const int64_t row = tile.y_first + j;
-    const Real y_weight = task.y_weights != nullptr ? static_cast<Real>(task.y_weights[row]) : Real{0};
+    const Real b = task.y_coefficients != nullptr ? static_cast<Real>(task.y_coefficients[row]) : Real{0};
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       const int64_t at = (j * kVectors + v) * kLanes<Real>;
-      tile.put(j, v, load(exponentials + at) * (x.weights[v] + y_weight));
+      tile.put(j, v, load(exponentials + at) * (x.a[v] + b));
     }
   }
 }
 
 template <typename Real, bool kMasked>
-void weigh_tile(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
-                const PanelWeights<Real>& x) {
-  switch (task.pair.form) {
+void g_of_tile(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
+               const PanelCoefficients<Real>& x) {
+  switch (task.operands.form) {
     case Form::kBounded:
-      weigh<Real, Form::kBounded, kMasked>(task, tile, scale, x);
+      g_of<Real, Form::kBounded, kMasked>(task, tile, scale, x);
       break;
     case Form::kOnline:
-      weigh<Real, Form::kOnline, kMasked>(task, tile, scale, x);
+      g_of<Real, Form::kOnline, kMasked>(task, tile, scale, x);
       break;
     case Form::kLogistic:
-      weigh<Real, Form::kLogistic, kMasked>(task, tile, scale, x);
+      g_of<Real, Form::kLogistic, kMasked>(task, tile, scale, x);
       break;
   }
 }
 
 /// Sums of a tile over columns (one number a row of X) and over rows.
 template <typename Real>
-void add_weight_sums(const Tile<Real>& tile, double* x_sums, double* y_sums, double y_scale) {
+void add_g_sums(const Tile<Real>& tile, double* x_sums, double* y_sums, double y_scale) {
   Vec<Real> sum[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
     double row = 0.0;
@@ -106,36 +107,36 @@ void add_weight_sums(const Tile<Real>& tile, double* x_sums, double* y_sums, dou
   if (x_sums != nullptr) add_row<Real>(sum, x_sums);
 }
 
-#if defined(NCE_TILE_PAIRS)
+#if defined(NCE_TILE_BFLOAT16X2)
 /// The bits of kLanes bfloat16.
 typedef uint16_t Halves __attribute__((vector_size(NCE_TILE_BYTES / 2)));
 
-/// A tile of weights as operands of both products, times both factors: [pair of rows of Y][row of X] and
-/// [row of Y][pair of rows of X].
+/// A tile of G as words of both products, times both factors: [two rows of Y][row of X] and
+/// [row of Y][two rows of X].
 template <typename Real>
-void pack_weights(const TilePair<Real>& pair, const Tile<Real>& tile, Real* to) {
+void pack_g(const Operands<Real>& operands, const Tile<Real>& tile, Real* to) {
   constexpr int64_t kSide = kWidth<Real>;
   Vec<Real> factors[kVectors];
-  load_row<Real>(pair.x_factors + tile.x_first, factors);
+  load_row<Real>(operands.x_factors + tile.x_first, factors);
   Real* const across = to + kSide * kInner<Real>;
   for (int64_t j = 0; j < kSide; j += 2) {
     for (int v = 0; v < kVectors; ++v) {
-      Bits<Real> pairs{};
+      Bits<Real> words{};
       for (int64_t r = 0; r < 2; ++r) {
-        const auto factor = static_cast<Real>(pair.y_factors[tile.y_first + j + r]);
-        const Vec<Real> weights = tile.at(j + r, v) * factors[v] * factor;
-        const auto rounded = reinterpret_cast<Halves>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(weights)));
+        const auto factor = static_cast<Real>(operands.y_factors[tile.y_first + j + r]);
+        const Vec<Real> g = tile.at(j + r, v) * factors[v] * factor;
+        const auto rounded = reinterpret_cast<Halves>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(g)));
         __builtin_memcpy(across + (j + r) * kInner<Real> + v * kLanes<Real> / 2, &rounded, sizeof rounded);
-        pairs |= __builtin_convertvector(rounded, Bits<Real>) << (16 * static_cast<int>(r));
+        words |= __builtin_convertvector(rounded, Bits<Real>) << (16 * static_cast<int>(r));
       }
-      store<Real>(to + j / 2 * kSide + v * kLanes<Real>, reinterpret_cast<Vec<Real>>(pairs));
+      store<Real>(to + j / 2 * kSide + v * kLanes<Real>, reinterpret_cast<Vec<Real>>(words));
     }
   }
 }
 
-/// A panel with pairs along its rows: to[d][pair of rows], zeros up to padded_dim.
+/// A panel with words along its columns: to[d][two rows], zeros up to padded_dim.
 template <typename Real>
-void pair_rows(const Real* panel, int64_t dim, int64_t padded_dim, Real* to) {
+void row_words(const Real* panel, int64_t dim, int64_t padded_dim, Real* to) {
   for (int64_t d = 0; d < padded_dim; ++d) {
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> row = d < dim ? panel_row(panel, d, v) : Vec<Real>{};
@@ -156,15 +157,16 @@ struct Later {
 /// sums[d][i] (+)= sum over the group's rows j of y_j[d] G[j][i]. y: [dim][width] elements a panel. `later` is fetched
 /// a little at each slice: all at once would keep the core waiting for places to put it.
 template <typename Real, bool kAdd>
-void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t dim, const Real* weights,
+void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t dim, const Real* g,
                     const Later<Real>& later, Real* sums) {
   constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(Real));
   const int64_t slices = (dim + kSlice<Real> - 1) / kSlice<Real>;
   const int64_t share = (later.count / kLine + slices - 1) / slices * kLine;
   constexpr int64_t kSide = kWidth<Real>;
   constexpr int64_t kTile = kSide * kSide;
-  constexpr int64_t kStep = kSlice<Real>;  // operands of the next slice, a step
-  constexpr int64_t kSumsStep = kSlice<Real> * kPairs / kGroup<Real> > 0 ? kSlice<Real> * kPairs / kGroup<Real> : 1;
+  constexpr int64_t kStep = kSlice<Real>;  // words of the next slice, a step
+  constexpr int64_t kSumsStep =
+      kSlice<Real> * kWordElements / kGroup<Real> > 0 ? kSlice<Real> * kWordElements / kGroup<Real> : 1;
   for (int64_t d = 0; d < dim; d += kSlice<Real>) {
     const int64_t fetched = d / kSlice<Real> * share;
     for (int64_t at = fetched; at < fetched + share && at < later.count; at += kLine) {
@@ -172,42 +174,43 @@ void multiply_group(const Real* y, int64_t panel_stride, int64_t rows, int64_t d
     }
     Vec<Real> sum[kSlice<Real>][kVectors] = {};
     for (int64_t first = 0; first < rows; first += kSide) {
-      const int64_t steps = ((rows - first < kSide ? rows - first : kSide) + kPairs - 1) / kPairs;
+      const int64_t steps = ((rows - first < kSide ? rows - first : kSide) + kWordElements - 1) / kWordElements;
       const int64_t panel = first / kSide;
       const Real* const from = y + panel * panel_stride + d * kInner<Real>;
       const Ahead<Real> ahead{from + kSlice<Real> * kInner<Real>,
                               sums + (d + kSlice<Real>)*kSide + first * kSlice<Real> / kGroup<Real>, kStep, kSumsStep};
-      multiply_slice<Real>(from, 1, kInner<Real>, weights + panel * kTile, steps, ahead, sum);
+      multiply_slice<Real>(from, 1, kInner<Real>, g + panel * kTile, steps, ahead, sum);
     }
     put_slice<Real, kAdd>(sum, sums + d * kSide);
   }
 }
 
 /// sums[block][j][d] (+)= sum over the rows i of x_panels panels of G[j][i] x_i[d], for the first y_rows j (rounded up
-/// to slices). weights: [panel of X][group of panels of Y] tiles.
+/// to slices). g: [panel of X][group of panels of Y] tiles.
 template <typename Real, bool kAdd>
-void multiply_rows(const GradientTask<Real>& task, const Real* x, int64_t x_panels, int64_t y_rows, const Real* weights,
+void multiply_rows(const GradientTask<Real>& task, const Real* x, int64_t x_panels, int64_t y_rows, const Real* g,
                    Real* sums) {
   constexpr int64_t kSide = kWidth<Real>;
   constexpr int64_t kTile = kSide * kSide;
   constexpr int64_t kTiles = kGroup<Real> * kTile;
   constexpr int64_t kBlock = kSide * kRowBlock<Real>;
-  constexpr int64_t kAcross = kPairs == 1 ? 0 : kTile / 2;
-  const auto row = [weights](int64_t j) { return weights + j / kSide * kTile + kAcross + j % kSide * kInner<Real>; };
+  constexpr int64_t kAcross = kWordElements == 1 ? 0 : kTile / 2;
+  const auto row = [g](int64_t j) { return g + j / kSide * kTile + kAcross + j % kSide * kInner<Real>; };
   for (int64_t at = 0; at < task.row_stride; at += kBlock) {
     Real* const to = sums + kGroup<Real> * at;
     for (int64_t j = 0; j < y_rows; j += kRowSlice<Real>) {
       const Real* const ahead = row(j + kRowSlice<Real> < y_rows ? j + kRowSlice<Real> : 0);
-      multiply_row_slice<Real, kAdd>(row(j), kTiles, x + at / kPairs, task.row_stride / kPairs, x_panels, ahead,
-                                     to + j * kRowBlock<Real>);
+      multiply_row_slice<Real, kAdd>(row(j), kTiles, x + at / kWordElements, task.row_stride / kWordElements, x_panels,
+                                     ahead, to + j * kRowBlock<Real>);
     }
   }
 }
 
-/// Elements of scratch beside the sums of Y: the weights of a group by a group, for pairs also a tile before it is
+/// Elements of scratch beside the sums of Y: G of a group by a group, for bfloat16 also a tile before it is
 /// rounded.
 template <typename Real>
-constexpr int64_t kGradientScratch = (int64_t{kGroup<Real>} * kGroup<Real> + kPairs - 1) * kWidth<Real> * kWidth<Real>;
+constexpr int64_t kGradientScratch =
+    (int64_t{kGroup<Real>} * kGroup<Real> + kWordElements - 1) * kWidth<Real> * kWidth<Real>;
 
 /// One task. The members are what its loops share.
 template <typename Real>
@@ -215,25 +218,25 @@ class Gradient {
  public:
   explicit Gradient(const GradientTask<Real>& task)
       : task_(task),
-        scale_(task.pair.inverse_temperature * 1.4426950408889634),
-        operands_((task.pair.dim + kPairs - 1) / kPairs),
-        weights_(task.scratch),
+        scale_(task.operands.inverse_temperature * 1.4426950408889634),
+        words_((task.operands.dim + kWordElements - 1) / kWordElements),
+        g_(task.scratch),
         y_sums_(task.scratch + kGradientScratch<Real>),
-        y_pairs_(y_sums_ + kGroup<Real> * task.row_stride) {}
+        y_words_(y_sums_ + kGroup<Real> * task.row_stride) {}
 
   void run() const {
-    if (task_.x_weight_sums != nullptr) {
-      for (int64_t i = 0; i < (task_.x_end - task_.x_begin) * kSide; ++i) task_.x_weight_sums[i] = 0.0;
+    if (task_.x_g_sums != nullptr) {
+      for (int64_t i = 0; i < (task_.x_end - task_.x_begin) * kSide; ++i) task_.x_g_sums[i] = 0.0;
     }
-    if (task_.y_weight_sums != nullptr && task_.y_first) {
-      for (int64_t j = task_.y_begin * kSide; j < task_.y_end * kSide; ++j) task_.y_weight_sums[j] = 0.0;
+    if (task_.y_g_sums != nullptr && task_.y_first) {
+      for (int64_t j = task_.y_begin * kSide; j < task_.y_end * kSide; ++j) task_.y_g_sums[j] = 0.0;
     }
     for (int64_t y = task_.y_begin; y < task_.y_end; y += kGroup<Real>) {
       const int64_t y_end = y + kGroup<Real> < task_.y_end ? y + kGroup<Real> : task_.y_end;
-#if defined(NCE_TILE_PAIRS)
+#if defined(NCE_TILE_BFLOAT16X2)
       for (int64_t panel = y; panel < y_end; ++panel) {
-        pair_rows(task_.pair.y + panel * task_.pair.panel_stride, task_.pair.dim, task_.sums_stride / kSide,
-                  y_pairs_ + (panel - y) * task_.sums_stride / kPairs);
+        row_words(task_.operands.y + panel * task_.operands.panel_stride, task_.operands.dim, task_.sums_stride / kSide,
+                  y_words_ + (panel - y) * task_.sums_stride / kWordElements);
       }
 #endif
       for (int64_t x = task_.x_begin; x < task_.x_end; x += kGroup<Real>) {
@@ -250,42 +253,42 @@ class Gradient {
   static constexpr int64_t kTiles = kGroup<Real> * kTile;  // of one panel of X
 
   int64_t rows(int64_t panel, int64_t panel_end) const {
-    const int64_t end = panel_end * kSide < task_.pair.y_rows ? panel_end * kSide : task_.pair.y_rows;
+    const int64_t end = panel_end * kSide < task_.operands.y_rows ? panel_end * kSide : task_.operands.y_rows;
     return end - panel * kSide;
   }
 
   void add_block(int64_t x, int64_t x_end, int64_t y, int64_t y_end) const {
-    const TilePair<Real>& pair = task_.pair;
+    const Operands<Real>& operands = task_.operands;
     const int64_t y_rows = rows(y, y_end);
     for (int64_t x_panel = x; x_panel < x_end; ++x_panel) {
-      Real* const weights = weights_ + (x_panel - x) * kTiles;
-      const PanelWeights<Real> x_weights(task_, x_panel);
+      Real* const g = g_ + (x_panel - x) * kTiles;
+      const PanelCoefficients<Real> x_coefficients(task_, x_panel);
       for (int64_t y_panel = y; y_panel < y_end; ++y_panel) {
-        Real* const to = weights + (y_panel - y) * kTile;
-#if defined(NCE_TILE_PAIRS)
-        Real* const tile = weights_ + kGroup<Real> * kTiles;
-        make_weights(x_panel, x_end, y_panel, y, y_end, x_weights, tile);
-        pack_weights(pair, Tile<Real>{tile, x_panel * kSide, y_panel * kSide, kSide, kSide}, to);
+        Real* const to = g + (y_panel - y) * kTile;
+#if defined(NCE_TILE_BFLOAT16X2)
+        Real* const tile = g_ + kGroup<Real> * kTiles;
+        make_g(x_panel, x_end, y_panel, y, y_end, x_coefficients, tile);
+        pack_g(operands, Tile<Real>{tile, x_panel * kSide, y_panel * kSide, kSide, kSide}, to);
 #else
-        make_weights(x_panel, x_end, y_panel, y, y_end, x_weights, to);
+        make_g(x_panel, x_end, y_panel, y, y_end, x_coefficients, to);
 #endif
       }
       if (task_.x_sums == nullptr) continue;
       Real* const sums = task_.x_sums + (x_panel - task_.x_begin) * task_.sums_stride;
-      const Real* const from = kPairs == 1 ? pair.y + y * pair.panel_stride : y_pairs_;
-      const int64_t stride = task_.sums_stride / kPairs;
+      const Real* const from = kWordElements == 1 ? operands.y + y * operands.panel_stride : y_words_;
+      const int64_t stride = task_.sums_stride / kWordElements;
       if (y == task_.y_begin) {
-        multiply_group<Real, false>(from, stride, y_rows, pair.dim, weights, next_kept(x_panel, y, y_end), sums);
+        multiply_group<Real, false>(from, stride, y_rows, operands.dim, g, next_kept(x_panel, y, y_end), sums);
       } else {
-        multiply_group<Real, true>(from, stride, y_rows, pair.dim, weights, next_kept(x_panel, y, y_end), sums);
+        multiply_group<Real, true>(from, stride, y_rows, operands.dim, g, next_kept(x_panel, y, y_end), sums);
       }
     }
     if (task_.y_sums == nullptr) return;
-    const Real* const from = task_.x_rows + (x - task_.x_begin) * task_.row_stride / kPairs;
+    const Real* const from = task_.x_rows + (x - task_.x_begin) * task_.row_stride / kWordElements;
     if (x == task_.x_begin) {
-      multiply_rows<Real, false>(task_, from, x_end - x, y_rows, weights_, y_sums_);
+      multiply_rows<Real, false>(task_, from, x_end - x, y_rows, g_, y_sums_);
     } else {
-      multiply_rows<Real, true>(task_, from, x_end - x, y_rows, weights_, y_sums_);
+      multiply_rows<Real, true>(task_, from, x_end - x, y_rows, g_, y_sums_);
     }
   }
 
@@ -298,44 +301,44 @@ class Gradient {
     return {task_.kept.tiles + number * kTile, tiles * kTile};
   }
 
-  /// A tile of weights; rows that Y lacks are 0 up to the next slice of either product.
-  void make_weights(int64_t x_panel, int64_t x_end, int64_t y_panel, int64_t y_first, int64_t y_end,
-                    const PanelWeights<Real>& x_weights, Real* values) const {
-    const TilePair<Real>& pair = task_.pair;
-    const int64_t x_left = pair.x_rows - x_panel * kSide;
+  /// A tile of G; rows that Y lacks are 0 up to the next slice of either product.
+  void make_g(int64_t x_panel, int64_t x_end, int64_t y_panel, int64_t y_first, int64_t y_end,
+              const PanelCoefficients<Real>& x_coefficients, Real* values) const {
+    const Operands<Real>& operands = task_.operands;
+    const int64_t x_left = operands.x_rows - x_panel * kSide;
     const int64_t y_count = rows(y_panel, y_panel + 1);
     const Tile<Real> tile{values, x_panel * kSide, y_panel * kSide, x_left < kSide ? x_left : kSide, y_count};
     const int64_t number = task_.kept.number(x_panel, y_panel);
     if (number < task_.kept.count) {
       const Real* const kept = task_.kept.tiles + number * kTile;
       if (task_.kept.exponentials) {
-        weigh_exponentials<Real>(task_, tile, kept, x_weights);
+        g_of_exponentials<Real>(task_, tile, kept, x_coefficients);
       } else {
         for (int64_t i = 0; i < y_count * kSide; ++i) values[i] = kept[i];
-        weigh_similarities(tile, x_weights);
+        g_of_similarities(tile, x_coefficients);
       }
     } else {
       const bool last = y_panel + 1 == y_end;
       const int64_t next_y = last ? y_first : y_panel + 1;
       const int64_t next_x = last && x_panel + 1 < x_end ? x_panel + 1 : x_panel;
-      multiply_panels<Real>(pair.y + y_panel * pair.panel_stride, pair.x + x_panel * pair.panel_stride, operands_,
-                            y_count, pair.y + next_y * pair.panel_stride, pair.x + next_x * pair.panel_stride, values);
-      if constexpr (kPairs == 2) apply_factors(pair, tile);
-      products_to_similarities(pair, tile);
-      weigh_similarities(tile, x_weights);
+      multiply_panels<Real>(operands.y + y_panel * operands.panel_stride, operands.x + x_panel * operands.panel_stride,
+                            words_, y_count, operands.y + next_y * operands.panel_stride,
+                            operands.x + next_x * operands.panel_stride, values);
+      if constexpr (kWordElements == 2) apply_factors(operands, tile);
+      products_to_similarities(operands, tile);
+      g_of_similarities(tile, x_coefficients);
     }
     for (int64_t i = y_count * kSide; i < kTile; ++i) values[i] = Real{0};
-    if (task_.x_weight_sums == nullptr && task_.y_weight_sums == nullptr) return;
-    add_weight_sums(tile,
-                    task_.x_weight_sums == nullptr ? nullptr : task_.x_weight_sums + (x_panel - task_.x_begin) * kSide,
-                    task_.y_weight_sums == nullptr ? nullptr : task_.y_weight_sums + tile.y_first, task_.y_scale);
+    if (task_.x_g_sums == nullptr && task_.y_g_sums == nullptr) return;
+    add_g_sums(tile, task_.x_g_sums == nullptr ? nullptr : task_.x_g_sums + (x_panel - task_.x_begin) * kSide,
+               task_.y_g_sums == nullptr ? nullptr : task_.y_g_sums + tile.y_first, task_.y_scale);
   }
 
-  void weigh_similarities(const Tile<Real>& tile, const PanelWeights<Real>& x_weights) const {
-    if (Mask<Real>::needed(task_.pair, tile)) {
-      weigh_tile<Real, true>(task_, tile, scale_, x_weights);
+  void g_of_similarities(const Tile<Real>& tile, const PanelCoefficients<Real>& x_coefficients) const {
+    if (Mask<Real>::needed(task_.operands, tile)) {
+      g_of_tile<Real, true>(task_, tile, scale_, x_coefficients);
     } else {
-      weigh_tile<Real, false>(task_, tile, scale_, x_weights);
+      g_of_tile<Real, false>(task_, tile, scale_, x_coefficients);
     }
   }
 
@@ -357,10 +360,10 @@ class Gradient {
 
   const GradientTask<Real>& task_;
   const Scale<Real> scale_;
-  const int64_t operands_;  ///< of a row
-  Real* const weights_;
+  const int64_t words_;  ///< of a row
+  Real* const g_;
   Real* const y_sums_;
-  Real* const y_pairs_;  ///< pairs only: the group's panels of Y by pairs of rows
+  Real* const y_words_;  ///< bfloat16 only: the group's panels of Y, a word holding two rows
 };
 
 template <typename Real>

@@ -66,11 +66,11 @@ template <typename Real, typename Element>
   }
 }
 
-#if defined(NCE_TILE_PAIRS)
-/// Pairs of bfloat16, times a power of two: exact, but for elements far below the row's norm. The factor itself may be
-/// beyond float.
-[[gnu::always_inline]] inline Vec<float> scaled_pairs(const Vec<float>& pairs, float first, float second) {
-  const auto bits = reinterpret_cast<Bits<float>>(pairs);
+#if defined(NCE_TILE_BFLOAT16X2)
+/// Words of two bfloat16, times a power of two: exact, but for elements far below the row's norm. The factor itself may
+/// be beyond float.
+[[gnu::always_inline]] inline Vec<float> scaled_words(const Vec<float>& words, float first, float second) {
+  const auto bits = reinterpret_cast<Bits<float>>(words);
   const Vec<float> low = reinterpret_cast<Vec<float>>(bits << 16) * first * second;
   const Vec<float> high = reinterpret_cast<Vec<float>>(bits & 0xffff0000U) * first * second;
   return reinterpret_cast<Vec<float>>((reinterpret_cast<Bits<float>>(low) >> 16) |
@@ -78,24 +78,24 @@ template <typename Real, typename Element>
 }
 #endif
 
-/// kLanes operands of a row from operand `at` on, zeros beyond the row.
+/// kLanes words of a row from word `at` on, zeros beyond the row.
 template <typename Real, typename Element>
 [[gnu::always_inline]] inline Vec<Real> gather_lanes(const PackTask<Real>& task, int64_t row, int64_t at) {
   const auto* from = static_cast<const Element*>(task.rows[row]);
-  const int64_t first = at * kPairs;
+  const int64_t first = at * kWordElements;
   const int64_t left = task.dim - first;
   if (from == nullptr || left <= 0) return Vec<Real>{};
-  Element some[kLanes<Real> * kPairs] = {};
-  if (left < kLanes<Real> * kPairs) {
+  Element some[kLanes<Real> * kWordElements] = {};
+  if (left < kLanes<Real> * kWordElements) {
     for (int64_t l = 0; l < left; ++l) some[l] = from[first + l];
     from = some;
   } else {
     from += first;
   }
-#if defined(NCE_TILE_PAIRS)
-  Vec<Real> pairs;
-  __builtin_memcpy(&pairs, from, sizeof pairs);
-  return scaled_pairs(pairs, static_cast<float>(task.scales[row]), static_cast<float>(task.inverses[row]));
+#if defined(NCE_TILE_BFLOAT16X2)
+  Vec<Real> words;
+  __builtin_memcpy(&words, from, sizeof words);
+  return scaled_words(words, static_cast<float>(task.scales[row]), static_cast<float>(task.inverses[row]));
 #else
   return packed_lanes<Real, Element>(task, row, from);
 #endif
@@ -123,35 +123,35 @@ void pack_elements(const PackTask<Real>& task) {
 
 template <typename Real>
 void pack(const PackTask<Real>& task) {
-#if defined(NCE_TILE_PAIRS)
+#if defined(NCE_TILE_BFLOAT16X2)
   pack_elements<Real, BFloat16>(task);
 #else
-  if constexpr (sizeof(Real) == sizeof(double)) {
-    if (task.dtype == NCE_DTYPE_FLOAT64) return pack_elements<Real, double>(task);
-  }
   switch (task.dtype) {
+    case NCE_DTYPE_FLOAT64:
+      if constexpr (sizeof(Real) == sizeof(double)) pack_elements<Real, double>(task);
+      return;
     case NCE_DTYPE_FLOAT16:
       return pack_elements<Real, Float16>(task);
     case NCE_DTYPE_BFLOAT16:
       return pack_elements<Real, BFloat16>(task);
-    default:
+    case NCE_DTYPE_FLOAT32:
       return pack_elements<Real, float>(task);
   }
 #endif
 }
 
-/// A panel in row blocks: to[block][row][dimension], of pairs to[block][pair of rows][dimension].
+/// A panel in row blocks: to[block][row][dimension], of bfloat16 to[block][two rows][dimension].
 template <typename Real>
 void row_blocks(const Real* panel, int64_t dim, Real* to) {
   constexpr int64_t kBlock = kRowBlock<Real>;
   for (int64_t first = 0; first < dim; first += kBlock, to += kInner<Real> * kBlock) {
-#if defined(NCE_TILE_PAIRS)
+#if defined(NCE_TILE_BFLOAT16X2)
     for (int64_t d = 0; d < kBlock; d += 2) {
-      uint32_t pairs[kWidth<float>] = {};
-      if (first + d < dim) __builtin_memcpy(pairs, panel + (first + d) / 2 * kWidth<float>, sizeof pairs);
+      uint32_t words[kWidth<float>] = {};
+      if (first + d < dim) __builtin_memcpy(words, panel + (first + d) / 2 * kWidth<float>, sizeof words);
       for (int64_t l = 0; l < kWidth<float>; l += 2) {
-        const uint32_t both[] = {(pairs[l] & 0xffffU) | (pairs[l + 1] << 16),
-                                 (pairs[l] >> 16) | (pairs[l + 1] & 0xffff0000U)};
+        const uint32_t both[] = {(words[l] & 0xffffU) | (words[l + 1] << 16),
+                                 (words[l] >> 16) | (words[l + 1] & 0xffff0000U)};
         __builtin_memcpy(to + l / 2 * kBlock + d, both, sizeof both);
       }
     }

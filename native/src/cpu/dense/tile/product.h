@@ -74,9 +74,9 @@ constexpr int kRowBlock = kRowVectors * kLanes<Real>;
 
 static_assert(kWidth<float> % kRowSlice<float> == 0 && kWidth<double> % kRowSlice<double> == 0);
 
-/// Operands along a row of a tile of weights.
+/// Arithmetic along a row of a tile of weights.
 template <typename Real>
-constexpr int kInner = kWidth<Real> / kPairs;
+constexpr int kInner = kWidth<Real> / kWordElements;
 
 /// sums[r][l] += sum over panels p and k of a[p][r * inner + k] * b[p][k * block + l]: rows r of tiles against rows k
 /// of a block of columns, one register tile. `ahead` is fetched into the first-level cache, a line a step.
@@ -128,7 +128,7 @@ inline void multiply_chunk(const Real* y, const Real* x, int64_t steps, int64_t 
 }
 
 /// tile[j][i] = <row j of panel y, row i of panel x>, for the first y_rows j (rounded up to slices). next_y and next_x
-/// are the panels of the next tile. dim counts operands.
+/// are the panels of the next tile. dim counts words.
 template <typename Real>
 inline void multiply_panels(const Real* y, const Real* x, int64_t dim, int64_t y_rows, const Real* next_y,
                             const Real* next_x, Real* tile) {
@@ -148,7 +148,7 @@ inline void multiply_panels(const Real* y, const Real* x, int64_t dim, int64_t y
   multiply_chunk<Real, true>(y + stride, x + stride, left, y_rows, next_y, next_x, chunk, tile);
 }
 
-/// The tile elements at j = i, by the same operations in the same order. dim counts operands.
+/// The tile elements at j = i, by the same operations in the same order. dim counts words.
 template <typename Real>
 void diagonal(const Real* x, const Real* y, int64_t dim, double* products) {
   Vec<Real> total[kVectors] = {};

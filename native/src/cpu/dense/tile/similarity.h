@@ -25,19 +25,20 @@ struct Tile {
 template <typename Real>
 class Mask {
  public:
-  Mask(const TilePair<Real>& pair, const Tile<Real>& tile)
-      : excluded_(pair.excluded), half_(pair.views_half), x_first_(tile.x_first), y_first_(tile.y_first) {
+  Mask(const Operands<Real>& operands, const Tile<Real>& tile)
+      : excluded_(operands.excluded), half_(operands.views_half), x_first_(tile.x_first), y_first_(tile.y_first) {
     Index index[kWidth<Real>];
     for (int l = 0; l < kWidth<Real>; ++l) index[l] = static_cast<Index>(l < tile.x_count ? l : kOutside);
     for (int v = 0; v < kVectors; ++v) __builtin_memcpy(&lanes_[v], index + v * kLanes<Real>, sizeof lanes_[v]);
   }
 
   /// Whether any element of the tile is not a negative.
-  static bool needed(const TilePair<Real>& pair, const Tile<Real>& tile) {
+  static bool needed(const Operands<Real>& operands, const Tile<Real>& tile) {
     if (tile.x_count < kWidth<Real>) return true;
-    if (pair.excluded == Excluded::kNone) return false;
+    if (operands.excluded == Excluded::kNone) return false;
     if (overlap(tile, 0)) return true;
-    return pair.excluded == Excluded::kViews && (overlap(tile, pair.views_half) || overlap(tile, -pair.views_half));
+    return operands.excluded == Excluded::kViews &&
+           (overlap(tile, operands.views_half) || overlap(tile, -operands.views_half));
   }
 
   /// Aims at row j of the tile.
@@ -76,13 +77,13 @@ class Mask {
   Index other_ = kNowhere;
 };
 
-/// Products of pairs to similarities, in place.
+/// Products of scaled rows to similarities, in place.
 template <typename Real>
-inline void apply_factors(const TilePair<Real>& pair, const Tile<Real>& tile) {
+inline void apply_factors(const Operands<Real>& operands, const Tile<Real>& tile) {
   Vec<Real> factors[kVectors];
-  load_row<Real>(pair.x_factors + tile.x_first, factors);
+  load_row<Real>(operands.x_factors + tile.x_first, factors);
   for (int64_t j = 0; j < tile.y_count; ++j) {
-    const auto factor = static_cast<Real>(pair.y_factors[tile.y_first + j]);
+    const auto factor = static_cast<Real>(operands.y_factors[tile.y_first + j]);
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) tile.put(j, v, tile.at(j, v) * factors[v] * factor);
   }
@@ -90,13 +91,13 @@ inline void apply_factors(const TilePair<Real>& pair, const Tile<Real>& tile) {
 
 /// Products to similarities: -max(0, |x|^2 + |y|^2 - 2 <x, y>) or its root; equal rows give exactly 0.
 template <typename Real>
-inline void products_to_similarities(const TilePair<Real>& pair, const Tile<Real>& tile) {
-  if (pair.similarity == NCE_SIMILARITY_COSINE || pair.similarity == NCE_SIMILARITY_DOT) return;
-  const bool root = pair.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+inline void products_to_similarities(const Operands<Real>& operands, const Tile<Real>& tile) {
+  if (operands.similarity == NCE_SIMILARITY_COSINE || operands.similarity == NCE_SIMILARITY_DOT) return;
+  const bool root = operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
   Vec<Real> squares[kVectors];
-  load_row<Real>(pair.x_squares + tile.x_first, squares);
+  load_row<Real>(operands.x_squares + tile.x_first, squares);
   for (int64_t j = 0; j < tile.y_count; ++j) {
-    const auto square = static_cast<Real>(pair.y_squares[tile.y_first + j]);
+    const auto square = static_cast<Real>(operands.y_squares[tile.y_first + j]);
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> product = tile.at(j, v);
       Vec<Real> distance = larger<Real>(Vec<Real>{}, (squares[v] + square) - (product + product));

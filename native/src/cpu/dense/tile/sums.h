@@ -59,14 +59,14 @@ inline void flush_columns(const ForwardTask<Real>& task, const ColumnLanes<Real>
   for (int64_t j = 0; j < y_count; ++j) {
     const int64_t row = y_first + j;
     const int64_t first = j * kLanes<Real>;
-    if (task.pair.form != Form::kOnline) {
+    if (task.operands.form != Form::kOnline) {
       task.columns.value[row] += sum_lanes<Real>(lanes.value + first);
       task.columns.weighted[row] += sum_lanes<Real>(lanes.weighted + first);
       continue;
     }
     for (int64_t at = first; at < first + kLanes<Real>; ++at) {
       merge(static_cast<double>(lanes.maximum[at]), static_cast<double>(lanes.value[at]),
-            static_cast<double>(lanes.weighted[at]), task.pair.inverse_temperature, task.columns.maximum + row,
+            static_cast<double>(lanes.weighted[at]), task.operands.inverse_temperature, task.columns.maximum + row,
             task.columns.value + row, task.columns.weighted + row);
     }
   }
@@ -77,11 +77,11 @@ inline void flush_columns(const ForwardTask<Real>& task, const ColumnLanes<Real>
 template <typename Real, bool kMasked, bool kColumns, bool kKeep, bool kProducts>
 void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
                  const ColumnLanes<Real>& lanes) {
-  Mask<Real> mask(task.pair, tile);
+  Mask<Real> mask(task.operands, tile);
   Vec<Real> positive[kVectors];
   load_row<Real>(task.x_positive + tile.x_first, positive);
   [[maybe_unused]] Vec<Real> factors[kVectors];
-  if constexpr (kProducts) load_row<Real>(task.pair.x_factors + tile.x_first, factors);
+  if constexpr (kProducts) load_row<Real>(task.operands.x_factors + tile.x_first, factors);
   Vec<Real> value[kVectors] = {};
   Vec<Real> weighted[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
@@ -94,7 +94,7 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) s[v] = tile.at(j, v);
     if constexpr (kProducts) {
-      const auto factor = static_cast<Real>(task.pair.y_factors[tile.y_first + j]);
+      const auto factor = static_cast<Real>(task.operands.y_factors[tile.y_first + j]);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) s[v] = s[v] * factors[v] * factor;
     }
@@ -125,7 +125,7 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
 template <typename Real, bool kMasked>
 void raise_rows(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
                 Vec<Real> (&maximum)[kVectors]) {
-  Mask<Real> mask(task.pair, tile);
+  Mask<Real> mask(task.operands, tile);
   Vec<Real> old[kVectors];
   double* const row_maximum = task.rows.maximum + tile.x_first;
   Real clipped[kWidth<Real>];
@@ -158,7 +158,7 @@ void raise_rows(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
 template <typename Real, bool kMasked, bool kColumns>
 void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
                 const ColumnLanes<Real>& lanes) {
-  Mask<Real> mask(task.pair, tile);
+  Mask<Real> mask(task.operands, tile);
   Vec<Real> maximum[kVectors];
   raise_rows<Real, kMasked>(task, tile, scale, maximum);
   Vec<Real> positive[kVectors];
@@ -206,8 +206,8 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
 /// softplus(z) and sigmoid(z) s from e^-|z|, which cannot overflow and keeps the digits of a tiny softplus.
 template <typename Real, bool kMasked>
 void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale) {
-  Mask<Real> mask(task.pair, tile);
-  const auto inverse_temperature = static_cast<Real>(task.pair.inverse_temperature);
+  Mask<Real> mask(task.operands, tile);
+  const auto inverse_temperature = static_cast<Real>(task.operands.inverse_temperature);
   Vec<Real> value[kVectors] = {};
   Vec<Real> weighted[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
@@ -231,7 +231,7 @@ void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const S
 /// Before products become similarities: sum of exp(4 cos), which is e^4 exp(-2 |x^ - y^|^2) of unit vectors.
 template <typename Real, bool kMasked>
 void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
-  Mask<Real> mask(task.pair, tile);
+  Mask<Real> mask(task.operands, tile);
   const Scale<Real> scale(4.0 * 1.4426950408889634);
   const bool scaled = task.metrics.x_inverse_norms != nullptr;
   Vec<Real> inverse[kVectors];
@@ -255,7 +255,7 @@ void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
 /// How often a negative is more similar than the positive, and the sum of similarities.
 template <typename Real, bool kMasked>
 void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
-  Mask<Real> mask(task.pair, tile);
+  Mask<Real> mask(task.operands, tile);
   Vec<Real> positive[kVectors];
   load_row<Real>(task.x_positive + tile.x_first, positive);
   Vec<Real> above[kVectors] = {};

@@ -14,7 +14,7 @@ constexpr Kernels<Real> make_kernels(const char* name, double largest_bounded_lo
   return {name,
           kSide,
           kSlice<Real>,
-          kPairs,
+          kWordElements,
           kSide * kSide + ColumnLanes<Real>::kSize,
           kGradientScratch<Real>,
           kGroup<Real>,

@@ -1,10 +1,10 @@
 // Vectors of one instruction set. The including file defines NCE_TILE_ISA (a namespace), NCE_TILE_BYTES, and
-// NCE_TILE_PAIRS where operands of products are pairs of bfloat16.
+// NCE_TILE_BFLOAT16X2 where words of products are two bfloat16.
 #pragma once
 
 #include <cstdint>
 
-#if defined(NCE_TILE_PAIRS)
+#if defined(NCE_TILE_BFLOAT16X2)
 #include <immintrin.h>
 #endif
 
@@ -16,8 +16,8 @@ constexpr bool kNeon = true;
 constexpr bool kNeon = false;
 #endif
 
-/// Vectors in a tile's row. With kSlice rows of them in registers, loads stay well below two an FMA pair. NEON has as
-/// many registers as AVX-512 but a quarter of the lanes: 8 rows do not divide 3 of its vectors, 4 rows divide 6.
+/// Vectors in a tile's row. With kSlice rows of them in registers, loads stay well below two an FMA operands. NEON has
+/// as many registers as AVX-512 but a quarter of the lanes: 8 rows do not divide 3 of its vectors, 4 rows divide 6.
 constexpr int kVectors = kNeon ? 6 : 3;
 
 template <typename Real>
@@ -77,19 +77,19 @@ template <typename Real>
   return a > b ? a : b;
 }
 
-/// How many elements of a product's inner dimension an operand holds: a Real, or the bits of two bfloat16, the first in
+/// How many elements of a product's inner dimension an word holds: a Real, or the bits of two bfloat16, the first in
 /// the low half.
-#if defined(NCE_TILE_PAIRS)
-constexpr int kPairs = 2;
+#if defined(NCE_TILE_BFLOAT16X2)
+constexpr int kWordElements = 2;
 #else
-constexpr int kPairs = 1;
+constexpr int kWordElements = 1;
 #endif
 
-/// sum + left * right; of pairs both products.
+/// sum + left * right; of two bfloat16 both products.
 template <typename Real>
 [[gnu::always_inline]] inline Vec<Real> multiply_add(const Vec<Real>& left, const Vec<Real>& right,
                                                      const Vec<Real>& sum) {
-#if defined(NCE_TILE_PAIRS)
+#if defined(NCE_TILE_BFLOAT16X2)
   return reinterpret_cast<Vec<Real>>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(left),
                                                       reinterpret_cast<__m512bh>(right)));
 #else
@@ -97,14 +97,14 @@ template <typename Real>
 #endif
 }
 
-/// The panel's row of dimension d: kVectors vectors of numbers, whatever its operands.
+/// The panel's row of dimension d: kVectors vectors of numbers, whatever its words.
 template <typename Real>
 [[gnu::always_inline]] inline Vec<Real> panel_row(const Real* panel, int64_t d, int v) {
-  const Vec<Real> operands = load(panel + d / kPairs * kWidth<Real> + v * kLanes<Real>);
-  if constexpr (kPairs == 1) {
-    return operands;
+  const Vec<Real> words = load(panel + d / kWordElements * kWidth<Real> + v * kLanes<Real>);
+  if constexpr (kWordElements == 1) {
+    return words;
   } else {
-    const auto bits = reinterpret_cast<Bits<Real>>(operands);
+    const auto bits = reinterpret_cast<Bits<Real>>(words);
     return reinterpret_cast<Vec<Real>>(d % 2 == 0 ? bits << 16 : bits & 0xffff0000U);
   }
 }

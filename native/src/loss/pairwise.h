@@ -1,0 +1,185 @@
+#pragma once
+// Losses whose rows do not meet: each compares its query with vectors of its own, of which the first is the key. In
+// double, on host and device. Sources: InfoNCE 1807.03748 eq. 4, NT-Logistic 2002.05709 table 2, contrastive Hadsell
+// 2006 eq. 4, triplet 1503.03832 eq. 3.
+
+#include <cmath>
+#include <cstdint>
+
+#include "loss/problem.h"
+#include "loss/row.h"
+
+namespace nce::loss {
+
+/// Similarities and distances are one number, offset + sign * base, base being a function of two rows.
+enum class Base : int32_t { kCosine, kDot, kSquaredDistance, kDistance };
+
+struct Measure {
+  Base base;
+  double sign;
+  double offset;
+  double similarity_sign;  ///< from the number to what nce_metrics calls similarity
+};
+
+constexpr Measure measure_of(nce_similarity similarity) {
+  switch (similarity) {
+    case NCE_SIMILARITY_COSINE:
+      return {.base = Base::kCosine, .sign = 1.0, .offset = 0.0, .similarity_sign = 1.0};
+    case NCE_SIMILARITY_DOT:
+      return {.base = Base::kDot, .sign = 1.0, .offset = 0.0, .similarity_sign = 1.0};
+    case NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN:
+      return {.base = Base::kSquaredDistance, .sign = -1.0, .offset = 0.0, .similarity_sign = 1.0};
+    case NCE_SIMILARITY_NEG_EUCLIDEAN:
+      return {.base = Base::kDistance, .sign = -1.0, .offset = 0.0, .similarity_sign = 1.0};
+  }
+  return {};
+}
+
+constexpr Measure measure_of(nce_distance distance) {
+  switch (distance) {
+    case NCE_DISTANCE_EUCLIDEAN:
+      return {.base = Base::kDistance, .sign = 1.0, .offset = 0.0, .similarity_sign = -1.0};
+    case NCE_DISTANCE_SQUARED_EUCLIDEAN:
+      return {.base = Base::kSquaredDistance, .sign = 1.0, .offset = 0.0, .similarity_sign = -1.0};
+    case NCE_DISTANCE_COSINE:
+      return {.base = Base::kCosine, .sign = -1.0, .offset = 1.0, .similarity_sign = -1.0};
+  }
+  return {};
+}
+
+inline Measure measure_of(const Problem& problem) {
+  switch (measured_by(problem.row.function)) {
+    case Measured::kSimilarity:
+      return measure_of(problem.similarity);
+    case Measured::kDistance:
+      return measure_of(problem.distance);
+  }
+  return {};
+}
+
+/// The measure of a row with another row.
+struct Comparison {
+  double value;
+  double inverse_norm;  ///< of the other row; 0 for a zero row, NaN for one that is not finite
+};
+
+/// What all rows of a call have in common.
+struct PairwiseRule {
+  RowFunction function;
+  double tau;
+  double margin;
+};
+
+/// What the forward pass finds out about a row and the backward pass needs again.
+struct RowTerms {
+  double loss;
+  double temperature_slope;  ///< dl/dtau
+  double log_odds;           ///< softmax: as in row.h
+  double entropy;            ///< softmax: of the softmax over the negatives
+};
+
+/// Contrastive loss of a pair at distance d: d^2 / 2 if alike, else hinge(margin - d)^2 / 2; and d/dd of it.
+NCE_HOST_DEVICE inline double contrastive_loss(double d, bool alike, double margin) {
+  const double pull = alike ? d : hinge(margin - d);
+  return 0.5 * pull * pull;
+}
+NCE_HOST_DEVICE inline double contrastive_slope(double d, bool alike, double margin) {
+  return alike ? d : -hinge(margin - d);
+}
+
+/// Triplet loss, hinge(d(anchor, positive) - d(anchor, negative) + margin), and its derivative by the first, which is
+/// minus that by the second. At the hinge's kink the slope is 0.
+NCE_HOST_DEVICE inline double triplet_loss(double positive, double negative, double margin) {
+  return hinge((positive - negative) + margin);
+}
+NCE_HOST_DEVICE inline double triplet_slope(double positive, double negative, double margin) {
+  return (positive - negative) + margin > 0.0 ? 1.0 : 0.0;
+}
+
+/// One thread that does a whole row. Warps that share a row bring lanes of their own: which comparisons are theirs, and
+/// how their numbers become one.
+struct WholeRow {
+  NCE_HOST_DEVICE int64_t first() const { return 0; }
+  NCE_HOST_DEVICE int64_t step() const { return 1; }
+  NCE_HOST_DEVICE double sum(double value) const { return value; }
+  NCE_HOST_DEVICE double largest(double value) const { return value; }
+};
+
+/// Logits are relative to the positive's: an offset common to all would cost the digits of a small loss.
+template <typename Lanes>
+NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Comparison* comparisons, int64_t count,
+                                       const Lanes& lanes) {
+  if (count == 1) return {0.0, 0.0, -HUGE_VAL, 0.0};
+  const double tau = rule.tau;
+  const double positive = comparisons[0].value;
+  double largest = -HUGE_VAL;
+  for (int64_t k = 1 + lanes.first(); k < count; k += lanes.step()) {
+    const double relative = (comparisons[k].value - positive) / tau;
+    if (relative > largest) largest = relative;
+  }
+  largest = lanes.largest(largest);
+  double sum = 0.0;
+  double weighted = 0.0;
+  for (int64_t k = 1 + lanes.first(); k < count; k += lanes.step()) {
+    const double below = (comparisons[k].value - positive) / tau - largest;
+    const double e = std::exp(below);
+    sum += e;
+    weighted += e * below;
+  }
+  sum = lanes.sum(sum);
+  const double mean = lanes.sum(weighted) / sum;  // of relative logits under the negatives' softmax, less `largest`
+  const double log_odds = largest + std::log(sum);
+  const double mass = mass_of_odds(rule.function, log_odds);
+  return {loss_of_odds(rule.function, log_odds), -mass * (mean + largest) / tau, log_odds, std::log(sum) - mean};
+}
+
+NCE_HOST_DEVICE inline RowTerms logistic_terms(const Comparison* comparisons, double tau) {
+  const double positive = comparisons[0].value / tau;
+  const double negative = comparisons[1].value / tau;
+  const double slope =
+      -(logistic_positive_slope(positive) * positive + logistic_negative_slope(negative) * negative) / tau;
+  return {logistic_positive(positive) + logistic_negative(negative), slope, 0.0, 0.0};
+}
+
+/// The terms of a row from its comparisons. `alike` is its label, true for losses without labels.
+template <typename Lanes>
+NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* comparisons, int64_t count, bool alike,
+                                   const Lanes& lanes) {
+  switch (rule.function) {
+    case RowFunction::kSoftmax:
+      return softmax_terms(rule, comparisons, count, lanes);
+    case RowFunction::kLogistic:
+      return logistic_terms(comparisons, rule.tau);
+    case RowFunction::kContrastive:
+      return {contrastive_loss(comparisons[0].value, alike, rule.margin), 0.0, 0.0, 0.0};
+    case RowFunction::kTriplet:
+      return {triplet_loss(comparisons[0].value, comparisons[1].value, rule.margin), 0.0, 0.0, 0.0};
+  }
+  return {std::nan(""), std::nan(""), 0.0, 0.0};
+}
+
+/// dl / d(value of comparison k).
+NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparison* comparisons, int64_t k, bool alike,
+                                        const RowTerms& terms) {
+  const double tau = rule.tau;
+  switch (rule.function) {
+    case RowFunction::kSoftmax: {
+      const double mass = mass_of_odds(rule.function, terms.log_odds);
+      if (k == 0) return -mass / tau;
+      return mass * std::exp((comparisons[k].value - comparisons[0].value) / tau - terms.log_odds) / tau;
+    }
+    case RowFunction::kLogistic:
+      return (k == 0 ? logistic_positive_slope(comparisons[0].value / tau)
+                     : logistic_negative_slope(comparisons[1].value / tau)) /
+             tau;
+    case RowFunction::kContrastive:
+      return contrastive_slope(comparisons[0].value, alike, rule.margin);
+    case RowFunction::kTriplet: {
+      const double slope = triplet_slope(comparisons[0].value, comparisons[1].value, rule.margin);
+      return k == 0 ? slope : -slope;
+    }
+  }
+  return std::nan("");
+}
+
+}  // namespace nce::loss

@@ -1,0 +1,64 @@
+#include "loss/problem.h"
+
+namespace nce::loss {
+
+Problem::Problem(const nce_plan_desc& description)
+    : desc(description),
+      rule(rule_of(static_cast<nce_loss>(desc.loss))),
+      arrangement(arrangement_of(rule, static_cast<nce_negatives>(desc.negatives))),
+      engine(engine_of(arrangement)),
+      row{.function = rule.row, .negative_share = 1.0},
+      similarity(static_cast<nce_similarity>(desc.similarity)),
+      distance(static_cast<nce_distance>(desc.distance)),
+      reduction(static_cast<nce_reduction>(desc.reduction)),
+      dtype(static_cast<nce_dtype>(desc.dtype)),
+      gradient_dtype(static_cast<nce_dtype>(desc.gradient_dtype)),
+      precision(static_cast<nce_precision>(desc.precision)),
+      key_rows(desc.n),
+      negative_rows(-1),
+      loss_rows(desc.n),
+      negatives_of_row(0),
+      comparisons_of_row(0),
+      tower(arrangement == Arrangement::kOneTower),
+      shared(arrangement == Arrangement::kShared),
+      symmetric(desc.symmetric != 0),
+      excluded(Excluded::kNone),
+      x_rows(desc.n),
+      y_rows(0),
+      z_rows(0) {
+  switch (arrangement) {
+    case Arrangement::kTwoTowers:
+      key_rows = y_rows = desc.m;
+      negatives_of_row = desc.m - 1;
+      excluded = Excluded::kDiagonal;
+      break;
+    case Arrangement::kOneTower:
+      key_rows = desc.m != 0 ? desc.m : -1;
+      loss_rows = x_rows = y_rows = desc.n + desc.m;
+      negatives_of_row = loss_rows - 2;
+      excluded = Excluded::kViews;
+      break;
+    case Arrangement::kShared:
+      negative_rows = y_rows = negatives_of_row = desc.m;
+      z_rows = desc.n;
+      break;
+    case Arrangement::kOwn:
+      negative_rows = desc.n * desc.m;
+      negatives_of_row = desc.m;
+      comparisons_of_row = 1 + desc.m;
+      break;
+    case Arrangement::kTriples:
+      negative_rows = desc.n;
+      negatives_of_row = 1;
+      comparisons_of_row = 2;
+      break;
+    case Arrangement::kLabelled:
+      comparisons_of_row = 1;
+      break;
+  }
+  if (rule.reduces_negatives && tower && desc.negative_reduction == NCE_REDUCTION_MEAN && negatives_of_row > 0) {
+    row.negative_share = 1.0 / static_cast<double>(negatives_of_row);
+  }
+}
+
+}  // namespace nce::loss

@@ -1,0 +1,111 @@
+#pragma once
+// What a plan computes: its loss, who is compared with whom, and how many rows everything has. One answer for the C
+// interface and all backends.
+
+#include <cstdint>
+
+#include "infonce.h"
+#include "loss/row.h"
+#include "loss/rules.h"
+#include "loss/tile.h"
+
+namespace nce::loss {
+
+/// How an arrangement is computed: in tiles, many rows meeting many columns, or row by row.
+enum class Engine : int32_t { kDense, kRowwise };
+
+constexpr Engine engine_of(Arrangement arrangement) {
+  switch (arrangement) {
+    case Arrangement::kTwoTowers:
+    case Arrangement::kOneTower:
+    case Arrangement::kShared:
+      return Engine::kDense;
+    case Arrangement::kOwn:
+    case Arrangement::kTriples:
+    case Arrangement::kLabelled:
+      return Engine::kRowwise;
+  }
+  return {};
+}
+
+/// The arrangement of a loss with one of the negatives that it allows.
+constexpr Arrangement arrangement_of(const LossRule& rule, nce_negatives negatives) {
+  switch (negatives) {
+    case NCE_NEGATIVES_IN_BATCH:
+      return rule.in_batch;
+    case NCE_NEGATIVES_SHARED:
+      return Arrangement::kShared;
+    case NCE_NEGATIVES_OWN:
+      return Arrangement::kOwn;
+    case NCE_NEGATIVES_PAIRED:
+      return Arrangement::kTriples;
+  }
+  return {};
+}
+
+/// Everything that follows from a description alone, whose enums and combinations have been checked. Dense losses are
+/// told as rows X, columns Y and the positive of each row: X are the queries or the tower, Y what they are compared
+/// with (keys, shared negatives or the tower again), Z the keys beside shared negatives.
+struct Problem {
+  explicit Problem(const nce_plan_desc& description);
+
+  nce_plan_desc desc;
+  LossRule rule;
+  Arrangement arrangement;
+  Engine engine;
+  RowRule row;
+  nce_similarity similarity;
+  nce_distance distance;
+  nce_reduction reduction;
+  nce_dtype dtype;
+  nce_dtype gradient_dtype;
+  nce_precision precision;
+
+  // The caller's matrices. -1: there is none such, not even one without rows.
+  int64_t key_rows;
+  int64_t negative_rows;
+  int64_t loss_rows;           ///< r, the rows that have a loss
+  int64_t negatives_of_row;    ///< how many each row has; kLabelled: 0, as labels decide
+  int64_t comparisons_of_row;  ///< row by row: vectors that a query is compared with, the key first
+
+  // Dense.
+  bool tower;
+  bool shared;
+  bool symmetric;
+  Excluded excluded;
+  int64_t x_rows;
+  int64_t y_rows;
+  int64_t z_rows;  ///< 0 unless shared
+
+  bool has_keys() const { return key_rows >= 0; }
+  bool has_negatives() const { return negative_rows >= 0; }
+  bool has_temperature() const { return measured_by(row.function) == Measured::kSimilarity; }
+  bool has_labels() const { return arrangement == Arrangement::kLabelled; }
+  bool cosine() const { return similarity == NCE_SIMILARITY_COSINE; }
+  bool euclidean() const {
+    return similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN || similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  }
+  bool half_elements() const { return dtype == NCE_DTYPE_FLOAT16 || dtype == NCE_DTYPE_BFLOAT16; }
+  /// Tower: rows of one view; else 0.
+  int64_t views_half() const { return tower ? x_rows / 2 : 0; }
+  /// Tower: the row whose view row i shares.
+  int64_t other_view(int64_t i) const { return i < x_rows / 2 ? i + x_rows / 2 : i - x_rows / 2; }
+  /// The row of the positive of row i in its matrix: the tower, Z if shared, else Y.
+  int64_t positive_row(int64_t i) const { return tower ? other_view(i) : i; }
+};
+
+/// Bytes of an element.
+constexpr int64_t dtype_bytes(nce_dtype dtype) {
+  switch (dtype) {
+    case NCE_DTYPE_FLOAT64:
+      return 8;
+    case NCE_DTYPE_FLOAT32:
+      return 4;
+    case NCE_DTYPE_FLOAT16:
+    case NCE_DTYPE_BFLOAT16:
+      return 2;
+  }
+  return 0;
+}
+
+}  // namespace nce::loss

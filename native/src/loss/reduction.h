@@ -1,0 +1,59 @@
+#pragma once
+// Row weights, upstream gradients and reductions: how row losses become the loss.
+
+#include <cstdint>
+
+#include "infonce.h"
+#include "loss/scalar.h"
+
+namespace nce::loss {
+
+struct Reducer {
+  nce_reduction reduction;
+  int32_t upstream_per_row;
+  const float* weights;   ///< null: all 1
+  const float* upstream;  ///< null: 1
+
+  /// w_i l_i.
+  NCE_HOST_DEVICE double weighted(double loss, int64_t row) const {
+    return weights == nullptr ? loss : loss * static_cast<double>(weights[row]);
+  }
+
+  /// The loss from the sum of w_i l_i; not for NONE, which has no sum.
+  NCE_HOST_DEVICE double reduced(double sum, double weight_sum) const {
+    switch (reduction) {
+      case NCE_REDUCTION_MEAN:
+        return weight_sum > 0.0 ? sum / weight_sum : 0.0;
+      case NCE_REDUCTION_SUM:
+      case NCE_REDUCTION_NONE:
+        return sum;
+    }
+    return sum;
+  }
+
+  /// The derivative of the caller's objective by l_i: what the gradients of a row's loss are multiplied by.
+  NCE_HOST_DEVICE double factor(int64_t row, double weight_sum) const {
+    double factor = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
+    if (upstream != nullptr) factor *= static_cast<double>(upstream[upstream_per_row != 0 ? row : 0]);
+    return reduced(factor, weight_sum);
+  }
+};
+
+inline Reducer reducer_of(nce_reduction reduction, const nce_inputs& in) {
+  return {
+      .reduction = reduction, .upstream_per_row = in.upstream_per_row, .weights = in.weights, .upstream = in.upstream};
+}
+
+/// The range of tau, and of ln tau.
+constexpr double kSmallestTemperature = 1e-9;
+constexpr double kLargestTemperature = 1e9;
+constexpr double kLargestLogTemperature = 20.723265836946411;
+
+/// Whether a call may have this temperature. Logarithms are compared as such: exp would round the bounds themselves out
+/// of range.
+NCE_HOST_DEVICE inline bool temperature_allowed(double given, bool logarithm) {
+  if (logarithm) return given >= -kLargestLogTemperature && given <= kLargestLogTemperature;
+  return given >= kSmallestTemperature && given <= kLargestTemperature;
+}
+
+}  // namespace nce::loss

@@ -1,0 +1,247 @@
+#pragma once
+// The mathematics of a row whose similarities are summed up in tiles: from the sums over its negatives and its positive
+// to loss, slopes and coefficients. In double, on host and device. Sources: InfoNCE 1807.03748 eq. 4, NT-Xent
+// 2002.05709 eq. 1, NT-Logistic 2002.05709 table 2.
+//
+// The positive is kept out of the sums: l = ln(1 + sum_j e^(z_j - z+)) = softplus(LSE - z+). An "LSE - z+" over all
+// logits would lose every digit of a small loss.
+//
+// Two seams let blocks of columns, queues and shards be put together from the same parts: sums only ever grow (merged()
+// takes those of any number of groups), and coefficients are numbers that the backward pass is given, whoever found
+// them.
+
+#include <cmath>
+#include <cstdint>
+
+#include "loss/rules.h"
+#include "loss/scalar.h"
+#include "loss/tile.h"
+
+namespace nce::loss {
+
+/// What a row's loss needs to know beside its sums.
+struct RowRule {
+  RowFunction function;
+  double negative_share;  ///< kLogistic: what the sum over negatives is multiplied by
+};
+
+/// The temperature of a call and how its exponentials are scaled.
+struct Scaling {
+  Form form;
+  double tau;
+  double log_scale;  ///< kBounded: sums are of e^(z - log_scale)
+};
+
+/// A bound of |s| from the largest norms of rows on both sides.
+NCE_HOST_DEVICE inline double largest_similarity(nce_similarity similarity, double x_norm, double y_norm) {
+  switch (similarity) {
+    case NCE_SIMILARITY_COSINE:
+      return 1.0;
+    case NCE_SIMILARITY_DOT:
+      return x_norm * y_norm;
+    case NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN:
+      return (x_norm + y_norm) * (x_norm + y_norm);
+    case NCE_SIMILARITY_NEG_EUCLIDEAN:
+      return x_norm + y_norm;
+  }
+  return HUGE_VAL;
+}
+
+/// The form of a row function whose largest |z| is small enough for kBounded, or not.
+NCE_HOST_DEVICE inline Form form_of(RowFunction function, bool bounded) {
+  switch (function) {
+    case RowFunction::kSoftmax:
+      return bounded ? Form::kBounded : Form::kOnline;
+    case RowFunction::kLogistic:
+      return Form::kLogistic;
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      break;  // rows that do not meet have no tiles
+  }
+  return Form::kOnline;
+}
+
+/// Whether the function is of the odds of negatives against the positive, so that its negatives have a softmax.
+NCE_HOST_DEVICE inline bool has_softmax(RowFunction function) {
+  switch (function) {
+    case RowFunction::kSoftmax:
+      return true;
+    case RowFunction::kLogistic:
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      return false;
+  }
+  return false;
+}
+
+/// The loss of a row by its log odds, ln(sum of the negatives' exponentials / the positive's), -inf without negatives.
+NCE_HOST_DEVICE inline double loss_of_odds(RowFunction function, double log_odds) {
+  switch (function) {
+    case RowFunction::kSoftmax:
+      return softplus(log_odds);
+    case RowFunction::kLogistic:
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      break;
+  }
+  return std::nan("");
+}
+
+/// The derivative of loss_of_odds: the softmax mass of all negatives, 1 - P+ without the subtraction. It is -dl/dz+.
+NCE_HOST_DEVICE inline double mass_of_odds(RowFunction function, double log_odds) {
+  switch (function) {
+    case RowFunction::kSoftmax:
+      return sigmoid(log_odds);
+    case RowFunction::kLogistic:
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      break;
+  }
+  return std::nan("");
+}
+
+/// The term of a positive in NT-Logistic, -ln sigmoid(z), and its derivative by z; and those of a negative,
+/// -ln sigmoid(-z).
+NCE_HOST_DEVICE inline double logistic_positive(double z) { return softplus(-z); }
+NCE_HOST_DEVICE inline double logistic_positive_slope(double z) { return -sigmoid(-z); }
+NCE_HOST_DEVICE inline double logistic_negative(double z) { return softplus(z); }
+NCE_HOST_DEVICE inline double logistic_negative_slope(double z) { return sigmoid(z); }
+
+/// Sums over a row's negatives; see Sums.
+struct RowSums {
+  double maximum;
+  double value;
+  double weighted;
+};
+
+/// The sums of a row's groups, added in their order. `logit` makes a logit of a similarity, as the backend's tiles do.
+template <typename Logit>
+NCE_HOST_DEVICE RowSums merged(const Sums& sums, int64_t groups, int64_t stride, int64_t row, Form form,
+                               const Logit& logit) {
+  const bool online = form == Form::kOnline;
+  RowSums total{0.0, 0.0, 0.0};
+  if (online) {
+    total.maximum = -HUGE_VAL;
+    for (int64_t g = 0; g < groups; ++g) {
+      const double maximum = sums.maximum[g * stride + row];
+      if (sums.value[g * stride + row] > 0.0 && maximum > total.maximum) total.maximum = maximum;
+    }
+  }
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t at = g * stride + row;
+    if (sums.value[at] == 0.0) continue;
+    const double factor = online ? std::exp(logit(sums.maximum[at] - total.maximum)) : 1.0;
+    total.value += sums.value[at] * factor;
+    total.weighted += sums.weighted[at] * factor;
+  }
+  return total;
+}
+
+struct RowResult {
+  double loss;
+  double lse;                ///< softmax: ln of the sum of e^z over negatives, -inf without any; else 0
+  double temperature_slope;  ///< dl/dtau
+  double entropy;            ///< softmax: of the softmax over negatives; else NaN
+};
+
+NCE_HOST_DEVICE inline RowResult softmax_result(RowFunction function, const RowSums& sums, double positive,
+                                                const Scaling& scaling) {
+  const double tau = scaling.tau;
+  if (sums.value == 0.0) return {0.0, -HUGE_VAL, 0.0, std::nan("")};
+  const double log_sum = std::log(sums.value) + scaling.log_scale;
+  const double log_odds = (sums.maximum - positive) / tau + log_sum;
+  const double mean_gap = sums.weighted / sums.value;  // mean of s - s+ over negatives
+  const double mass = mass_of_odds(function, log_odds);
+  return {loss_of_odds(function, log_odds), sums.maximum / tau + log_sum, -mass * mean_gap / (tau * tau),
+          log_odds - mean_gap / tau};
+}
+
+NCE_HOST_DEVICE inline RowResult logistic_result(const RowSums& sums, double positive, double share, double tau) {
+  const double z = positive / tau;
+  return {logistic_positive(z) + share * sums.value, 0.0,
+          -(logistic_positive_slope(z) * z + share * sums.weighted / tau) / tau, std::nan("")};
+}
+
+/// A row, or a column, from its sums and the similarity of its positive.
+NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& sums, double positive,
+                                            const Scaling& scaling) {
+  switch (rule.function) {
+    case RowFunction::kSoftmax:
+      return softmax_result(rule.function, sums, positive, scaling);
+    case RowFunction::kLogistic:
+      return logistic_result(sums, positive, rule.negative_share, scaling.tau);
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      break;
+  }
+  return {std::nan(""), 0.0, std::nan(""), std::nan("")};
+}
+
+/// -dl/dz+ of a row; `lse` as in RowResult.
+NCE_HOST_DEVICE inline double positive_mass(RowFunction function, double lse, double positive, double tau) {
+  const double z = positive / tau;
+  switch (function) {
+    case RowFunction::kSoftmax:
+      return mass_of_odds(function, lse - z);
+    case RowFunction::kLogistic:
+      return -logistic_positive_slope(z);
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      break;
+  }
+  return std::nan("");
+}
+
+/// A bound of the slopes of a row whose objective has the derivative `factor` by its loss. All coefficients are divided
+/// by the largest of a call, so that gradients as small as 1e-50 pass through float; the last step multiplies by it.
+NCE_HOST_DEVICE inline double largest_slope(RowFunction function, double factor, double mass) {
+  switch (function) {
+    case RowFunction::kSoftmax:
+      return std::fabs(factor) * mass;
+    case RowFunction::kLogistic:
+      return std::fabs(factor);
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      break;
+  }
+  return std::nan("");
+}
+
+/// What the backward pass needs of a row or column: the slope of element j is a f(z_j).
+struct Coefficients {
+  double a;
+  double reference;  ///< kOnline: f is e^((s - reference) / tau)
+  double positive;   ///< the slope of the positive's logit, dl/dz+ times the row's factor
+};
+
+/// `lse` and `mass` as above; `largest` is the call's largest slope. Real is what tiles compute in: the reference is
+/// the number that they subtract, hence rounded as they see it.
+template <typename Real>
+NCE_HOST_DEVICE Coefficients softmax_coefficients(double lse, double mass, double factor, double largest,
+                                                  const Scaling& scaling) {
+  if (lse == -HUGE_VAL) return {0.0, 0.0, 0.0};
+  const double reference =
+      scaling.form == Form::kOnline ? static_cast<double>(static_cast<Real>(scaling.tau * lse)) : 0.0;
+  if (largest == 0.0) return {0.0, reference, 0.0};
+  const double slope = factor * mass / largest;
+  return {slope * std::exp(reference / scaling.tau - lse + scaling.log_scale), reference, -slope};
+}
+
+template <typename Real>
+NCE_HOST_DEVICE Coefficients coefficients_of(const RowRule& rule, double lse, double mass, double factor,
+                                             double largest, const Scaling& scaling) {
+  switch (rule.function) {
+    case RowFunction::kSoftmax:
+      return softmax_coefficients<Real>(lse, mass, factor, largest, scaling);
+    case RowFunction::kLogistic: {
+      const double scaled = largest == 0.0 ? 0.0 : factor / largest;
+      return {scaled * rule.negative_share, 0.0, scaled * -mass};
+    }
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      break;
+  }
+  return {std::nan(""), 0.0, std::nan("")};
+}
+
+}  // namespace nce::loss

@@ -1,0 +1,113 @@
+#pragma once
+// What each loss is, one row a loss. The only switch over nce_loss in the library: whatever else differs between losses
+// follows from their row here.
+
+#include <cstdint>
+
+#include "infonce.h"
+
+namespace nce::loss {
+
+/// The mathematics of a row: from its similarities to its loss. See row.h, and pairwise.h for rows that do not meet.
+enum class RowFunction : int32_t {
+  kSoftmax,      ///< ln(1 + sum of e^(z - z+))
+  kLogistic,     ///< softplus(-z+) + share * sum of softplus(z)
+  kContrastive,  ///< d^2 / 2, or hinge(margin - d)^2 / 2
+  kTriplet       ///< hinge(d+ - d- + margin)
+};
+
+/// How a loss arranges its matrices: who is compared with whom.
+enum class Arrangement : int32_t {
+  kTwoTowers,  ///< every query with every key, key i being its positive
+  kOneTower,   ///< every row with every other row, the positive being the other view, half the tower away
+  kShared,     ///< every query with every shared negative, and with key i
+  kOwn,        ///< query i with key i and m negatives of its own
+  kTriples,    ///< query i with key i and negative i
+  kLabelled    ///< query i with key i, which its label calls positive or negative
+};
+
+/// A set of nce_negatives.
+struct NegativesSet {
+  uint32_t bits;
+
+  constexpr bool has(nce_negatives negatives) const { return (bits >> negatives & 1u) != 0; }
+};
+template <typename... Negatives>
+constexpr NegativesSet negatives_set(Negatives... negatives) {
+  return {((uint32_t{1} << negatives) | ...)};
+}
+
+struct LossRule {
+  const char* name;
+  RowFunction row;
+  NegativesSet negatives;  ///< that nce_plan_desc may ask for
+  Arrangement in_batch;    ///< what IN_BATCH means
+  bool symmetric;          ///< whether columns may have losses too, if IN_BATCH
+  bool reduces_negatives;  ///< whether nce_plan_desc.negative_reduction is used, if IN_BATCH
+  bool positive_margin;    ///< whether a margin of 0 would leave nothing to learn
+};
+
+constexpr nce_loss kLastLoss = NCE_LOSS_TRIPLET;
+
+constexpr LossRule rule_of(nce_loss loss) {
+  switch (loss) {
+    case NCE_LOSS_INFONCE:
+      return {.name = "NCE_LOSS_INFONCE",
+              .row = RowFunction::kSoftmax,
+              .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_SHARED, NCE_NEGATIVES_OWN),
+              .in_batch = Arrangement::kTwoTowers,
+              .symmetric = true,
+              .reduces_negatives = false,
+              .positive_margin = false};
+    case NCE_LOSS_NT_XENT:
+      return {.name = "NCE_LOSS_NT_XENT",
+              .row = RowFunction::kSoftmax,
+              .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
+              .in_batch = Arrangement::kOneTower,
+              .symmetric = false,
+              .reduces_negatives = false,
+              .positive_margin = false};
+    case NCE_LOSS_NT_LOGISTIC:
+      return {.name = "NCE_LOSS_NT_LOGISTIC",
+              .row = RowFunction::kLogistic,
+              .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_PAIRED),
+              .in_batch = Arrangement::kOneTower,
+              .symmetric = false,
+              .reduces_negatives = true,
+              .positive_margin = false};
+    case NCE_LOSS_CONTRASTIVE:
+      return {.name = "NCE_LOSS_CONTRASTIVE",
+              .row = RowFunction::kContrastive,
+              .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
+              .in_batch = Arrangement::kLabelled,
+              .symmetric = false,
+              .reduces_negatives = false,
+              .positive_margin = true};
+    case NCE_LOSS_TRIPLET:
+      return {.name = "NCE_LOSS_TRIPLET",
+              .row = RowFunction::kTriplet,
+              .negatives = negatives_set(NCE_NEGATIVES_PAIRED),
+              .in_batch = Arrangement::kTriples,
+              .symmetric = false,
+              .reduces_negatives = false,
+              .positive_margin = false};
+  }
+  return {};
+}
+
+/// What a row function is computed from: similarities over a temperature, or distances against a margin.
+enum class Measured : int32_t { kSimilarity, kDistance };
+
+constexpr Measured measured_by(RowFunction row) {
+  switch (row) {
+    case RowFunction::kSoftmax:
+    case RowFunction::kLogistic:
+      return Measured::kSimilarity;
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+      return Measured::kDistance;
+  }
+  return {};
+}
+
+}  // namespace nce::loss
