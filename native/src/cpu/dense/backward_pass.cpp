@@ -29,8 +29,8 @@ struct Side {
   const Real* panels;
   int64_t rows;
   Norms norms;
-  const double* factors;           ///< of its rows' pairs
-  const double* positive_factors;  ///< of the positives' pairs
+  const double* factors;           ///< of its rows; see Operands
+  const double* positive_factors;  ///< of the positives
   const Real* positives;           ///< panels of the rows' positives; null: none, or gathered for one tower
   int64_t positive_rows;           ///< rows that have a positive
   Target target;
@@ -85,43 +85,54 @@ class Backward {
  private:
   Side<Real> x_side() const {
     const nce_outputs& out = call_.out;
-    Target target{out.d_queries, out.d_queries_stride, problem_.x_rows, nullptr, 0};
+    Target target = target_of(out.d_queries, out.d_queries_stride, problem_.desc.n);
     if (problem_.tower) {
-      target = {out.d_queries, out.d_queries_stride, problem_.desc.n, out.d_keys, out.d_keys_stride};
+      target.second = out.d_keys;
+      target.second_stride = out.d_keys_stride;
     }
-    const Real* const positives = problem_.tower ? nullptr : problem_.shared ? panels_.z : panels_.y;
-    return {panels_.x,
-            problem_.x_rows,
-            state_.x_norms,
-            state_.x_factors,
-            problem_.shared ? state_.z_factors : state_.y_factors,
-            positives,
-            problem_.x_rows,
-            target};
+    return {.panels = panels_.x,
+            .rows = problem_.x_rows,
+            .norms = state_.x_norms,
+            .factors = state_.x_factors,
+            .positive_factors = problem_.shared ? state_.z_factors : state_.y_factors,
+            .positives = problem_.tower    ? nullptr
+                         : problem_.shared ? panels_.z
+                                           : panels_.y,
+            .positive_rows = problem_.x_rows,
+            .target = target};
   }
 
   /// One tower has all of its gradient on the other side.
   Side<Real> y_side() const {
     const nce_outputs& out = call_.out;
-    Target target{out.d_keys, out.d_keys_stride, problem_.y_rows, nullptr, 0};
-    if (problem_.shared) target = {out.d_negatives, out.d_negatives_stride, problem_.y_rows, nullptr, 0};
+    Target target = target_of(out.d_keys, out.d_keys_stride, problem_.y_rows);
+    if (problem_.shared) target = target_of(out.d_negatives, out.d_negatives_stride, problem_.y_rows);
     if (problem_.tower) target.first = nullptr;
-    return {panels_.y,
-            problem_.y_rows,
-            state_.y_norms,
-            state_.y_factors,
-            state_.x_factors,
-            problem_.shared ? nullptr : panels_.x,
-            problem_.shared ? 0 : problem_.x_rows,
-            target};
+    return {.panels = panels_.y,
+            .rows = problem_.y_rows,
+            .norms = state_.y_norms,
+            .factors = state_.y_factors,
+            .positive_factors = state_.x_factors,
+            .positives = problem_.shared ? nullptr : panels_.x,
+            .positive_rows = problem_.shared ? 0 : problem_.x_rows,
+            .target = target};
   }
 
   /// The keys, where the negatives are others.
   Side<Real> z_side() const {
     void* const to = problem_.shared ? call_.out.d_keys : nullptr;
-    return {
-        panels_.z,        problem_.z_rows, state_.z_norms,  state_.z_factors,
-        state_.x_factors, panels_.x,       problem_.x_rows, {to, call_.out.d_keys_stride, problem_.z_rows, nullptr, 0}};
+    return {.panels = panels_.z,
+            .rows = problem_.z_rows,
+            .norms = state_.z_norms,
+            .factors = state_.z_factors,
+            .positive_factors = state_.x_factors,
+            .positives = panels_.x,
+            .positive_rows = problem_.x_rows,
+            .target = target_of(to, call_.out.d_keys_stride, problem_.z_rows)};
+  }
+
+  static Target target_of(void* matrix, int64_t stride, int64_t rows) {
+    return {.first = matrix, .first_stride = stride, .first_rows = rows, .second = nullptr, .second_stride = 0};
   }
 
   /// All products of panels [begin, end) of X, and the gradients of their rows; those of the last strip are left to do.
@@ -130,10 +141,10 @@ class Backward {
       if (y.wanted()) copy_row_blocks(begin, end);
       const int64_t groups = scratch_.strips.y_groups;
       call_.pool.parallel_for(groups, [&](int64_t group, int worker) {
-        GradientTask<Real> task = gradient_task(begin, end, worker);
         // Rounded up, so that the larger groups are begun first and the threads end together.
-        task.y_begin = (panels_.y_count * group + groups - 1) / groups;
-        task.y_end = (panels_.y_count * (group + 1) + groups - 1) / groups;
+        const int64_t y_begin = (panels_.y_count * group + groups - 1) / groups;
+        const int64_t y_end = (panels_.y_count * (group + 1) + groups - 1) / groups;
+        GradientTask<Real> task = gradient_task(begin, end, y_begin, y_end, worker);
         if (x.wanted()) {
           task.x_sums = scratch_.x_sums + group * sums_stride();
           if (problem_.euclidean()) task.x_g_sums = scratch_.x_g_sums + group * g_sums_stride();
@@ -157,16 +168,22 @@ class Backward {
   int64_t sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * panels_.sums_stride; }
   int64_t g_sums_stride() const { return std::min(scratch_.strips.length, panels_.x_count) * kernels_.width; }
 
-  GradientTask<Real> gradient_task(int64_t begin, int64_t end, int worker) const {
-    GradientTask<Real> task{};
-    task.operands = tile_operands(call_, panels_);
-    task.x_begin = begin;
-    task.x_end = end;
-    task.kept = kept_;
-    if (before_strip_) task.kept.x_first = begin;
+  GradientTask<Real> gradient_task(int64_t begin, int64_t end, int64_t y_begin, int64_t y_end, int worker) const {
     const bool online = call_.form == Form::kOnline;
-    task.x_coefficients = scratch_.x_coefficients;
-    task.x_references = online ? scratch_.x_references : nullptr;
+    GradientTask<Real> task{.operands = tile_operands(call_, panels_),
+                            .x_begin = begin,
+                            .x_end = end,
+                            .y_begin = y_begin,
+                            .y_end = y_end,
+                            .kept = kept_,
+                            .x_coefficients = scratch_.x_coefficients,
+                            .x_references = online ? scratch_.x_references : nullptr,
+                            .sums_stride = panels_.sums_stride,
+                            .row_stride = scratch_.row_stride,
+                            .y_first = !y_summed_,
+                            .y_scale = largest_,
+                            .scratch = scratch_.workers + worker * scratch_.worker_stride};
+    if (before_strip_) task.kept.x_first = begin;
     if (problem_.tower) {
       task.y_coefficients = task.x_coefficients;
       task.y_references = task.x_references;
@@ -174,11 +191,6 @@ class Backward {
       task.y_coefficients = scratch_.y_coefficients;
       task.y_references = online ? scratch_.y_references : nullptr;
     }
-    task.sums_stride = panels_.sums_stride;
-    task.row_stride = scratch_.row_stride;
-    task.y_first = !y_summed_;
-    task.y_scale = largest_;
-    task.scratch = scratch_.workers + worker * scratch_.worker_stride;
     return task;
   }
 
@@ -252,29 +264,30 @@ class Backward {
         positive_coefficients[l] *= side.positive_factors[problem_.positive_row(row)];
       }
     }
-    FinishTask<Real> task{};
-    task.groups = sums.groups;
-    task.group_stride = sums_stride();
-    task.group_count = sums.group_count;
-    task.row_blocks = sums.row_blocks;
-    task.sum_factors = sum_factors;
-    task.x_squared_factors = x_squared_factors;
-    task.g_sums = g_sums == nullptr ? none : g_sums;
-    task.x = side.panels + panel * panels_.stride;
+    const Real* positives = nullptr;
     if (has_positives) {
       Real* const space = scratch_.workers + worker * scratch_.worker_stride;
-      task.positives = problem_.tower ? positive_panel(problem_, kernels_, panels_, panel, space)
-                                      : side.positives + panel * panels_.stride;
+      positives = problem_.tower ? positive_panel(problem_, kernels_, panels_, panel, space)
+                                 : side.positives + panel * panels_.stride;
     }
-    task.positive_coefficients = positive_coefficients;
-    task.dim = problem_.desc.dim;
-    task.unit = problem_.cosine();
-    task.euclidean = problem_.euclidean();
-    task.sums = scratch_.worker_sums + worker * scratch_.worker_sums_stride;
-    task.to = rows;
-    task.dtype = dtype;
-    task.factors = factors;
-    task.scales = scales;
+    const FinishTask<Real> task{.groups = sums.groups,
+                                .group_stride = sums_stride(),
+                                .group_count = sums.group_count,
+                                .row_blocks = sums.row_blocks,
+                                .sum_factors = sum_factors,
+                                .x_squared_factors = x_squared_factors,
+                                .g_sums = g_sums == nullptr ? none : g_sums,
+                                .x = side.panels + panel * panels_.stride,
+                                .positives = positives,
+                                .positive_coefficients = positive_coefficients,
+                                .dim = problem_.desc.dim,
+                                .unit = problem_.cosine(),
+                                .euclidean = problem_.euclidean(),
+                                .sums = scratch_.worker_sums + worker * scratch_.worker_sums_stride,
+                                .to = rows,
+                                .dtype = dtype,
+                                .factors = factors,
+                                .scales = scales};
     kernels_.finish(task);
   }
 

@@ -82,28 +82,28 @@ struct ForwardTask {
 
 /// Panels [x_begin, x_end) of X against panels [y_begin, y_end) of Y, both gradients from one tile of G: sum of
 /// G_ij y_j over j for rows i of X and of G_ij x_i over i for rows j of Y, over negatives, with
-/// G_ij = f_ij x_weight_i + f_ji y_weight_j, f = exp((s - reference) / tau) with the row's own reference (0 unless
-/// kOnline), or sigmoid(z). For NEG_EUCLIDEAN G is divided by the distance (0 where that is 0).
+/// G_ij = f_ij x_coefficient_i + f_ji y_coefficient_j, f = exp((s - reference) / tau) with the row's own reference (0
+/// unless kOnline), or sigmoid(z). For NEG_EUCLIDEAN G is divided by the distance (0 where that is 0).
 template <typename Real>
 struct GradientTask {
   Operands<Real> operands;
   int64_t x_begin, x_end, y_begin, y_end;
   KeptTiles<Real> kept;
-  const double* x_coefficients;  ///< null for all 0
-  const double* y_coefficients;
-  const double* x_references;
-  const double* y_references;
-  Real* x_sums;         ///< [panels of X][padded dim][width], set; null: not wanted
-  int64_t sums_stride;  ///< elements of a panel of sums
-  double* x_g_sums;     ///< [panels of X][width], sum of G_ij over j, set; or null
-  const Real*
-      x_rows;        ///< panels of X in row blocks, from x_begin on, row_stride / word_elements apart; for y_sums only
-  double* y_sums;    ///< panels of Y in row blocks, from panel 0 on; null: not wanted
-  double* y_g_sums;  ///< by row of Y, sum of G_ij over i; or null
-  int64_t row_stride;  ///< elements of a panel of sums in row blocks
-  bool y_first;        ///< y_sums and y_g_sums are set, not added to
-  double y_scale;      ///< what they get is multiplied by
-  Real* scratch;       ///< Kernels::gradient_scratch elements, and gradient_panels * row_stride, twice for bfloat16
+  const double* x_coefficients = nullptr;  ///< null for all 0
+  const double* y_coefficients = nullptr;
+  const double* x_references = nullptr;
+  const double* y_references = nullptr;
+  Real* x_sums = nullptr;        ///< [panels of X][padded dim][width], set; null: not wanted
+  int64_t sums_stride;           ///< elements of a panel of sums
+  double* x_g_sums = nullptr;    ///< [panels of X][width], sum of G_ij over j, set; or null
+  const Real* x_rows = nullptr;  ///< panels of X in row blocks, from x_begin on, row_stride / word_elements apart; for
+                                 ///< y_sums only
+  double* y_sums = nullptr;      ///< panels of Y in row blocks, from panel 0 on; null: not wanted
+  double* y_g_sums = nullptr;    ///< by row of Y, sum of G_ij over i; or null
+  int64_t row_stride;            ///< elements of a panel of sums in row blocks
+  bool y_first;                  ///< y_sums and y_g_sums are set, not added to
+  double y_scale;                ///< what they get is multiplied by
+  Real* scratch;  ///< Kernels::gradient_scratch elements, and gradient_panels * row_stride, twice for bfloat16
 };
 
 /// Rows of a matrix become a panel, padded with zeros; multiplied by both factors if `unit`, or if words are two
