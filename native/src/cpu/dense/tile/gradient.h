@@ -218,7 +218,7 @@ class Gradient {
  public:
   explicit Gradient(const GradientTask<Real>& task)
       : task_(task),
-        scale_(task.operands.inverse_temperature * 1.4426950408889634),
+        scale_(task.operands.inverse_temperature * kLog2E),
         words_((task.operands.dim + kWordElements - 1) / kWordElements),
         g_(task.scratch),
         y_sums_(task.scratch + kGradientScratch<Real>),

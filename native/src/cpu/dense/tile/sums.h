@@ -232,7 +232,7 @@ void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const S
 template <typename Real, bool kMasked>
 void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   Mask<Real> mask(task.operands, tile);
-  const Scale<Real> scale(4.0 * 1.4426950408889634);
+  const Scale<Real> scale(4.0 * kLog2E);
   const bool scaled = task.metrics.x_inverse_norms != nullptr;
   Vec<Real> inverse[kVectors];
   if (scaled) load_row<Real>(task.metrics.x_inverse_norms + tile.x_first, inverse);
