@@ -33,7 +33,7 @@ const Kernels<Real>& kernels_of(nce_isa isa) {
   return kernels_portable<Real>();
 }
 
-/// Null where processor or cap do not have them.
+/// Null if the processor, or the cap, has no products of bfloat16.
 const Kernels<float>* bfloat16x2_of(nce_isa isa) {
 #if defined(__x86_64__)
   if (isa == NCE_ISA_AVX512 && multiplies_bfloat16()) return &kernels_avx512_bf16();
@@ -117,7 +117,7 @@ class DensePlan final : public Plan {
     return ++last;
   }
 
-  /// Whether a call may choose these tiles; without knowing temperature and norms.
+  /// Whether some call of this plan may choose this arithmetic, whatever its temperature and norms.
   bool possible(Arithmetic arithmetic) const {
     const bool fast = problem_.precision == NCE_PRECISION_FAST;
     switch (arithmetic) {
@@ -159,7 +159,7 @@ class DensePlan final : public Plan {
     return necessary_with(carver, kernels, panels);
   }
 
-  /// Bytes of what was carved and of the scratch of either pass.
+  /// Bytes of what was carved so far and of the larger scratch of the two passes.
   template <typename Real>
   int64_t necessary_with(const Carver& carved, const Kernels<Real>& kernels, const Panels<Real>& panels) const {
     Carver forward = carved.counter();
@@ -275,7 +275,7 @@ class DensePlan final : public Plan {
             .form = loss::form_of(problem_.row.function, bounded)};
   }
 
-  /// Takes the place of kept tiles; none in a workspace for the forward pass alone.
+  /// Takes room for kept tiles from a workspace that is large enough for both passes.
   template <typename Real>
   KeptTiles<Real> kept_tiles(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                              Carver& carver) const {
@@ -314,7 +314,7 @@ class DensePlan final : public Plan {
     return true;
   }
 
-  /// Whether the tiles of a strip are kept where those of all would not be.
+  /// Whether to go strip by strip: the tiles of a strip can be kept, but not all tiles.
   template <typename Real>
   bool go_by_strips(const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept) const {
     if (!by_rows(problem_) || kept.count >= panels.x_count * panels.y_count) return false;
