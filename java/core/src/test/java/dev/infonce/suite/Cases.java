@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Random;
 
 /** Losses and random inputs for them. */
-final class Cases {
+public final class Cases {
     static final double[] TEMPERATURES = {1, 0.5, 0.07, 0.01};
 
     private Cases() {}
@@ -45,7 +45,7 @@ final class Cases {
     }
 
     /** Every loss with every similarity or distance, at a temperature. */
-    static List<ContrastiveLoss> all(double tau) {
+    public static List<ContrastiveLoss> all(double tau) {
         List<ContrastiveLoss> losses = new ArrayList<>();
         for (Similarity s : Similarity.values()) {
             losses.addAll(withTemperature(s, tau));
@@ -69,7 +69,7 @@ final class Cases {
      * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of InfoNCE in-batch (at least n) or
      * negatives; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices.
      */
-    static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
+    public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
         Random random = new Random(seed);
         double tau = temperature(loss);
         double[][] queries = gaussian(random, n, dim);
@@ -111,7 +111,7 @@ final class Cases {
         }
     }
 
-    static float[] weights(int rows, long seed) {
+    public static float[] weights(int rows, long seed) {
         Random random = new Random(seed);
         float[] weights = new float[rows];
         for (int i = 0; i < rows; i++) {

@@ -21,7 +21,7 @@ import java.util.stream.Stream;
  * with. Gradients follow the chain rule from each term to each pair to each vector; OracleTest checks them by central
  * differences.
  */
-final class Oracle {
+public final class Oracle {
     private final Case c;
     private final double[][] vectors;
     private final double[][] gradients;
@@ -51,11 +51,12 @@ final class Oracle {
     }
 
     /** Loss, gradients and metrics of a case with metrics of this k. */
-    static Result evaluate(Case c, int topK) {
+    public static Result evaluate(Case c, int topK) {
         return new Oracle(c).evaluate(topK);
     }
 
-    static Result evaluate(Case c) {
+    /** Likewise, with the metrics that plans have by default. */
+    public static Result evaluate(Case c) {
         return evaluate(c, 5);
     }
 

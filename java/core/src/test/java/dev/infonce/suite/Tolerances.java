@@ -21,7 +21,7 @@ import dev.infonce.Triplet;
  * @param growing whether the bound of the loss grows with it, as that of the CUDA kernels does
  * @param metric absolute where a metric is below 1, else relative
  */
-record Tolerances(
+public record Tolerances(
         double loss,
         double rowLoss,
         boolean growing,
@@ -48,7 +48,7 @@ record Tolerances(
     /** Half of the spacing of binary16 near 0, below which gradients of that type have only 0. */
     private static final double HALF_SPACING = 0x1p-25;
 
-    static Tolerances of(String device, Case c) {
+    public static Tolerances of(String device, Case c) {
         boolean cuda = Devices.isCuda(device);
         if (c.dtype() == DType.FLOAT64) {
             return cuda ? CUDA_FLOAT64 : FLOAT64;
