@@ -2,16 +2,10 @@ package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
-import dev.infonce.InfoNce;
 import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
-import dev.infonce.Triplet;
 import dev.infonce.suite.Case;
 import java.io.IOException;
-import java.lang.reflect.RecordComponent;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,14 +25,14 @@ final class CaseFiles {
     /** Writes the files of a case; the arguments that name them and say the loss. */
     static List<String> write(Path folder, Case c) throws IOException {
         Files.createDirectories(folder);
-        List<String> arguments = new ArrayList<>(List.of("loss", "--loss", word(c.loss())));
+        List<String> arguments = new ArrayList<>(List.of("loss", "--loss", new LossKind(c.loss()).word()));
         addOptions(arguments, c.loss());
         add(arguments, "queries", matrix(folder, "queries", c.dtype(), c.queries()));
         if (c.keys() != null) {
             add(arguments, "keys", matrix(folder, "keys", c.dtype(), c.keys()));
         }
         if (c.negatives() != null) {
-            long[] sizes = isOwn(c.loss())
+            long[] sizes = c.loss().negatives() == Negatives.OWN
                     ? new long[] {c.shape().n(), c.shape().m(), c.shape().dim()}
                     : sizes(c.negatives());
             add(arguments, "negatives", matrix(folder, "negatives", c.dtype(), c.negatives(), sizes));
@@ -82,38 +76,15 @@ final class CaseFiles {
 
     /** Every component of the loss as the option of its name; means are what is meant where nothing is said. */
     private static void addOptions(List<String> arguments, ContrastiveLoss loss) {
-        for (RecordComponent component : loss.getClass().getRecordComponents()) {
-            Object value = value(component, loss);
-            if (!NO_OPTIONS.contains(component.getName()) && value != Reduction.MEAN) {
-                String option = component.getName().replaceAll("[A-Z]", "-$0").toLowerCase(Locale.ROOT);
+        loss.components().forEach((name, value) -> {
+            if (!NO_OPTIONS.contains(name) && value != Reduction.MEAN) {
+                String option = name.replaceAll("[A-Z]", "-$0").toLowerCase(Locale.ROOT);
                 add(arguments, option, value instanceof Enum<?> word ? word(word) : value);
             }
-        }
-    }
-
-    private static Object value(RecordComponent component, ContrastiveLoss loss) {
-        try {
-            return component.getAccessor().invoke(loss);
-        } catch (ReflectiveOperationException e) {
-            throw new AssertionError(e);
-        }
+        });
     }
 
     private static String word(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT).replace('_', '-').replace("negative-", "neg-");
-    }
-
-    private static String word(ContrastiveLoss loss) {
-        return switch (loss) {
-            case InfoNce infoNce -> infoNce.isSymmetric() ? "symmetric" : "infonce";
-            case NtXent _ -> "ntxent";
-            case NtLogistic _ -> "nt-logistic";
-            case PairwiseContrastive _ -> "contrastive";
-            case Triplet _ -> "triplet";
-        };
-    }
-
-    private static boolean isOwn(ContrastiveLoss loss) {
-        return loss instanceof InfoNce infoNce && infoNce.negatives() == Negatives.OWN;
     }
 }

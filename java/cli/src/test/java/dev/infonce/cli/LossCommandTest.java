@@ -224,6 +224,28 @@ class LossCommandTest {
         assertThat(result.out()).contains("loss ", "dTemperature", "n = 6, m = 6, dim = 5, float32", "top1Accuracy");
     }
 
+    @Test
+    void theHelpSaysWhatEveryLossTakes() {
+        String help = Cli.run("loss", "--help").out().replaceAll("\\s+", " ");
+        assertThat(help)
+                .contains(
+                        "Which loss: infonce, symmetric, ",
+                        "All the negatives; for infonce, ",
+                        "of any number type; for contrastive.",
+                        "Margin, needed for contrastive and triplet.",
+                        "For contrastive and triplet: euclidean, squared-euclidean, cosine",
+                        "For nt-logistic without --negatives",
+                        " infonce queries, keys (M rows, M >= N; row i's positive is key i);"
+                                + " or N keys and negatives M x D (shared) or N x M x D (own) ",
+                        " symmetric queries, keys (N rows each) ",
+                        " ntxent queries (2N rows, row i and row i + N being two views);"
+                                + " or one view each as queries and keys ",
+                        " nt-logistic as ntxent; or triples: queries, keys, negatives ",
+                        " contrastive queries, keys and labels (1 alike, 0 not) ",
+                        " triplet queries (anchors), keys (positives), negatives ");
+        assertThat(ContrastiveLoss.kinds()).allSatisfy(kind -> assertThat(help).contains(" " + kind.word() + " "));
+    }
+
     private static Case random(ContrastiveLoss loss, int n, int m, DType dtype) {
         Case c = Cases.random(loss, n, m, DIM, dtype, SEED);
         return c.withWeights(Cases.weights(c.rows(), SEED));

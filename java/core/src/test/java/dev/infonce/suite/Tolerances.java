@@ -1,13 +1,7 @@
 package dev.infonce.suite;
 
 import dev.infonce.DType;
-import dev.infonce.InfoNce;
-import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.Similarity;
-import dev.infonce.Triplet;
 
 /**
  * The errors that devices promise against float64 of the given inputs, for tau >= 0.01. Everything that a test allows is from
@@ -61,19 +55,12 @@ public record Tolerances(
 
     /** Whether products may be of bfloat16: of rows that all meet, by cosine or dot. */
     private static boolean multipliesBfloat16(Case c) {
-        if (c.dtype() != DType.BFLOAT16) {
-            return false;
-        }
-        return switch (c.loss()) {
-            case InfoNce loss -> loss.negatives() != Negatives.OWN && isProduct(loss.similarity());
-            case NtXent loss -> isProduct(loss.similarity());
-            case NtLogistic loss -> loss.negatives() != Negatives.PAIRED && isProduct(loss.similarity());
-            case PairwiseContrastive _, Triplet _ -> false;
+        boolean meet = switch (c.loss().negatives()) {
+            case IN_BATCH, SHARED -> true;
+            case OWN, PAIRED -> false;
         };
-    }
-
-    private static boolean isProduct(Similarity similarity) {
-        return similarity == Similarity.COSINE || similarity == Similarity.DOT;
+        Object similarity = c.loss().components().get("similarity");
+        return c.dtype() == DType.BFLOAT16 && meet && (similarity == Similarity.COSINE || similarity == Similarity.DOT);
     }
 
     /** With gradients of another type than the inputs: those of 16 bits are rounded by up to 2^-8. */
