@@ -7,7 +7,7 @@ import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /**
- * A loss that {@code --loss} names: one of every kind that the library has, and a second one of those that can be symmetric.
+ * A loss that {@code --loss} names: one of every kind that the library has, and another one where it can be symmetric.
  *
  * @param loss with default values
  */
@@ -23,12 +23,12 @@ record LossKind(ContrastiveLoss loss) {
                 .toList();
     }
 
-    /** What {@code --loss} calls it; of symmetric losses InfoNCE's is the one that needs no other name. */
+    /** What {@code --loss} calls it: "symmetric" if it is InfoNCE, "symmetric-" and the kind's word for others that are. */
     String word() {
         return loss.isSymmetric() ? "symmetric-".concat(loss.word()).replace("-infonce", "") : loss.word();
     }
 
-    /** The loss with each of the negatives that it can have, on which it depends what calls bring. */
+    /** The loss with each of the negatives that it can have; what a call brings depends on them. */
     static List<ContrastiveLoss> forms(ContrastiveLoss loss) {
         return loss.possibleNegatives().stream()
                 .map(negatives -> negatives == loss.negatives() ? loss : loss.with(Map.of("negatives", negatives)))

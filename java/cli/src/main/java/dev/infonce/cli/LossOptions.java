@@ -22,6 +22,7 @@ final class LossOptions {
     static ContrastiveLoss loss(LossCommand command) {
         LossOptions options = new LossOptions(command.kind);
         options.checkFiles(command);
+        // a loss with a margin ignores a temperature
         if (command.kind.loss().hasTemperature()) {
             options.need("temperature", command.temperature);
         }
@@ -47,7 +48,7 @@ final class LossOptions {
         } else if (command.negatives != null && command.keys == null) {
             throw new IllegalArgumentException("--negatives needs --keys for --loss " + kind.word());
         }
-        if (kind.loss().takesLabels()) {
+        if (kind.can(ContrastiveLoss::takesLabels)) {
             require(command.labels, "--labels");
         } else {
             forbid(command.labels, "--labels");

@@ -108,6 +108,7 @@ public final class Cases {
         };
     }
 
+    /** Weights of rows, some of them 0. */
     public static float[] weights(int rows, long seed) {
         Random random = new Random(seed);
         float[] weights = new float[rows];
