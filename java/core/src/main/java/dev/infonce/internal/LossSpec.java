@@ -11,6 +11,7 @@ import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import dev.infonce.Similarity;
 import dev.infonce.Triplet;
+import dev.infonce.internal.java.row.RowFunction;
 
 /**
  * What a loss is: the one place that tells losses apart. Everything else asks for the property that it needs.
@@ -18,12 +19,9 @@ import dev.infonce.Triplet;
  * @param name the record's, for messages
  * @param word what command lines and files call it
  * @param code nce_loss of infonce.h
- * @param temperature NaN for losses with a margin
- * @param similarity null for losses with a margin
- * @param margin NaN for losses with a temperature
- * @param distance null for losses with a temperature
+ * @param terms what rows are made of
  * @param negatives PAIRED where key i is itself the negative of a row with label 0
- * @param negativeReduction how terms of a row's negatives are put together; null where they have no terms of their own
+ * @param negativeReduction how the terms of a row's negatives are put together; null where they have no terms of their own
  * @param oneTower whether rows and columns are one tower of two views
  * @param symmetric whether columns have a loss too
  * @param labels whether rows have labels
@@ -33,10 +31,7 @@ public record LossSpec(
         String name,
         String word,
         int code,
-        double temperature,
-        Similarity similarity,
-        double margin,
-        Distance distance,
+        Terms terms,
         Negatives negatives,
         Reduction negativeReduction,
         boolean oneTower,
@@ -46,99 +41,171 @@ public record LossSpec(
     /** The rows of a matrix that a loss does not take. */
     public static final long NONE = -1;
 
+    /** What the rows of a loss are made of. */
+    public sealed interface Terms {
+        /** Similarities divided by a temperature. */
+        record Logits(RowFunction.OfLogits row, double temperature, Similarity similarity) implements Terms {}
+
+        /** Distances compared with a margin. */
+        record Distances(RowFunction.OfDistances row, double margin, Distance distance) implements Terms {}
+    }
+
+    /** How rows and columns meet. */
+    public enum Engine {
+        /** Every row meets the same columns. */
+        DENSE,
+        /** Every row has columns of its own. */
+        ROWWISE
+    }
+
     /** What a loss is. */
     public static LossSpec of(ContrastiveLoss loss) {
-        return switch (loss) {
+        Draft draft = new Draft(loss);
+        switch (loss) {
             case InfoNce it ->
-                ofLogits(it, "infonce", 0, it.temperature(), it.similarity(), it.negatives(), null, it.isSymmetric());
+                draft.named("infonce", 0)
+                        .logits(RowFunction.OfLogits.SOFTMAX, it.temperature(), it.similarity())
+                        .twoTowers(it.negatives(), it.isSymmetric());
             case NtXent it ->
-                ofLogits(it, "ntxent", 1, it.temperature(), it.similarity(), Negatives.IN_BATCH, null, false)
-                        .ofOneTower();
-            case NtLogistic it -> {
-                LossSpec triples = ofLogits(
-                        it,
-                        "nt-logistic",
-                        2,
-                        it.temperature(),
-                        it.similarity(),
-                        it.negatives(),
-                        it.negativeReduction(),
-                        false);
-                yield it.negatives() == Negatives.IN_BATCH ? triples.ofOneTower() : triples;
-            }
-            case PairwiseContrastive it -> ofDistances(it, "contrastive", 3, it.margin(), it.distance(), true);
-            case Triplet it -> ofDistances(it, "triplet", 4, it.margin(), it.distance(), false);
-        };
+                draft.named("ntxent", 1)
+                        .logits(RowFunction.OfLogits.SOFTMAX, it.temperature(), it.similarity())
+                        .oneTower(Negatives.IN_BATCH);
+            case NtLogistic it ->
+                draft.named("nt-logistic", 2)
+                        .logits(RowFunction.OfLogits.LOGISTIC, it.temperature(), it.similarity())
+                        .oneTower(it.negatives())
+                        .reducing(it.negativeReduction());
+            case PairwiseContrastive it ->
+                draft.named("contrastive", 3)
+                        .distances(RowFunction.OfDistances.CONTRASTIVE, it.margin(), it.distance())
+                        .labelled();
+            case Triplet it ->
+                draft.named("triplet", 4).distances(RowFunction.OfDistances.TRIPLET, it.margin(), it.distance());
+        }
+        return draft.made();
     }
 
-    private static LossSpec ofLogits(
-            ContrastiveLoss loss,
-            String word,
-            int code,
-            double temperature,
-            Similarity similarity,
-            Negatives negatives,
-            Reduction negativeReduction,
-            boolean symmetric) {
-        return new LossSpec(
-                loss.getClass().getSimpleName(),
-                word,
-                code,
-                temperature,
-                similarity,
-                Double.NaN,
-                null,
-                negatives,
-                negativeReduction,
-                false,
-                symmetric,
-                false,
-                loss.reduction());
-    }
+    /** A spec in the making. */
+    private static final class Draft {
+        private final ContrastiveLoss loss;
+        private String word;
+        private int code;
+        private Terms terms;
+        private Negatives negatives;
+        private Reduction negativeReduction;
+        private boolean oneTower;
+        private boolean symmetric;
+        private boolean labels;
 
-    private static LossSpec ofDistances(
-            ContrastiveLoss loss, String word, int code, double margin, Distance distance, boolean labels) {
-        return new LossSpec(
-                loss.getClass().getSimpleName(),
-                word,
-                code,
-                Double.NaN,
-                null,
-                margin,
-                distance,
-                Negatives.PAIRED,
-                null,
-                false,
-                false,
-                labels,
-                loss.reduction());
-    }
+        Draft(ContrastiveLoss loss) {
+            this.loss = loss;
+        }
 
-    private LossSpec ofOneTower() {
-        return new LossSpec(
-                name,
-                word,
-                code,
-                temperature,
-                similarity,
-                margin,
-                distance,
-                negatives,
-                negativeReduction,
-                true,
-                symmetric,
-                labels,
-                reduction);
+        Draft named(String newWord, int newCode) {
+            word = newWord;
+            code = newCode;
+            return this;
+        }
+
+        Draft logits(RowFunction.OfLogits row, double temperature, Similarity similarity) {
+            terms = new Terms.Logits(row, temperature, similarity);
+            return this;
+        }
+
+        Draft distances(RowFunction.OfDistances row, double margin, Distance distance) {
+            terms = new Terms.Distances(row, margin, distance);
+            negatives = Negatives.PAIRED;
+            return this;
+        }
+
+        Draft twoTowers(Negatives newNegatives, boolean newSymmetric) {
+            negatives = newNegatives;
+            symmetric = newSymmetric;
+            return this;
+        }
+
+        /** One tower as far as negatives are in-batch. */
+        Draft oneTower(Negatives newNegatives) {
+            negatives = newNegatives;
+            oneTower = switch (newNegatives) {
+                case IN_BATCH -> true;
+                case SHARED, OWN, PAIRED -> false;
+            };
+            return this;
+        }
+
+        Draft reducing(Reduction ofNegatives) {
+            negativeReduction = ofNegatives;
+            return this;
+        }
+
+        Draft labelled() {
+            labels = true;
+            return this;
+        }
+
+        LossSpec made() {
+            return new LossSpec(
+                    loss.getClass().getSimpleName(),
+                    word,
+                    code,
+                    terms,
+                    negatives,
+                    negativeReduction,
+                    oneTower,
+                    symmetric,
+                    labels,
+                    loss.reduction());
+        }
     }
 
     /** Whether there is a temperature; else there is a margin. */
     public boolean hasTemperature() {
-        return !Double.isNaN(temperature);
+        return switch (terms) {
+            case Terms.Logits _ -> true;
+            case Terms.Distances _ -> false;
+        };
+    }
+
+    /** The loss's own temperature, NaN for losses without one. */
+    public double temperature() {
+        return switch (terms) {
+            case Terms.Logits logits -> logits.temperature();
+            case Terms.Distances _ -> Double.NaN;
+        };
+    }
+
+    /** How rows and columns meet. */
+    public Engine engine() {
+        return switch (negatives) {
+            case IN_BATCH, SHARED -> Engine.DENSE;
+            case OWN, PAIRED -> Engine.ROWWISE;
+        };
     }
 
     /** Whether calls bring a third matrix. */
     public boolean takesNegatives() {
-        return negatives != Negatives.IN_BATCH && !labels;
+        return switch (negatives) {
+            case IN_BATCH -> false;
+            case SHARED, OWN, PAIRED -> !labels;
+        };
+    }
+
+    /** Whether every row keeps its loss. */
+    public boolean perRow() {
+        return switch (reduction) {
+            case NONE -> true;
+            case MEAN, SUM -> false;
+        };
+    }
+
+    /** What the term of one of so many negatives counts in its row; 1 where negatives have no terms of their own. */
+    public double negativeShare(long count) {
+        return switch (negativeReduction) {
+            case MEAN -> count > 0 ? 1.0 / count : 1.0;
+            case SUM, NONE -> 1.0;
+            case null -> 1.0;
+        };
     }
 
     /**
@@ -154,25 +221,35 @@ public record LossSpec(
     public Rows rows(Shape shape) {
         long n = shape.n();
         long m = shape.m();
-        boolean oneMatrix = oneTower && m == 0;
-        boolean twoTowers = !oneTower && negatives == Negatives.IN_BATCH;
-        if (twoTowers) {
-            check(m >= n, "shape: %s in-batch needs m >= n, but got n = %d, m = %d", name, n, m);
-            check(m == n || !symmetric, "shape: a symmetric %s needs m = n, but got n = %d, m = %d", name, n, m);
-        } else if (oneMatrix) {
-            check(n % 2 == 0, "shape: one tower of two views needs an even number of rows, but got n = %d", n);
-        } else if (oneTower || negatives == Negatives.PAIRED) {
-            String hint = oneTower ? ", or m = 0 for both views in one matrix" : "";
-            check(m == n, "shape: %s needs m = n%s, but got n = %d, m = %d", name, hint, n, m);
-        }
-        long keys = oneMatrix ? NONE : twoTowers ? m : n;
-        long ofNegatives = switch (negatives) {
-            case IN_BATCH -> NONE;
-            case SHARED -> m;
-            case OWN -> n * m;
-            case PAIRED -> takesNegatives() ? n : NONE;
+        return switch (negatives) {
+            case IN_BATCH -> oneTower ? rowsOfTower(n, m) : rowsOfTowers(n, m);
+            case SHARED -> new Rows(n, m, n);
+            case OWN -> new Rows(n, n * m, n);
+            case PAIRED -> {
+                check(m == n, "shape: %s needs m = n, but got n = %d, m = %d", name, n, m);
+                yield new Rows(n, takesNegatives() ? n : NONE, n);
+            }
         };
-        return new Rows(keys, ofNegatives, oneTower && !oneMatrix ? 2 * n : n);
+    }
+
+    private Rows rowsOfTower(long n, long m) {
+        if (m == 0) {
+            check(n % 2 == 0, "shape: one tower of two views needs an even number of rows, but got n = %d", n);
+            return new Rows(NONE, NONE, n);
+        }
+        check(
+                m == n,
+                "shape: %s needs m = n, or m = 0 for both views in one matrix, but got n = %d, m = %d",
+                name,
+                n,
+                m);
+        return new Rows(n, NONE, 2 * n);
+    }
+
+    private Rows rowsOfTowers(long n, long m) {
+        check(m >= n, "shape: %s in-batch needs m >= n, but got n = %d, m = %d", name, n, m);
+        check(m == n || !symmetric, "shape: a symmetric %s needs m = n, but got n = %d, m = %d", name, n, m);
+        return new Rows(m, NONE, n);
     }
 
     private static void check(boolean valid, String format, Object... args) {

@@ -3,11 +3,14 @@ package dev.infonce.internal.java;
 import dev.infonce.Similarity;
 
 /** A similarity s(x, y) of rows and its gradient. With COSINE the rows are unit rows and s is their dot product. */
-record Measure(Similarity similarity) {
+record SimilarityMeasure(Similarity similarity) {
 
     /** Whether rows are to be divided by their norms before anything else. */
     boolean isOfUnitRows() {
-        return similarity == Similarity.COSINE;
+        return switch (similarity) {
+            case COSINE -> true;
+            case DOT, NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> false;
+        };
     }
 
     /** Whether the gradient goes along y - x, else along y. */
@@ -23,14 +26,20 @@ record Measure(Similarity similarity) {
         int width = y.width(block);
         double[] from = x.blockOf(row);
         int at = Rows.offset(row, x.dim);
-        if (!isOfDifferences()) {
-            Kernels.dots(from, at, y.panel(block), width, x.dim, out);
-            return;
-        }
-        Kernels.squaredDistances(from, at, y.panel(block), width, x.dim, out);
-        boolean root = similarity == Similarity.NEGATIVE_EUCLIDEAN;
-        for (int k = 0; k < width; k++) {
-            out[k] = root ? -Math.sqrt(out[k]) : -out[k];
+        switch (similarity) {
+            case COSINE, DOT -> Kernels.dots(from, at, y.panel(block), width, x.dim, out);
+            case NEGATIVE_SQUARED_EUCLIDEAN -> {
+                Kernels.squaredDistances(from, at, y.panel(block), width, x.dim, out);
+                for (int k = 0; k < width; k++) {
+                    out[k] = -out[k];
+                }
+            }
+            case NEGATIVE_EUCLIDEAN -> {
+                Kernels.squaredDistances(from, at, y.panel(block), width, x.dim, out);
+                for (int k = 0; k < width; k++) {
+                    out[k] = -Math.sqrt(out[k]);
+                }
+            }
         }
     }
 
@@ -57,7 +66,7 @@ record Measure(Similarity similarity) {
                 factor, y.block(block), width, x.dim, x.blockOf(row), Rows.offset(row, x.dim), sum, sumAt);
     }
 
-    /** sum (at sumAt) += factor ds/dx for one pair of similarity s. */
+    /** sum (at sumAt) += factor ds/dx for one x and one y of similarity s. */
     void addGradient(
             double factor, double s, double[] x, int xAt, double[] y, int yAt, int dim, double[] sum, int sumAt) {
         if (isOfDifferences()) {
@@ -67,12 +76,13 @@ record Measure(Similarity similarity) {
         }
     }
 
-    /** ds/dx = this times (y - x). At distance 0 the Euclidean subgradient is 0. */
+    /** ds/dx = this times (y - x), for similarities of differences. At distance 0 the Euclidean subgradient is 0. */
     private double alongDifference(double s) {
-        if (similarity == Similarity.NEGATIVE_SQUARED_EUCLIDEAN) {
-            return 2.0;
-        }
-        return s == 0.0 ? 0.0 : -1.0 / s;
+        return switch (similarity) {
+            case COSINE, DOT -> throw new IllegalStateException(similarity + " is not of differences");
+            case NEGATIVE_SQUARED_EUCLIDEAN -> 2.0;
+            case NEGATIVE_EUCLIDEAN -> s == 0.0 ? 0.0 : -1.0 / s;
+        };
     }
 
     /** The gradient by x^ becomes the gradient by x: (g - (g . x^) x^) / |x|, and 0 for a zero row. */

@@ -9,34 +9,34 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntConsumer;
 
 /**
- * Runs the strips of a problem on up to a number of threads. How a problem is cut depends on its shape alone and every
- * strip writes places of its own, so the number of threads never changes a result.
+ * Runs the tasks that a problem is cut into on up to a number of threads. How it is cut depends on its shape alone and every task
+ * writes places of its own, so the number of threads never changes a result.
  */
-final class Strips {
+public final class Workers {
     private final int threads;
 
-    Strips(int threads) {
+    Workers(int threads) {
         if (threads < 1) {
             throw new IllegalArgumentException("threads is " + threads + "; it must be at least 1");
         }
         this.threads = threads;
     }
 
-    /** Strips of one thread, the caller's. */
-    static Strips sequential() {
-        return new Strips(1);
+    /** The caller's thread alone. */
+    public static Workers sequential() {
+        return new Workers(1);
     }
 
     /**
      * Calls body(0) ... body(count - 1), each once, and returns when all have ended; the caller's thread takes part. Each
-     * thread has a share of neighbouring strips, the same one in runs of as many, so that what it wrote is still in its
+     * thread has a share of neighbouring tasks, the same one in runs of as many, so that what it wrote is still in its
      * cache; who has ended takes from the ends of the others' shares.
      */
-    void run(int count, IntConsumer body) {
+    public void run(int count, IntConsumer body) {
         int helpers = Math.min(threads, count) - 1;
         if (helpers <= 0) {
-            for (int strip = 0; strip < count; strip++) {
-                body.accept(strip);
+            for (int task = 0; task < count; task++) {
+                body.accept(task);
             }
             return;
         }
@@ -52,14 +52,14 @@ final class Strips {
         batch.await();
     }
 
-    /** A late helper finds no strip left and ends at once, so that waiting for the strips is waiting for all. */
+    /** A late helper finds no task left and ends at once, so that waiting for the tasks is waiting for all. */
     private static final class Batch implements Runnable {
         private static final int SPACING = 8; // longs from share to share, as each thread writes to its own
 
         private final int threads;
         private final IntConsumer body;
         private final AtomicInteger joined = new AtomicInteger();
-        private final AtomicLongArray shares; // what is left: first strip in the high half, end in the low one
+        private final AtomicLongArray shares; // what is left: first task in the high half, end in the low one
         private final CountDownLatch left;
         private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
@@ -76,14 +76,14 @@ final class Strips {
         }
 
         private int take(int thread) {
-            int strip = takeFrom(thread, true);
-            for (int k = 1; k < threads && strip < 0; k++) {
-                strip = takeFrom((thread + k) % threads, false);
+            int task = takeFrom(thread, true);
+            for (int k = 1; k < threads && task < 0; k++) {
+                task = takeFrom((thread + k) % threads, false);
             }
-            return strip;
+            return task;
         }
 
-        /** The first or the last strip that is left of a share, or -1. */
+        /** The first or the last task that is left of a share, or -1. */
         private int takeFrom(int thread, boolean first) {
             int at = thread * SPACING;
             while (true) {
@@ -103,10 +103,10 @@ final class Strips {
         @Override
         public void run() {
             int thread = joined.getAndIncrement();
-            for (int strip = take(thread); strip >= 0; strip = take(thread)) {
+            for (int task = take(thread); task >= 0; task = take(thread)) {
                 try {
                     if (failure.get() == null) {
-                        body.accept(strip);
+                        body.accept(task);
                     }
                 } catch (RuntimeException | Error thrown) {
                     failure.compareAndSet(null, thrown);
@@ -123,7 +123,7 @@ final class Strips {
                     left.await();
                     break;
                 } catch (InterruptedException _) {
-                    interrupted = true; // strips of the caller's buffers are running: they must end first
+                    interrupted = true; // tasks on the caller's buffers are running: they must end first
                 }
             }
             if (interrupted) {

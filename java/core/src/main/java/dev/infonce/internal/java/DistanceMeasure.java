@@ -3,10 +3,13 @@ package dev.infonce.internal.java;
 import dev.infonce.Distance;
 
 /** A distance d(x, y) of rows and its gradients. With COSINE the rows are unit rows. */
-record PairDistance(Distance kind) {
+record DistanceMeasure(Distance kind) {
 
     boolean isOfUnitRows() {
-        return kind == Distance.COSINE;
+        return switch (kind) {
+            case EUCLIDEAN, SQUARED_EUCLIDEAN -> false;
+            case COSINE -> true;
+        };
     }
 
     /** The distance of row i of x and row i of y. */

@@ -1,12 +1,19 @@
-package dev.infonce.internal.java;
+package dev.infonce.internal.java.tiled;
 
+import dev.infonce.Shape;
+import dev.infonce.internal.LossSpec;
+import dev.infonce.internal.java.Pairing;
+import dev.infonce.internal.java.row.LogitFunction;
+import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.vector.Tiles;
 
 /** What a tiled loss computes, told as blocks of rows X, columns Y and the positive of each row. */
-final class TileLayout {
+public final class TileLayout {
+    private static final int LARGEST_DIM = 1 << 14; // tiles are of whole blocks, however few rows there are
+
+    final RowFunction.OfLogits loss;
     final Pairing pairing;
     final boolean symmetric;
-    final boolean logistic;
     final boolean cosine;
     final int dim;
 
@@ -14,45 +21,66 @@ final class TileLayout {
     final int xCount;
 
     final int yCount;
+
+    /** Rows of Z, which are the positives where Y holds none; else 0. */
+    final int zCount;
+
     final int xBlocks;
     final int yBlocks;
 
     /** What a negative's term counts in its row. */
     final double share;
 
-    TileLayout(
-            Pairing pairing,
-            boolean symmetric,
-            boolean logistic,
-            boolean cosine,
-            int dim,
-            int xCount,
-            int yCount,
-            double share) {
-        this.pairing = pairing;
-        this.symmetric = symmetric;
-        this.logistic = logistic;
-        this.cosine = cosine;
-        this.dim = dim;
-        this.xCount = xCount;
-        this.yCount = yCount;
+    /** That of a loss in which every row meets the same columns, and which fits. */
+    public TileLayout(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape) {
+        int n = Math.toIntExact(shape.n());
+        this.loss = terms.row();
+        this.pairing = Pairing.of(spec);
+        this.symmetric = spec.symmetric();
+        this.cosine = isCosine(terms);
+        this.dim = Math.toIntExact(shape.dim());
+        this.xCount = Math.toIntExact(spec.rows(shape).losses());
+        this.yCount = isOneTower() ? xCount : Math.toIntExact(shape.m());
+        this.zCount = switch (pairing) {
+            case DIAGONAL, TWO_VIEWS -> 0;
+            case APART -> n;
+        };
         this.xBlocks = blocks(xCount);
         this.yBlocks = blocks(yCount);
-        this.share = share;
+        this.share = spec.negativeShare(negatives());
+    }
+
+    /** Whether tiles can hold it: similarities are products, and there are not too many dimensions. */
+    public static boolean fits(LossSpec.Terms.Logits terms, Shape shape) {
+        return switch (terms.similarity()) {
+            case COSINE, DOT -> shape.dim() <= LARGEST_DIM;
+            case NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> false;
+        };
+    }
+
+    private static boolean isCosine(LossSpec.Terms.Logits terms) {
+        return switch (terms.similarity()) {
+            case COSINE -> true;
+            case DOT, NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> false;
+        };
+    }
+
+    /** The f whose tiles are summed and multiplied by coefficients. */
+    LogitFunction function() {
+        return loss.function;
     }
 
     /** Whether X and Y are the same rows. */
     boolean isOneTower() {
-        return pairing == Pairing.TWO_VIEWS;
+        return switch (pairing) {
+            case DIAGONAL, APART -> false;
+            case TWO_VIEWS -> true;
+        };
     }
 
     /** Negatives of each row. */
     long negatives() {
-        return switch (pairing) {
-            case DIAGONAL -> yCount - 1L;
-            case TWO_VIEWS -> yCount - 2L;
-            case APART -> yCount;
-        };
+        return pairing.negatives(yCount);
     }
 
     static int blocks(int rows) {

@@ -1,4 +1,4 @@
-package dev.infonce.internal.java;
+package dev.infonce.internal.java.tiled;
 
 import dev.infonce.internal.java.vector.Tiles;
 import java.util.Arrays;
@@ -21,12 +21,12 @@ final class TileForward {
     }
 
     void run() {
-        call.strips().run(layout.xBlocks, this::findPositives);
+        call.workers().run(layout.xBlocks, this::findPositives);
         if (call.keep()) {
             space.prepareKept();
         }
         TileCuts cuts = space.cuts;
-        call.strips()
+        call.workers()
                 .run(
                         cuts.xGroups * cuts.yGroups,
                         // Groups of Y outside, as in the backward pass: so who keeps a tile is mostly who takes it.
@@ -40,27 +40,27 @@ final class TileForward {
         }
     }
 
-    private void group(int xGroup, int yGroup, TileScratch scratch) {
+    private void group(int xGroup, int yGroup, TileWorkspace.Scratch scratch) {
         TileCuts cuts = space.cuts;
         int xBegin = TileCuts.begin(layout.xBlocks, xGroup, cuts.xGroups);
         int xEnd = TileCuts.begin(layout.xBlocks, xGroup + 1, cuts.xGroups);
         int yBegin = TileCuts.begin(layout.yBlocks, yGroup, cuts.yGroups);
         int yEnd = TileCuts.begin(layout.yBlocks, yGroup + 1, cuts.yGroups);
         clear(space.rowValue[yGroup], xBegin, xEnd);
-        clear(space.rowWeighted[yGroup], xBegin, xEnd);
+        clear(space.rowMoment[yGroup], xBegin, xEnd);
         if (metrics != null) {
             metrics.clear(yGroup, xBegin, xEnd);
         }
         if (layout.symmetric) {
             clear(space.columnValue[xGroup], yBegin, yEnd);
-            clear(space.columnWeighted[xGroup], yBegin, yEnd);
+            clear(space.columnMoment[xGroup], yBegin, yEnd);
         }
         for (int first = xBegin; first < xEnd; first += cuts.cached) {
             int end = Math.min(xEnd, first + cuts.cached);
             for (int y = yBegin; y < yEnd; y++) {
                 if (layout.symmetric) {
                     scratch.columns.clear();
-                    scratch.columns.positive = space.positive[y];
+                    scratch.columns.origin = call.origin(y);
                 }
                 for (int x = first; x < end; x++) {
                     tile(x, y, yGroup, scratch);
@@ -69,7 +69,7 @@ final class TileForward {
                     scratch.columns.addTo(
                             TileLayout.height(y, layout.yCount),
                             space.columnValue[xGroup],
-                            space.columnWeighted[xGroup],
+                            space.columnMoment[xGroup],
                             y * Tiles.SIDE);
                 }
             }
@@ -80,48 +80,39 @@ final class TileForward {
         Arrays.fill(sums, beginBlock * Tiles.SIDE, endBlock * Tiles.SIDE, 0.0);
     }
 
-    private void tile(int x, int y, int yGroup, TileScratch scratch) {
+    private void tile(int x, int y, int yGroup, TileWorkspace.Scratch scratch) {
         float[] kept = call.keep() ? space.kept(x, y) : null;
-        float[] exponentials = kept == null ? scratch.exponentials : kept;
-        scratch.rows.positive = space.positive[x];
-        if (layout.logistic || layout.isMasked(x, y)) {
+        float[] f = kept == null ? scratch.f : kept;
+        int height = TileLayout.height(y, layout.yCount);
+        scratch.rows.origin = call.origin(x);
+        if (isOnePass(x, y)) {
+            call.similarities(x, y, f);
+            if (metrics != null) {
+                metrics.add(x, y, yGroup, f, scratch);
+            }
+            tiles.exponentialSums(
+                    f, height, call.factor(), kept != null, scratch.rows, layout.symmetric ? scratch.columns : null);
+        } else {
             call.similarities(x, y, scratch.similarities);
-            call.exponentials(x, y, scratch.similarities, scratch.values, exponentials);
-            sum(x, y, scratch, exponentials);
+            call.evaluate(x, y, scratch.similarities, scratch.values, f);
+            tiles.sumRows(call.summed(scratch.values, f), f, scratch.similarities, height, scratch.rows);
+            if (layout.symmetric) {
+                tiles.sumColumns(f, scratch.similarities, height, scratch.columns);
+            }
             if (metrics != null) {
                 metrics.add(x, y, yGroup, scratch.similarities, scratch);
             }
-        } else {
-            call.similarities(x, y, exponentials);
-            if (metrics != null) {
-                metrics.add(x, y, yGroup, exponentials, scratch);
-            }
-            tiles.softmax(
-                    exponentials,
-                    TileLayout.height(y, layout.yCount),
-                    call.factor(),
-                    kept != null,
-                    scratch.rows,
-                    layout.symmetric ? scratch.columns : null);
         }
         add(scratch.rows.value, space.rowValue[yGroup], x);
-        add(scratch.rows.weighted, space.rowWeighted[yGroup], x);
+        add(scratch.rows.moment, space.rowMoment[yGroup], x);
     }
 
-    private void sum(int x, int y, TileScratch scratch, float[] exponentials) {
-        int height = TileLayout.height(y, layout.yCount);
-        if (layout.logistic) {
-            scratch.rows.positive = TileScratch.ZEROS; // the moment of a logistic loss is that of s itself
-        }
-        tiles.sumRows(
-                layout.logistic ? scratch.values : exponentials,
-                exponentials,
-                scratch.similarities,
-                height,
-                scratch.rows);
-        if (layout.symmetric) {
-            tiles.sumColumns(exponentials, scratch.similarities, height, scratch.columns);
-        }
+    /** Whether one pass over a tile makes f and its sums. */
+    private boolean isOnePass(int x, int y) {
+        return switch (layout.function()) {
+            case EXP -> !layout.isMasked(x, y);
+            case LOGISTIC -> false;
+        };
     }
 
     static void add(float[] sums, double[] to, int block) {

@@ -1,11 +1,13 @@
-package dev.infonce.internal.java;
+package dev.infonce.internal.java.tiled;
 
 import dev.infonce.Gradients;
 import dev.infonce.Matrix;
+import dev.infonce.internal.java.MatrixRows;
+import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
 import java.util.Arrays;
 
-/** The backward pass: one tile of weights serves both gradients. */
+/** The backward pass: one tile of G serves both gradients. */
 final class TileBackward {
     private static final int GROUP = Tiles.GROUP;
 
@@ -13,14 +15,14 @@ final class TileBackward {
     private final TileWorkspace space;
     private final TileLayout layout;
     private final TileCuts cuts;
-    private final TileWeights weights;
+    private final TileCoefficients coefficients;
 
-    TileBackward(TileCall call, TileWeights weights) {
+    TileBackward(TileCall call, TileCoefficients coefficients) {
         this.call = call;
         this.space = call.space();
         this.layout = call.layout();
         this.cuts = space.cuts;
-        this.weights = weights;
+        this.coefficients = coefficients;
     }
 
     /** Writes the gradients that out has a matrix for. */
@@ -29,13 +31,13 @@ final class TileBackward {
         Matrix ofY = tower ? null : space.z == null ? out.dKeys() : out.dNegatives();
         Matrix ofView = tower ? out.dKeys() : null;
         boolean wantX = out.dQueries() != null || ofView != null;
-        boolean products = weights.largest > 0.0 && layout.yBlocks > 0;
+        boolean products = coefficients.largest > 0.0 && layout.yBlocks > 0;
         space.prepareSums(ofY != null);
         for (int first = 0; first < layout.xBlocks && (wantX || ofY != null); first += cuts.strip) {
             int begin = first;
             int end = Math.min(layout.xBlocks, begin + cuts.strip);
             if (products) {
-                call.strips()
+                call.workers()
                         .run(
                                 cuts.sumGroups,
                                 group -> space.withScratch(
@@ -55,16 +57,16 @@ final class TileBackward {
         }
     }
 
-    private Strips writers(Matrix... matrices) {
+    private Workers writers(Matrix... matrices) {
         for (Matrix matrix : matrices) {
             if (!MatrixRows.isShared(matrix)) {
-                return Strips.sequential();
+                return Workers.sequential();
             }
         }
-        return call.strips();
+        return call.workers();
     }
 
-    private void group(int begin, int end, int group, boolean wantX, boolean wantY, TileScratch scratch) {
+    private void group(int begin, int end, int group, boolean wantX, boolean wantY, TileWorkspace.Scratch scratch) {
         Tiles tiles = call.tiles();
         int yBegin = TileCuts.begin(layout.yBlocks, group, cuts.sumGroups);
         int yEnd = TileCuts.begin(layout.yBlocks, group + 1, cuts.sumGroups);
@@ -73,13 +75,13 @@ final class TileBackward {
             int height = TileLayout.height(y, layout.yCount);
             for (int x = begin; x < end; x++) {
                 int width = TileLayout.height(x, layout.xCount);
-                float[] tile = weigh(x, y, height, scratch);
+                float[] g = tileOfG(x, y, height, scratch);
                 if (wantX) {
                     float[] sums = space.xSums()[group][x - begin];
-                    tiles.addToX(tile, space.y.rows[y], layout.dim, height, width, sums, y > yBegin);
+                    tiles.addToX(g, space.y.rows[y], layout.dim, height, width, sums, y > yBegin);
                 }
                 if (wantY) {
-                    tiles.addToY(tile, space.x.rows[x], layout.dim, height, width, ySums, x > begin);
+                    tiles.addToY(g, space.x.rows[x], layout.dim, height, width, ySums, x > begin);
                 }
             }
             if (wantY) {
@@ -88,15 +90,15 @@ final class TileBackward {
         }
     }
 
-    /** The tile of weights, in the scratch's values. */
-    private float[] weigh(int x, int y, int height, TileScratch scratch) {
-        float[] exponentials = space.kept(x, y);
-        if (exponentials == null) {
-            exponentials = scratch.exponentials;
+    /** The tile of G, in the scratch's values. */
+    private float[] tileOfG(int x, int y, int height, TileWorkspace.Scratch scratch) {
+        float[] f = space.kept(x, y);
+        if (f == null) {
+            f = scratch.f;
             call.similarities(x, y, scratch.similarities);
-            call.exponentials(x, y, scratch.similarities, scratch.values, exponentials);
+            call.evaluate(x, y, scratch.similarities, scratch.values, f);
         }
-        call.tiles().weigh(exponentials, height, weights.x[x], weights.y[y], scratch.values);
+        call.tiles().combine(f, height, coefficients.x[x], coefficients.y[y], scratch.values);
         return scratch.values;
     }
 
@@ -123,7 +125,7 @@ final class TileBackward {
                     gather(group[inStrip], r, sums);
                 }
             }
-            addRow(weights.positive[row], space.positives(), space.positiveOf(row), sums);
+            addRow(coefficients.positive[row], space.positives(), space.positiveOf(row), sums);
             finish(space.x, row, sums);
             writer.write(row < half ? row : row - half, sums, 0);
         }
@@ -139,7 +141,7 @@ final class TileBackward {
                 gather(space.ySums()[block], r, sums);
             }
             if (space.z == null && row < layout.xCount) {
-                addRow(weights.positive[row], space.x, row, sums);
+                addRow(coefficients.positive[row], space.x, row, sums);
             }
             finish(space.y, row, sums);
             writer.write(row, sums, 0);
@@ -152,7 +154,7 @@ final class TileBackward {
         for (int r = 0; r < TileLayout.height(block, space.z.count); r++) {
             int row = block * Tiles.SIDE + r;
             Arrays.fill(sums, 0.0);
-            addRow(weights.positive[row], space.x, row, sums);
+            addRow(coefficients.positive[row], space.x, row, sums);
             finish(space.z, row, sums);
             writer.write(row, sums, 0);
         }
@@ -200,7 +202,7 @@ final class TileBackward {
 
     /** From the gradient by the row as tiles see it, without the common factor, to that by the row as given. */
     private void finish(PackedRows rows, int row, double[] sums) {
-        double factor = weights.largest / call.temperature();
+        double factor = coefficients.largest / call.temperature();
         if (layout.cosine) {
             addRow(-along(rows, row, sums), rows, row, sums);
             factor *= rows.inverseNorms[row];

@@ -1,18 +1,22 @@
-package dev.infonce.internal.java;
+package dev.infonce.internal.java.tiled;
 
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Metrics;
 import dev.infonce.Reduction;
 import dev.infonce.internal.Outcome;
+import dev.infonce.internal.java.LossExecutor;
+import dev.infonce.internal.java.MatrixRows;
+import dev.infonce.internal.java.Reducer;
+import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * The losses of {@link DenseLoss} in float32 on vectors, where that is precise: cosines or dot products whose largest logit is
- * small. Other calls go there.
+ * Losses in which every row meets the same columns, in float32 on vectors, where that is precise: cosines or dot products whose largest logit is
+ * small.
  */
-final class TiledLoss implements LossExecutor {
+public final class TiledLoss implements LossExecutor {
     /** Up to which |s| / tau exponentials neither overflow nor lose digits. */
     private static final double LARGEST_LOGIT = 32.0;
 
@@ -24,38 +28,35 @@ final class TiledLoss implements LossExecutor {
     private final Tiles tiles;
     private final TileLayout layout;
     private final Reduction reduction;
-    private final int zCount;
     private final int topK;
     private final long budget;
-    private final Strips strips;
+    private final Workers workers;
     private final LossExecutor plain;
     private final AtomicReference<TileWorkspace> spare;
 
-    /** spare holds a workspace that no call uses, or null. */
-    TiledLoss(
+    /** spare holds a workspace that no call uses, or null; plain does the calls for which float32 is not precise enough. */
+    public TiledLoss(
             Tiles tiles,
             TileLayout layout,
             Reduction reduction,
-            int zCount,
             int topK,
             long budget,
-            Strips strips,
+            Workers workers,
             AtomicReference<TileWorkspace> spare,
             LossExecutor plain) {
         this.tiles = tiles;
         this.layout = layout;
         this.reduction = reduction;
-        this.zCount = zCount;
         this.topK = topK;
         this.budget = budget;
-        this.strips = strips;
+        this.workers = workers;
         this.spare = spare;
         this.plain = plain;
     }
 
-    /** Scratch bytes of a call that goes nowhere else. */
-    long workspaceBytes(boolean gradients) {
-        return TileWorkspace.bytes(layout, zCount, budget, gradients);
+    @Override
+    public long workspaceBytes(boolean gradients) {
+        return TileWorkspace.bytes(layout, budget, gradients);
     }
 
     @Override
@@ -65,29 +66,29 @@ final class TiledLoss implements LossExecutor {
         }
         TileWorkspace space = spare.getAndSet(null);
         if (space == null) {
-            space = new TileWorkspace(layout, zCount, budget);
+            space = new TileWorkspace(layout, budget);
         }
         read(space, in);
         Outcome outcome = isPrecise(space, temperature)
-                ? run(new TileCall(tiles, space, strips, temperature, out != null, topK), in, out)
+                ? run(new TileCall(tiles, space, workers, temperature, out != null, topK), in, out)
                 : plain.run(in, temperature, out);
         spare.set(space);
         return outcome;
     }
 
     private void read(TileWorkspace space, Inputs in) {
-        NamedMatrix queries = NamedMatrix.of("queries", in.queries());
-        NamedMatrix keys = NamedMatrix.of("keys", in.keys());
+        MatrixRows.Input queries = MatrixRows.Input.of("queries", in.queries());
+        MatrixRows.Input keys = MatrixRows.Input.of("keys", in.keys());
         if (layout.isOneTower()) {
-            space.x.read(strips, layout.cosine, queries, keys);
+            space.x.read(workers, layout.cosine, queries, keys);
             return;
         }
-        space.x.read(strips, layout.cosine, queries);
-        if (layout.pairing == Pairing.APART) {
-            space.z.read(strips, layout.cosine, keys);
-            space.y.read(strips, layout.cosine, NamedMatrix.of("negatives", in.negatives()));
+        space.x.read(workers, layout.cosine, queries);
+        if (space.z != null) {
+            space.z.read(workers, layout.cosine, keys);
+            space.y.read(workers, layout.cosine, MatrixRows.Input.of("negatives", in.negatives()));
         } else {
-            space.y.read(strips, layout.cosine, keys);
+            space.y.read(workers, layout.cosine, keys);
         }
     }
 
@@ -112,9 +113,9 @@ final class TiledLoss implements LossExecutor {
         Reducer reducer = new Reducer(reduction, layout.xCount, in);
         TileMetrics tileMetrics = topK == 0 ? null : new TileMetrics(call);
         new TileForward(call, tileMetrics).run();
-        TileRows rows = new TileRows(call, space.rowValue, space.rowWeighted, layout.xCount);
+        TileRows rows = new TileRows(call, space.rowValue, space.rowMoment, layout.xCount);
         TileRows columns =
-                layout.symmetric ? new TileRows(call, space.columnValue, space.columnWeighted, layout.yCount) : null;
+                layout.symmetric ? new TileRows(call, space.columnValue, space.columnMoment, layout.yCount) : null;
         double[] losses = rows.losses();
         double[] scales = new double[layout.xCount];
         double dTemperature = 0.0;
@@ -129,7 +130,7 @@ final class TiledLoss implements LossExecutor {
         }
         Metrics metrics = tileMetrics == null ? null : tileMetrics.metrics(rows);
         if (out != null) {
-            new TileBackward(call, new TileWeights(layout, rows, columns, scales)).run(out);
+            new TileBackward(call, new TileCoefficients(layout, rows, columns, scales)).run(out);
         }
         return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, metrics);
     }

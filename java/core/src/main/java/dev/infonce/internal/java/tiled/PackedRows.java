@@ -1,5 +1,8 @@
-package dev.infonce.internal.java;
+package dev.infonce.internal.java.tiled;
 
+import dev.infonce.internal.java.Kernels;
+import dev.infonce.internal.java.MatrixRows;
+import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
 
 /** A tower as float32 in the layouts of {@link Tiles}, block by block; its memory is used by call after call. */
@@ -40,29 +43,29 @@ final class PackedRows {
     }
 
     /** Takes the rows of the matrices, one after the other. NON_FINITE, by matrix and row, if any is not finite. */
-    void read(Strips strips, boolean unit, NamedMatrix... matrices) {
+    void read(Workers workers, boolean unit, MatrixRows.Input... matrices) {
         boolean shared = true;
-        for (NamedMatrix named : matrices) {
+        for (MatrixRows.Input named : matrices) {
             shared &= MatrixRows.isShared(named.matrix());
         }
-        Strips readers = shared ? strips : Strips.sequential();
+        Workers readers = shared ? workers : Workers.sequential();
         readers.run(rows.length, block -> readBlock(block, unit, matrices));
         int first = 0;
-        for (NamedMatrix named : matrices) {
+        for (MatrixRows.Input named : matrices) {
             for (int row = 0; row < named.rows(); row++) {
                 if (Double.isNaN(norms[first + row])) {
-                    throw Rows.nonFinite(named.name(), row);
+                    throw MatrixRows.nonFinite(named.name(), row);
                 }
             }
             first += (int) named.rows();
         }
     }
 
-    private void readBlock(int block, boolean unit, NamedMatrix... matrices) {
+    private void readBlock(int block, boolean unit, MatrixRows.Input... matrices) {
         double[] row = new double[dim];
         int height = TileLayout.height(block, count);
         int first = 0; // of the matrix
-        for (NamedMatrix named : matrices) {
+        for (MatrixRows.Input named : matrices) {
             int from = Math.max(first, block * SIDE);
             int to = (int) Math.min(first + named.rows(), block * SIDE + height);
             MatrixRows reader = from < to ? new MatrixRows(named.matrix()) : null;

@@ -1,4 +1,4 @@
-package dev.infonce.internal.java;
+package dev.infonce.internal.java.tiled;
 
 import dev.infonce.internal.java.vector.Tiles;
 

@@ -1,12 +1,12 @@
-package dev.infonce.internal.java;
+package dev.infonce.internal.java.tiled;
 
 import dev.infonce.internal.java.vector.Tiles;
 
 /**
- * What the backward pass multiplies exponentials, or sigmoids, by. All weights are divided by the largest slope of a positive's
- * logit, so that gradients as small as 1e-50 pass through float32; the last step multiplies by it.
+ * What the backward pass multiplies f by. All coefficients are divided by the largest slope of a logit, so that gradients as
+ * small as 1e-50 pass through float32; the last step multiplies by it.
  */
-final class TileWeights {
+final class TileCoefficients {
     /** By block and row of X, and of Y. */
     final float[][] x;
 
@@ -19,14 +19,14 @@ final class TileWeights {
     final double largest;
 
     /** scales are the derivatives of the objective by the losses of rows; columns are null unless the loss is symmetric. */
-    TileWeights(TileLayout layout, TileRows rows, TileRows columns, double[] scales) {
+    TileCoefficients(TileLayout layout, TileRows rows, TileRows columns, double[] scales) {
         int count = layout.xCount;
         double most = 0.0;
         for (int i = 0; i < count; i++) {
             double scale = Math.abs(scales[i]);
-            most = Math.max(most, layout.logistic ? scale : scale * rows.mass(i));
+            most = Math.max(most, scale * rows.negativeSlope(i));
             if (columns != null) {
-                most = Math.max(most, scale * columns.mass(i));
+                most = Math.max(most, scale * columns.negativeSlope(i));
             }
         }
         this.largest = most;
@@ -38,14 +38,11 @@ final class TileWeights {
         }
         for (int i = 0; i < count; i++) {
             double scale = scales[i] / most;
-            double slope = scale * rows.mass(i);
-            positive[i] = -slope;
-            double weight = layout.logistic ? scale * layout.share : slope * rows.inverseSum(i);
-            x[i / Tiles.SIDE][i % Tiles.SIDE] = (float) weight;
+            positive[i] = scale * rows.positiveSlope(i);
+            x[i / Tiles.SIDE][i % Tiles.SIDE] = (float) rows.spread(i, scale * rows.negativeSlope(i));
             if (columns != null) {
-                double ofColumn = scale * columns.mass(i);
-                positive[i] -= ofColumn;
-                y[i / Tiles.SIDE][i % Tiles.SIDE] = (float) (ofColumn * columns.inverseSum(i));
+                positive[i] += scale * columns.positiveSlope(i);
+                y[i / Tiles.SIDE][i % Tiles.SIDE] = (float) columns.spread(i, scale * columns.negativeSlope(i));
             }
         }
         if (layout.isOneTower()) {
@@ -53,7 +50,7 @@ final class TileWeights {
         }
     }
 
-    /** Both rows of a pair feel both of their losses. */
+    /** Both rows of a positive pair feel both of their losses. */
     private void addBothViews(int half) {
         for (int i = 0; i < half; i++) {
             double sum = positive[i] + positive[i + half];

@@ -1,6 +1,7 @@
-package dev.infonce.internal.java;
+package dev.infonce.internal.java.tiled;
 
 import dev.infonce.Metrics;
+import dev.infonce.internal.java.Tally;
 import dev.infonce.internal.java.vector.Tiles;
 import java.util.Arrays;
 
@@ -51,7 +52,7 @@ final class TileMetrics {
     }
 
     /** Adds a tile of similarities; a masked one is cleared. Overwrites the scratch's values. */
-    void add(int x, int y, int yGroup, float[] similarities, TileScratch scratch) {
+    void add(int x, int y, int yGroup, float[] similarities, TileWorkspace.Scratch scratch) {
         int height = TileLayout.height(y, layout.yCount);
         Tiles tiles = call.tiles();
         float[] positive = space.positive[x];
