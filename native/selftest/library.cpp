@@ -50,12 +50,15 @@ void Library::check(nce_status status, const char* what) const {
   throw Failure(std::string(what) + ": " + status_string(status) + ": " + last_error());
 }
 
-Device::Device(const Library& library, nce_backend backend, int32_t index, int32_t max_compute_capability)
+Device::Device(const Library& library, nce_backend backend, int32_t index, int32_t max_compute_capability,
+               int32_t threads, int32_t max_isa)
     : library_(library), backend_(backend), index_(index) {
   nce_context_desc desc{};
   desc.struct_size = sizeof desc;
   desc.backend = backend;
   desc.device_index = index;
+  desc.threads = threads;
+  desc.max_isa = max_isa;
   desc.max_compute_capability = max_compute_capability;
   library.check(library.context_create(&desc, &context_), "nce_context_create");
   nce_device_info info{};
@@ -67,6 +70,8 @@ Device::Device(const Library& library, nce_backend backend, int32_t index, int32
   }
   name_ = info.device_name;
   compute_capability_ = info.compute_capability;
+  threads_ = info.threads;
+  isa_ = info.isa;
 }
 
 Device::~Device() { library_.context_destroy(context_); }

@@ -53,7 +53,8 @@ class Library {
 /// An open device. Outlives its plans, memory and streams.
 class Device {
  public:
-  Device(const Library& library, nce_backend backend, int32_t index, int32_t max_compute_capability);
+  Device(const Library& library, nce_backend backend, int32_t index, int32_t max_compute_capability,
+         int32_t threads = 0, int32_t max_isa = NCE_ISA_BEST);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -63,13 +64,15 @@ class Device {
   nce_backend backend() const { return backend_; }
   int32_t index() const { return index_; }
   int32_t compute_capability() const { return compute_capability_; }
+  int32_t threads() const { return threads_; }
+  int32_t isa() const { return isa_; }
   const std::string& name() const { return name_; }
 
  private:
   const Library& library_;
   nce_backend backend_;
   int32_t index_;
-  int32_t compute_capability_ = 0;
+  int32_t compute_capability_ = 0, threads_ = 0, isa_ = NCE_ISA_BEST;
   std::string name_;
   nce_context* context_ = nullptr;
 };
