@@ -340,7 +340,12 @@ nce_backend backend_of(const std::string& device) {
 void run(const Options& options) {
   const nce_backend backend = backend_of(options.device);
   const Library library(options.library);
-  const Device device(library, backend, 0, options.capability, options.threads, options.isa);
+  const Device device(library, {.struct_size = sizeof(nce_context_desc),
+                                .backend = backend,
+                                .device_index = 0,
+                                .threads = options.threads,
+                                .max_isa = options.isa,
+                                .max_compute_capability = options.capability});
   constexpr const char* kIsas[] = {"", " portable", " AVX2", " AVX-512"};
   std::string name = options.device;
   if (backend == NCE_BACKEND_CPU) {

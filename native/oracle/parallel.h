@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace nce::selftest {
+namespace nce::oracle {
 
 /// body(i) for 0 <= i < count, in any order, by every processor; body must not throw.
 template <typename Body>
@@ -24,4 +24,4 @@ void parallel_for(int64_t count, const Body& body) {
   for (std::thread& other : others) other.join();
 }
 
-}  // namespace nce::selftest
+}  // namespace nce::oracle
