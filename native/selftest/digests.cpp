@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "oracle/elements.h"
 #include "selftest/log.h"
 #include "selftest/run.h"
 
@@ -55,20 +56,9 @@ class Digest {
 };
 
 std::string digest_of(const std::vector<double>& numbers) {
+  if (numbers.empty()) return "-";
   Digest digest;
   for (const double number : numbers) digest.add(number);
-  return digest.text();
-}
-
-std::string digest_of(const std::vector<std::byte>& matrix, const Run& run) {
-  if (matrix.empty()) return "-";
-  Digest digest;
-  const auto dtype = static_cast<nce_dtype>(run.desc.gradient_dtype);
-  const int64_t stride = run.out.d_queries_stride;
-  const auto elements = static_cast<int64_t>(matrix.size()) / bytes_of(dtype);
-  for (int64_t row = 0; row < elements; row += stride) {
-    for (int64_t d = row; d < row + run.desc.dim; ++d) digest.add(decoded(matrix.data() + d * bytes_of(dtype), dtype));
-  }
   return digest.text();
 }
 
@@ -112,9 +102,9 @@ std::string digests_of(Run& run, const Pass& pass) {
   const Result result = run.read();
   std::string text = "loss " + digest_of(result.loss);
   if (run.desc.metrics != 0) text += " metrics " + digest_of(result.metrics);
-  if (pass.d_queries) text += " d_queries " + digest_of(result.d_queries, run);
+  if (pass.d_queries) text += " d_queries " + digest_of(result.d_queries);
   if (pass.d_keys) {
-    text += " d_keys " + digest_of(result.d_keys, run) + " d_negatives " + digest_of(result.d_negatives, run);
+    text += " d_keys " + digest_of(result.d_keys) + " d_negatives " + digest_of(result.d_negatives);
   }
   if (pass.d_temperature) text += " d_temperature " + digest_of(std::vector{result.d_temperature});
   return text;
@@ -126,17 +116,19 @@ struct Variant {
   void (*apply)(Problem&);
 };
 
-void weigh(Problem& problem) {
-  for (int64_t i = 0; i < problem.rows(); ++i) problem.weights.push_back(static_cast<float>(i % 5) * 0.37F);
+bool has_margin(const Problem& problem) { return problem.shape().margin; }
+
+void add_weights(Problem& problem) {
+  for (int64_t i = 0; i < problem.shape().rows; ++i) problem.weights.push_back(static_cast<float>(i % 5) * 0.37F);
 }
 
 /// Also with a gap after each row, and nothing kept between the passes.
 void sum(Problem& problem) {
-  weigh(problem);
+  add_weights(problem);
   problem.desc.reduction = NCE_REDUCTION_SUM;
   problem.desc.workspace_budget_bytes = 0;
   problem.upstream = {-1.75F};
-  problem.extra_stride = 3;
+  problem.gaps = {.queries = 3, .keys = 3, .negatives = 3, .d_queries = 3, .d_keys = 3, .d_negatives = 3};
 }
 
 void clear_row(std::vector<double>& matrix, int64_t row, int64_t dim) {
@@ -147,10 +139,11 @@ void clear_row(std::vector<double>& matrix, int64_t row, int64_t dim) {
 
 /// Also with rows of zeros, rows that are equal, and the temperature's logarithm.
 void none(Problem& problem) {
-  weigh(problem);
+  add_weights(problem);
   problem.desc.reduction = NCE_REDUCTION_NONE;
-  for (int64_t i = 0; i < problem.rows(); ++i) problem.upstream.push_back(static_cast<float>(i % 7) * 0.31F - 0.5F);
-  if (!problem.margin()) problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
+  for (int64_t i = 0; i < problem.shape().rows; ++i)
+    problem.upstream.push_back(static_cast<float>(i % 7) * 0.31F - 0.5F);
+  if (!has_margin(problem)) problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
   const int64_t dim = problem.desc.dim;
   clear_row(problem.queries, 1, dim);
   clear_row(problem.keys, 2, dim);
@@ -166,7 +159,7 @@ void wide(Problem& problem) {
   const int exponent = problem.desc.dtype == NCE_DTYPE_FLOAT64 ? 520 : problem.desc.dtype == NCE_DTYPE_FLOAT16 ? 7 : 70;
   for (double& x : problem.queries) x = std::ldexp(x, exponent);
   const auto dtype = static_cast<nce_dtype>(problem.desc.dtype);
-  for (double& x : problem.keys) x = rounded(std::ldexp(x, -exponent), dtype);
+  for (double& x : problem.keys) x = oracle::rounded(std::ldexp(x, -exponent), dtype);
 }
 
 constexpr Variant kMean{"mean", [](Problem&) {}};
@@ -174,7 +167,7 @@ constexpr Variant kSum{"sum,weights,upstream,no-budget,gaps", sum};
 constexpr Variant kNone{"none,weights,upstream,log-tau,zero-and-equal-rows", none};
 constexpr Variant kFast{"fast", [](Problem& problem) { problem.desc.precision = NCE_PRECISION_FAST; }};
 constexpr Variant kPlain{"no-metrics,weights", [](Problem& problem) {
-                           weigh(problem);
+                           add_weights(problem);
                            problem.desc.metrics = 0;
                          }};
 constexpr Variant kWide{"wide", wide};
@@ -231,8 +224,14 @@ class Table {
   void write(const Kind& kind, const Types& types, const Shape& shape) const {
     const int64_t m = kind.negatives == NCE_NEGATIVES_OWN ? shape.m % 20 + 1 : shape.m;
     // Rows depend on neither measure nor temperature, and take as long as a call.
-    Problem rows = problem_of(kind, 0, types.dtype, shape.n, m, shape.dim, 1.0, types.wide_gradients);
-    fill(rows, 1.0, 7);
+    Problem rows = problem_of({.kind = kind,
+                               .dtype = types.dtype,
+                               .n = shape.n,
+                               .m = m,
+                               .dim = shape.dim,
+                               .noise = 1.0,
+                               .seed = 7,
+                               .narrow_gradients = !types.wide_gradients});
     const auto cases = [&](const auto& list, int32_t measure) {
       // Neighbours among measures, types and shapes take different ones.
       const auto turn = static_cast<std::size_t>(3 * measure + 5 * (&types - kTypes) + kind.loss + kind.negatives) +
@@ -242,13 +241,13 @@ class Table {
         const Case& one = list[(turn + k * std::max<std::size_t>(1, count / shape.cases)) % count];
         Problem problem = rows;
         problem.tau = one.tau;
-        (problem.margin() ? problem.desc.distance : problem.desc.similarity) = measure;
+        (has_margin(problem) ? problem.desc.distance : problem.desc.similarity) = measure;
         one.variant.apply(problem);
         write(problem, kind, one.variant.name);
       }
     };
-    for (int32_t measure = 0; measure < (rows.margin() ? 3 : 4); ++measure) {
-      if (rows.margin()) {
+    for (int32_t measure = 0; measure < (has_margin(rows) ? 3 : 4); ++measure) {
+      if (has_margin(rows)) {
         cases(kMarginCases, measure);
       } else {
         cases(kCases, measure);
@@ -262,10 +261,10 @@ class Table {
     const nce_plan_desc& desc = problem.desc;
     const std::string name =
         format("%s, %s, %s to %s, %lldx%lldx%lld, tau %g, %s", kind.name,
-               problem.margin() ? kDistances[desc.distance] : kSimilarities[desc.similarity],
-               name_of(static_cast<nce_dtype>(desc.dtype)), name_of(static_cast<nce_dtype>(desc.gradient_dtype)),
-               static_cast<long long>(desc.n), static_cast<long long>(desc.m), static_cast<long long>(desc.dim),
-               problem.tau, variant);
+               has_margin(problem) ? kDistances[desc.distance] : kSimilarities[desc.similarity],
+               oracle::name_of(static_cast<nce_dtype>(desc.dtype)),
+               oracle::name_of(static_cast<nce_dtype>(desc.gradient_dtype)), static_cast<long long>(desc.n),
+               static_cast<long long>(desc.m), static_cast<long long>(desc.dim), problem.tau, variant);
     if (name.find(options_.only) == std::string::npos) return;
     const Library& library = device_.library();
     const nce_status status = library.plan_supported(device_.context(), &problem.desc);
@@ -354,8 +353,8 @@ void run(const Options& options) {
     name += format(" %d", device.compute_capability());
   }
   const Table table(device, name, options);
-  for (const Kind& kind : kDenseKinds) table.write(kind);
-  for (const Kind& kind : kRowwiseKinds) table.write(kind);
+  for (const Kind& kind : oracle::kDenseKinds) table.write(kind);
+  for (const Kind& kind : oracle::kRowwiseKinds) table.write(kind);
 }
 
 }  // namespace
