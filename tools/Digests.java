@@ -25,13 +25,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A digest of every number that device java computes; tools/digests.sh runs it. The arguments are the device, plain or vectors, and a
- * part of the names of cases.
+ * A digest of every number that device java computes; tools/digests.sh runs it. The arguments are the device, plain or
+ * vectors, and a part of the names of cases.
  */
 final class Digests {
     private static final double MARGIN = 0.75;
     private static final double[] TEMPERATURES = {1.0, 0.07, 0.033, 0.01, 0.005, 0.002};
-    private static final Size[] SIZES = {new Size(150, 170, 40), new Size(33, 65, 300), new Size(66, 66, 17), new Size(1, 1, 5)};
+    private static final Size[] SIZES = {
+        new Size(150, 170, 40), new Size(33, 65, 300), new Size(66, 66, 17), new Size(1, 1, 5)
+    };
     private static final int BRIEF_SIZES = 1;
 
     private final Device device;
@@ -54,7 +56,8 @@ final class Digests {
                 if (device.description().contains("vectors") != vectors) {
                     throw new IllegalStateException("device java is " + device.description());
                 }
-                new Digests(device, "java " + arguments[0] + ", " + threads + " threads", arguments[1], out).run(vectors, threads == 1);
+                new Digests(device, "java " + arguments[0] + ", " + threads + " threads", arguments[1], out)
+                        .run(vectors, threads == 1);
             }
         }
         out.flush();
@@ -63,7 +66,15 @@ final class Digests {
     /** What a loss is called, how it is made, and which matrices it takes. */
     private record Kind(String name, Rows rows, ContrastiveLoss loss) {}
 
-    private enum Rows { TWO_TOWERS, SQUARE, SHARED, OWN, ONE_TOWER, PAIRS, TRIPLES }
+    private enum Rows {
+        TWO_TOWERS,
+        SQUARE,
+        SHARED,
+        OWN,
+        ONE_TOWER,
+        PAIRS,
+        TRIPLES
+    }
 
     private record Size(int n, int m, int dim) {}
 
@@ -73,7 +84,12 @@ final class Digests {
                 for (double temperature : brief ? new double[] {0.07} : TEMPERATURES) {
                     for (Similarity similarity : Similarity.values()) {
                         for (Kind kind : kinds(temperature, similarity)) {
-                            run(kind, similarity + ", tau " + temperature, size, dtype, temperature == 0.07 || temperature == 0.005);
+                            run(
+                                    kind,
+                                    similarity + ", tau " + temperature,
+                                    size,
+                                    dtype,
+                                    temperature == 0.07 || temperature == 0.005);
                         }
                     }
                 }
@@ -107,7 +123,10 @@ final class Digests {
 
     private static List<Kind> margins(Distance distance) {
         return List.of(
-                new Kind("contrastive", Rows.PAIRS, PairwiseContrastive.withMargin(MARGIN).withDistance(distance)),
+                new Kind(
+                        "contrastive",
+                        Rows.PAIRS,
+                        PairwiseContrastive.withMargin(MARGIN).withDistance(distance)),
                 new Kind("triplet", Rows.TRIPLES, Triplet.withMargin(MARGIN).withDistance(distance)));
     }
 
@@ -115,9 +134,12 @@ final class Digests {
         String text = kind.name() + ", " + what + ", " + dtype + ", " + size.n() + "x" + size.m() + "x" + size.dim();
         PlanOptions options = PlanOptions.defaults();
         ContrastiveLoss loss = kind.loss();
+        Shape shape = shape(kind, size);
         Inputs plain = inputs(kind, size, dtype, Content.USUAL);
-        int rows = kind.rows() == Rows.SQUARE && !(loss instanceof InfoNce) ? 2 * size.n() : Math.toIntExact(plain.queries().rows());
-        passes(text + ", mean", loss, size, plain, options);
+        int rows = kind.rows() == Rows.SQUARE && !(loss instanceof InfoNce)
+                ? 2 * size.n()
+                : Math.toIntExact(plain.queries().rows());
+        passes(text + ", mean", loss, shape, plain, options);
         if (!variants) {
             return;
         }
@@ -125,30 +147,37 @@ final class Digests {
         passes(
                 text + ", sum,weights,upstream,no-budget",
                 loss.withReduction(Reduction.SUM),
-                size,
+                shape,
                 weighed.withUpstream(-1.75f),
                 options.withWorkspaceBudget(0));
         Inputs special = inputs(kind, size, dtype, Content.ZERO_AND_EQUAL_ROWS)
                 .withWeights(numbers(rows, 5, 0.37f, 0f))
                 .withUpstream(numbers(rows, 7, 0.31f, -0.5f));
-        passes(text + ", none,weights,upstream,zero-and-equal-rows", loss.withReduction(Reduction.NONE), size, special, options);
-        passes(text + ", fast", loss, size, plain, options.withPrecision(Precision.FAST));
-        passes(text + ", wide", loss, size, inputs(kind, size, dtype, Content.WIDE), options);
-        passes(text + ", no-metrics,weights", loss, size, weighed, options.withoutMetrics());
-        parts(text + ", weights", loss, size, weighed, options);
+        passes(
+                text + ", none,weights,upstream,zero-and-equal-rows",
+                loss.withReduction(Reduction.NONE),
+                shape,
+                special,
+                options);
+        passes(text + ", fast", loss, shape, plain, options.withPrecision(Precision.FAST));
+        passes(text + ", wide", loss, shape, inputs(kind, size, dtype, Content.WIDE), options);
+        passes(text + ", no-metrics,weights", loss, shape, weighed, options.withoutMetrics());
+        parts(text + ", weights", loss, shape, weighed, options);
     }
 
-    private void passes(String text, ContrastiveLoss loss, Size size, Inputs in, PlanOptions options) {
+    private void passes(String text, ContrastiveLoss loss, Shape shape, Inputs in, PlanOptions options) {
         if (!text.contains(cases)) {
             return;
         }
-        try (Plan plan = device.plan(loss, shape(loss, size, in), in.queries().dtype(), options)) {
+        try (Plan plan = device.plan(loss, shape, in.queries().dtype(), options)) {
             try {
                 LossResult forward = plan.forward(in);
                 line(text + ", forward", loss(forward.loss(), forward.rowLosses(), forward.metrics()));
                 line(text + ", backward", gradients(plan.backward(in)));
                 GradientResult result = plan.forwardBackward(in);
-                line(text + ", together", loss(result.loss(), result.rowLosses(), result.metrics()) + gradients(result));
+                line(
+                        text + ", together",
+                        loss(result.loss(), result.rowLosses(), result.metrics()) + gradients(result));
             } catch (InfoNceException e) {
                 line(text, e.status().toString());
             }
@@ -156,13 +185,17 @@ final class Digests {
     }
 
     /** Calls that ask for some gradients only. */
-    private void parts(String text, ContrastiveLoss loss, Size size, Inputs in, PlanOptions options) {
+    private void parts(String text, ContrastiveLoss loss, Shape shape, Inputs in, PlanOptions options) {
         if (!text.contains(cases)) {
             return;
         }
-        try (Plan plan = device.plan(loss, shape(loss, size, in), in.queries().dtype(), options)) {
-            line(text + ", d_queries alone", gradients(plan.forwardBackward(in, new Gradients(like(in.queries()), null, null))));
-            line(text + ", no d_queries", gradients(plan.forwardBackward(in, new Gradients(null, like(in.keys()), like(in.negatives())))));
+        try (Plan plan = device.plan(loss, shape, in.queries().dtype(), options)) {
+            line(
+                    text + ", d_queries alone",
+                    gradients(plan.forwardBackward(in, new Gradients(like(in.queries()), null, null))));
+            line(
+                    text + ", no d_queries",
+                    gradients(plan.forwardBackward(in, new Gradients(null, like(in.keys()), like(in.negatives())))));
             line(text + ", d_temperature alone", gradients(plan.forwardBackward(in, new Gradients(null, null, null))));
         }
     }
@@ -175,19 +208,20 @@ final class Digests {
         out.println(name + ": " + text + ": " + digests);
     }
 
-    private static Shape shape(ContrastiveLoss loss, Size size, Inputs in) {
-        long n = in.queries().rows();
-        if (in.keys() == null) {
-            return Shape.tower(n, size.dim());
-        }
-        if (in.negatives() == null || in.negatives().rows() == n && !(loss instanceof InfoNce)) {
-            return Shape.of(n, in.keys().rows(), size.dim());
-        }
-        boolean own = in.negatives().rows() != size.m();
-        return Shape.of(n, own ? in.negatives().rows() / n : size.m(), size.dim());
+    private static Shape shape(Kind kind, Size size) {
+        return switch (kind.rows()) {
+            case TWO_TOWERS, SHARED -> Shape.of(size.n(), size.m(), size.dim());
+            case OWN -> Shape.of(size.n(), own(size), size.dim());
+            case ONE_TOWER -> Shape.tower(2L * size.n(), size.dim());
+            case SQUARE, PAIRS, TRIPLES -> Shape.pairs(size.n(), size.dim());
+        };
     }
 
-    private enum Content { USUAL, ZERO_AND_EQUAL_ROWS, WIDE }
+    private enum Content {
+        USUAL,
+        ZERO_AND_EQUAL_ROWS,
+        WIDE
+    }
 
     private static Inputs inputs(Kind kind, Size size, DType dtype, Content content) {
         int n = size.n();

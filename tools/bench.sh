@@ -5,6 +5,8 @@ set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 # shellcheck source=tools/lib/common.sh
 source "$root/tools/lib/common.sh"
+# shellcheck source=tools/lib/options.sh
+source "$root/tools/lib/options.sh"
 # shellcheck source=tools/lib/build.sh
 source "$root/tools/lib/build.sh"
 # shellcheck source=tools/lib/gpu.sh
@@ -33,6 +35,8 @@ Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./
 Nothing else should run on the machine meanwhile.
 END
 }
+
+readonly COMMAND='infonce bench'
 
 native_bench() {
   need_tools cmake g++ ninja gtest benchmark
@@ -93,37 +97,17 @@ compiler() {
 }
 
 device_bench() {
-  local device='' library='' index=0 log='' options=()
-  while (($#)); do
-    case $1 in
-      --device | --library | --index | --log | --minutes)
-        [[ $# -ge 2 ]] || wrong "$1 takes a value"
-        case $1 in
-          --device) device=$2 ;;
-          --library) library=$(realpath -- "$2") ;;
-          --index) index=$2 ;;
-          --log) log=$2 ;;
-          --minutes) options+=(--minutes "$2") ;;
-        esac
-        shift
-        ;;
-      --device=*) device=${1#*=} ;;
-      --quick) options+=(--minutes 2) ;;
-      -h | --help)
-        usage
-        exit 0
-        ;;
-      *) wrong "unknown option '$1'" ;;
-    esac
-    shift
-  done
-  case $device in
-    cuda) ;;
-    emulated) wrong 'the emulated device is not measured, as its timings mean nothing' ;;
-    *) wrong "--device must be cuda, but is '$device'" ;;
-  esac
+  local library index log
+  parse_options 'device library index log minutes' quick "$@"
+  DEVICE=${OPTION[device]-}
+  [[ $DEVICE != emulated ]] || wrong 'the emulated device is not measured, as its timings mean nothing'
+  one_of --device "$DEVICE" cuda
+  library=${OPTION[library]:-}
+  index=${OPTION[index]-0}
+  [[ ! -v FLAG[quick] ]] || OPTION[minutes]=${OPTION[minutes]-2}
+  options_given minutes
   probe_gpu "$index"
-  log=${log:-$(gpu_log)}
+  log=${OPTION[log]:-$(gpu_log)}
   mkdir -p "$(dirname "$log")"
   # The benchmark's own kernels are compiled in any case.
   if [[ -n $library ]]; then
@@ -134,17 +118,7 @@ device_bench() {
   fi
   say "infonce: log in $log"
   exec "$GPU_BUILD/infonce_cuda_bench" --library "$library" --index "$index" \
-    --commit "$(commit_of_sources)" --log "$log" "${options[@]}"
-}
-
-wrong() {
-  say "infonce bench: $1 (see ./infonce bench --help)"
-  exit 2
-}
-
-# Whether the options name a device other than those of the Java API.
-is_for_gpu() {
-  printf '%s\n' "$@" | grep -qE '^(--device=)?(cuda|emulated)$'
+    --commit "$(commit_of_sources)" --log "$log" "${GIVEN[@]}"
 }
 
 case ${1:-} in
@@ -158,7 +132,7 @@ case ${1:-} in
     ;;
   -h | --help) usage ;;
   '' | -*)
-    if is_for_gpu "$@"; then
+    if device_option "$@" | grep -qxE 'cuda|emulated'; then
       device_bench "$@"
     else
       suite_bench "$@"

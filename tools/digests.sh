@@ -5,13 +5,15 @@ set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 # shellcheck source=tools/lib/common.sh
 source "$root/tools/lib/common.sh"
+# shellcheck source=tools/lib/options.sh
+source "$root/tools/lib/options.sh"
 # shellcheck source=tools/lib/build.sh
 source "$root/tools/lib/build.sh"
 # shellcheck source=tools/lib/gpu.sh
 source "$root/tools/lib/gpu.sh"
 
 usage() {
-  cat <<'END_OF_USAGE'
+  cat <<'END'
 Usage: tools/digests.sh record TABLE [OPTION...]
        tools/digests.sh compare TABLE [OTHER_TABLE] [OPTION...]
 
@@ -21,66 +23,28 @@ reads OTHER_TABLE, and prints the lines that differ. Bits may differ between pro
 one machine.
 
   --only DEVICE        cpu (every instruction set of this machine, 1 and 2 threads), emulated (kernels of compute capability
-                       75 and 80) or java (plain loops, and vectors); may be given more than once. All by default
+                       75 and 80) or java (plain loops, and vectors); all by default
   --cases WORD         only cases whose name contains WORD, such as NT-Xent or 'float16 to'
-  --capability N       emulated: of this compute capability instead; may be given more than once
+  --capability N       emulated: of this compute capability only
   --libraries DIR      where libinfonce.so and libinfonce_emulated.so are, instead of building them
   --classpath PATH     Java classes of bindings and java/core, instead of building them
   --program PATH       infonce_digests, instead of building it
 
 Exit code: 0 done, or no difference; 1 something differs or failed; 2 wrong usage.
-END_OF_USAGE
+END
 }
 
-DEVICES=()
-CASES=''
-CAPABILITIES=()
+readonly COMMAND='tools/digests.sh'
+PROGRAM=''
 LIBRARIES=''
 CLASSPATH=''
-PROGRAM=''
-WORDS=()
+CASES=''
 SCRATCH=''
 PARTS=0
 
-wrong() {
-  say "infonce digests: $1 (see tools/digests.sh --help)"
-  exit 2
-}
-
-parse() {
-  while (($#)); do
-    case $1 in
-      --only | --cases | --capability | --libraries | --classpath | --program)
-        [[ $# -ge 2 ]] || wrong "$1 takes a value"
-        case $1 in
-          --only) DEVICES+=("$2") ;;
-          --cases) CASES=$2 ;;
-          --capability) CAPABILITIES+=("$2") ;;
-          --libraries) LIBRARIES=$(realpath -- "$2") ;;
-          --classpath) CLASSPATH=$2 ;;
-          --program) PROGRAM=$(realpath -- "$2") ;;
-        esac
-        shift
-        ;;
-      -h | --help)
-        usage
-        exit 0
-        ;;
-      -*) wrong "unknown option '$1'" ;;
-      *) WORDS+=("$1") ;;
-    esac
-    shift
-  done
-  ((${#DEVICES[@]})) || DEVICES=(cpu emulated java)
-  ((${#CAPABILITIES[@]})) || CAPABILITIES=(75 80)
-  local device
-  for device in "${DEVICES[@]}"; do
-    [[ $device =~ ^(cpu|emulated|java)$ ]] || wrong "--only must be cpu, emulated or java, but is '$device'"
-  done
-}
-
+# Whether a device is wanted.
 chosen() {
-  printf '%s\n' "${DEVICES[@]}" | grep -qx "$1"
+  [[ -z $DEVICE || $DEVICE == "$1" ]]
 }
 
 # What has to be built for the devices chosen.
@@ -128,7 +92,7 @@ write() {
   local capability isa failed
   build
   if chosen emulated; then
-    for capability in "${CAPABILITIES[@]}"; do
+    for capability in ${OPTION[capability]:-75 80}; do
       part "$PROGRAM" --device emulated --library "$LIBRARIES/libinfonce_emulated.so" --capability "$capability" --only "$CASES"
     done
   fi
@@ -150,9 +114,9 @@ write() {
   LC_ALL=C sort -u -o "$1" "$SCRATCH"/*.part
 }
 
-# differences BEFORE AFTER: of the devices and cases chosen; the key of a line ends with its last colon.
+# differences BEFORE AFTER: of the device and cases chosen; the key of a line ends with its last colon.
 differences() {
-  awk -v devices=" ${DEVICES[*]} " -v cases="$CASES" '
+  awk -v device="$DEVICE" -v cases="$CASES" '
     {
       match($0, /^.*: /)
       key = substr($0, 1, RLENGTH - 2)
@@ -160,7 +124,7 @@ differences() {
       name = key
       sub(/^[^:]*: /, "", name)
       sub(/, [^,]*$/, "", name)
-      if (!index(devices, " " $1 " ") || (cases != "" && !index(name, cases))) next
+      if ((device != "" && $1 != device) || (cases != "" && !index(name, cases))) next
     }
     NR == FNR {
       before[key] = value
@@ -196,25 +160,36 @@ differences() {
 }
 
 main() {
-  parse "$@"
-  local verb=${WORDS[0]:-} table=${WORDS[1]:-} other=${WORDS[2]:-}
+  local verb='' words=()
+  while (($#)) && [[ $1 != -* ]]; do
+    words+=("$1")
+    shift
+  done
+  parse_options 'only cases capability libraries classpath program' '' "$@"
+  verb=${words[0]:-}
+  case $verb,${#words[@]} in
+    record,2 | compare,2 | compare,3) ;;
+    *) wrong 'record TABLE, or compare TABLE [OTHER_TABLE], comes first' ;;
+  esac
+  DEVICE=${OPTION[only]-}
+  [[ -z $DEVICE ]] || one_of --only "$DEVICE" cpu emulated java
+  CASES=${OPTION[cases]-}
+  PROGRAM=${OPTION[program]-}
+  LIBRARIES=${OPTION[libraries]-}
+  CLASSPATH=${OPTION[classpath]-}
   SCRATCH=$(mktemp -d)
   trap 'rm -rf "$SCRATCH"' EXIT
-  case $verb,${#WORDS[@]} in
-    record,2)
-      write "$table"
-      say "infonce: $(wc -l <"$table") lines in $table"
-      ;;
-    compare,2 | compare,3)
-      [[ -r $table ]] || die "cannot read $table"
-      if [[ -z $other ]]; then
-        other=$SCRATCH/table
-        write "$other"
-      fi
-      differences "$table" "$other"
-      ;;
-    *) wrong "record TABLE, or compare TABLE [OTHER_TABLE], is wanted" ;;
-  esac
+  if [[ $verb == record ]]; then
+    write "${words[1]}"
+    say "infonce: $(wc -l <"${words[1]}") lines in ${words[1]}"
+    return
+  fi
+  [[ -r ${words[1]} ]] || die "cannot read ${words[1]}"
+  if ((${#words[@]} == 2)); then
+    words[2]=$SCRATCH/table
+    write "${words[2]}"
+  fi
+  differences "${words[1]}" "${words[2]}"
 }
 
 main "$@"

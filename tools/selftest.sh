@@ -5,6 +5,8 @@ set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 # shellcheck source=tools/lib/common.sh
 source "$root/tools/lib/common.sh"
+# shellcheck source=tools/lib/options.sh
+source "$root/tools/lib/options.sh"
 # shellcheck source=tools/lib/gpu.sh
 source "$root/tools/lib/gpu.sh"
 
@@ -28,47 +30,8 @@ Exit code: 0 all passed, 1 something failed or there is no such device, 2 wrong 
 END
 }
 
-DEVICE=cuda
-LIBRARY=''
-INDEX=0
-LOG=''
-SANITIZER=true
-REST=()
+readonly COMMAND='infonce selftest'
 GPU_NAME=''
-
-wrong() {
-  say "infonce selftest: $1 (see ./infonce selftest --help)"
-  exit 2
-}
-
-parse() {
-  while (($#)); do
-    case $1 in
-      --device | --library | --index | --log | --capability | --repeats | --only)
-        [[ $# -ge 2 ]] || wrong "$1 takes a value"
-        case $1 in
-          --device) DEVICE=$2 ;;
-          --library) LIBRARY=$(realpath -- "$2") ;;
-          --index) INDEX=$2 ;;
-          --log) LOG=$2 ;;
-          *) REST+=("$1" "$2") ;;
-        esac
-        shift
-        ;;
-      --device=*) DEVICE=${1#*=} ;;
-      --large | --brief) REST+=("$1") ;;
-      --no-sanitizer) SANITIZER=false ;;
-      -h | --help)
-        usage
-        exit 0
-        ;;
-      *) wrong "unknown option '$1'" ;;
-    esac
-    shift
-  done
-  [[ $DEVICE == cuda || $DEVICE == emulated || $DEVICE == cpu ]] ||
-    wrong "--device must be cuda, emulated or cpu, but is '$DEVICE'"
-}
 
 selftest() {
   "$GPU_BUILD/infonce_selftest" --device "$DEVICE" --library "$LIBRARY" --index "$INDEX" --commit "$(commit_of_sources)" "$@"
@@ -89,7 +52,13 @@ sanitized() {
 
 main() {
   local code=0 tool
-  parse "$@"
+  parse_options 'device library index log capability repeats only' 'large brief no-sanitizer' "$@"
+  DEVICE=${OPTION[device]-cuda}
+  LIBRARY=${OPTION[library]:-}
+  INDEX=${OPTION[index]-0}
+  LOG=${OPTION[log]:-}
+  one_of --device "$DEVICE" cuda emulated cpu
+  options_given capability repeats only large brief
   mkdir -p "$root/build/logs"
   case $DEVICE in
     cuda)
@@ -113,9 +82,9 @@ main() {
       ;;
   esac
   mkdir -p "$(dirname "$LOG")"
-  selftest --log "$LOG" "${REST[@]}" || code=$?
+  selftest --log "$LOG" "${GIVEN[@]}" || code=$?
   if [[ $DEVICE == cuda && $code -ne 2 ]]; then
-    if ! $SANITIZER; then
+    if [[ -v FLAG[no-sanitizer] ]]; then
       echo 'compute-sanitizer: left out, as asked for' | tee -a "$LOG"
     elif ! command -v compute-sanitizer >/dev/null; then
       echo 'compute-sanitizer: not installed, left out' | tee -a "$LOG"

@@ -5,6 +5,8 @@ set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 # shellcheck source=tools/lib/common.sh
 source "$root/tools/lib/common.sh"
+# shellcheck source=tools/lib/options.sh
+source "$root/tools/lib/options.sh"
 # shellcheck source=tools/lib/build.sh
 source "$root/tools/lib/build.sh"
 # shellcheck source=tools/lib/steps.sh
@@ -39,37 +41,7 @@ Exit code: 0 all passed, 1 something failed, 2 wrong usage.
 END
 }
 
-DEVICE=cpu
-QUICK=false
-GATES=false
-NEON=false
-
-parse() {
-  while (($#)); do
-    case $1 in
-      --device)
-        DEVICE=${2:-}
-        shift
-        ;;
-      --device=*) DEVICE=${1#*=} ;;
-      --quick) QUICK=true ;;
-      --gates) GATES=true ;;
-      --neon) NEON=true ;;
-      -h | --help)
-        usage
-        exit 0
-        ;;
-      *) wrong "unknown option '$1'" ;;
-    esac
-    shift
-  done
-  [[ $DEVICE =~ ^(java|cpu|emulated)$ ]] || wrong "--device must be java, cpu or emulated, but is '$DEVICE'"
-}
-
-wrong() {
-  say "infonce test: $1 (see ./infonce test --help)"
-  exit 2
-}
+readonly COMMAND='infonce test'
 
 native_format() {
   local sources
@@ -112,7 +84,7 @@ native_preset() (
   echo "building ..."
   cmake_quietly "test-native-$1" cmake --build --preset "$1" --parallel || return 1
   echo "testing ..."
-  shown "test-ctest-$1" "${2:+$2|}tests passed|Failed|\\*\\*\\*|FAILED|ERROR:|runtime error" ctest --preset "$1" -LE gate --parallel "$(nproc)"
+  shown "test-ctest-$1" "${2:+$2|}tests passed|Failed|\\*\\*\\*|FAILED|ERROR:|runtime error" ctest --preset "$1" --parallel "$(nproc)"
 )
 
 cmake_quietly() {
@@ -253,7 +225,9 @@ training() {
 }
 
 main() {
-  parse "$@"
+  parse_options device 'quick gates neon' "$@"
+  DEVICE=${OPTION[device]-cpu}
+  one_of --device "$DEVICE" java cpu emulated
   need_jdk
   need_tools mvn clang-format shellcheck
   if [[ $DEVICE == emulated ]]; then
@@ -278,18 +252,23 @@ main() {
     left_out 'gates' 'the native library is hidden'
   else
     step 'native tests' counted_release
-    if $QUICK; then
+    if [[ -v FLAG[quick] ]]; then
       left_out 'native tests, sanitized' '--quick'
     else
       step 'native tests, sanitized' counted_sanitize
     fi
-    if $NEON; then
+    if [[ -v FLAG[neon] ]]; then
       need_tools aarch64-linux-gnu-g++ qemu-aarch64 gtest-source
       step 'native tests, NEON' counted_neon
+      if command -v python3 >/dev/null; then
+        step 'NEON sums in registers' neon_registers
+      else
+        left_out 'NEON sums in registers' 'there is no Python 3'
+      fi
     else
       left_out 'native tests, NEON' 'needs --neon'
     fi
-    gates "$GATES"
+    gates
   fi
   step 'Java tests' java_tests
   step 'README shows the examples' readme_shows_the_examples
@@ -304,7 +283,7 @@ main() {
     step 'large batch in C' c_large_batch
   fi
   step 'command line' command_line
-  if $QUICK; then
+  if [[ -v FLAG[quick] ]]; then
     left_out "NumPy's second opinion" '--quick'
     left_out 'training' '--quick'
   else

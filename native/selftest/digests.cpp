@@ -189,6 +189,12 @@ struct Types {
 constexpr Types kTypes[] = {{NCE_DTYPE_FLOAT32, false},  {NCE_DTYPE_FLOAT64, false}, {NCE_DTYPE_FLOAT16, false},
                             {NCE_DTYPE_BFLOAT16, false}, {NCE_DTYPE_FLOAT16, true},  {NCE_DTYPE_BFLOAT16, true}};
 
+/// What the lists of problem.h leave out.
+constexpr Kind kOtherKinds[] = {
+    {"NT-Logistic, sum", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH, false, false, true},
+    {"NT-Logistic one matrix", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH, false, true, false},
+};
+
 struct Shape {
   int64_t n, m, dim;
   std::size_t cases;  ///< of a loss, measure and type; fewer than all take turns
@@ -354,6 +360,7 @@ void run(const Options& options) {
   }
   const Table table(device, name, options);
   for (const Kind& kind : oracle::kDenseKinds) table.write(kind);
+  for (const Kind& kind : kOtherKinds) table.write(kind);
   for (const Kind& kind : oracle::kRowwiseKinds) table.write(kind);
 }
 

@@ -16,7 +16,6 @@ import collections
 import json
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -30,9 +29,10 @@ ALLOWED = {
     "__cudaPushCallConfiguration", "__cudaPopCallConfiguration",
 }
 CUDA_CALL = re.compile(r"^(?:__)?(?:cuda|cu|nvrtc|cublas)[A-Z]\w*$")
+SCOPES = r"nce::cuda::(?:(?:\(anonymous namespace\)|\w+)::)*"
 STARTS = re.compile(r"^(?:nce_forward|nce_backward|nce_forward_backward|"
-                    r"nce::cuda::(?:\(anonymous namespace\)::)?(?:\w+::)*(?:forward|backward|forward_backward|check_memory)\(.*)")
-PASSES = re.compile(r"^nce::cuda::(?:\(anonymous namespace\)::)?(\w+)::(forward|backward|forward_backward)\(")
+                    rf"{SCOPES}(?:forward|backward|forward_backward|check_memory)\(.*)")
+PASSES = re.compile(rf"^{SCOPES}(\w+)::(forward|backward|forward_backward)\(")
 # Linked without a symbol of ours behind it: the emulator's half of a launch.
 EMULATOR = "/emulation/"
 INDIRECT = re.compile(r"\bcall\s+\*")
@@ -115,12 +115,6 @@ class Graph:
         return came_from
 
 
-def demangle(names):
-    names = list(names)
-    text = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True).stdout
-    return dict(zip(names, text.splitlines()))
-
-
 def indirect_calls(graph, nodes, pretty):
     """Calls through pointers in this backend's functions among the nodes."""
     wanted = collections.defaultdict(dict)
@@ -143,7 +137,7 @@ def indirect_calls(graph, nodes, pretty):
 def check(objects):
     """Lines that say what is refused, and how many functions were walked."""
     graph = Graph(objects)
-    pretty = demangle(graph.functions.keys() | set(graph.names.values()))
+    pretty = sources.demangled(graph.functions.keys() | set(graph.names.values()))
     starts = [node for node, name in graph.names.items() if STARTS.match(pretty[name])]
     passes = {m.groups() for m in map(PASSES.match, {pretty[name] for name in graph.names.values()}) if m}
     problems = []
@@ -181,22 +175,17 @@ def check(objects):
 
 def mutated_object(commands, name, call, folder):
     """(the object that is replaced, one with the call put in)."""
-    source = sources.CUDA / name
+    source = sources.found(f"cuda/{name}")
     text = source.read_text()
     if text.count(SELF_TEST_AT) != 1:
         raise SystemExit(f"self-test: {name} does not have once {SELF_TEST_AT.strip()!r}")
-    mutant = pathlib.Path(folder, name)
+    mutant, wrapper, out = (pathlib.Path(folder, n) for n in (name, "mutant.cpp", "mutant.o"))
     put_in = f"  [[maybe_unused]] void* p = nullptr;\n  static_cast<void>({call});\n"
     mutant.write_text(text.replace(SELF_TEST_AT, put_in + SELF_TEST_AT))
-    wrapper = pathlib.Path(folder, "mutant.cpp")
     wrapper.write_text(f'#include "{mutant}"\n')
-    entry = next(c for c in commands if c["file"].endswith(f"emulated/{source.stem}.cpp"))
-    words = shlex.split(entry["command"])
-    replaced = pathlib.Path(entry["directory"], words[words.index("-o") + 1])
-    words[words.index("-o") + 1] = str(pathlib.Path(folder, "mutant.o"))
-    words[words.index("-c") + 1] = str(wrapper)
+    words, _, replaced = sources.emulated_compilation(commands, source, wrapper, out)
     subprocess.run(words, check=True, cwd=folder)
-    return replaced, pathlib.Path(folder, "mutant.o")
+    return replaced, out
 
 
 def self_test(objects, commands):

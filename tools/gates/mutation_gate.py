@@ -4,8 +4,8 @@
 Mutations lie in native/test/mutations/*.txt:
 
     name: what is wrong
-    file: cuda/tile/mainloop.h         (under native/src)
-    units: sum_tiles.cu                (what is compiled again; all mutations of a unit share one compilation)
+    file: cuda/tile/mainloop.h         (in that folder of native/src, or one below)
+    units: sum_tiles.cu                (what is compiled again, wherever it lies; all mutations of a unit share one compilation)
     kind: statement                    (or expression)
     tests: SumTiles.*                  (a filter of GoogleTest)
     caught: race                       (a regular expression that the output must match)
@@ -125,14 +125,20 @@ def write_copies(mutations, folder):
     for m in mutations:
         by_file[m.file].append(m)
     for file, here in by_file.items():
-        text, wrong = apply_all(here, (sources.NATIVE / "src" / file).read_text())
+        source = sources.found(file)
+        text, wrong = apply_all(here, source.read_text())
         misfits += wrong
-        write_if_changed(folder / "src" / file, text)
+        write_if_changed(copy_of(source, folder), text)
     write_if_changed(folder / "mutation.h",
                      "#pragma once\n/// The number of the mutation that is on; kernels may not read the host's memory.\n"
                      "int nce_mutation();\n")
     write_if_changed(folder / "mutation.cpp", SWITCH_SOURCE)
     return misfits
+
+
+def copy_of(source, folder):
+    """Where the mutated copy of a source is, if it has one: an include of the source finds it there first."""
+    return folder / "src" / source.relative_to(sources.NATIVE / "src")
 
 
 def write_if_changed(path, text):
@@ -144,30 +150,20 @@ def write_if_changed(path, text):
 def compile_unit(unit, commands, folder):
     """(the object that is replaced, the mutated one, what the compiler said, seconds)."""
     start = time.monotonic()
-    source = sources.CUDA / unit
-    copy = folder / "src" / "cuda" / unit
-    stem = pathlib.Path(unit).stem
-    suffix = f"emulated/{stem}.cpp" if unit.endswith(".cu") else f"src/cuda/{unit}"
-    entry = next(c for c in commands if c["file"].endswith(suffix) and "NCE_EMULATED" in c["command"])
-    words = shlex.split(entry["command"])
-    replaced = pathlib.Path(entry["directory"], words[words.index("-o") + 1])
-    wrapper, out = folder / f"{stem}.cpp", folder / f"{stem}.o"
+    source = sources.found(f"cuda/{unit}")
+    copy = copy_of(source, folder)
+    wrapper, out = folder / f"{source.stem}.cpp", folder / f"{source.stem}.o"
+    words, directory, replaced = sources.emulated_compilation(commands, source, wrapper, out)
     write_if_changed(wrapper, f'#include "{copy if copy.is_file() else source}"\n')
-    read = {f for f in sources.included_by(source)}
+    read = sources.included_by(source)
     newest = max(f.stat().st_mtime for f in [wrapper, *read, *folder.joinpath("src").rglob("*.*")])
     if out.is_file() and out.stat().st_mtime > newest:
         return replaced, out, "", 0
-    words[words.index("-o") + 1] = str(out)
-    words[words.index("-c") + 1] = str(wrapper)
-    for option in ("-MF", "-MT"):
-        if option in words:
-            del words[words.index(option):words.index(option) + 2]
-    words = [w for w in words if w != "-MD"]
     first_include = next(i for i, w in enumerate(words) if w.startswith("-I"))
     words[first_include:first_include] = [f"-I{folder}/src"]
     # Warnings are for the sources as they are.
     run = subprocess.run([*words, "-O1", "-w", "-include", str(folder / "mutation.h")], capture_output=True, text=True,
-                         cwd=entry["directory"])
+                         cwd=directory)
     if run.returncode != 0:
         out.unlink(missing_ok=True)
     return replaced, out, run.stderr if run.returncode else "", time.monotonic() - start

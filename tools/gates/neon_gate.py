@@ -6,6 +6,7 @@ Exit code: 0 all kept, 1 something refused, or fewer such loops than there are p
 """
 
 import argparse
+import pathlib
 import re
 import subprocess
 import sys
@@ -40,9 +41,12 @@ def fault(loop):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objdump", required=True)
-    parser.add_argument("object", help="of tiles_portable.cpp")
+    parser.add_argument("--build", type=pathlib.Path, required=True, help="CMake's folder, with the library built")
     options = parser.parse_args()
-    listing = subprocess.run([options.objdump, "-d", "-C", "--no-show-raw-insn", options.object],
+    objects = sorted(options.build.rglob("infonce_objects.dir/**/tiles_portable.cpp.o"))
+    if len(objects) != 1:
+        raise SystemExit(f"tiles_portable.cpp has {len(objects)} objects in {options.build}")
+    listing = subprocess.run([options.objdump, "-d", "-C", "--no-show-raw-insn", str(objects[0])],
                              check=True, capture_output=True, text=True).stdout
     found = refused = 0
     for function in re.split(r"\n(?=[0-9a-f]{16} <)", listing):

@@ -2,7 +2,8 @@
 
 import collections
 import re
-import subprocess
+
+import sources
 
 _ENTRY = re.compile(r"^\s*(?:\.visible\s+|\.weak\s+)*\.(entry|func)\s+(?:\(.*?\)\s*)?([\w$]+)", re.S)
 _INSTRUCTIONS = {
@@ -28,11 +29,7 @@ COUNTED = tuple(_INSTRUCTIONS)
 
 def demangle(names):
     """{mangled: short name}: without namespaces and parameters, which say nothing here."""
-    names = list(names)
-    if not names:
-        return {}
-    text = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True).stdout
-    return dict(zip(names, (_short(line) for line in text.splitlines())))
+    return {mangled: _short(name) for mangled, name in sources.demangled(names).items()}
 
 
 def _short(name):

@@ -34,10 +34,9 @@ def of_tile_kernels():
     """{kernel: bytes}."""
     found = {}
     for kernel, shapes, constant in _KERNELS:
-        if not (sources.CUDA / f"{kernel}.cu").is_file():
-            continue
         values = ", ".join(constant.format(s) for s in shapes)
-        text = (f'#include "cuda/{kernel}.cu"\nnamespace nce::cuda {{\nnamespace {{\nusing namespace tile;\n'
+        text = (f'#include "{sources.found(f"cuda/{kernel}.cu")}"\n'
+                'namespace nce::cuda {\nnamespace {\nusing namespace tile;\n'
                 f'extern __attribute__((section("shared_bytes"), used)) const long long bytes[] = {{{values}}};\n}}\n}}\n')
         with tempfile.TemporaryDirectory(prefix="infonce-gate-") as folder:
             source, out, raw = (pathlib.Path(folder, n) for n in ("shared.cpp", "shared.o", "shared.bin"))

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Steps that read or change the CUDA sources instead of running them on a device; see docs/verification.md. Needs common.sh
-# and steps.sh, and the build that the native tests left.
+# Steps that read or change sources, or what compilers make of them, instead of running them on a device; see
+# docs/verification.md. Needs common.sh, options.sh and steps.sh, and the builds that the native tests left.
 
 : "${root:?}"
 
@@ -22,10 +22,19 @@ second_front_end() {
   gate test-clang python3 "$root/tools/gates/clang_gate.py"
 }
 
+# Of the emulated library, and of the one that nvcc compiles where the build has it.
 only_enqueues() {
-  local build="$root/build/native"
-  gate test-enqueue python3 "$root/tools/gates/enqueue_gate.py" --objects "$build/native/infonce_emulated_objects.txt" \
-    --self-test "$build/compile_commands.json"
+  local build="$root/build/native" gate="$root/tools/gates/enqueue_gate.py"
+  gate test-enqueue python3 "$gate" --objects "$build/native/infonce_emulated_objects.txt" \
+    --self-test "$build/compile_commands.json" || return 1
+  if grep -qx 'INFONCE_CUDA:BOOL=ON' "$build/CMakeCache.txt"; then
+    gate test-enqueue-cuda python3 "$gate" --objects "$build/native/infonce_cuda_objects.txt"
+  fi
+}
+
+neon_registers() {
+  gate test-neon-registers python3 "$root/tools/gates/neon_gate.py" --objdump aarch64-linux-gnu-objdump \
+    --build "$root/build/native-aarch64"
 }
 
 # shellcheck disable=SC2034  # `step` reads what is counted
@@ -43,7 +52,7 @@ gates() {
     return
   fi
   step 'passes only enqueue' only_enqueues
-  if ! $1; then
+  if [[ ! -v FLAG[gates] ]]; then
     left_out 'seeded bugs' 'needs --gates'
     left_out 'kernels, every architecture' 'needs --gates'
     left_out 'kernels through clang' 'needs --gates'
