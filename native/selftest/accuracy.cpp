@@ -1,145 +1,39 @@
 // Every loss against the oracle.
 
 #include <algorithm>
-#include <cmath>
+#include <iterator>
 
 #include "selftest/bounds.h"
 #include "selftest/checks.h"
-#include "selftest/oracle.h"
 
 namespace nce::selftest {
 namespace {
 
-constexpr double kTaus[] = {1.0, 0.5, 0.07, 0.01};
-constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
-constexpr int32_t kSimilarities = 4, kDistances = 3;
-constexpr int64_t kAll = int64_t{1} << 40;
+using oracle::Case;
 
-struct Shape {
+constexpr double kTaus[] = {1.0, 0.5, 0.07, 0.01};
+
+struct Extent {
   int64_t n, m, dim;
 };
 /// Around tiles of 64 and 128, and around the steps of 16 and 64 along the rows.
-constexpr Shape kShapes[] = {{5, 7, 31}, {2, 3, 5},      {33, 65, 32},    {64, 129, 129},
-                             {1, 1, 1},  {127, 130, 65}, {130, 257, 200}, {40, 71, 300}};
+constexpr Extent kExtents[] = {{5, 7, 31}, {2, 3, 5},      {33, 65, 32},    {64, 129, 129},
+                               {1, 1, 1},  {127, 130, 65}, {130, 257, 200}, {40, 71, 300}};
 
-/// At small temperatures positives are less alike, so that losses and gradients stay within a float's range.
-double noise_of(double tau) { return tau < 0.05 ? 1.5 : 0.7; }
-
-/// Cosines have no need of it; products do, for the bounds speak of similarities of size 1.
-void to_unit_rows(Problem& problem) {
-  const int64_t dim = problem.desc.dim;
-  for (auto* matrix : {&problem.queries, &problem.keys, &problem.negatives}) {
-    for (int64_t begin = 0; begin < static_cast<int64_t>(matrix->size()); begin += dim) {
-      double* const row = matrix->data() + begin;
-      double sum = 0;
-      for (int64_t d = 0; d < dim; ++d) sum += row[d] * row[d];
-      for (int64_t d = 0; d < dim && sum > 0; ++d) {
-        row[d] = rounded(row[d] / std::sqrt(sum), static_cast<nce_dtype>(problem.desc.dtype));
-      }
-    }
-  }
-}
-
-Problem filled(Problem problem, uint64_t seed) {
-  fill(problem, noise_of(problem.tau), seed);
-  if (!problem.margin() && problem.desc.similarity == NCE_SIMILARITY_DOT) to_unit_rows(problem);
+/// With rows fit for `of` and for the bounds, which speak of similarities of size 1.
+Problem filled(Case of) {
+  // At small temperatures positives are less alike, so that losses and gradients stay within a float's range.
+  of.noise = of.tau < 0.05 ? 1.5 : 0.7;
+  Problem problem = problem_of(of);
+  if (!problem.shape().margin && problem.desc.similarity == NCE_SIMILARITY_DOT) to_unit_rows(problem);
   return problem;
 }
 
-class Comparison {
- public:
-  Comparison(const Session& session, const Problem& problem)
-      : session_(session), problem_(problem), bounds_(bounds_of(problem, session.cpu())), label_(problem.label()) {}
-
-  /// An error against what is allowed; NaN is never allowed.
-  void expect(const char* what, double error, double allowed) {
-    if (error > 0) session_.report.worst(what, error / std::max(allowed, 1e-300), label_);
-    if (error <= allowed) return;
-    if (!problems_.empty()) problems_ += "; ";
-    problems_ += format("%s is off by %.3g, allowed %.3g", what, error, allowed);
-  }
-
-  void loss(double actual, double expected) {
-    expect("loss", std::fabs(actual - expected),
-           bounds_.loss * std::fabs(expected) * (1 + std::fabs(expected)) + 1e-300);
-  }
-
-  void gradient(const char* what, const std::vector<std::byte>& actual, const GradientRows& expected) {
-    const auto dtype = static_cast<nce_dtype>(problem_.desc.gradient_dtype);
-    const int64_t size = bytes_of(dtype);
-    const int64_t dim = problem_.desc.dim;
-    const int64_t stride = dim + problem_.extra_stride;
-    double error = 0, norm = 0;
-    for (std::size_t k = 0; k < expected.rows.size(); ++k) {
-      const std::byte* const row = actual.data() + expected.rows[k] * stride * size;
-      const double* const should = expected.values.data() + static_cast<int64_t>(k) * dim;
-      for (int64_t d = 0; d < dim; ++d) {
-        const double difference = decoded(row + d * size, dtype) - should[d];
-        error += difference * difference;
-        norm += should[d] * should[d];
-      }
-    }
-    const double allowed = std::max(bounds_.gradient * std::sqrt(norm), bounds_.terms * expected.terms) +
-                           std::sqrt(static_cast<double>(expected.values.size())) * bounds_.smallest;
-    expect(what, std::sqrt(error), allowed + 1e-300);
-  }
-
-  void metrics(const nce_metrics& actual, const nce_metrics& expected) {
-    const auto rows = static_cast<double>(problem_.rows());
-    const auto near = [&](const char* what, double a, double b, double allowed) {
-      if (!std::isnan(b)) expect(what, std::fabs(a - b), allowed);
-    };
-    near("positive_similarity", actual.positive_similarity, expected.positive_similarity, bounds_.metrics);
-    near("alignment", actual.alignment, expected.alignment, bounds_.metrics);
-    near("negative_similarity", actual.negative_similarity, expected.negative_similarity, bounds_.metrics);
-    near("uniformity", actual.uniformity, expected.uniformity, bounds_.metrics);
-    near("effective_negatives", actual.effective_negatives, expected.effective_negatives,
-         std::max(bounds_.metrics, bounds_.loss * 10) * std::fabs(expected.effective_negatives));
-    // In a few dimensions rows are equally similar by chance, and rounding orders them.
-    if (problem_.desc.dim >= 16) {
-      const double ties = (problem_.desc.precision == NCE_PRECISION_FAST ? 0.02 : 1e-4) + 1e-9;
-      const double allowed = std::max(ties, rows > 1000 ? 1.5 / rows : 0.0);
-      near("top1_accuracy", actual.top1_accuracy, expected.top1_accuracy, allowed);
-      near("topk_accuracy", actual.topk_accuracy, expected.topk_accuracy, allowed);
-    }
-    expect("rows", std::fabs(static_cast<double>(actual.rows) - rows), 0);
-    expect("zero_rows", static_cast<double>(actual.zero_rows), 0);
-    expect("non_finite_rows", static_cast<double>(actual.non_finite_rows), 0);
-  }
-
-  void all(const Result& result, const Answer& answer) {
-    if (problem_.desc.reduction == NCE_REDUCTION_NONE) {
-      for (std::size_t i = 0; i < answer.losses.size(); ++i) loss(result.loss[i], answer.losses[i]);
-    } else {
-      loss(result.loss[0], answer.loss);
-    }
-    gradient("d_queries", result.d_queries, answer.d_queries);
-    gradient("d_keys", result.d_keys, answer.d_keys);
-    gradient("d_negatives", result.d_negatives, answer.d_negatives);
-    expect(
-        "d_temperature", std::fabs(result.d_temperature - answer.d_temperature),
-        bounds_.temperature * answer.d_temperature_terms + bounds_.similarity * answer.d_temperature_slopes + 1e-300);
-    metrics(result.metrics, answer.metrics);
-    if (problems_.empty()) {
-      session_.report.pass();
-    } else {
-      session_.report.fail(label_, problems_);
-    }
-  }
-
- private:
-  const Session& session_;
-  const Problem& problem_;
-  const Bounds bounds_;
-  const std::string label_;
-  std::string problems_;
-};
-
 template <typename Body>
-void for_shapes(const Session& session, int64_t turn, const Body& body) {
-  constexpr int64_t kCount = std::size(kShapes);
-  const int64_t count = session.cuda() && !session.options.brief ? kCount : 1;
-  for (int64_t k = 0; k < count; ++k) body(kShapes[(turn + k) % kCount]);
+void for_extents(const Session& session, uint64_t turn, const Body& body) {
+  constexpr uint64_t kCount = std::size(kExtents);
+  const uint64_t count = session.cuda() && !session.options.brief ? kCount : 1;
+  for (uint64_t k = 0; k < count; ++k) body(kExtents[(turn + k) % kCount]);
 }
 
 }  // namespace
@@ -161,22 +55,33 @@ void attempt(const Session& session, const Problem& problem, const std::function
 
 void compare(const Session& session, const Problem& problem, int64_t samples) {
   attempt(session, problem, [&] {
-    const Answer answer = oracle(problem, samples);
+    const oracle::Answer answer = oracle::oracle<double>(problem, samples);
+    const std::string label = problem.label();
+    std::string problems;
     Run run(session.device, problem);
-    Comparison(session, problem).all(run(Calls::kTogether), answer);
+    oracle::compare(problem, run(Calls::kTogether), answer, bounds_of(problem, session.cpu()),
+                    [&](const char* what, double error, double allowed) {
+                      if (error > 0) session.report.worst(what, error / std::max(allowed, 1e-300), label);
+                      if (error <= allowed) return;
+                      if (!problems.empty()) problems += "; ";
+                      problems += format("%s is off by %.3g, allowed %.3g", what, error, allowed);
+                    });
+    if (problems.empty()) {
+      session.report.pass();
+    } else {
+      session.report.fail(label, problems);
+    }
   });
 }
 
 void check_accuracy(const Session& session) {
-  int64_t turn = 0;
-  for (const Kind& kind : kDenseKinds) {
-    for (int32_t similarity = 0; similarity < kSimilarities; ++similarity) {
-      for (const nce_dtype dtype : kDtypes) {
+  uint64_t turn = 0;
+  for (const Kind& kind : oracle::kDenseKinds) {
+    for (const int32_t similarity : measures_of(kind)) {
+      for (const nce_dtype dtype : oracle::kDtypes) {
         for (const double tau : kTaus) {
-          for_shapes(session, ++turn, [&](const Shape& s) {
-            compare(session,
-                    filled(problem_of(kind, similarity, dtype, s.n, s.m, s.dim, tau), static_cast<uint64_t>(turn)),
-                    kAll);
+          for_extents(session, ++turn, [&](const Extent& s) {
+            compare(session, filled({kind, similarity, dtype, s.n, s.m, s.dim, tau, {}, turn}), oracle::kAllRows);
           });
         }
       }
@@ -185,18 +90,14 @@ void check_accuracy(const Session& session) {
 }
 
 void check_rowwise_accuracy(const Session& session) {
-  int64_t turn = 0;
-  for (const Kind& kind : kRowwiseKinds) {
-    const bool margin = kind.loss == NCE_LOSS_CONTRASTIVE || kind.loss == NCE_LOSS_TRIPLET;
-    for (int32_t measure = 0; measure < (margin ? kDistances : kSimilarities); ++measure) {
-      for (const nce_dtype dtype : kDtypes) {
+  uint64_t turn = 0;
+  for (const Kind& kind : oracle::kRowwiseKinds) {
+    for (const int32_t measure : measures_of(kind)) {
+      for (const nce_dtype dtype : oracle::kDtypes) {
         for (const double tau : kTaus) {
-          if (margin && tau != kTaus[0]) continue;
-          for_shapes(session, ++turn, [&](const Shape& s) {
-            compare(
-                session,
-                filled(problem_of(kind, measure, dtype, s.n, s.m % 20 + 1, s.dim, tau), static_cast<uint64_t>(turn)),
-                kAll);
+          if (is_margin(kind) && tau != kTaus[0]) continue;
+          for_extents(session, ++turn, [&](const Extent& s) {
+            compare(session, filled({kind, measure, dtype, s.n, s.m % 20 + 1, s.dim, tau, {}, turn}), oracle::kAllRows);
           });
         }
       }
@@ -208,34 +109,41 @@ void check_variants(const Session& session) {
   uint64_t seed = 5000;
   const auto vary = [&](const Kind& kind) {
     for (const nce_reduction reduction : {NCE_REDUCTION_MEAN, NCE_REDUCTION_SUM, NCE_REDUCTION_NONE}) {
-      for (const nce_dtype dtype : kDtypes) {
-        Problem problem = problem_of(kind, 0, dtype, 66, 75, 72, 0.2, false);
+      for (const nce_dtype dtype : oracle::kDtypes) {
+        Problem problem = filled({.kind = kind,
+                                  .dtype = dtype,
+                                  .n = 66,
+                                  .m = 75,
+                                  .dim = 72,
+                                  .tau = 0.2,
+                                  .seed = ++seed,
+                                  .narrow_gradients = true});
         problem.desc.reduction = reduction;
-        problem.extra_stride = 8;
-        problem = filled(problem, ++seed);
-        for (int64_t i = 0; i < problem.rows(); ++i) problem.weights.push_back(static_cast<float>(i % 5) * 0.25F);
+        problem.gaps = {8, 8, 8, 8, 8, 8};
+        weigh(problem);
         if (reduction == NCE_REDUCTION_NONE) {
-          for (int64_t i = 0; i < problem.rows(); ++i) problem.upstream.push_back(static_cast<float>(i % 7) - 3.0F);
+          set_upstream_by_row(problem);
         } else {
           problem.upstream = {-64.0F};
-          if (!problem.margin()) problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
+          if (!problem.shape().margin) problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
         }
-        compare(session, problem, kAll);
+        compare(session, problem, oracle::kAllRows);
       }
     }
   };
-  for (const Kind& kind : kDenseKinds) vary(kind);
-  for (const Kind& kind : kRowwiseKinds) vary(kind);
+  for (const Kind& kind : oracle::kDenseKinds) vary(kind);
+  for (const Kind& kind : oracle::kRowwiseKinds) vary(kind);
 }
 
 void check_fast(const Session& session) {
   uint64_t seed = 6000;
-  for (const Kind& kind : kDenseKinds) {
-    for (int32_t similarity = 0; similarity < kSimilarities; ++similarity) {
+  for (const Kind& kind : oracle::kDenseKinds) {
+    for (const int32_t similarity : measures_of(kind)) {
       for (const double tau : kTaus) {
-        Problem problem = problem_of(kind, similarity, NCE_DTYPE_FLOAT32, 66, 75, 136, tau);
+        Problem problem =
+            filled({.kind = kind, .measure = similarity, .n = 66, .m = 75, .dim = 136, .tau = tau, .seed = ++seed});
         problem.desc.precision = NCE_PRECISION_FAST;
-        compare(session, filled(problem, ++seed), kAll);
+        compare(session, problem, oracle::kAllRows);
       }
     }
   }
@@ -243,13 +151,15 @@ void check_fast(const Session& session) {
 
 void check_tiny_losses(const Session& session) {
   // Near-orthogonal rows with near-exact positives: the loss is about n exp(-1 / tau), and keeps its relative error.
-  for (const Kind& kind : kDenseKinds) {
-    if (kind.loss == NCE_LOSS_NT_LOGISTIC) continue;
-    for (const nce_dtype dtype : kDtypes) {
+  for (const Kind& kind : oracle::kDenseKinds) {
+    if (!is_softmax(kind)) continue;
+    for (const nce_dtype dtype : oracle::kDtypes) {
       for (const double tau : {0.035, 0.02, 0.0145}) {
-        Problem problem = problem_of(kind, NCE_SIMILARITY_COSINE, dtype, 20, 20, 2000, tau);
-        fill(problem, 0.01, 77);
-        compare(session, problem, kAll);
+        compare(
+            session,
+            problem_of(
+                {.kind = kind, .dtype = dtype, .n = 20, .m = 20, .dim = 2000, .tau = tau, .noise = 0.01, .seed = 77}),
+            oracle::kAllRows);
       }
     }
   }
@@ -267,15 +177,15 @@ void check_large(const Session& session) {
     for (int mode = 0; mode < 4; ++mode) {
       const nce_dtype dtype = mode < 2 ? NCE_DTYPE_FLOAT32 : mode == 2 ? NCE_DTYPE_FLOAT16 : NCE_DTYPE_BFLOAT16;
       const auto one = [&](const Kind& kind, int32_t similarity, int64_t n, int64_t m, double tau) {
-        Problem problem = problem_of(kind, similarity, dtype, n, m, dim, tau);
+        Problem problem = filled({kind, similarity, dtype, n, m, dim, tau, {}, ++seed});
         if (mode == 1) problem.desc.precision = NCE_PRECISION_FAST;
-        compare(session, filled(problem, ++seed), kSamples);
+        compare(session, problem, kSamples);
       };
-      one(kDenseKinds[1], NCE_SIMILARITY_COSINE, kRows, kRows, 0.07);
-      one(kDenseKinds[1], NCE_SIMILARITY_COSINE, kRows, kRows, 0.01);
-      one(kDenseKinds[0], NCE_SIMILARITY_DOT, kRows - 97, kRows + 3, 0.07);
-      one(kDenseKinds[3], NCE_SIMILARITY_COSINE, kRows / 2, kRows / 2, 0.5);
-      one(kDenseKinds[5], NCE_SIMILARITY_COSINE, kRows / 2 - 1, kRows / 2 - 1, 0.2);
+      one(oracle::kSymmetric, NCE_SIMILARITY_COSINE, kRows, kRows, 0.07);
+      one(oracle::kSymmetric, NCE_SIMILARITY_COSINE, kRows, kRows, 0.01);
+      one(oracle::kInfoNce, NCE_SIMILARITY_DOT, kRows - 97, kRows + 3, 0.07);
+      one(oracle::kNtXent, NCE_SIMILARITY_COSINE, kRows / 2, kRows / 2, 0.5);
+      one(oracle::kNtLogistic, NCE_SIMILARITY_COSINE, kRows / 2 - 1, kRows / 2 - 1, 0.2);
     }
   }
 }

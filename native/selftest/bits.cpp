@@ -5,12 +5,9 @@
 namespace nce::selftest {
 namespace {
 
-constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
-
 Problem filled(const Kind& kind, nce_dtype dtype, int64_t n, int64_t m, int64_t dim, double tau, uint64_t seed) {
-  Problem problem = problem_of(kind, 0, dtype, n, m, dim, tau, false);
-  fill(problem, 0.7, seed);
-  return problem;
+  return problem_of(
+      {.kind = kind, .dtype = dtype, .n = n, .m = m, .dim = dim, .tau = tau, .seed = seed, .narrow_gradients = true});
 }
 
 void expect_same(const Session& session, const Problem& problem, const std::string& difference) {
@@ -26,7 +23,7 @@ void expect_same(const Session& session, const Problem& problem, const std::stri
 void check_separate_calls(const Session& session) {
   uint64_t seed = 100;
   const auto check = [&](const Kind& kind) {
-    for (const nce_dtype dtype : kDtypes) {
+    for (const nce_dtype dtype : oracle::kDtypes) {
       for (const int64_t dim : {72, 300}) {
         const Problem problem = filled(kind, dtype, 66, 75, dim, 0.1, ++seed);
         attempt(session, problem, [&] {
@@ -36,25 +33,25 @@ void check_separate_calls(const Session& session) {
           const Result separate = run(Calls::kSeparate);
           expect_same(session, problem, separate.difference(together));
           // A forward pass that no backward pass follows may lend less memory.
-          Run forward(session.device, problem, NCE_PASS_FORWARD);
+          Run forward(session.device, problem, {.pass = NCE_PASS_FORWARD});
           Result alone = forward(Calls::kForward);
           expect_same(session, problem, alone.loss == together.loss ? "" : "the loss of a forward pass alone");
         });
       }
     }
   };
-  for (const Kind& kind : kDenseKinds) check(kind);
-  for (const Kind& kind : kRowwiseKinds) check(kind);
+  for (const Kind& kind : oracle::kDenseKinds) check(kind);
+  for (const Kind& kind : oracle::kRowwiseKinds) check(kind);
 }
 
 void check_repeats(const Session& session) {
   const int64_t repeats = session.options.repeats > 0 ? session.options.repeats : session.cuda() ? 1000 : 10;
   const bool large = session.options.large;
   uint64_t seed = 200;
-  for (const nce_dtype dtype : kDtypes) {
+  for (const nce_dtype dtype : oracle::kDtypes) {
     for (const int64_t dim : {128, 320}) {
       const int64_t n = large ? 2000 : 140;
-      const Problem problem = filled(kDenseKinds[1], dtype, n, n, dim, 0.07, ++seed);
+      const Problem problem = filled(oracle::kSymmetric, dtype, n, n, dim, 0.07, ++seed);
       attempt(session, problem, [&] {
         Run run(session.device, problem);
         const Result first = run(Calls::kTogether);
@@ -77,9 +74,9 @@ void check_exchange(const Session& session) {
     return;
   }
   uint64_t seed = 300;
-  for (const nce_dtype dtype : kDtypes) {
+  for (const nce_dtype dtype : oracle::kDtypes) {
     for (const int64_t dim : {31, 128, 200, 300}) {
-      Problem problem = filled(kDenseKinds[1], dtype, 141, 141, dim, 0.07, ++seed);
+      Problem problem = filled(oracle::kSymmetric, dtype, 141, 141, dim, 0.07, ++seed);
       problem.desc.metrics = 0;
       problem.desc.top_k = 0;
       attempt(session, problem, [&] {

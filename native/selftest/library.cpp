@@ -22,27 +22,9 @@ Library::Library(const std::string& file) : path(file) {
     throw Failure(path + " has interface version " + std::to_string(abi_version()) + ", not " +
                   std::to_string(NCE_ABI_VERSION));
   }
-  find(handle, path, "nce_version", version);
-  find(handle, path, "nce_status_string", status_string);
-  find(handle, path, "nce_last_error", last_error);
-  find(handle, path, "nce_device_count", device_count);
-  find(handle, path, "nce_context_create", context_create);
-  find(handle, path, "nce_context_info", context_info);
-  find(handle, path, "nce_context_destroy", context_destroy);
-  find(handle, path, "nce_plan_supported", plan_supported);
-  find(handle, path, "nce_plan_create", plan_create);
-  find(handle, path, "nce_plan_destroy", plan_destroy);
-  find(handle, path, "nce_plan_workspace_bytes", plan_workspace_bytes);
-  find(handle, path, "nce_forward", forward);
-  find(handle, path, "nce_backward", backward);
-  find(handle, path, "nce_forward_backward", forward_backward);
-  find(handle, path, "nce_workspace_status", workspace_status);
-  find(handle, path, "nce_memory_allocate", memory_allocate);
-  find(handle, path, "nce_memory_free", memory_free);
-  find(handle, path, "nce_memory_copy", memory_copy);
-  find(handle, path, "nce_stream_create", stream_create);
-  find(handle, path, "nce_stream_synchronize", stream_synchronize);
-  find(handle, path, "nce_stream_destroy", stream_destroy);
+#define NCE_FIND(name) find(handle, path, "nce_" #name, name);
+  NCE_LIBRARY_FUNCTIONS(NCE_FIND)
+#undef NCE_FIND
 }
 
 void Library::check(nce_status status, const char* what) const {
@@ -50,23 +32,15 @@ void Library::check(nce_status status, const char* what) const {
   throw Failure(std::string(what) + ": " + status_string(status) + ": " + last_error());
 }
 
-Device::Device(const Library& library, nce_backend backend, int32_t index, int32_t max_compute_capability)
-    : library_(library), backend_(backend), index_(index) {
-  nce_context_desc desc{};
-  desc.struct_size = sizeof desc;
-  desc.backend = backend;
-  desc.device_index = index;
-  desc.max_compute_capability = max_compute_capability;
-  library.check(library.context_create(&desc, &context_), "nce_context_create");
-  nce_device_info info{};
-  info.struct_size = sizeof info;
-  const nce_status status = library.context_info(context_, &info);
+Device::Device(const Library& library, const nce_context_desc& desc) : library_(library), desc_(desc) {
+  library.check(library.context_create(&desc_, &context_), "nce_context_create");
+  info_.struct_size = sizeof info_;
+  const nce_status status = library.context_info(context_, &info_);
   if (status != NCE_STATUS_OK) {
     library.context_destroy(context_);
     library.check(status, "nce_context_info");
   }
-  name_ = info.device_name;
-  compute_capability_ = info.compute_capability;
+  name_ = info_.device_name;
 }
 
 Device::~Device() { library_.context_destroy(context_); }

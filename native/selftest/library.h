@@ -16,60 +16,56 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The functions of infonce.h. The library stays open until the process ends, as device runtimes want it.
-class Library {
+/// The functions of infonce.h that programs here call, without their prefix.
+#define NCE_LIBRARY_FUNCTIONS(each)                                                                                  \
+  each(abi_version) each(version) each(status_string) each(last_error) each(device_count) each(context_create)       \
+      each(context_info) each(context_destroy) each(plan_supported) each(plan_create) each(plan_destroy)             \
+          each(plan_workspace_bytes) each(forward) each(backward) each(forward_backward) each(workspace_status)      \
+              each(memory_allocate) each(memory_free) each(memory_copy) each(stream_create) each(stream_synchronize) \
+                  each(stream_destroy)
+
+struct Functions {
+#define NCE_MEMBER(name) decltype(&::nce_##name) name = nullptr;
+  NCE_LIBRARY_FUNCTIONS(NCE_MEMBER)
+#undef NCE_MEMBER
+};
+
+/// A library behind infonce.h. One that was opened stays open until the process ends, as device runtimes want it.
+class Library : public Functions {
  public:
   /// Throws Failure if the file cannot be loaded, lacks a function, or was built from another version of the interface.
   explicit Library(const std::string& path);
+  /// One that is part of this program.
+  explicit Library(const Functions& functions) : Functions(functions), path("this program") {}
 
   /// Throws Failure with the library's own message unless `status` is OK. `what` names the call.
   void check(nce_status status, const char* what) const;
 
   std::string path;
-  decltype(&::nce_abi_version) abi_version;
-  decltype(&::nce_version) version;
-  decltype(&::nce_status_string) status_string;
-  decltype(&::nce_last_error) last_error;
-  decltype(&::nce_device_count) device_count;
-  decltype(&::nce_context_create) context_create;
-  decltype(&::nce_context_info) context_info;
-  decltype(&::nce_context_destroy) context_destroy;
-  decltype(&::nce_plan_supported) plan_supported;
-  decltype(&::nce_plan_create) plan_create;
-  decltype(&::nce_plan_destroy) plan_destroy;
-  decltype(&::nce_plan_workspace_bytes) plan_workspace_bytes;
-  decltype(&::nce_forward) forward;
-  decltype(&::nce_backward) backward;
-  decltype(&::nce_forward_backward) forward_backward;
-  decltype(&::nce_workspace_status) workspace_status;
-  decltype(&::nce_memory_allocate) memory_allocate;
-  decltype(&::nce_memory_free) memory_free;
-  decltype(&::nce_memory_copy) memory_copy;
-  decltype(&::nce_stream_create) stream_create;
-  decltype(&::nce_stream_synchronize) stream_synchronize;
-  decltype(&::nce_stream_destroy) stream_destroy;
 };
 
 /// An open device. Outlives its plans, memory and streams.
 class Device {
  public:
-  Device(const Library& library, nce_backend backend, int32_t index, int32_t max_compute_capability);
+  Device(const Library& library, const nce_context_desc& desc);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
   const Library& library() const { return library_; }
   nce_context* context() const { return context_; }
-  nce_backend backend() const { return backend_; }
-  int32_t index() const { return index_; }
-  int32_t compute_capability() const { return compute_capability_; }
+  const nce_context_desc& desc() const { return desc_; }
+  nce_backend backend() const { return static_cast<nce_backend>(info_.backend); }
+  int32_t index() const { return info_.device_index; }
+  int32_t compute_capability() const { return info_.compute_capability; }
+  int32_t threads() const { return info_.threads; }
+  nce_isa isa() const { return static_cast<nce_isa>(info_.isa); }
   const std::string& name() const { return name_; }
 
  private:
   const Library& library_;
-  nce_backend backend_;
-  int32_t index_;
-  int32_t compute_capability_ = 0;
+  const nce_context_desc desc_;
+  nce_device_info info_{};
   std::string name_;
   nce_context* context_ = nullptr;
 };

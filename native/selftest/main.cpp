@@ -123,7 +123,12 @@ int run(Options options) {
   if (options.library.empty()) throw WrongUsage("--library is missing");
   if (backend == NCE_BACKEND_CUDA && !options.brief) options.large = true;
   const Library library(options.library);
-  const Device device(library, backend, options.index, options.max_compute_capability);
+  const Device device(library, {.struct_size = sizeof(nce_context_desc),
+                                .backend = backend,
+                                .device_index = options.index,
+                                .threads = 0,
+                                .max_isa = NCE_ISA_BEST,
+                                .max_compute_capability = options.max_compute_capability});
   Log log(options.log);
   std::optional<GpuFacts> gpu;
   if (driver) gpu = driver->facts();

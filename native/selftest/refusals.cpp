@@ -10,9 +10,7 @@ namespace nce::selftest {
 namespace {
 
 Problem sound() {
-  Problem problem = problem_of(kDenseKinds[1], 0, NCE_DTYPE_FLOAT32, 40, 40, 24, 0.1);
-  fill(problem, 0.7, 900);
-  return problem;
+  return problem_of({.kind = oracle::kSymmetric, .n = 40, .m = 40, .dim = 24, .tau = 0.1, .seed = 900});
 }
 
 class Refusals {

@@ -25,10 +25,9 @@ void check_graphs(const Session& session) {
     return;
   }
   uint64_t seed = 400;
-  for (const Kind& kind : {kDenseKinds[1], kDenseKinds[3], kDenseKinds[5], kRowwiseKinds[0]}) {
+  for (const Kind& kind : {oracle::kSymmetric, oracle::kNtXent, oracle::kNtLogistic, oracle::kOwn}) {
     for (const int64_t dim : {128, 320}) {
-      Problem problem = problem_of(kind, 0, NCE_DTYPE_FLOAT32, 200, 220, dim, 0.1);
-      fill(problem, 0.7, ++seed);
+      Problem problem = problem_of({.kind = kind, .n = 200, .m = 220, .dim = dim, .tau = 0.1, .seed = ++seed});
       attempt(session, problem, [&] {
         Run run(session.device, problem);
         run(Calls::kTogether);
@@ -39,7 +38,7 @@ void check_graphs(const Session& session) {
         session.device.library().check(status, "a captured call");
         std::string difference;
         // Other numbers in the same memory, so that nothing of the captured call may have been remembered.
-        fill(problem, 0.5, ++seed);
+        oracle::fill(problem, 0.5, ++seed);
         problem.tau = 0.2;
         run.upload(problem);
         const Result direct = run(Calls::kTogether);
@@ -64,11 +63,10 @@ void check_leaks(const Session& session) {
   const int64_t rounds = session.cuda() ? 1000 : 100;
   // The runtime keeps pools; resident memory also moves with the allocator's habits.
   const int64_t allowed = session.driver != nullptr ? 0 : int64_t{8} << 20;
-  Problem problem = problem_of(kDenseKinds[1], 0, NCE_DTYPE_FLOAT32, 96, 96, 40, 0.1);
-  fill(problem, 0.7, 500);
+  const Problem problem =
+      problem_of({.kind = oracle::kSymmetric, .n = 96, .m = 96, .dim = 40, .tau = 0.1, .seed = 500});
   const auto round = [&](int64_t k) {
-    const Device device(session.device.library(), session.device.backend(), session.device.index(),
-                        session.options.max_compute_capability);
+    const Device device(session.device.library(), session.device.desc());
     Run run(device, problem);
     if (k % 10 == 0) run(Calls::kTogether);
   };

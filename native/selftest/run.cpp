@@ -1,9 +1,14 @@
 #include "selftest/run.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
+
+#include "oracle/elements.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace nce::selftest {
 namespace {
@@ -13,45 +18,27 @@ constexpr std::byte kGuard{0xA5};
 constexpr std::byte kUnwritten{0x5A};
 constexpr std::byte kNan{0xFF};  // of every element type
 
-uint16_t float16_bits(double x) {
-  const auto sign = static_cast<uint16_t>(std::signbit(x) ? 0x8000 : 0);
-  const double size = std::fabs(x);
-  if (std::isnan(x)) return 0x7E00;
-  if (size >= 65520.0) return static_cast<uint16_t>(sign | 0x7C00);
-  if (size < 0x1p-14) return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(size * 0x1p24)));
-  int exponent = 0;
-  const double fraction = std::frexp(size, &exponent);  // in [1/2, 1)
-  const auto digits = static_cast<int>(std::nearbyint(fraction * 2048.0)) - 1024;
-  return static_cast<uint16_t>(sign | (((exponent + 14) << 10) + digits));
+/// Guards that no read may touch either, where memory is the host's.
+void close_guard([[maybe_unused]] const Device& device, [[maybe_unused]] std::byte* guard) {
+#if defined(__SANITIZE_ADDRESS__)
+  if (device.backend() == NCE_BACKEND_CPU) ASAN_POISON_MEMORY_REGION(guard, kGuardBytes);
+#endif
+}
+void open_guard([[maybe_unused]] const Device& device, [[maybe_unused]] std::byte* guard) {
+#if defined(__SANITIZE_ADDRESS__)
+  if (device.backend() == NCE_BACKEND_CPU) ASAN_UNPOISON_MEMORY_REGION(guard, kGuardBytes);
+#endif
 }
 
-double float16_value(uint16_t bits) {
-  const int exponent = (bits >> 10) & 31;
-  const int digits = bits & 1023;
-  double size = 0;
-  if (exponent == 31) {
-    size = digits == 0 ? HUGE_VAL : std::nan("");
-  } else {
-    size = exponent == 0 ? std::ldexp(digits, -24) : std::ldexp(1024 + digits, exponent - 25);
-  }
-  return (bits & 0x8000) != 0 ? -size : size;
+bool all_are(const std::byte* bytes, int64_t count, std::byte value) {
+  return std::all_of(bytes, bytes + count, [=](std::byte b) { return b == value; });
 }
 
-template <typename T>
-void store(std::byte* element, T value) {
-  std::memcpy(element, &value, sizeof value);
-}
-
-template <typename T>
-T load(const std::byte* element) {
-  T value;
-  std::memcpy(&value, element, sizeof value);
-  return value;
-}
-
-int64_t matrix_bytes(const std::vector<double>& values, int64_t dim, int64_t stride, int32_t dtype) {
-  const int64_t rows = static_cast<int64_t>(values.size()) / dim;
-  return rows * stride * bytes_of(static_cast<nce_dtype>(dtype));
+nce_metrics unwritten_metrics() {
+  nce_metrics metrics;
+  std::memset(&metrics, static_cast<int>(kUnwritten), sizeof metrics);
+  metrics.struct_size = sizeof metrics;
+  return metrics;
 }
 
 }  // namespace
@@ -74,10 +61,15 @@ Buffer::Buffer(const Device& device, const Stream& stream, int64_t bytes)
                            "nce_memory_copy");
   }
   stream.synchronize();
+  for (std::byte* const place : {memory_, memory_ + guard_ + bytes_}) close_guard(device, place);
 }
 
 Buffer::~Buffer() {
-  if (memory_ != nullptr) device_.library().memory_free(device_.context(), NCE_MEMORY_CONTEXT, memory_);
+  if (memory_ == nullptr) return;
+  if (guard_ > 0) {
+    for (std::byte* const place : {memory_, memory_ + guard_ + bytes_}) open_guard(device_, place);
+  }
+  device_.library().memory_free(device_.context(), NCE_MEMORY_CONTEXT, memory_);
 }
 
 void Buffer::fill(std::byte value) {
@@ -103,97 +95,79 @@ std::string Buffer::damage() const {
   if (bytes_ == 0 || guard_ == 0) return "";
   std::vector<std::byte> guard(static_cast<std::size_t>(guard_));
   for (const bool before : {true, false}) {
-    const std::byte* const place = before ? memory_ : memory_ + guard_ + bytes_;
+    std::byte* const place = before ? memory_ : memory_ + guard_ + bytes_;
+    open_guard(device_, place);
     device_.library().check(
         device_.library().memory_copy(device_.context(), guard.data(), place, guard_, stream_.get()),
         "nce_memory_copy");
     stream_.synchronize();
-    if (std::any_of(guard.begin(), guard.end(), [](std::byte b) { return b != kGuard; })) {
+    close_guard(device_, place);
+    if (!all_are(guard.data(), guard_, kGuard)) {
       return before ? "bytes before it were written" : "bytes after it were written";
     }
   }
   return "";
 }
 
-std::vector<std::byte> encoded(const std::vector<double>& values, int64_t dim, int64_t stride, nce_dtype dtype) {
-  const int64_t size = bytes_of(dtype);
-  const int64_t rows = static_cast<int64_t>(values.size()) / dim;
-  std::vector<std::byte> result(static_cast<std::size_t>(rows * stride * size), kNan);
+Run::Matrix::Matrix(const Device& device, const Stream& stream, const std::vector<double>& values, nce_dtype dtype,
+                    int64_t dim, int64_t gap)
+    : buffer(device, stream, static_cast<int64_t>(values.size()) / dim * (dim + gap) * oracle::bytes_of(dtype)),
+      dtype_(dtype),
+      dim_(dim),
+      stride_(dim + gap) {}
+
+void Run::Matrix::upload(const std::vector<double>& values) {
+  const int64_t size = oracle::bytes_of(dtype_);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.bytes()), kNan);
+  for (int64_t k = 0; k < static_cast<int64_t>(values.size()); ++k) {
+    oracle::store(dtype_, values.data()[k], bytes.data() + (k / dim_ * stride_ + k % dim_) * size);
+  }
+  buffer.upload(bytes.data());
+}
+
+std::vector<double> Run::Matrix::values(const char* name) const {
+  const int64_t size = oracle::bytes_of(dtype_);
+  const int64_t rows = buffer.bytes() / (stride_ * size);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.bytes()));
+  buffer.download(bytes.data());
+  std::vector<double> values(static_cast<std::size_t>(rows * dim_));
   for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t d = 0; d < dim; ++d) {
-      std::byte* const place = result.data() + (i * stride + d) * size;
-      const double x = values.data()[i * dim + d];
-      switch (dtype) {
-        case NCE_DTYPE_FLOAT64:
-          store(place, x);
-          break;
-        case NCE_DTYPE_FLOAT32:
-          store(place, static_cast<float>(x));
-          break;
-        case NCE_DTYPE_FLOAT16:
-          store(place, float16_bits(x));
-          break;
-        default:
-          store(place, static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(x)) >> 16));
-          break;
-      }
+    const std::byte* const row = bytes.data() + i * stride_ * size;
+    for (int64_t d = 0; d < dim_; ++d) values.data()[i * dim_ + d] = oracle::load(dtype_, row + d * size);
+    if (!all_are(row + dim_ * size, (stride_ - dim_) * size, kUnwritten)) {
+      throw Failure(std::string(name) + ": the gap after row " + std::to_string(i) + " was written");
     }
   }
-  return result;
+  return values;
 }
 
-double decoded(const std::byte* element, nce_dtype dtype) {
-  switch (dtype) {
-    case NCE_DTYPE_FLOAT64:
-      return load<double>(element);
-    case NCE_DTYPE_FLOAT32:
-      return static_cast<double>(load<float>(element));
-    case NCE_DTYPE_FLOAT16:
-      return float16_value(load<uint16_t>(element));
-    default:
-      return static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(load<uint16_t>(element)) << 16));
-  }
-}
-
-std::string Result::difference(const Result& other) const {
-  const auto same = [](const auto& a, const auto& b) {
-    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0);
-  };
-  if (!same(loss, other.loss)) return "the loss";
-  if (!same(d_queries, other.d_queries)) return "the gradient of queries";
-  if (!same(d_keys, other.d_keys)) return "the gradient of keys";
-  if (!same(d_negatives, other.d_negatives)) return "the gradient of negatives";
-  if (std::memcmp(&d_temperature, &other.d_temperature, sizeof d_temperature) != 0) return "d_temperature";
-  if (std::memcmp(&metrics, &other.metrics, sizeof metrics) != 0) return "the metrics";
-  return "";
-}
-
-Run::Run(const Device& where, const Problem& problem, nce_pass pass)
+Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
     : device(where),
       desc(problem.desc),
       stream(where),
       plan(where, problem.desc),
-      workspace_bytes(plan.workspace_bytes(pass)),
-      stride_(problem.desc.dim + problem.extra_stride),
-      queries_(where, stream, matrix_bytes(problem.queries, desc.dim, stride_, desc.dtype)),
-      keys_(where, stream, matrix_bytes(problem.keys, desc.dim, stride_, desc.dtype)),
-      negatives_(where, stream, matrix_bytes(problem.negatives, desc.dim, stride_, desc.dtype)),
-      temperature_(where, stream, problem.margin() ? 0 : 8),
+      workspace_bytes(plan.workspace_bytes(options.pass)),
+      queries_(where, stream, problem.queries, problem.dtype(), desc.dim, problem.gaps.queries),
+      keys_(where, stream, problem.keys, problem.dtype(), desc.dim, problem.gaps.keys),
+      negatives_(where, stream, problem.negatives, problem.dtype(), desc.dim, problem.gaps.negatives),
+      d_queries_(where, stream, problem.queries, problem.gradient_dtype(), desc.dim, problem.gaps.d_queries),
+      d_keys_(where, stream, problem.keys, problem.gradient_dtype(), desc.dim, problem.gaps.d_keys),
+      d_negatives_(where, stream, problem.negatives, problem.gradient_dtype(), desc.dim, problem.gaps.d_negatives),
+      temperature_(where, stream, problem.shape().margin ? 0 : 8),
       weights_(where, stream, static_cast<int64_t>(4 * problem.weights.size())),
       labels_(where, stream, static_cast<int64_t>(4 * problem.labels.size())),
       upstream_(where, stream, static_cast<int64_t>(4 * problem.upstream.size())),
-      loss_(where, stream, 8 * (desc.reduction == NCE_REDUCTION_NONE ? problem.rows() : 1)),
-      d_queries_(where, stream, matrix_bytes(problem.queries, desc.dim, stride_, desc.gradient_dtype)),
-      d_keys_(where, stream, matrix_bytes(problem.keys, desc.dim, stride_, desc.gradient_dtype)),
-      d_negatives_(where, stream, matrix_bytes(problem.negatives, desc.dim, stride_, desc.gradient_dtype)),
+      loss_(where, stream, 8 * (desc.reduction == NCE_REDUCTION_NONE ? problem.shape().rows : 1)),
       d_temperature_(where, stream, 8),
       metrics_(where, stream, desc.metrics != 0 ? static_cast<int64_t>(sizeof(nce_metrics)) : 0),
-      workspace_(where, stream, workspace_bytes) {
+      workspace_(where, stream, workspace_bytes + options.workspace_offset) {
   in.struct_size = sizeof in;
   in.queries = queries_.data();
   in.keys = keys_.data();
   in.negatives = negatives_.data();
-  in.queries_stride = in.keys_stride = in.negatives_stride = stride_;
+  in.queries_stride = queries_.stride();
+  in.keys_stride = keys_.stride();
+  in.negatives_stride = negatives_.stride();
   in.temperature = static_cast<const double*>(temperature_.data());
   in.weights = static_cast<const float*>(weights_.data());
   in.labels = static_cast<const int32_t*>(labels_.data());
@@ -203,19 +177,20 @@ Run::Run(const Device& where, const Problem& problem, nce_pass pass)
   out.d_queries = d_queries_.data();
   out.d_keys = d_keys_.data();
   out.d_negatives = d_negatives_.data();
-  out.d_queries_stride = out.d_keys_stride = out.d_negatives_stride = stride_;
+  out.d_queries_stride = d_queries_.stride();
+  out.d_keys_stride = d_keys_.stride();
+  out.d_negatives_stride = d_negatives_.stride();
   out.d_temperature = static_cast<double*>(d_temperature_.data());
   out.metrics = static_cast<nce_metrics*>(metrics_.data());
-  workspace = workspace_.data();
+  workspace = static_cast<std::byte*>(workspace_.data()) + options.workspace_offset;
   upload(problem);
   poison();
 }
 
 void Run::upload(const Problem& problem) {
-  const auto dtype = static_cast<nce_dtype>(desc.dtype);
-  queries_.upload(encoded(problem.queries, desc.dim, stride_, dtype).data());
-  keys_.upload(encoded(problem.keys, desc.dim, stride_, dtype).data());
-  negatives_.upload(encoded(problem.negatives, desc.dim, stride_, dtype).data());
+  queries_.upload(problem.queries);
+  keys_.upload(problem.keys);
+  negatives_.upload(problem.negatives);
   const bool logarithm = problem.temperature_form == NCE_TEMPERATURE_LOGARITHM;
   const double temperature = logarithm ? std::log(problem.tau) : problem.tau;
   temperature_.upload(&temperature);
@@ -227,13 +202,11 @@ void Run::upload(const Problem& problem) {
 }
 
 void Run::poison() {
-  for (Buffer* const buffer : {&loss_, &d_queries_, &d_keys_, &d_negatives_, &d_temperature_}) buffer->fill(kUnwritten);
-  if (metrics_.bytes() > 0) {
-    nce_metrics empty;
-    std::memset(&empty, static_cast<int>(kUnwritten), sizeof empty);
-    empty.struct_size = sizeof empty;
-    metrics_.upload(&empty);
+  for (Buffer* const buffer : {&loss_, &d_queries_.buffer, &d_keys_.buffer, &d_negatives_.buffer, &d_temperature_}) {
+    buffer->fill(kUnwritten);
   }
+  const nce_metrics metrics = unwritten_metrics();
+  metrics_.upload(&metrics);
   if (device.backend() != NCE_BACKEND_EMULATED) workspace_.fill(kNan);
 }
 
@@ -241,63 +214,62 @@ bool Run::untouched() {
   const auto whole = [](const Buffer& buffer) {
     std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.bytes()));
     buffer.download(bytes.data());
-    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == kUnwritten; });
+    return all_are(bytes.data(), buffer.bytes(), kUnwritten);
   };
-  return whole(loss_) && whole(d_queries_) && whole(d_keys_) && whole(d_negatives_) && whole(d_temperature_);
+  const nce_metrics before = unwritten_metrics();
+  nce_metrics now = before;
+  metrics_.download(&now);
+  return whole(loss_) && whole(d_queries_.buffer) && whole(d_keys_.buffer) && whole(d_negatives_.buffer) &&
+         whole(d_temperature_) && std::memcmp(&now, &before, sizeof now) == 0;
 }
 
 nce_status Run::call(Calls calls) {
   const Library& library = device.library();
-  if (calls == Calls::kTogether) {
-    return library.forward_backward(plan.get(), &in, &out, workspace, workspace_bytes, stream.get());
+  const auto run = [&](auto function) {
+    return function(plan.get(), &in, &out, workspace, workspace_bytes, stream.get());
+  };
+  switch (calls) {
+    case Calls::kTogether:
+      return run(library.forward_backward);
+    case Calls::kForward:
+      return run(library.forward);
+    case Calls::kBackward:
+      return run(library.backward);
+    case Calls::kSeparate: {
+      const nce_status status = run(library.forward);
+      return status == NCE_STATUS_OK ? run(library.backward) : status;
+    }
   }
-  const nce_status status = library.forward(plan.get(), &in, &out, workspace, workspace_bytes, stream.get());
-  if (status != NCE_STATUS_OK || calls == Calls::kForward) return status;
-  return library.backward(plan.get(), &in, &out, workspace, workspace_bytes, stream.get());
+  throw Failure("no such calls");
 }
 
 nce_status Run::status() { return device.library().workspace_status(plan.get(), workspace, stream.get()); }
 
-void Run::enqueue(Calls calls) { device.library().check(call(calls), "the call"); }
+nce_status Run::ended(Calls calls) {
+  const nce_status enqueued = call(calls);
+  return enqueued == NCE_STATUS_OK ? status() : enqueued;
+}
 
 void Run::wait() {
   stream.synchronize();
   device.library().check(status(), "nce_workspace_status");
 }
 
-std::vector<std::byte> Run::read_matrix(const Buffer& buffer, const char* name) const {
-  std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.bytes()));
-  buffer.download(bytes.data());
-  const int64_t size = bytes_of(static_cast<nce_dtype>(desc.gradient_dtype));
-  const int64_t gap = desc.dim * size;
-  const int64_t pitch = stride_ * size;
-  for (int64_t i = 0; i < buffer.bytes(); ++i) {
-    if (i % pitch >= gap && bytes.data()[i] != kUnwritten) {
-      throw Failure(std::string(name) + ": the gap after row " + std::to_string(i / pitch) + " was written");
-    }
-  }
-  return bytes;
-}
-
 Result Run::read() {
   Result result;
   result.loss.resize(static_cast<std::size_t>(loss_.bytes() / 8));
   loss_.download(result.loss.data());
-  result.d_queries = read_matrix(d_queries_, "d_queries");
-  result.d_keys = read_matrix(d_keys_, "d_keys");
-  result.d_negatives = read_matrix(d_negatives_, "d_negatives");
+  result.d_queries = d_queries_.values("d_queries");
+  result.d_keys = d_keys_.values("d_keys");
+  result.d_negatives = d_negatives_.values("d_negatives");
   d_temperature_.download(&result.d_temperature);
   metrics_.download(&result.metrics);
-  const std::pair<const Buffer*, const char*> buffers[] = {{&queries_, "queries"},
-                                                           {&keys_, "keys"},
-                                                           {&negatives_, "negatives"},
-                                                           {&loss_, "loss"},
-                                                           {&d_queries_, "d_queries"},
-                                                           {&d_keys_, "d_keys"},
-                                                           {&d_negatives_, "d_negatives"},
-                                                           {&metrics_, "metrics"},
-                                                           {&d_temperature_, "d_temperature"},
-                                                           {&workspace_, "workspace"}};
+  const std::pair<const Buffer*, const char*> buffers[] = {
+      {&queries_.buffer, "queries"},         {&keys_.buffer, "keys"},
+      {&negatives_.buffer, "negatives"},     {&loss_, "loss"},
+      {&d_queries_.buffer, "d_queries"},     {&d_keys_.buffer, "d_keys"},
+      {&d_negatives_.buffer, "d_negatives"}, {&metrics_, "metrics"},
+      {&d_temperature_, "d_temperature"},    {&workspace_, "workspace"}};
   for (const auto& [buffer, name] : buffers) {
     if (const std::string damage = buffer->damage(); !damage.empty()) throw Failure(std::string(name) + ": " + damage);
   }
@@ -305,7 +277,7 @@ Result Run::read() {
 }
 
 Result Run::operator()(Calls calls) {
-  enqueue(calls);
+  device.library().check(call(calls), "the call");
   wait();
   return read();
 }

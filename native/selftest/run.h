@@ -7,13 +7,18 @@
 #include <string>
 #include <vector>
 
+#include "oracle/compare.h"
 #include "selftest/library.h"
-#include "selftest/problem.h"
 
 namespace nce::selftest {
 
+using oracle::Kind;
+using oracle::Problem;
+using oracle::problem_of;
+using oracle::Result;
+
 /// Memory of the device between two guards. The emulator keeps its own around every allocation, so there are none
-/// there.
+/// there; AddressSanitizer is told of those in host memory.
 class Buffer {
  public:
   Buffer(const Device& device, const Stream& stream, int64_t bytes);
@@ -37,30 +42,20 @@ class Buffer {
   std::byte* memory_ = nullptr;
 };
 
-/// Rows of `dtype` from and to double, with gaps of bytes 0xFF between rows.
-std::vector<std::byte> encoded(const std::vector<double>& values, int64_t dim, int64_t stride, nce_dtype dtype);
-double decoded(const std::byte* element, nce_dtype dtype);
+enum class Calls { kTogether, kSeparate, kForward, kBackward };
 
-struct Result {
-  std::vector<double> loss;
-  std::vector<std::byte> d_queries, d_keys, d_negatives;  ///< with the gaps between rows
-  double d_temperature = 0;
-  nce_metrics metrics{};
-
-  /// "" or the first thing that differs in a bit.
-  std::string difference(const Result& other) const;
+/// How a run differs from the plain one.
+struct RunOptions {
+  nce_pass pass = NCE_PASS_FORWARD_BACKWARD;
+  int64_t workspace_offset = 0;  ///< bytes from where memory begins
 };
-
-enum class Calls { kTogether, kSeparate, kForward };
 
 /// Everything that a problem takes, allocated once; calls may be repeated.
 class Run {
  public:
-  Run(const Device& device, const Problem& problem, nce_pass pass = NCE_PASS_FORWARD_BACKWARD);
+  Run(const Device& device, const Problem& problem, const RunOptions& options = {});
 
-  /// Enqueues; throws Failure on any status but OK.
-  void enqueue(Calls calls);
-  /// Waits and throws Failure on any status but OK.
+  /// Waits for a call and throws Failure on any status but OK.
   void wait();
   /// What was written; throws Failure if a guard or a gap was written over.
   Result read();
@@ -72,8 +67,11 @@ class Run {
   /// Whether all outputs still hold the pattern of poison().
   bool untouched();
 
+  /// Enqueues. What a device finds out later is told by status().
   nce_status call(Calls calls);
   nce_status status();
+  /// The status of either.
+  nce_status ended(Calls calls);
 
   const Device& device;
   const nce_plan_desc desc;
@@ -85,11 +83,26 @@ class Run {
   int64_t workspace_bytes = 0;
 
  private:
-  std::vector<std::byte> read_matrix(const Buffer& buffer, const char* name) const;
+  /// A matrix with gaps between its rows.
+  class Matrix {
+   public:
+    Matrix(const Device& device, const Stream& stream, const std::vector<double>& values, nce_dtype dtype, int64_t dim,
+           int64_t gap);
+    void* data() const { return buffer.data(); }
+    int64_t stride() const { return stride_; }
+    void upload(const std::vector<double>& values);
+    /// Throws Failure if a gap was written.
+    std::vector<double> values(const char* name) const;
 
-  int64_t stride_;
-  Buffer queries_, keys_, negatives_, temperature_, weights_, labels_, upstream_;
-  Buffer loss_, d_queries_, d_keys_, d_negatives_, d_temperature_, metrics_, workspace_;
+    Buffer buffer;
+
+   private:
+    nce_dtype dtype_;
+    int64_t dim_, stride_;
+  };
+
+  Matrix queries_, keys_, negatives_, d_queries_, d_keys_, d_negatives_;
+  Buffer temperature_, weights_, labels_, upstream_, loss_, d_temperature_, metrics_, workspace_;
 };
 
 }  // namespace nce::selftest

@@ -31,6 +31,7 @@ configured_and_built() {
 build_quietly() {
   local log="$root/build/logs/build-$1.log"
   need_tools cmake g++
+  mkdir -p "$root/build/logs"
   if [[ ! -e $GPU_BUILD/$1 && ! -e $GPU_BUILD/lib$1.so ]]; then
     logged "build-$1" "building $1" configured_and_built "$@" || exit 1
   elif ! configured_and_built "$@" >"$log" 2>&1 </dev/null; then

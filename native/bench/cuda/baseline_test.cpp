@@ -11,13 +11,10 @@
 #include "bench/cuda/rows.h"
 #include "bench/cuda/spread.h"
 #include "cuda/launch.h"
-#include "selftest/oracle.h"
+#include "oracle/compare.h"
 
 namespace nce::bench {
 namespace {
-
-using selftest::GradientRows;
-using selftest::Problem;
 
 /// Memory of the emulated device, which the host may touch.
 class Memory {
@@ -75,25 +72,19 @@ class PlainGemm : public Gemm {
   }
 };
 
-double relative_error(const std::vector<float>& actual, const GradientRows& expected) {
-  double error = 0, norm = 0;
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    const double difference = static_cast<double>(actual[i]) - expected.values[i];
-    error += difference * difference;
-    norm += expected.values[i] * expected.values[i];
-  }
-  return std::sqrt(error / norm);
-}
-
 class BaselineAgrees : public testing::TestWithParam<std::tuple<bool, int64_t, double>> {};
 
 TEST_P(BaselineAgrees, WithTheDefinition) {
   const auto [symmetric, block, tau] = GetParam();
   constexpr int64_t kRows = 300, kDim = 40;
-  Problem problem = selftest::problem_of(selftest::kDenseKinds[symmetric ? 1 : 0], NCE_SIMILARITY_COSINE,
-                                         NCE_DTYPE_FLOAT32, kRows, kRows, kDim, tau);
-  selftest::fill(problem, 1.0, 5);
-  const selftest::Answer expected = selftest::oracle(problem, kRows);
+  oracle::Problem problem = oracle::problem_of({.kind = symmetric ? oracle::kSymmetric : oracle::kInfoNce,
+                                                .n = kRows,
+                                                .m = kRows,
+                                                .dim = kDim,
+                                                .tau = tau,
+                                                .noise = 1.0,
+                                                .seed = 5});
+  problem.desc.metrics = 0;
   const int64_t bytes = kRows * kDim * int64_t{sizeof(float)};
   const Memory queries(bytes), keys(bytes), d_queries(bytes), d_keys(bytes), loss(sizeof(double));
   const std::vector<float> q(problem.queries.begin(), problem.queries.end());
@@ -110,16 +101,19 @@ TEST_P(BaselineAgrees, WithTheDefinition) {
   baseline.forward_backward(
       {queries.data(), keys.data(), static_cast<double*>(loss.data()), d_queries.data(), d_keys.data()},
       workspace.data(), gemm, nullptr);
-  double actual_loss = 0;
+  oracle::Result result;
+  result.loss.resize(1);
   std::vector<float> dq(q.size()), dk(k.size());
-  copy(&actual_loss, loss.data(), sizeof actual_loss);
+  copy(result.loss.data(), loss.data(), sizeof(double));
   copy(dq.data(), d_queries.data(), bytes);
   copy(dk.data(), d_keys.data(), bytes);
+  result.d_queries.assign(dq.begin(), dq.end());
+  result.d_keys.assign(dk.begin(), dk.end());
   // Similarities are rounded to float, 2^-23, and tau magnifies that; sums are short.
   const double bound = 8 * 0x1p-23 / tau;
-  EXPECT_NEAR(actual_loss, expected.loss, bound * (1 + expected.loss));
-  EXPECT_LE(relative_error(dq, expected.d_queries), bound);
-  EXPECT_LE(relative_error(dk, expected.d_keys), bound);
+  oracle::compare(problem, result, oracle::oracle<double>(problem),
+                  {.loss = bound, .loss_floor = bound, .gradient = bound, .temperature = HUGE_VAL},
+                  [](const char* what, double error, double allowed) { EXPECT_LE(error, allowed) << what; });
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, BaselineAgrees,

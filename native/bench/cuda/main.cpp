@@ -247,7 +247,12 @@ void write_peaks(selftest::Log& log, const Peaks& peaks, double stated) {
 int run(const Options& options) {
   const selftest::Driver driver(options.index);
   const selftest::Library library(options.library);
-  const selftest::Device device(library, NCE_BACKEND_CUDA, options.index, 0);
+  const selftest::Device device(library, {.struct_size = sizeof(nce_context_desc),
+                                          .backend = NCE_BACKEND_CUDA,
+                                          .device_index = options.index,
+                                          .threads = 0,
+                                          .max_isa = NCE_ISA_BEST,
+                                          .max_compute_capability = 0});
   selftest::Log log(options.log);
   const selftest::GpuFacts gpu = driver.facts();
   write_head(log, "bench", options.commit, device, &gpu);

@@ -40,8 +40,7 @@ class Plan {
   /// return have said it then.
   virtual void status(const void* /*workspace*/, void* /*stream*/) const {}
   /// Inputs and outputs are checked for nulls, strides and alignment; values are the backend's to check, before it
-  /// writes any output. `stream` is null on the CPU. Device backends check values on the
-  /// device.
+  /// writes any output. `stream` is null on the CPU. Device backends check values on the device.
   virtual void forward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void* stream) const = 0;
   virtual void backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void* stream) const = 0;
   virtual void forward_backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace,

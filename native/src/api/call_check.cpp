@@ -12,19 +12,19 @@ namespace {
 void check_matrix(const void* data, int64_t rows, int64_t dim, int64_t stride, nce_dtype dtype, const char* name) {
   check_pointer(data, name, static_cast<std::size_t>(loss::dtype_bytes(dtype)));
   if (stride < dim) {
-    invalid(std::string(name) + "_stride is " + std::to_string(stride) + "; allowed: dim = " + std::to_string(dim) +
-            " or more");
+    refuse_argument(std::string(name) + "_stride is " + std::to_string(stride) +
+                    "; allowed: dim = " + std::to_string(dim) + " or more");
   }
   const int64_t largest =
       (std::numeric_limits<int64_t>::max() / loss::dtype_bytes(dtype) - dim) / (rows > 0 ? rows : 1);
   if (stride > largest) {
-    invalid(std::string(name) + "_stride is " + std::to_string(stride) + "; allowed for " + std::to_string(rows) +
-            " rows: up to " + std::to_string(largest) + ", or sizes in bytes overflow");
+    refuse_argument(std::string(name) + "_stride is " + std::to_string(stride) + "; allowed for " +
+                    std::to_string(rows) + " rows: up to " + std::to_string(largest) + ", or sizes in bytes overflow");
   }
 }
 
 void check_absent(const void* pointer, const char* name, const char* reason) {
-  if (pointer != nullptr) invalid(std::string(name) + " is given; allowed: NULL, because " + reason);
+  if (pointer != nullptr) refuse_argument(std::string(name) + " is given; allowed: NULL, because " + reason);
 }
 
 /// As check_matrix; a matrix without rows may be NULL.
@@ -49,7 +49,8 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
              "0 (VALUE), 1 (LOGARITHM)");
   check_enum(inputs->upstream_per_row, 1, "inputs->upstream_per_row", "0 or 1");
   if (inputs->upstream_per_row != 0 && problem.reduction != NCE_REDUCTION_NONE) {
-    invalid("inputs->upstream_per_row is 1; allowed: 0, because the plan's reduction is not NCE_REDUCTION_NONE");
+    refuse_argument(
+        "inputs->upstream_per_row is 1; allowed: 0, because the plan's reduction is not NCE_REDUCTION_NONE");
   }
   check_zero(inputs->reserved, "inputs->reserved", "it is reserved");
 

@@ -4,13 +4,13 @@
 #include "api/border.h"
 #include "api/handles.h"
 
+using nce::refuse_argument;
 using nce::api::check_enum;
 using nce::api::check_handle;
 using nce::api::check_pointer;
 using nce::api::check_struct;
 using nce::api::enum_number;
 using nce::api::guarded;
-using nce::api::invalid;
 using nce::api::kContextMagic;
 
 namespace {
@@ -42,15 +42,16 @@ nce_status nce_context_create(const nce_context_desc* desc, nce_context** contex
     check_pointer(context, "context", alignof(nce_context*));
     check_enum(desc->backend, NCE_BACKEND_EMULATED, "desc->backend", kBackends);
     if (desc->device_index < 0) {
-      invalid("desc->device_index is " + std::to_string(desc->device_index) + "; allowed: 0 or more");
+      refuse_argument("desc->device_index is " + std::to_string(desc->device_index) + "; allowed: 0 or more");
     }
     if (desc->threads < 0 || desc->threads > kMostThreads) {
-      invalid("desc->threads is " + std::to_string(desc->threads) + "; allowed: 1 to 1024, or 0 for one a processor");
+      refuse_argument("desc->threads is " + std::to_string(desc->threads) +
+                      "; allowed: 1 to 1024, or 0 for one a processor");
     }
     check_enum(desc->max_isa, NCE_ISA_AVX512, "desc->max_isa", "0 (no cap), 1 (PORTABLE), 2 (AVX2), 3 (AVX512)");
     if (desc->max_compute_capability < 0) {
-      invalid("desc->max_compute_capability is " + std::to_string(desc->max_compute_capability) +
-              "; allowed: such as 75 or 80, or 0 for no cap");
+      refuse_argument("desc->max_compute_capability is " + std::to_string(desc->max_compute_capability) +
+                      "; allowed: such as 75 or 80, or 0 for no cap");
     }
     auto handle = std::make_unique<nce_context>();
     handle->context = nce::api::open_device(*desc);
@@ -74,7 +75,7 @@ nce_status nce_memory_allocate(nce_context* context, nce_memory_kind kind, int64
   return guarded([&] {
     check_context(context);
     check_memory_kind(kind);
-    if (bytes < 1) invalid("bytes is " + std::to_string(bytes) + "; allowed: 1 or more");
+    if (bytes < 1) refuse_argument("bytes is " + std::to_string(bytes) + "; allowed: 1 or more");
     check_pointer(memory, "memory", alignof(void*));
     *memory = context->context->allocate(kind, bytes);
   });
@@ -91,7 +92,7 @@ nce_status nce_memory_free(nce_context* context, nce_memory_kind kind, void* mem
 nce_status nce_memory_copy(nce_context* context, void* destination, const void* source, int64_t bytes, void* stream) {
   return guarded([&] {
     check_context(context);
-    if (bytes < 0) invalid("bytes is " + std::to_string(bytes) + "; allowed: 0 or more");
+    if (bytes < 0) refuse_argument("bytes is " + std::to_string(bytes) + "; allowed: 0 or more");
     if (bytes > 0) {
       check_pointer(destination, "destination", 1);
       check_pointer(source, "source", 1);

@@ -17,7 +17,7 @@ template <typename Handle>
 void check_handle(const Handle* handle, uint64_t magic, const char* name) {
   check_pointer(handle, name, alignof(Handle));
   if (handle->magic != magic) {
-    invalid(std::string(name) + " is not a live handle of this library: destroyed already, or never created");
+    refuse_argument(std::string(name) + " is not a live handle of this library: destroyed already, or never created");
   }
 }
 

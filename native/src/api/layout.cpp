@@ -118,8 +118,7 @@ nce_status nce_layout_at(int64_t index, nce_layout* layout) {
   return nce::api::guarded([&] {
     nce::api::check_struct(layout, "layout");
     if (index < 0 || index >= kLayoutCount) {
-      throw nce::Error(NCE_STATUS_INVALID_ARGUMENT,
-                       "index is " + std::to_string(index) + "; allowed: 0 to " + std::to_string(kLayoutCount - 1));
+      nce::refuse_argument("index is " + std::to_string(index) + "; allowed: 0 to " + std::to_string(kLayoutCount - 1));
     }
     const uint32_t struct_size = layout->struct_size;
     *layout = kLayout[index];

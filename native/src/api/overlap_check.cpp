@@ -81,7 +81,8 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
   for (std::size_t i = 0; i < written.size(); ++i) {
     const auto check = [&](const Region& other) {
       if (overlap(written[i], other)) {
-        invalid(std::string(written[i].name) + " shares memory with " + other.name + "; allowed: memory of its own");
+        refuse_argument(std::string(written[i].name) + " shares memory with " + other.name +
+                        "; allowed: memory of its own");
       }
     };
     for (const Region& region : read) check(region);

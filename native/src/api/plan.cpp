@@ -24,7 +24,7 @@ std::unique_ptr<nce_plan> make_plan(const nce_context* context, const nce_plan_d
 
 void check_stream(const nce_plan& plan, const void* stream) {
   if (plan.backend == NCE_BACKEND_CPU && stream != nullptr) {
-    nce::api::invalid("stream is given; allowed: NULL, because the plan's backend has no streams");
+    nce::refuse_argument("stream is given; allowed: NULL, because the plan's backend has no streams");
   }
 }
 

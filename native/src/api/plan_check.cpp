@@ -82,7 +82,8 @@ void check_combinations(const nce_plan_desc& desc) {
                              !rule.negatives.has(NCE_NEGATIVES_PAIRED);
   if (only_in_batch) unused(desc.negatives, "desc->negatives");
   if (!rule.negatives.has(negatives)) {
-    invalid("desc->negatives is " + std::to_string(desc.negatives) + "; " + name + " allows " + negatives_of(rule));
+    refuse_argument("desc->negatives is " + std::to_string(desc.negatives) + "; " + name + " allows " +
+                    negatives_of(rule));
   }
   switch (loss::measured_by(rule.row)) {
     case Measured::kSimilarity:
@@ -94,7 +95,8 @@ void check_combinations(const nce_plan_desc& desc) {
   }
   const bool in_batch = negatives == NCE_NEGATIVES_IN_BATCH;
   if (desc.symmetric != 0 && !(rule.symmetric && in_batch)) {
-    invalid("desc->symmetric is 1; allowed: 0, because only NCE_LOSS_INFONCE with NCE_NEGATIVES_IN_BATCH has columns");
+    refuse_argument(
+        "desc->symmetric is 1; allowed: 0, because only NCE_LOSS_INFONCE with NCE_NEGATIVES_IN_BATCH has columns");
   }
   if (!(rule.reduces_negatives && in_batch)) {
     check_zero(desc.negative_reduction, "desc->negative_reduction",
@@ -106,37 +108,37 @@ void check_combinations(const nce_plan_desc& desc) {
 void check_dtypes(const nce_plan_desc& desc) {
   const bool half = desc.dtype == NCE_DTYPE_FLOAT16 || desc.dtype == NCE_DTYPE_BFLOAT16;
   if (desc.gradient_dtype == desc.dtype || (half && desc.gradient_dtype == NCE_DTYPE_FLOAT32)) return;
-  invalid("desc->gradient_dtype is " + std::to_string(desc.gradient_dtype) + " with desc->dtype " +
-          std::to_string(desc.dtype) + "; allowed: the same" + (half ? ", or 0 (FLOAT32)" : ""));
+  refuse_argument("desc->gradient_dtype is " + std::to_string(desc.gradient_dtype) + " with desc->dtype " +
+                  std::to_string(desc.dtype) + "; allowed: the same" + (half ? ", or 0 (FLOAT32)" : ""));
 }
 
 void check_sizes(const nce_plan_desc& desc) {
   const auto size = [](const char* name, int64_t value) { return std::string(name) + " is " + std::to_string(value); };
-  if (desc.n < 1) invalid(size("desc->n", desc.n) + "; allowed: 1 or more");
-  if (desc.m < 0) invalid(size("desc->m", desc.m) + "; allowed: 0 or more");
-  if (desc.dim < 1 || desc.dim > kLargestDim) invalid(size("desc->dim", desc.dim) + "; allowed: 1 to 1048576");
+  if (desc.n < 1) refuse_argument(size("desc->n", desc.n) + "; allowed: 1 or more");
+  if (desc.m < 0) refuse_argument(size("desc->m", desc.m) + "; allowed: 0 or more");
+  if (desc.dim < 1 || desc.dim > kLargestDim) refuse_argument(size("desc->dim", desc.dim) + "; allowed: 1 to 1048576");
   const int64_t columns = desc.m > 1 ? desc.m : 1;
   if (desc.n > (kLargestVolume - 1) / columns || desc.n * columns > (kLargestVolume - 1) / desc.dim) {
-    invalid(size("desc->n", desc.n) + ", " + size("desc->m", desc.m) + " and " + size("desc->dim", desc.dim) +
-            "; allowed: n * max(1, m) * dim below 2^60");
+    refuse_argument(size("desc->n", desc.n) + ", " + size("desc->m", desc.m) + " and " + size("desc->dim", desc.dim) +
+                    "; allowed: n * max(1, m) * dim below 2^60");
   }
   const std::string given = size("desc->m", desc.m) + " with " + size("desc->n", desc.n);
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
   switch (loss::arrangement_of(rule, static_cast<nce_negatives>(desc.negatives))) {
     case Arrangement::kOneTower:
-      if (desc.m != 0 && desc.m != desc.n) invalid(given + "; allowed: 0 (one matrix) or n (two views)");
+      if (desc.m != 0 && desc.m != desc.n) refuse_argument(given + "; allowed: 0 (one matrix) or n (two views)");
       if (desc.m == 0 && desc.n % 2 != 0) {
-        invalid(size("desc->n", desc.n) +
-                " with desc->m 0; allowed: even, as rows i and i + n/2 are views of one thing");
+        refuse_argument(size("desc->n", desc.n) +
+                        " with desc->m 0; allowed: even, as rows i and i + n/2 are views of one thing");
       }
       break;
     case Arrangement::kTriples:
     case Arrangement::kLabelled:
-      if (desc.m != desc.n) invalid(given + "; allowed: m = n, as rows form pairs");
+      if (desc.m != desc.n) refuse_argument(given + "; allowed: m = n, as rows form pairs");
       break;
     case Arrangement::kTwoTowers:
-      if (desc.symmetric != 0 && desc.m != desc.n) invalid(given + "; allowed: m = n, as desc->symmetric is 1");
-      if (desc.m < desc.n) invalid(given + "; allowed: m >= n, as key i is the positive of query i");
+      if (desc.symmetric != 0 && desc.m != desc.n) refuse_argument(given + "; allowed: m = n, as desc->symmetric is 1");
+      if (desc.m < desc.n) refuse_argument(given + "; allowed: m >= n, as key i is the positive of query i");
       break;
     case Arrangement::kShared:
     case Arrangement::kOwn:
@@ -146,22 +148,23 @@ void check_sizes(const nce_plan_desc& desc) {
 
 void check_numbers(const nce_plan_desc& desc) {
   if (desc.metrics != 0 ? desc.top_k < 1 : desc.top_k < 0) {
-    invalid("desc->top_k is " + std::to_string(desc.top_k) +
-            "; allowed: " + (desc.metrics != 0 ? "1 or more, as desc->metrics is 1" : "0 or more"));
+    refuse_argument("desc->top_k is " + std::to_string(desc.top_k) +
+                    "; allowed: " + (desc.metrics != 0 ? "1 or more, as desc->metrics is 1" : "0 or more"));
   }
   if (desc.workspace_budget_bytes < -1) {
-    invalid("desc->workspace_budget_bytes is " + std::to_string(desc.workspace_budget_bytes) +
-            "; allowed: -1 (the default) or more");
+    refuse_argument("desc->workspace_budget_bytes is " + std::to_string(desc.workspace_budget_bytes) +
+                    "; allowed: -1 (the default) or more");
   }
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
   const std::string given = "desc->margin is " + std::to_string(desc.margin);
   switch (loss::measured_by(rule.row)) {
     case Measured::kSimilarity:
-      if (desc.margin != 0.0) invalid(given + "; allowed: 0, because " + rule.name + " does not use it");
+      if (desc.margin != 0.0) refuse_argument(given + "; allowed: 0, because " + rule.name + " does not use it");
       break;
     case Measured::kDistance:
-      if (!std::isfinite(desc.margin) || desc.margin < 0.0) invalid(given + "; allowed: finite and >= 0");
-      if (rule.positive_margin && desc.margin == 0.0) invalid(given + "; allowed for " + rule.name + ": above 0");
+      if (!std::isfinite(desc.margin) || desc.margin < 0.0) refuse_argument(given + "; allowed: finite and >= 0");
+      if (rule.positive_margin && desc.margin == 0.0)
+        refuse_argument(given + "; allowed for " + rule.name + ": above 0");
       break;
   }
 }

@@ -11,32 +11,34 @@ constexpr std::size_t kLargestStruct = 4096;
 }  // namespace
 
 void check_pointer(const void* pointer, const char* name, std::size_t alignment) {
-  if (pointer == nullptr) invalid(std::string(name) + " is NULL");
+  if (pointer == nullptr) refuse_argument(std::string(name) + " is NULL");
   const auto address = reinterpret_cast<std::uintptr_t>(pointer);
   if (address % alignment != 0) {
-    invalid(std::string(name) + " is aligned to " + std::to_string(address & (~address + 1)) +
-            " bytes; needed: " + std::to_string(alignment));
+    refuse_argument(std::string(name) + " is aligned to " + std::to_string(address & (~address + 1)) +
+                    " bytes; needed: " + std::to_string(alignment));
   }
 }
 
 void check_struct_size(const void* data, uint32_t struct_size, std::size_t known, const char* name) {
   if (struct_size < known || struct_size > kLargestStruct) {
-    invalid(std::string(name) + "->struct_size is " + std::to_string(struct_size) + "; allowed: " +
-            std::to_string(known) + " to " + std::to_string(kLargestStruct) + ", as sizeof of the struct");
+    refuse_argument(std::string(name) + "->struct_size is " + std::to_string(struct_size) + "; allowed: " +
+                    std::to_string(known) + " to " + std::to_string(kLargestStruct) + ", as sizeof of the struct");
   }
   const auto* bytes = static_cast<const unsigned char*>(data);
   if (std::any_of(bytes + known, bytes + struct_size, [](unsigned char byte) { return byte != 0; })) {
-    invalid(std::string(name) + " sets fields beyond the " + std::to_string(known) +
-            " bytes that this library knows; they must be 0");
+    refuse_argument(std::string(name) + " sets fields beyond the " + std::to_string(known) +
+                    " bytes that this library knows; they must be 0");
   }
 }
 
 void check_enum(int32_t value, int32_t last, const char* name, const char* allowed) {
-  if (value < 0 || value > last) invalid(std::string(name) + " is " + std::to_string(value) + "; allowed: " + allowed);
+  if (value < 0 || value > last)
+    refuse_argument(std::string(name) + " is " + std::to_string(value) + "; allowed: " + allowed);
 }
 
 void check_zero(int64_t value, const char* name, const char* reason) {
-  if (value != 0) invalid(std::string(name) + " is " + std::to_string(value) + "; allowed: 0, because " + reason);
+  if (value != 0)
+    refuse_argument(std::string(name) + " is " + std::to_string(value) + "; allowed: 0, because " + reason);
 }
 
 }  // namespace nce::api

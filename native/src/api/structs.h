@@ -5,12 +5,9 @@
 #include <cstring>
 #include <string>
 
-#include "api/backend.h"
+#include "api/refusals.h"
 
 namespace nce::api {
-
-/// An argument that is not allowed.
-[[noreturn]] inline void invalid(const std::string& message) { throw Error(NCE_STATUS_INVALID_ARGUMENT, message); }
 
 /// Throws unless `pointer` is given and a multiple of `alignment` bytes.
 void check_pointer(const void* pointer, const char* name, std::size_t alignment);

@@ -29,6 +29,6 @@ void check_upstream(const nce_inputs& in, int64_t rows);
 
 /// The bytes beyond which a workspace is refused when a plan is made.
 constexpr double kLargestWorkspace = 1e18;
-[[noreturn]] void refuse_workspace(const nce_plan_desc& desc);
+constexpr const char* kLargestWorkspaceText = "1e18 bytes";
 
 }  // namespace nce::cpu

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/half.h"
+#include "api/refusals.h"
 #include "cpu/values.h"
 
 namespace nce::cpu {
@@ -158,7 +159,7 @@ std::unique_ptr<Plan> make_widened_plan(const loss::Problem& problem, ThreadPool
   const auto rows = [](int64_t count) { return static_cast<double>(std::max<int64_t>(0, count)); };
   const double floats = 2.0 * (rows(problem.desc.n) + rows(problem.key_rows) + rows(problem.negative_rows)) *
                         static_cast<double>(problem.desc.dim + 16);
-  if (floats * double{sizeof(float)} > kLargestWorkspace) refuse_workspace(problem.desc);
+  if (floats * double{sizeof(float)} > kLargestWorkspace) refuse_sizes(problem.desc, kLargestWorkspaceText);
   nce_plan_desc wide = problem.desc;
   wide.dtype = wide.gradient_dtype = NCE_DTYPE_FLOAT32;
   return std::make_unique<WidenedPlan>(problem, pool, make(loss::Problem(wide)));

@@ -44,8 +44,8 @@ constexpr Arrangement arrangement_of(const LossRule& rule, nce_negatives negativ
 }
 
 /// Everything that follows from a description alone, whose enums and combinations have been checked. Dense losses are
-/// told as rows X, columns Y and the positive of each row: X are the queries or the tower, Y what they are compared
-/// with (keys, shared negatives or the tower again), Z the keys beside shared negatives.
+/// described as rows X, columns Y and the positive of each row: X are the queries or the tower, Y what they are
+/// compared with (keys, shared negatives or the tower again), Z the keys beside shared negatives.
 struct Problem {
   explicit Problem(const nce_plan_desc& description);
 

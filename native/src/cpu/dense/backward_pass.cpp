@@ -23,7 +23,7 @@ struct Target {
   }
 };
 
-/// Whose gradient a panel of sums becomes.
+/// A matrix whose gradient is computed.
 template <typename Real>
 struct Side {
   const Real* panels;
@@ -102,7 +102,7 @@ class Backward {
             .target = target};
   }
 
-  /// One tower has all of its gradient on the other side.
+  /// The gradient of one tower is computed as that of X alone.
   Side<Real> y_side() const {
     const nce_outputs& out = call_.out;
     Target target = target_of(out.d_keys, out.d_keys_stride, problem_.y_rows);
@@ -118,7 +118,7 @@ class Backward {
             .target = target};
   }
 
-  /// The keys, where the negatives are others.
+  /// The keys beside shared negatives.
   Side<Real> z_side() const {
     void* const to = problem_.shared ? call_.out.d_keys : nullptr;
     return {.panels = panels_.z,
@@ -135,7 +135,8 @@ class Backward {
     return {.first = matrix, .first_stride = stride, .first_rows = rows, .second = nullptr, .second_stride = 0};
   }
 
-  /// All products of panels [begin, end) of X, and the gradients of their rows; those of the last strip are left to do.
+  /// The products of panels [begin, end) of X, and the gradients of their rows, except those of the last strip, which
+  /// run() finishes together with the other matrices.
   void run_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end) {
     if (products()) {
       if (y.wanted()) copy_row_blocks(begin, end);
@@ -257,7 +258,7 @@ class Backward {
       scales[l] = problem_.cosine() ? side.norms.scale[row] : 1.0;
       if (has_positives) positive_coefficients[l] = scratch_.positive_coefficients[row];
       if (panels_.word_elements == 1) continue;
-      // Weights carry both rows' factors; the gradient wants the other row's alone.
+      // G carries the factors of both rows; the gradient needs only the other row's.
       sum_factors[l] = sum_factor / side.factors[row];
       x_squared_factors[l] = side.factors[row] * side.factors[row];
       if (has_positives) {

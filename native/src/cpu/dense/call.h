@@ -33,8 +33,8 @@ template <typename Real>
 void begin_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                    const ForwardScratch<Real>& scratch);
 
-/// Sums over the negatives of each row of panels [begin, end) of X (symmetric: all panels, and of each column), and
-/// keeps tiles.
+/// Sums over the negatives of each row in panels [begin, end) of X, and of each column if the loss is symmetric (then
+/// all panels at once). Keeps tiles.
 template <typename Real>
 void sum_rows(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
               const ForwardScratch<Real>& scratch, int64_t begin, int64_t end);

@@ -56,7 +56,7 @@ class CoefficientsOfRows {
     return loss::positive_mass(problem_.row.function, lse[row], state_.positive[row], scaling_.tau);
   }
 
-  /// Both return dl/dz+ of the row or column, scaled.
+  /// Returns dl/dz+ of the row or column over the largest slope.
   double write_row(int64_t i) const {
     return write(state_.row_lse, scratch_.row_masses, i, scratch_.x_coefficients, scratch_.x_references);
   }

@@ -2,8 +2,8 @@
 
 #include <atomic>
 #include <cmath>
-#include <string>
 
+#include "api/refusals.h"
 #include "cpu/dense/call.h"
 #include "cpu/processor.h"
 
@@ -33,7 +33,7 @@ const Kernels<Real>& kernels_of(nce_isa isa) {
   return kernels_portable<Real>();
 }
 
-/// Null where processor or cap do not have them.
+/// Null if the processor, or the cap, has no products of bfloat16.
 const Kernels<float>* bfloat16x2_of(nce_isa isa) {
 #if defined(__x86_64__)
   if (isa == NCE_ISA_AVX512 && multiplies_bfloat16()) return &kernels_avx512_bf16();
@@ -102,16 +102,10 @@ class DensePlan final : public Plan {
     Carver carver(workspace.data);
     const State state(carver, problem_);
     if (workspace.bytes < both_bytes_ || state.header->magic != kMagic || state.header->plan != id_) {
-      throw Error(NCE_STATUS_INVALID_STATE,
-                  "workspace holds no forward pass of this plan; call nce_forward before nce_backward, with the same "
-                  "workspace of NCE_PASS_FORWARD_BACKWARD bytes");
+      refuse_state();
     }
     Call call = make_call(in, out, state);
-    if (call.tau() != state.header->tau) {
-      throw Error(NCE_STATUS_INVALID_STATE, "*inputs->temperature is tau = " + std::to_string(call.tau()) +
-                                                ", the forward pass in the workspace had " +
-                                                std::to_string(state.header->tau));
-    }
+    if (call.tau() != state.header->tau) refuse_other_temperature(call.tau(), state.header->tau);
     call.form = static_cast<Form>(state.header->form);
     with_kernels(static_cast<Arithmetic>(state.header->arithmetic),
                  [&](const auto& kernels) { backward_with(call, kernels, carver); });
@@ -123,7 +117,7 @@ class DensePlan final : public Plan {
     return ++last;
   }
 
-  /// Whether a call may choose these tiles; without knowing temperature and norms.
+  /// Whether some call of this plan may choose this arithmetic, whatever its temperature and norms.
   bool possible(Arithmetic arithmetic) const {
     const bool fast = problem_.precision == NCE_PRECISION_FAST;
     switch (arithmetic) {
@@ -165,7 +159,7 @@ class DensePlan final : public Plan {
     return necessary_with(carver, kernels, panels);
   }
 
-  /// Bytes of what was carved and of the scratch of either pass.
+  /// Bytes of what was carved so far and of the larger scratch of the two passes.
   template <typename Real>
   int64_t necessary_with(const Carver& carved, const Kernels<Real>& kernels, const Panels<Real>& panels) const {
     Carver forward = carved.counter();
@@ -246,18 +240,13 @@ class DensePlan final : public Plan {
                    measure_rows(source, begin, end, dim, norms);
                  });
     const int64_t x = first_non_finite(state.x_norms, problem_.x_rows);
-    if (x >= 0 && problem_.tower && x >= problem_.desc.n) refuse("keys", x - problem_.desc.n);
-    if (x >= 0) refuse("queries", x);
+    if (x >= 0 && problem_.tower && x >= problem_.desc.n) refuse_row("keys", x - problem_.desc.n);
+    if (x >= 0) refuse_row("queries", x);
     const int64_t z = first_non_finite(state.z_norms, problem_.z_rows);
-    if (z >= 0) refuse("keys", z);
+    if (z >= 0) refuse_row("keys", z);
     if (problem_.tower) return;
     const int64_t y = first_non_finite(state.y_norms, problem_.y_rows);
-    if (y >= 0) refuse(problem_.shared ? "negatives" : "keys", y);
-  }
-
-  [[noreturn]] static void refuse(const char* matrix, int64_t row) {
-    throw Error(NCE_STATUS_NON_FINITE, "inputs->" + std::string(matrix) + " holds a NaN or an infinity in row " +
-                                           std::to_string(row) + "; all elements must be finite");
+    if (y >= 0) refuse_row(problem_.shared ? "negatives" : "keys", y);
   }
 
   Decision choose(const Call& call) const {
@@ -286,7 +275,7 @@ class DensePlan final : public Plan {
             .form = loss::form_of(problem_.row.function, bounded)};
   }
 
-  /// Takes the place of kept tiles; none in a workspace for the forward pass alone.
+  /// Takes room for kept tiles from a workspace that is large enough for both passes.
   template <typename Real>
   KeptTiles<Real> kept_tiles(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                              Carver& carver) const {
@@ -325,7 +314,7 @@ class DensePlan final : public Plan {
     return true;
   }
 
-  /// Whether the tiles of a strip are kept where those of all would not be.
+  /// Whether to go strip by strip: the tiles of a strip can be kept, but not all tiles.
   template <typename Real>
   bool go_by_strips(const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept) const {
     if (!by_rows(problem_) || kept.count >= panels.x_count * panels.y_count) return false;
@@ -357,7 +346,7 @@ std::unique_ptr<Plan> make_dense_plan(const Problem& problem, ThreadPool& pool, 
   const nce_plan_desc& desc = problem.desc;
   const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m)) *
                           static_cast<double>(desc.dim + 64) * static_cast<double>(sizeof(double));
-  if (elements > kLargestWorkspace) refuse_workspace(desc);
+  if (elements > kLargestWorkspace) refuse_sizes(desc, kLargestWorkspaceText);
   return std::make_unique<DensePlan>(problem, pool, choose_isa(isa));
 }
 

@@ -10,7 +10,7 @@
 namespace nce::cpu {
 
 /// `isa` is one that the machine has (NCE_ISA_BEST picks the best). The pool must outlive the
-/// plan. Throws UNSUPPORTED for element types and losses that this engine does not do.
+/// plan. Throws UNSUPPORTED for sizes that no memory holds.
 std::unique_ptr<Plan> make_dense_plan(const loss::Problem& problem, ThreadPool& pool, nce_isa isa);
 
 }  // namespace nce::cpu

@@ -98,7 +98,7 @@ class Forward {
     return static_cast<double>(static_cast<float>(1.0 / std::ldexp(norms.norm(row), -exponent)));
   }
 
-  /// The similarity of a positive operands, by the arithmetic of the tiles.
+  /// The similarity of a row and its positive, by the arithmetic of the tiles.
   double similarity_of(int64_t row, double product) const {
     if (panels_.word_elements == 2) {
       const auto scaled = static_cast<Real>(product) * static_cast<Real>(state_.x_factors[row]);
@@ -167,7 +167,7 @@ class Forward {
   void sum_tiles(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
     const Groups groups = end - begin == panels_.x_count ? scratch_.groups : scratch_.groups.of_strip(end - begin);
     call_.pool.parallel_for(groups.x * groups.y, [&](int64_t task, int worker) {
-      // Groups of Y outside, as in the backward pass: so who keeps a tile is mostly who takes it.
+      // Groups of Y in the outer loop, as in the backward pass: then mostly the thread that kept a tile reads it again.
       const int64_t x_group = task % groups.x;
       sum_group(kept, begin + (end - begin) * x_group / groups.x, begin + (end - begin) * (x_group + 1) / groups.x,
                 x_group, task / groups.x, scratch_.workers + worker * scratch_.worker_stride);
@@ -184,7 +184,7 @@ class Forward {
         .x_end = x_end,
         .y_begin = panels_.y_count * y_group / scratch_.groups.y,
         .y_end = panels_.y_count * (y_group + 1) / scratch_.groups.y,
-        // These panels of X share the second-level cache with Y's and with what either is fetched beside.
+        // Half of the second-level cache is for these panels of X, the rest for panels of Y and prefetched lines.
         .x_block = std::clamp<int64_t>(second_level_cache_bytes() / 2 / panel_bytes, 1, kLargestBlock),
         .x_positive = state_.positive,
         .y_positive = nullptr,

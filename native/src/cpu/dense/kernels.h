@@ -1,6 +1,6 @@
 #pragma once
-// The border between the engine and its tile kernels, which are compiled once an instruction set. Plain structs only:
-// an inline function with linkage here could be emitted with instructions that the machine lacks.
+// The border between the engine and its tile kernels, which are compiled once for each instruction set. Only plain
+// structs: the linker might keep the copy of an inline function that was compiled with instructions the machine lacks.
 //
 // Panels. A matrix is packed into panels of `width` rows, [dim][width] elements each (dim padded to a multiple of
 // `slice` with zeros, as are missing rows), `panel_stride` words apart. A word is an element, or the bits of two
@@ -59,7 +59,7 @@ struct KeptTiles {
   int64_t count;
   int64_t y_panels;
   int64_t x_first;    ///< the panel of X whose tiles come first
-  bool exponentials;  ///< kBounded: they hold exponentials, 0 for what is no negative; else similarities
+  bool exponentials;  ///< they hold exponentials, 0 where excluded (kBounded only); else similarities
 
   int64_t number(int64_t x_panel, int64_t y_panel) const { return (x_panel - x_first) * y_panels + y_panel; }
 };
@@ -153,7 +153,7 @@ struct Kernels {
   int64_t word_elements;  ///< 1, or 2 for bfloat16
   int64_t forward_scratch;
   int64_t gradient_scratch;
-  int64_t gradient_panels;       ///< panels of either side whose G is multiplied at once
+  int64_t gradient_panels;       ///< panels of X, and of Y, in a block of G that is multiplied at once
   int64_t row_block;             ///< a panel in row blocks is [dim / row_block, rounded up][width][row_block]
   double largest_bounded_logit;  ///< |s| / tau up to which Form::kBounded keeps the promised digits
   /// products[l] = <row l of panel x, row l of panel y>, in the order of the tiles, hence bit for bit what a tile

@@ -19,11 +19,12 @@ constexpr int64_t kMostGroups = 32;
 constexpr int64_t kStripBytes = int64_t{32} << 20;
 constexpr int64_t kLongestStrip = 86;
 
-// By rows: strips whose tiles take no more, unless they would be so short that the sums of Y cost more than that saves.
+// Losses that go by rows: the tiles of a strip take at most so many bytes, unless that makes the strip so short that
+// fetching the sums of Y costs more than kept tiles save.
 constexpr int64_t kStripTileBytes = int64_t{128} << 20;
 constexpr int64_t kShortestKeptStrip = 16;
 
-// Keeping less than this part of the tiles would take memory for nothing that could be noticed.
+// Keeping less than one in so many tiles takes memory without a gain that can be measured.
 constexpr int64_t kLeastPartKept = 20;
 
 int64_t ceil_div(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }

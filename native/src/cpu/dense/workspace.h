@@ -55,7 +55,7 @@ struct Header {
   double tau;
   int32_t arithmetic;
   int32_t form;
-  int32_t kept;  ///< whether kept tiles are there; a call of both passes may have used their place again
+  int32_t kept;  ///< whether kept tiles are still there: a call of both passes may have overwritten them
 };
 
 /// State that does not depend on the arithmetic. One double a row each; Y's arrays are X's for one tower.
@@ -127,14 +127,14 @@ struct ForwardScratch {
   Sums columns;
   double *above, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;
-  double* effective;  ///< negatives that matter, by row
+  double* effective;  ///< effective number of negatives of each row
   double* losses;
   double* alignment;
   int64_t worker_stride;
   Real* workers;
 };
 
-/// Scratch of the backward pass. What only one gradient needs is there for any call.
+/// Scratch of the backward pass, for all gradients, whichever a call asks for.
 template <typename Real>
 struct BackwardScratch {
   BackwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels,

@@ -1,21 +1,14 @@
 #include "cpu/rowwise/row_metrics.h"
 
 #include <cmath>
-#include <string>
 
-#include "api/backend.h"
+#include "api/refusals.h"
 
 namespace nce::cpu {
 namespace {
 
 void keep_first(int64_t& first, int64_t later) {
   if (first < 0) first = later;
-}
-
-void check_row(int64_t row, const char* matrix) {
-  if (row < 0) return;
-  throw Error(NCE_STATUS_NON_FINITE, "inputs->" + std::string(matrix) + " holds a NaN or an infinity in row " +
-                                         std::to_string(row) + "; all elements must be finite");
 }
 
 }  // namespace
@@ -50,14 +43,10 @@ void RowwiseTotals::add_negative(double similarity, double squared_unit_distance
 }
 
 void check_finite(const RowwiseTotals& totals) {
-  check_row(totals.bad_query, "queries");
-  check_row(totals.bad_key, "keys");
-  check_row(totals.bad_negative, "negatives");
-  if (totals.overflow >= 0) {
-    throw Error(NCE_STATUS_NON_FINITE,
-                "inputs->queries has a similarity or distance beyond the range of float64 in row " +
-                    std::to_string(totals.overflow));
-  }
+  if (totals.bad_query >= 0) refuse_row("queries", totals.bad_query);
+  if (totals.bad_key >= 0) refuse_row("keys", totals.bad_key);
+  if (totals.bad_negative >= 0) refuse_row("negatives", totals.bad_negative);
+  if (totals.overflow >= 0) refuse_similarity(totals.overflow);
 }
 
 }  // namespace nce::cpu

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 
+#include "api/refusals.h"
 #include "cpu/rowwise/row_sweep.h"
 #include "cpu/values.h"
 
@@ -81,11 +82,8 @@ class RowwisePlan final : public Plan {
     const Call call = begin(in, true);
     Token token;
     std::memcpy(&token, workspace.data + backward_layout_.token, sizeof token);
-    if (token.magic != kTokenMagic || token.plan != number_ || token.tau != call.rule.tau) {
-      throw Error(NCE_STATUS_INVALID_STATE,
-                  "workspace holds no forward of this plan and temperature; nce_forward must come first, with the "
-                  "workspace_bytes of NCE_PASS_FORWARD_BACKWARD");
-    }
+    if (token.magic != kTokenMagic || token.plan != number_) refuse_state();
+    if (token.tau != call.rule.tau) refuse_other_temperature(call.rule.tau, token.tau);
     gradients(call, out, workspace);
   }
 

@@ -57,8 +57,8 @@ template <typename Real>
   }
 }
 
-/// Adds up groups and the positive's share; along[l] = <sums, x> if `unit`. The streams are fetched ahead, since each
-/// ends before a processor has found out that it is one.
+/// Adds up groups and the positive's share; along[l] = <sums, x> if `unit`. Prefetches by hand: each stream is too
+/// short for the hardware to recognise it.
 template <typename Real>
 void collect(const FinishTask<Real>& task, double (&along)[kWidth<Real>]) {
   constexpr int64_t kSide = kWidth<Real>;

@@ -53,7 +53,7 @@ void forward(const ForwardTask<Real>& task) {
   constexpr int64_t kSide = kWidth<Real>;
   const Operands<Real>& operands = task.operands;
   const int64_t words = (operands.dim + kWordElements - 1) / kWordElements;
-  const Scale<Real> scale(operands.inverse_temperature * 1.4426950408889634);
+  const Scale<Real> scale(operands.inverse_temperature * kLog2E);
   const ColumnLanes<Real> lanes(task.scratch + kSide * kSide);
   for (int64_t block = task.x_begin; block < task.x_end; block += task.x_block) {
     const int64_t block_end = block + task.x_block < task.x_end ? block + task.x_block : task.x_end;

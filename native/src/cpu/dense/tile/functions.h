@@ -7,6 +7,8 @@
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
+constexpr double kLog2E = 1.4426950408889634;
+
 template <typename Real>
 struct Exp2;
 

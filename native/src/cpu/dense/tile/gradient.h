@@ -7,7 +7,7 @@
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
-/// Panels of either side whose G is multiplied at once: about 96 rows, so that sums are fetched rarely.
+/// Panels of X, and of Y, in a block of G that is multiplied at once: about 96 rows, so that sums are fetched rarely.
 template <typename Real>
 constexpr int kGroup = 96 / kWidth<Real> > 1 ? 96 / kWidth<Real> : 1;
 
@@ -45,7 +45,7 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
       if constexpr (kForm == Form::kBounded) {
         g = exp2_scaled<Real>(s, scale) * (x.a[v] + b);
       } else if constexpr (kForm == Form::kOnline) {
-        // without coefficients there is no reference, and the exponential could overflow.
+        // Without coefficients there is no reference, and the exponential could overflow.
         g = Vec<Real>{};
         if (task.x_coefficients != nullptr) g += exp2_clamped<Real>(s - x.references[v], scale) * x.a[v];
         if (task.y_coefficients != nullptr) g += exp2_clamped<Real>(s - y_reference, scale) * b;
@@ -147,7 +147,7 @@ void row_words(const Real* panel, int64_t dim, int64_t padded_dim, Real* to) {
 }
 #endif
 
-/// Memory that is wanted in the second-level cache soon.
+/// Memory to prefetch into the second-level cache.
 template <typename Real>
 struct Later {
   const Real* from;
@@ -218,7 +218,7 @@ class Gradient {
  public:
   explicit Gradient(const GradientTask<Real>& task)
       : task_(task),
-        scale_(task.operands.inverse_temperature * 1.4426950408889634),
+        scale_(task.operands.inverse_temperature * kLog2E),
         words_((task.operands.dim + kWordElements - 1) / kWordElements),
         g_(task.scratch),
         y_sums_(task.scratch + kGradientScratch<Real>),

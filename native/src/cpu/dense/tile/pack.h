@@ -7,8 +7,8 @@
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
-/// Asks for a line that will be written to soon: other cores have read what the last call left there, and each line
-/// must first be taken from them.
+/// Fetches a line for writing: other cores hold copies of what the last call left there, which must be invalidated
+/// first.
 [[gnu::always_inline]] inline void fetch_to_write(const void* line) { __builtin_prefetch(line, 1); }
 
 /// Swaps what lies across the diagonal of squares of kHalf: lanes c + kHalf of row r with lanes c of row r + kHalf.

@@ -74,7 +74,7 @@ constexpr int kRowBlock = kRowVectors * kLanes<Real>;
 
 static_assert(kWidth<float> % kRowSlice<float> == 0 && kWidth<double> % kRowSlice<double> == 0);
 
-/// Arithmetic along a row of a tile of weights.
+/// Words along a row of a tile of G.
 template <typename Real>
 constexpr int kInner = kWidth<Real> / kWordElements;
 

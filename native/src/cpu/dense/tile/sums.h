@@ -73,7 +73,7 @@ inline void flush_columns(const ForwardTask<Real>& task, const ColumnLanes<Real>
 }
 
 /// One exponential an element serves its row and its column, and stays in the tile if kKeep. kProducts: the tile holds
-/// products that want their factors.
+/// products that still have to be multiplied by their factors.
 template <typename Real, bool kMasked, bool kColumns, bool kKeep, bool kProducts>
 void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
                  const ColumnLanes<Real>& lanes) {
@@ -228,11 +228,11 @@ void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const S
   add_row<Real>(weighted, task.rows.weighted + tile.x_first);
 }
 
-/// Before products become similarities: sum of exp(4 cos), which is e^4 exp(-2 |x^ - y^|^2) of unit vectors.
+/// Sum of exp(4 cos) = e^4 exp(-2 |x^ - y^|^2) of unit vectors; to be called before products become similarities.
 template <typename Real, bool kMasked>
 void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   Mask<Real> mask(task.operands, tile);
-  const Scale<Real> scale(4.0 * 1.4426950408889634);
+  const Scale<Real> scale(4.0 * kLog2E);
   const bool scaled = task.metrics.x_inverse_norms != nullptr;
   Vec<Real> inverse[kVectors];
   if (scaled) load_row<Real>(task.metrics.x_inverse_norms + tile.x_first, inverse);

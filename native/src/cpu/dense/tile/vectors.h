@@ -16,7 +16,7 @@ constexpr bool kNeon = true;
 constexpr bool kNeon = false;
 #endif
 
-/// Vectors in a tile's row. With kSlice rows of them in registers, loads stay well below two an FMA operands. NEON has
+/// Vectors in a tile's row. With kSlice rows of them in registers, loads stay well below two for each FMA. NEON has
 /// as many registers as AVX-512 but a quarter of the lanes: 8 rows do not divide 3 of its vectors, 4 rows divide 6.
 constexpr int kVectors = kNeon ? 6 : 3;
 
@@ -77,7 +77,7 @@ template <typename Real>
   return a > b ? a : b;
 }
 
-/// How many elements of a product's inner dimension an word holds: a Real, or the bits of two bfloat16, the first in
+/// How many elements of a product's inner dimension a word holds: a Real, or the bits of two bfloat16, the first in
 /// the low half.
 #if defined(NCE_TILE_BFLOAT16X2)
 constexpr int kWordElements = 2;

@@ -2,6 +2,7 @@ package dev.infonce.bench;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.InfoNce;
+import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
 import dev.infonce.Shape;
@@ -12,21 +13,24 @@ import java.util.Locale;
 /** The losses that are measured, all with cosine similarity, or cosine distance. */
 public enum Loss {
     /** InfoNCE, in-batch negatives. */
-    INFONCE,
+    INFONCE(InfoNce.withTemperature(Loss.TEMPERATURE)),
     /** InfoNCE of both directions, as in CLIP. */
-    SYMMETRIC,
+    SYMMETRIC(InfoNce.withTemperature(Loss.TEMPERATURE).symmetric()),
     /** NT-Xent of one tower of n rows, two views. */
-    NT_XENT,
+    NT_XENT(NtXent.withTemperature(Loss.TEMPERATURE)),
     /** NT-Logistic of one tower of n rows, two views. */
-    NT_LOGISTIC,
-    /** Triplets of rows. */
-    TRIPLET;
+    NT_LOGISTIC(NtLogistic.withTemperature(Loss.TEMPERATURE)),
+    /** Triplets of rows, with so wide a margin that every one counts. */
+    TRIPLET(Triplet.withMargin(10));
 
     /** The temperature of all that have one. */
     public static final double TEMPERATURE = 0.07;
 
-    /** So wide that every triplet counts. */
-    private static final double MARGIN = 10;
+    private final ContrastiveLoss loss;
+
+    Loss(ContrastiveLoss loss) {
+        this.loss = loss;
+    }
 
     /** The loss of a name such as nt-xent. */
     public static Loss named(String name) {
@@ -42,25 +46,20 @@ public enum Loss {
     }
 
     ContrastiveLoss loss() {
-        return switch (this) {
-            case INFONCE -> InfoNce.withTemperature(TEMPERATURE);
-            case SYMMETRIC -> InfoNce.withTemperature(TEMPERATURE).symmetric();
-            case NT_XENT -> NtXent.withTemperature(TEMPERATURE);
-            case NT_LOGISTIC -> NtLogistic.withTemperature(TEMPERATURE);
-            case TRIPLET -> Triplet.withMargin(MARGIN);
-        };
+        return loss;
     }
 
     Shape shape(int n, int dim) {
-        return isTower() ? Shape.tower(n, dim) : Shape.of(n, n, dim);
+        return loss.isOneTower() ? Shape.tower(n, dim) : Shape.of(n, n, dim);
     }
 
-    boolean isTower() {
-        return this == NT_XENT || this == NT_LOGISTIC;
+    /** Whether columns have a loss too. */
+    public boolean isSymmetric() {
+        return loss.isSymmetric();
     }
 
     /** Whether all rows meet all others, so that work is counted in products of matrices. */
     boolean isDense() {
-        return this != TRIPLET;
+        return loss.negatives() == Negatives.IN_BATCH;
     }
 }

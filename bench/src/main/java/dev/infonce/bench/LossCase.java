@@ -1,5 +1,6 @@
 package dev.infonce.bench;
 
+import dev.infonce.ContrastiveLoss;
 import dev.infonce.CpuOptions;
 import dev.infonce.Device;
 import dev.infonce.Gradients;
@@ -27,21 +28,19 @@ public final class LossCase implements AutoCloseable {
     public LossCase(String deviceName, Problem problem, PlanOptions options) {
         this.problem = problem;
         this.device = open(deviceName, problem.threads());
+        ContrastiveLoss loss = problem.loss().loss();
         this.plan = device.plan(
-                problem.loss().loss(),
-                problem.loss().shape(problem.n(), problem.dim()),
-                problem.dtype(),
-                options.withoutMetrics());
+                loss, problem.loss().shape(problem.n(), problem.dim()), problem.dtype(), options.withoutMetrics());
         long count = (long) problem.n() * problem.dim();
         Matrix queries = matrix();
         Samples.queries(count, sink(queries));
         Matrix keys = null;
         Matrix negatives = null;
-        if (!problem.loss().isTower()) {
+        if (!loss.isOneTower()) {
             keys = matrix();
             Samples.keys(count, sink(keys));
         }
-        if (problem.loss() == Loss.TRIPLET) {
+        if (loss.takesNegatives()) {
             negatives = matrix();
             Samples.Sink sink = sink(negatives);
             Samples.keys(count, (i, value) -> sink.put(count - 1 - i, value));

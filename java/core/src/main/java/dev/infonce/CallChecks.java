@@ -1,25 +1,23 @@
 package dev.infonce;
 
+import dev.infonce.internal.LossSpec;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
-/**
- * The checks of a plan and its calls: what can be told before any device is asked. The sizes of every matrix follow from loss
- * and shape; -1 stands for a matrix that the loss does not take.
- */
+/** The checks of a plan and its calls: what can be told before any device is asked. */
 final class CallChecks {
-    private static final long NONE = -1;
+    private static final long NONE = LossSpec.NONE;
     private static final long WORKSPACE_ALIGNMENT = 64;
 
     private final ContrastiveLoss loss;
+    private final LossSpec spec;
+    private final LossSpec.Rows rows;
+    private final boolean perRow;
+    private final double ownTemperature;
     private final Shape shape;
     private final DType dtype;
     private final DType gradientDType;
     private final Device device;
-    private final long keysRows;
-    private final long negativesRows;
-    private final long lossRows;
-    private final double ownTemperature;
 
     CallChecks(Device device, ContrastiveLoss loss, Shape shape, DType dtype, DType gradientDType) {
         this.device = device;
@@ -34,48 +32,18 @@ final class CallChecks {
         this.loss = Objects.requireNonNull(loss, "loss");
         this.shape = Objects.requireNonNull(shape, "shape");
         this.dtype = dtype;
-        long n = shape.n();
-        long m = shape.m();
-        Negatives negatives = switch (loss) {
-            case InfoNce infoNce -> infoNce.negatives();
-            case NtLogistic logistic -> logistic.negatives();
-            case NtXent _ -> Negatives.IN_BATCH;
-            case PairwiseContrastive _, Triplet _ -> Negatives.PAIRED;
-        };
-        boolean twoTowers = loss instanceof InfoNce;
-        boolean oneMatrix = !twoTowers && negatives == Negatives.IN_BATCH && m == 0;
-        if (twoTowers && negatives == Negatives.IN_BATCH) {
-            Checks.argument(m >= n, "shape: InfoNce in-batch needs m >= n, but got n = %d, m = %d", n, m);
-            Checks.argument(
-                    m == n || !((InfoNce) loss).isSymmetric(),
-                    "shape: a symmetric InfoNce needs m = n, but got n = %d, m = %d",
-                    n,
-                    m);
-        } else if (oneMatrix) {
-            Checks.argument(
-                    n % 2 == 0, "shape: one tower of two views needs an even number of rows, but got n = %d", n);
-        } else if (!twoTowers) {
-            Checks.argument(
-                    m == n, "shape: %s needs m = n%s, but got n = %d, m = %d", name(), towerHint(negatives), n, m);
-        }
-        this.keysRows = oneMatrix ? NONE : twoTowers && negatives == Negatives.IN_BATCH ? m : n;
-        this.negativesRows = switch (negatives) {
-            case IN_BATCH -> NONE;
-            case SHARED -> m;
-            case OWN -> n * m;
-            case PAIRED -> loss instanceof PairwiseContrastive ? NONE : n;
-        };
-        this.lossRows = !twoTowers && negatives == Negatives.IN_BATCH && !oneMatrix ? 2 * n : n;
-        this.ownTemperature = switch (loss) {
-            case InfoNce infoNce -> infoNce.temperature();
-            case NtXent ntXent -> ntXent.temperature();
-            case NtLogistic logistic -> logistic.temperature();
-            case PairwiseContrastive _, Triplet _ -> Double.NaN;
-        };
+        this.spec = LossSpec.of(loss);
+        this.rows = spec.rows(shape);
+        this.perRow = spec.perRow();
+        this.ownTemperature = spec.temperature();
     }
 
     ContrastiveLoss loss() {
         return loss;
+    }
+
+    LossSpec spec() {
+        return spec;
     }
 
     Shape shape() {
@@ -94,14 +62,13 @@ final class CallChecks {
     void inputs(Inputs in) {
         Objects.requireNonNull(in, "in");
         matrix("queries", in.queries(), shape.n());
-        matrix("keys", in.keys(), keysRows);
-        matrix("negatives", in.negatives(), negativesRows);
+        matrix("keys", in.keys(), rows.keys());
+        matrix("negatives", in.negatives(), rows.negatives());
         labels(in.labels());
         weights(in.weights());
         upstream(in.upstream());
-        boolean hasMargin = loss instanceof PairwiseContrastive || loss instanceof Triplet;
-        if (in.temperature().isPresent() && hasMargin) {
-            throw Checks.invalid("temperature: %s has none, but got %s", name(), in.temperature());
+        if (in.temperature().isPresent() && !spec.hasTemperature()) {
+            throw Checks.invalid("temperature: %s has none, but got %s", spec.name(), in.temperature());
         }
     }
 
@@ -114,8 +81,8 @@ final class CallChecks {
         Objects.requireNonNull(in, "in");
         Objects.requireNonNull(out, "out");
         matrix("queries", in.queries(), shape.n());
-        matrix("keys", in.keys(), keysRows);
-        matrix("negatives", in.negatives(), negativesRows);
+        matrix("keys", in.keys(), rows.keys());
+        matrix("negatives", in.negatives(), rows.negatives());
         outputs(out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives());
         onDevice("queries", in.queries());
         onDevice("keys", in.keys());
@@ -123,17 +90,18 @@ final class CallChecks {
         onDevice("dQueries", out.dQueries());
         onDevice("dKeys", out.dKeys());
         onDevice("dNegatives", out.dNegatives());
-        boolean perRow = loss.reduction() == Reduction.NONE;
-        boolean hasMargin = loss instanceof PairwiseContrastive || loss instanceof Triplet;
-        boolean hasLabels = loss instanceof PairwiseContrastive;
-        Checks.argument(in.temperature() == null || !hasMargin, "temperature: %s has none, but got some", name());
-        Checks.argument(hasLabels || in.labels() == null, "labels: %s takes none, but got some", name());
-        Checks.argument(!hasLabels || in.labels() != null, "labels: %s needs %d, but got null", name(), shape.n());
+        Checks.argument(
+                in.temperature() == null || spec.hasTemperature(),
+                "temperature: %s has none, but got some",
+                spec.name());
+        Checks.argument(spec.labels() || in.labels() == null, "labels: %s takes none, but got some", spec.name());
+        Checks.argument(
+                !spec.labels() || in.labels() != null, "labels: %s needs %d, but got null", spec.name(), shape.n());
         buffer("temperature", in.temperature(), Double.BYTES);
-        buffer("weights", in.weights(), lossRows * Float.BYTES);
+        buffer("weights", in.weights(), rows.losses() * Float.BYTES);
         buffer("labels", in.labels(), shape.n() * Integer.BYTES);
         boolean one = in.upstream() == null || in.upstream().bytes() == Float.BYTES || !perRow;
-        buffer("upstream", in.upstream(), one ? Float.BYTES : lossRows * Float.BYTES);
+        buffer("upstream", in.upstream(), one ? Float.BYTES : rows.losses() * Float.BYTES);
         buffer("loss", out.loss(), lossBytes());
         buffer("dTemperature", out.dTemperature(), Double.BYTES);
         buffer("metrics", out.metrics(), DeviceOutputs.METRICS_BYTES);
@@ -141,15 +109,15 @@ final class CallChecks {
 
     /** The loss, as bytes. */
     long lossBytes() {
-        return (loss.reduction() == Reduction.NONE ? lossRows : 1) * Double.BYTES;
+        return (perRow ? rows.losses() : 1) * Double.BYTES;
     }
 
     /** A matrix in memory of the device for every gradient there can be. */
     Gradients deviceGradients() {
         return new Gradients(
                 device.allocate(gradientDType, shape.n(), shape.dim()),
-                keysRows == NONE ? null : device.allocate(gradientDType, keysRows, shape.dim()),
-                negativesRows <= 0 ? null : device.allocate(gradientDType, negativesRows, shape.dim()));
+                rows.keys() == NONE ? null : device.allocate(gradientDType, rows.keys(), shape.dim()),
+                rows.negatives() <= 0 ? null : device.allocate(gradientDType, rows.negatives(), shape.dim()));
     }
 
     void workspace(DeviceBuffer workspace, long bytes) {
@@ -198,8 +166,8 @@ final class CallChecks {
     private void outputs(
             Matrix dQueries, Matrix dKeys, Matrix dNegatives, Matrix queries, Matrix keys, Matrix negativesMatrix) {
         output("dQueries", dQueries, shape.n());
-        output("dKeys", dKeys, keysRows);
-        output("dNegatives", dNegatives, negativesRows);
+        output("dKeys", dKeys, rows.keys());
+        output("dNegatives", dNegatives, rows.negatives());
         apart("dQueries", dQueries, "dKeys", dKeys);
         apart("dQueries", dQueries, "dNegatives", dNegatives);
         apart("dKeys", dKeys, "dNegatives", dNegatives);
@@ -225,38 +193,39 @@ final class CallChecks {
     Gradients newGradients(Inputs in) {
         return new Gradients(
                 Matrix.zeros(gradientDType, shape.n(), shape.dim()),
-                in.keys() == null ? null : Matrix.zeros(gradientDType, keysRows, shape.dim()),
-                in.negatives() == null ? null : Matrix.zeros(gradientDType, negativesRows, shape.dim()));
+                in.keys() == null ? null : Matrix.zeros(gradientDType, rows.keys(), shape.dim()),
+                in.negatives() == null ? null : Matrix.zeros(gradientDType, rows.negatives(), shape.dim()));
     }
 
-    private void matrix(String name, Matrix matrix, long rows) {
+    private void matrix(String name, Matrix matrix, long count) {
         if (matrix == null) {
-            if (rows != NONE && rows != 0) {
-                throw Checks.invalid("%s: %s needs a %d x %d matrix, but got null", name, name(), rows, shape.dim());
+            if (count != NONE && count != 0) {
+                throw Checks.invalid(
+                        "%s: %s needs a %d x %d matrix, but got null", name, spec.name(), count, shape.dim());
             }
             return;
         }
-        sizes(name, matrix, rows, dtype);
+        sizes(name, matrix, count, dtype);
         accessible(name, matrix);
     }
 
-    private void output(String name, Matrix matrix, long rows) {
+    private void output(String name, Matrix matrix, long count) {
         if (matrix == null) {
             return;
         }
-        sizes(name, matrix, rows, gradientDType);
+        sizes(name, matrix, count, gradientDType);
         accessible(name, matrix);
         if (matrix.segment().isReadOnly()) {
             throw Checks.invalid("%s: must be writable, but its segment is read-only", name);
         }
     }
 
-    private void sizes(String name, Matrix matrix, long rows, DType type) {
-        if (rows == NONE) {
-            throw Checks.invalid("%s: %s of %s takes none, but got %s", name, name(), shape, matrix);
+    private void sizes(String name, Matrix matrix, long count, DType type) {
+        if (count == NONE) {
+            throw Checks.invalid("%s: %s of %s takes none, but got %s", name, spec.name(), shape, matrix);
         }
-        if (matrix.rows() != rows || matrix.dim() != shape.dim() || matrix.dtype() != type) {
-            throw Checks.invalid("%s: must be %d x %d %s, but got %s", name, rows, shape.dim(), type, matrix);
+        if (matrix.rows() != count || matrix.dim() != shape.dim() || matrix.dtype() != type) {
+            throw Checks.invalid("%s: must be %d x %d %s, but got %s", name, count, shape.dim(), type, matrix);
         }
     }
 
@@ -276,14 +245,14 @@ final class CallChecks {
     }
 
     private void labels(int[] labels) {
-        if (!(loss instanceof PairwiseContrastive)) {
+        if (!spec.labels()) {
             if (labels != null) {
-                throw Checks.invalid("labels: %s takes none, but got some", name());
+                throw Checks.invalid("labels: %s takes none, but got some", spec.name());
             }
             return;
         }
         if (labels == null) {
-            throw Checks.invalid("labels: %s needs %d, but got null", name(), shape.n());
+            throw Checks.invalid("labels: %s needs %d, but got null", spec.name(), shape.n());
         }
         if (labels.length != shape.n()) {
             throw Checks.invalid("labels: must be %d numbers, but got %d", shape.n(), labels.length);
@@ -299,8 +268,8 @@ final class CallChecks {
         if (weights == null) {
             return;
         }
-        if (weights.length != lossRows) {
-            throw Checks.invalid("weights: must be %d numbers, but got %d", lossRows, weights.length);
+        if (weights.length != rows.losses()) {
+            throw Checks.invalid("weights: must be %d numbers, but got %d", rows.losses(), weights.length);
         }
         for (int i = 0; i < weights.length; i++) {
             if (!(weights[i] >= 0 && weights[i] < Float.POSITIVE_INFINITY)) {
@@ -313,11 +282,10 @@ final class CallChecks {
         if (upstream == null) {
             return;
         }
-        boolean perRow = loss.reduction() == Reduction.NONE;
-        if (upstream.length != 1 && !(perRow && upstream.length == lossRows)) {
+        if (upstream.length != 1 && !(perRow && upstream.length == rows.losses())) {
             throw Checks.invalid(
                     "upstream: must be 1 number%s, but got %d",
-                    perRow ? " or " + lossRows : ", as the reduction is " + loss.reduction(), upstream.length);
+                    perRow ? " or " + rows.losses() : ", as the reduction is " + spec.reduction(), upstream.length);
         }
         for (int i = 0; i < upstream.length; i++) {
             if (!Float.isFinite(upstream[i])) {
@@ -349,13 +317,5 @@ final class CallChecks {
         long first = a.segment().address();
         long second = b.segment().address();
         return first < second + b.spanBytes() && second < first + a.spanBytes();
-    }
-
-    private String name() {
-        return loss.getClass().getSimpleName();
-    }
-
-    private static String towerHint(Negatives negatives) {
-        return negatives == Negatives.IN_BATCH ? ", or m = 0 for both views in one matrix" : "";
     }
 }

@@ -1,5 +1,10 @@
 package dev.infonce;
 
+import dev.infonce.internal.LossSpec;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
 /**
  * What to compute, apart from shapes, types and device. Every loss is an immutable record.
  *
@@ -7,6 +12,113 @@ package dev.infonce;
  * the loss of row i.
  */
 public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet {
+    /**
+     * One loss of every kind there is, with default values: temperature or margin 1, cosine similarity or Euclidean distance,
+     * in-batch negatives where a kind has a choice, not symmetric, means.
+     *
+     * @return the losses, in the order in which this interface permits them; unmodifiable
+     */
+    static List<ContrastiveLoss> kinds() {
+        return Arrays.stream(ContrastiveLoss.class.getPermittedSubclasses())
+                .map(kind -> (ContrastiveLoss) Components.defaults(kind.asSubclass(Record.class)))
+                .toList();
+    }
+
+    /**
+     * The word by which command lines and files call this kind of loss.
+     *
+     * @return infonce, ntxent, nt-logistic, contrastive or triplet
+     */
+    default String word() {
+        return LossSpec.of(this).word();
+    }
+
+    /**
+     * Which rows are the negatives of row i.
+     *
+     * @return the negatives; {@link Negatives#PAIRED} for {@link PairwiseContrastive}, whose key i is itself the negative where
+     *     label i is 0
+     */
+    default Negatives negatives() {
+        return LossSpec.of(this).negatives();
+    }
+
+    /**
+     * Which negatives this loss can have, its other components being as they are.
+     *
+     * @return those that {@link #with} takes for the component "negatives", in the order of {@link Negatives}; {@link
+     *     #negatives()} alone for a kind without that component
+     */
+    default List<Negatives> possibleNegatives() {
+        return components().containsKey("negatives")
+                ? Arrays.stream(Negatives.values()).filter(this::canHave).toList()
+                : List.of(negatives());
+    }
+
+    private boolean canHave(Negatives negatives) {
+        try {
+            with(Map.of("negatives", negatives));
+            return true;
+        } catch (IllegalArgumentException _) {
+            return false;
+        }
+    }
+
+    /**
+     * Whether similarities are divided by a temperature, which a call may bring and has a gradient.
+     *
+     * @return false for losses with a margin
+     */
+    default boolean hasTemperature() {
+        return LossSpec.of(this).hasTemperature();
+    }
+
+    /**
+     * Whether the loss compares distances with a margin.
+     *
+     * @return false for losses with a temperature
+     */
+    default boolean hasMargin() {
+        return !hasTemperature();
+    }
+
+    /**
+     * Whether calls bring a label for each row.
+     *
+     * @return true for {@link PairwiseContrastive}
+     */
+    default boolean takesLabels() {
+        return LossSpec.of(this).labels();
+    }
+
+    /**
+     * Whether calls bring a matrix of negatives beside queries and keys.
+     *
+     * @return false where the negatives are among the other rows, or where there is no third matrix
+     */
+    default boolean takesNegatives() {
+        return LossSpec.of(this).takesNegatives();
+    }
+
+    /**
+     * Whether l_i is half the sum of the losses of row i and of column i.
+     *
+     * @return true for a symmetric {@link InfoNce}
+     */
+    default boolean isSymmetric() {
+        return LossSpec.of(this).symmetric();
+    }
+
+    /**
+     * Whether rows and columns are one tower of two views, t rows that all have a loss: {@code Shape.tower(t, dim)} with one
+     * matrix, or {@code Shape.of(n, n, dim)} with the views as queries and keys, t = 2n.
+     *
+     * @return false for two towers
+     */
+    default boolean isOneTower() {
+        return LossSpec.of(this).oneTower();
+    }
+
     /**
      * How row losses become the loss.
      *
@@ -21,4 +133,27 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
      * @return a new loss
      */
     ContrastiveLoss withReduction(Reduction reduction);
+
+    /**
+     * What this loss is made of, by name: of temperature, margin, similarity, distance, negatives, negativeReduction,
+     * isSymmetric and reduction those that its kind has.
+     *
+     * @return the values in the order of the record's components; unmodifiable
+     */
+    default Map<String, Object> components() {
+        return Components.of((Record) this);
+    }
+
+    /**
+     * The same kind of loss with other components, which are put in place at once, and checked together.
+     *
+     * @param changes new values by the names of {@link #components()}, of the same types
+     * @return a new loss
+     * @throws IllegalArgumentException if this kind has no such component or one of another type, or the values are out of range
+     *     or do not go together; the message begins with the component's name
+     * @throws NullPointerException if a value is null
+     */
+    default ContrastiveLoss with(Map<String, ?> changes) {
+        return (ContrastiveLoss) Components.with((Record) this, changes);
+    }
 }

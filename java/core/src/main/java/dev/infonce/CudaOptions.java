@@ -36,7 +36,7 @@ public record CudaOptions(int index, int maxComputeCapability) {
      * @return new options
      */
     public CudaOptions withIndex(int index) {
-        return new CudaOptions(index, maxComputeCapability);
+        return Components.with(this, "index", index);
     }
 
     /**
@@ -46,6 +46,6 @@ public record CudaOptions(int index, int maxComputeCapability) {
      * @return new options
      */
     public CudaOptions withMaxComputeCapability(int computeCapability) {
-        return new CudaOptions(index, computeCapability);
+        return Components.with(this, "maxComputeCapability", computeCapability);
     }
 }

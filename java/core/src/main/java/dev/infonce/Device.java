@@ -13,13 +13,12 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 
 /**
  * Where work runs. Thread-safe. Closing it closes its plans and the memory of {@link #allocate}; calls that are running in
  * other threads end first. Afterwards every use is an {@link IllegalStateException}. A device that is forgotten without being
- * closed is closed by the garbage collector, some time.
+ * closed is closed by the garbage collector eventually.
  */
 public final class Device implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(Device.class.getName());
@@ -28,13 +27,13 @@ public final class Device implements AutoCloseable {
     private static final long ALLOCATION_ALIGNMENT = 64;
 
     private final Backend backend;
-    private final State state;
+    private final DeviceResources resources;
     private final Cleaner.Cleanable cleanable;
 
     private Device(Backend backend) {
         this.backend = backend;
-        this.state = new State(backend);
-        this.cleanable = CLEANER.register(this, state);
+        this.resources = new DeviceResources(backend);
+        this.cleanable = CLEANER.register(this, resources);
     }
 
     /**
@@ -258,13 +257,13 @@ public final class Device implements AutoCloseable {
         Objects.requireNonNull(dtype, "dtype");
         Objects.requireNonNull(options, "options");
         CallChecks checks = new CallChecks(this, loss, shape, dtype, options.gradientDType(dtype));
-        state.lifetime.acquire();
+        resources.acquire();
         try {
-            PlanExecutor executor = backend.plan(loss, shape, dtype, options);
-            Lifetime plan = state.adopt("plan", executor::close);
+            PlanExecutor executor = backend.plan(checks.spec(), shape, dtype, options);
+            Lifetime plan = resources.adopt("plan", executor::close);
             return new Plan(this, plan, checks, executor, options.metrics(), CLEANER);
         } finally {
-            state.lifetime.release();
+            resources.release();
         }
     }
 
@@ -289,7 +288,7 @@ public final class Device implements AutoCloseable {
      * A matrix of zeros in memory of the device that lives until an arena is closed. The device may be closed before: what it
      * runs on stays until then.
      *
-     * @param arena whom the memory belongs to
+     * @param arena whose closing frees the memory
      * @param dtype the type of the elements
      * @param rows 0 or more
      * @param dim columns, 1 ... 2^20
@@ -331,7 +330,7 @@ public final class Device implements AutoCloseable {
     public DeviceBuffer allocateBuffer(long bytes) {
         Checks.range("bytes", bytes, 1, Long.MAX_VALUE);
         DeviceMemory memory = ownMemory();
-        return using(() -> new DeviceBuffer(this, state.allocate(memory, null, bytes, false), bytes));
+        return using(() -> new DeviceBuffer(this, resources.allocate(memory, null, bytes, false), bytes));
     }
 
     /**
@@ -390,7 +389,7 @@ public final class Device implements AutoCloseable {
                 return Matrix.of(hostMemory(arena, bytes, dtype, rows, dim), dtype, rows, dim)
                         .ownedBy(this);
             }
-            MemorySegment segment = state.allocate(memory, arena, bytes, pinned);
+            MemorySegment segment = resources.allocate(memory, arena, bytes, pinned);
             return pinned
                     ? Matrix.of(segment, dtype, rows, dim).ownedBy(this)
                     : Matrix.onDevice(this, segment, dtype, rows, dim, dim);
@@ -399,7 +398,7 @@ public final class Device implements AutoCloseable {
 
     private MemorySegment hostMemory(Arena arena, long bytes, DType dtype, long rows, long dim) {
         try {
-            return (arena == null ? state.arena() : arena).allocate(bytes, ALLOCATION_ALIGNMENT);
+            return (arena == null ? resources.arena() : arena).allocate(bytes, ALLOCATION_ALIGNMENT);
         } catch (OutOfMemoryError e) {
             throw new InfoNceException(
                     Status.OUT_OF_MEMORY, "allocate: no memory for " + rows + " x " + dim + " " + dtype, e);
@@ -420,17 +419,17 @@ public final class Device implements AutoCloseable {
 
     /** Keeps the device open meanwhile. */
     <T> T using(Supplier<T> work) {
-        state.lifetime.acquire();
+        resources.acquire();
         try {
             return work.get();
         } finally {
-            state.lifetime.release();
+            resources.release();
         }
     }
 
     /** A resource of the open device, which is closed with the device and keeps what that runs on until then. */
     Lifetime adopt(String what, Runnable dispose) {
-        return state.adopt(what, dispose);
+        return resources.adopt(what, dispose);
     }
 
     /** For a resource that the garbage collector may find. */
@@ -448,105 +447,5 @@ public final class Device implements AutoCloseable {
     @Override
     public String toString() {
         return name() + " (" + description() + ")";
-    }
-
-    /** What has to be closed, apart from the device itself so that the garbage collector can tell that it was forgotten. */
-    private static final class State implements Runnable {
-        private final Lifetime lifetime;
-        private final Set<Lifetime> resources = ConcurrentHashMap.newKeySet();
-        private Arena arena;
-
-        State(Backend backend) {
-            this.lifetime = new Lifetime("device " + backend.name(), () -> {
-                closeArena();
-                backend.close();
-            });
-        }
-
-        /** The resource keeps the backend open until its last use has ended. */
-        Lifetime adopt(String what, Runnable dispose) {
-            lifetime.acquire();
-            Lifetime[] self = new Lifetime[1];
-            self[0] = new Lifetime(what, () -> {
-                try {
-                    dispose.run();
-                } finally {
-                    resources.remove(self[0]);
-                    lifetime.release();
-                }
-            });
-            resources.add(self[0]);
-            return self[0];
-        }
-
-        /** Zeros that live as long as the arena, which keeps the backend open; null stands for the device's own arena. */
-        @SuppressWarnings("restricted")
-        MemorySegment allocate(DeviceMemory memory, Arena arena, long bytes, boolean pinned) {
-            MemorySegment allocated = memory.allocate(Math.max(1, bytes), pinned);
-            boolean handedOver = false;
-            try {
-                if (pinned) {
-                    allocated.fill((byte) 0);
-                } else {
-                    memory.clear(allocated, bytes);
-                }
-                MemorySegment owned = arena == null
-                        ? allocated.reinterpret(pinned ? bytes : 0, arena(), _ -> memory.free(allocated, pinned))
-                        : lent(memory, allocated, pinned ? bytes : 0, pinned, arena);
-                handedOver = true;
-                return owned;
-            } finally {
-                if (!handedOver) {
-                    memory.free(allocated, pinned);
-                }
-            }
-        }
-
-        @SuppressWarnings("restricted")
-        private MemorySegment lent(
-                DeviceMemory memory, MemorySegment allocated, long visible, boolean pinned, Arena arena) {
-            lifetime.acquire();
-            boolean handedOver = false;
-            try {
-                MemorySegment owned = allocated.reinterpret(visible, arena, _ -> {
-                    try {
-                        memory.free(allocated, pinned);
-                    } finally {
-                        lifetime.release();
-                    }
-                });
-                handedOver = true;
-                return owned;
-            } finally {
-                if (!handedOver) {
-                    lifetime.release();
-                }
-            }
-        }
-
-        synchronized Arena arena() {
-            if (arena == null) {
-                arena = Arena.ofShared();
-            }
-            return arena;
-        }
-
-        /** Waits while a call of another device works on this memory. */
-        private synchronized void closeArena() {
-            while (arena != null) {
-                try {
-                    arena.close();
-                    arena = null;
-                } catch (IllegalStateException inUse) {
-                    LockSupport.parkNanos(100_000);
-                }
-            }
-        }
-
-        @Override
-        public void run() {
-            lifetime.close();
-            resources.forEach(Lifetime::close);
-        }
     }
 }

@@ -1,6 +1,7 @@
 package dev.infonce;
 
 import java.util.Objects;
+import java.util.function.Consumer;
 
 /**
  * What {@link Plan#enqueue} reads: all of it in memory of the device, and unchanged until the call has run. r is the number of
@@ -62,7 +63,7 @@ public record DeviceInputs(
      * @return new inputs
      */
     public DeviceInputs withNegatives(Matrix negatives) {
-        return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+        return with(copy -> copy.negatives = negatives);
     }
 
     /**
@@ -72,7 +73,10 @@ public record DeviceInputs(
      * @return new inputs
      */
     public DeviceInputs withTemperature(DeviceBuffer temperature) {
-        return new DeviceInputs(queries, keys, negatives, temperature, false, weights, labels, upstream);
+        return with(copy -> {
+            copy.temperature = temperature;
+            copy.logTemperature = false;
+        });
     }
 
     /**
@@ -82,7 +86,10 @@ public record DeviceInputs(
      * @return new inputs
      */
     public DeviceInputs withLogTemperature(DeviceBuffer logTemperature) {
-        return new DeviceInputs(queries, keys, negatives, logTemperature, true, weights, labels, upstream);
+        return with(copy -> {
+            copy.temperature = logTemperature;
+            copy.logTemperature = true;
+        });
     }
 
     /**
@@ -92,7 +99,7 @@ public record DeviceInputs(
      * @return new inputs
      */
     public DeviceInputs withWeights(DeviceBuffer weights) {
-        return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+        return with(copy -> copy.weights = weights);
     }
 
     /**
@@ -102,7 +109,7 @@ public record DeviceInputs(
      * @return new inputs
      */
     public DeviceInputs withLabels(DeviceBuffer labels) {
-        return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+        return with(copy -> copy.labels = labels);
     }
 
     /**
@@ -112,6 +119,26 @@ public record DeviceInputs(
      * @return new inputs
      */
     public DeviceInputs withUpstream(DeviceBuffer upstream) {
-        return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+        return with(copy -> copy.upstream = upstream);
+    }
+
+    private DeviceInputs with(Consumer<Copy> change) {
+        Copy copy = new Copy();
+        change.accept(copy);
+        return copy.made();
+    }
+
+    /** The components, to be changed. */
+    private final class Copy {
+        private Matrix negatives = DeviceInputs.this.negatives;
+        private DeviceBuffer temperature = DeviceInputs.this.temperature;
+        private boolean logTemperature = DeviceInputs.this.logTemperature;
+        private DeviceBuffer weights = DeviceInputs.this.weights;
+        private DeviceBuffer labels = DeviceInputs.this.labels;
+        private DeviceBuffer upstream = DeviceInputs.this.upstream;
+
+        DeviceInputs made() {
+            return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+        }
     }
 }

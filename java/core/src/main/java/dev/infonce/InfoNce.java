@@ -31,14 +31,14 @@ public record InfoNce(
         Objects.requireNonNull(similarity, "similarity");
         Objects.requireNonNull(negatives, "negatives");
         Objects.requireNonNull(reduction, "reduction");
-        Checks.argument(
-                negatives != Negatives.PAIRED,
-                "negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got %s",
-                negatives);
-        Checks.argument(
-                !isSymmetric || negatives == Negatives.IN_BATCH,
-                "isSymmetric: a symmetric InfoNce has IN_BATCH negatives, but got %s",
-                negatives);
+        switch (negatives) {
+            case IN_BATCH -> {}
+            case SHARED, OWN ->
+                Checks.argument(
+                        !isSymmetric, "isSymmetric: a symmetric InfoNce has IN_BATCH negatives, but got %s", negatives);
+            case PAIRED ->
+                throw Checks.invalid("negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got %s", negatives);
+        }
     }
 
     /**
@@ -57,7 +57,7 @@ public record InfoNce(
      * @return a new loss
      */
     public InfoNce symmetric() {
-        return new InfoNce(temperature, similarity, negatives, true, reduction);
+        return Components.with(this, "isSymmetric", true);
     }
 
     /**
@@ -66,7 +66,7 @@ public record InfoNce(
      * @return a new loss
      */
     public InfoNce withSharedNegatives() {
-        return new InfoNce(temperature, similarity, Negatives.SHARED, isSymmetric, reduction);
+        return Components.with(this, "negatives", Negatives.SHARED);
     }
 
     /**
@@ -75,7 +75,7 @@ public record InfoNce(
      * @return a new loss
      */
     public InfoNce withOwnNegatives() {
-        return new InfoNce(temperature, similarity, Negatives.OWN, isSymmetric, reduction);
+        return Components.with(this, "negatives", Negatives.OWN);
     }
 
     /**
@@ -85,11 +85,11 @@ public record InfoNce(
      * @return a new loss
      */
     public InfoNce withSimilarity(Similarity similarity) {
-        return new InfoNce(temperature, similarity, negatives, isSymmetric, reduction);
+        return Components.with(this, "similarity", similarity);
     }
 
     @Override
     public InfoNce withReduction(Reduction reduction) {
-        return new InfoNce(temperature, similarity, negatives, isSymmetric, reduction);
+        return Components.with(this, "reduction", reduction);
     }
 }

@@ -2,6 +2,7 @@ package dev.infonce;
 
 import java.util.Objects;
 import java.util.OptionalDouble;
+import java.util.function.Consumer;
 
 /**
  * What a call reads. r is the number of rows that have a loss: n, or t for one tower. Nothing is copied: matrices and arrays
@@ -43,7 +44,7 @@ public record Inputs(
      * @return the inputs
      */
     public static Inputs of(Matrix queries) {
-        return new Inputs(queries, null, null, null, null, null, OptionalDouble.empty());
+        return of(queries, null);
     }
 
     /**
@@ -64,7 +65,7 @@ public record Inputs(
      * @return new inputs
      */
     public Inputs withNegatives(Matrix negatives) {
-        return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+        return with(copy -> copy.negatives = negatives);
     }
 
     /**
@@ -74,7 +75,7 @@ public record Inputs(
      * @return new inputs
      */
     public Inputs withLabels(int... labels) {
-        return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+        return with(copy -> copy.labels = labels);
     }
 
     /**
@@ -84,7 +85,7 @@ public record Inputs(
      * @return new inputs
      */
     public Inputs withWeights(float... weights) {
-        return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+        return with(copy -> copy.weights = weights);
     }
 
     /**
@@ -94,7 +95,7 @@ public record Inputs(
      * @return new inputs
      */
     public Inputs withUpstream(float... upstream) {
-        return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+        return with(copy -> copy.upstream = upstream);
     }
 
     /**
@@ -105,7 +106,7 @@ public record Inputs(
      * @throws IllegalArgumentException if it is out of range
      */
     public Inputs withTemperature(double temperature) {
-        return new Inputs(queries, keys, negatives, labels, weights, upstream, OptionalDouble.of(temperature));
+        return with(copy -> copy.temperature = OptionalDouble.of(temperature));
     }
 
     /**
@@ -117,5 +118,24 @@ public record Inputs(
      */
     public Inputs withLogTemperature(double logTemperature) {
         return withTemperature(Math.exp(logTemperature));
+    }
+
+    private Inputs with(Consumer<Copy> change) {
+        Copy copy = new Copy();
+        change.accept(copy);
+        return copy.made();
+    }
+
+    /** The components, to be changed. Not by name as {@link Components} does it, since inputs are made for every call. */
+    private final class Copy {
+        private Matrix negatives = Inputs.this.negatives;
+        private int[] labels = Inputs.this.labels;
+        private float[] weights = Inputs.this.weights;
+        private float[] upstream = Inputs.this.upstream;
+        private OptionalDouble temperature = Inputs.this.temperature;
+
+        Inputs made() {
+            return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+        }
     }
 }

@@ -39,13 +39,19 @@ public record NtLogistic(
         Objects.requireNonNull(negatives, "negatives");
         Objects.requireNonNull(negativeReduction, "negativeReduction");
         Objects.requireNonNull(reduction, "reduction");
+        boolean hasSum = switch (negatives) {
+            case IN_BATCH -> true;
+            case PAIRED -> false;
+            case SHARED, OWN ->
+                throw Checks.invalid("negatives: NtLogistic takes IN_BATCH or PAIRED, but got %s", negatives);
+        };
+        boolean reduces = switch (negativeReduction) {
+            case MEAN -> true;
+            case SUM -> hasSum;
+            case NONE -> false;
+        };
         Checks.argument(
-                negatives == Negatives.IN_BATCH || negatives == Negatives.PAIRED,
-                "negatives: NtLogistic takes IN_BATCH or PAIRED, but got %s",
-                negatives);
-        Checks.argument(
-                negativeReduction == Reduction.MEAN
-                        || negativeReduction == Reduction.SUM && negatives == Negatives.IN_BATCH,
+                reduces,
                 "negativeReduction: NtLogistic takes MEAN, or SUM if IN_BATCH, but got %s with %s negatives",
                 negativeReduction,
                 negatives);
@@ -68,7 +74,7 @@ public record NtLogistic(
      * @throws IllegalArgumentException if the negative terms are summed, as a triple has but one
      */
     public NtLogistic withPairedNegatives() {
-        return new NtLogistic(temperature, similarity, Negatives.PAIRED, negativeReduction, reduction);
+        return Components.with(this, "negatives", Negatives.PAIRED);
     }
 
     /**
@@ -78,7 +84,7 @@ public record NtLogistic(
      * @return a new loss
      */
     public NtLogistic withNegativeReduction(Reduction negativeReduction) {
-        return new NtLogistic(temperature, similarity, negatives, negativeReduction, reduction);
+        return Components.with(this, "negativeReduction", negativeReduction);
     }
 
     /**
@@ -88,11 +94,11 @@ public record NtLogistic(
      * @return a new loss
      */
     public NtLogistic withSimilarity(Similarity similarity) {
-        return new NtLogistic(temperature, similarity, negatives, negativeReduction, reduction);
+        return Components.with(this, "similarity", similarity);
     }
 
     @Override
     public NtLogistic withReduction(Reduction reduction) {
-        return new NtLogistic(temperature, similarity, negatives, negativeReduction, reduction);
+        return Components.with(this, "reduction", reduction);
     }
 }

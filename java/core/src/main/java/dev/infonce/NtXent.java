@@ -43,11 +43,11 @@ public record NtXent(double temperature, Similarity similarity, Reduction reduct
      * @return a new loss
      */
     public NtXent withSimilarity(Similarity similarity) {
-        return new NtXent(temperature, similarity, reduction);
+        return Components.with(this, "similarity", similarity);
     }
 
     @Override
     public NtXent withReduction(Reduction reduction) {
-        return new NtXent(temperature, similarity, reduction);
+        return Components.with(this, "reduction", reduction);
     }
 }

@@ -43,11 +43,11 @@ public record PairwiseContrastive(double margin, Distance distance, Reduction re
      * @return a new loss
      */
     public PairwiseContrastive withDistance(Distance distance) {
-        return new PairwiseContrastive(margin, distance, reduction);
+        return Components.with(this, "distance", distance);
     }
 
     @Override
     public PairwiseContrastive withReduction(Reduction reduction) {
-        return new PairwiseContrastive(margin, distance, reduction);
+        return Components.with(this, "reduction", reduction);
     }
 }

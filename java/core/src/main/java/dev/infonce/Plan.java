@@ -8,7 +8,7 @@ import java.util.Objects;
 /**
  * A loss fixed to sizes, an element type and a device. Immutable and thread-safe: several threads may call it at once, each
  * with outputs of its own. Closing it lets running calls end; afterwards every call is an {@link IllegalStateException}. A plan
- * that is forgotten without being closed is closed by the garbage collector, some time.
+ * that is forgotten without being closed is closed by the garbage collector eventually.
  *
  * <p>Every call throws, with all outputs untouched:
  *

@@ -43,7 +43,7 @@ public record PlanOptions(
      * @return new options
      */
     public PlanOptions withoutMetrics() {
-        return new PlanOptions(precision, false, topK, workspaceBudgetBytes, gradientDType);
+        return Components.with(this, "metrics", false);
     }
 
     /**
@@ -53,7 +53,7 @@ public record PlanOptions(
      * @return new options
      */
     public PlanOptions withPrecision(Precision precision) {
-        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes, gradientDType);
+        return Components.with(this, "precision", precision);
     }
 
     /**
@@ -63,7 +63,7 @@ public record PlanOptions(
      * @return new options
      */
     public PlanOptions withTopK(int topK) {
-        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes, gradientDType);
+        return Components.with(this, "topK", topK);
     }
 
     /**
@@ -73,7 +73,7 @@ public record PlanOptions(
      * @return new options
      */
     public PlanOptions withWorkspaceBudget(long bytes) {
-        return new PlanOptions(precision, metrics, topK, bytes, gradientDType);
+        return Components.with(this, "workspaceBudgetBytes", bytes);
     }
 
     /**
@@ -83,7 +83,7 @@ public record PlanOptions(
      * @return new options
      */
     public PlanOptions withGradientDType(DType gradientDType) {
-        return new PlanOptions(precision, metrics, topK, workspaceBudgetBytes, gradientDType);
+        return Components.with(this, "gradientDType", gradientDType);
     }
 
     /**

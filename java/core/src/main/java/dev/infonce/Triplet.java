@@ -45,11 +45,11 @@ public record Triplet(double margin, Distance distance, Reduction reduction) imp
      * @return a new loss
      */
     public Triplet withDistance(Distance distance) {
-        return new Triplet(margin, distance, reduction);
+        return Components.with(this, "distance", distance);
     }
 
     @Override
     public Triplet withReduction(Reduction reduction) {
-        return new Triplet(margin, distance, reduction);
+        return Components.with(this, "reduction", reduction);
     }
 }

@@ -3,12 +3,11 @@ package dev.infonce.cli;
 import dev.infonce.Distance;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
-import java.util.Arrays;
-import java.util.Collection;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -19,17 +18,18 @@ final class Choices {
 
     /** One option's words, for parsing and for the help. */
     abstract static class Words<T> implements ITypeConverter<T>, Iterable<String> {
-        private final Collection<T> values;
+        private final Supplier<List<T>> values;
         private final Function<T, String> word;
 
-        Words(T[] values, Function<T, String> word) {
-            this.values = List.copyOf(Arrays.asList(values));
+        /** The values are asked for when the option is used, or the help. */
+        Words(Supplier<List<T>> values, Function<T, String> word) {
+            this.values = values;
             this.word = word;
         }
 
         @Override
         public T convert(String given) {
-            return values.stream()
+            return values.get().stream()
                     .filter(value -> word.apply(value).equals(given))
                     .findFirst()
                     .orElseThrow(() -> new TypeConversionException("'" + given + "' is none of " + list()));
@@ -37,47 +37,47 @@ final class Choices {
 
         @Override
         public Iterator<String> iterator() {
-            return values.stream().map(word).iterator();
+            return values.get().stream().map(word).iterator();
         }
 
         private String list() {
-            return values.stream().map(word).collect(Collectors.joining(", "));
+            return values.get().stream().map(word).collect(Collectors.joining(", "));
         }
     }
 
     static final class Losses extends Words<LossKind> {
         Losses() {
-            super(LossKind.values(), LossKind::word);
+            super(LossKind::all, LossKind::word);
         }
     }
 
     static final class Similarities extends Words<Similarity> {
         Similarities() {
-            super(Similarity.values(), value -> word(value).replace("negative-", "neg-"));
+            super(() -> List.of(Similarity.values()), value -> word(value).replace("negative-", "neg-"));
         }
     }
 
     static final class Distances extends Words<Distance> {
         Distances() {
-            super(Distance.values(), Choices::word);
+            super(() -> List.of(Distance.values()), Choices::word);
         }
     }
 
     static final class Reductions extends Words<Reduction> {
         Reductions() {
-            super(Reduction.values(), Choices::word);
+            super(() -> List.of(Reduction.values()), Choices::word);
         }
     }
 
     static final class NegativeReductions extends Words<Reduction> {
         NegativeReductions() {
-            super(new Reduction[] {Reduction.MEAN, Reduction.SUM}, Choices::word);
+            super(() -> List.of(Reduction.MEAN, Reduction.SUM), Choices::word);
         }
     }
 
     static final class Devices extends Words<String> {
         Devices() {
-            super(new String[] {"java", "cpu", "cuda", "emulated"}, Function.identity());
+            super(() -> List.of("java", "cpu", "cuda", "emulated"), Function.identity());
         }
     }
 

@@ -24,17 +24,11 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "loss",
         sortOptions = false,
+        modelTransformer = LossHelp.class,
         description = "Evaluates a contrastive loss on embeddings in NumPy's .npy files.",
         footerHeading = "%nWhich matrices a loss takes (N rows of D numbers unless said otherwise):%n",
         footer = {
-            "  infonce      queries, keys (M rows, M >= N; row i's positive is key i);",
-            "               or N keys and negatives M x D (shared) or N x M x D (own)",
-            "  symmetric    queries, keys (N rows each)",
-            "  ntxent       queries (2N rows, row i and row i + N being two views);",
-            "               or one view each as queries and keys",
-            "  nt-logistic  as ntxent; or triples: queries, keys, negatives",
-            "  contrastive  queries, keys and labels (1 alike, 0 not)",
-            "  triplet      queries (anchors), keys (positives), negatives",
+            "${bundle:matrices}",
             "",
             "Files hold float32 or float64 in C order. If all matrices are float32, the",
             "loss is exact to 1e-5 relative; else all is computed in float64.",
@@ -65,13 +59,13 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--negatives",
             paramLabel = "FILE",
-            description = "All the negatives; for infonce, nt-logistic, triplet.")
+            description = "All the negatives; for ${bundle:with negatives}.")
     Path negatives;
 
     @Option(
             names = "--labels",
             paramLabel = "FILE",
-            description = "N labels 1 or 0 of any number type; for contrastive.")
+            description = "N labels 1 or 0 of any number type; for ${bundle:with labels}.")
     Path labels;
 
     @Option(
@@ -86,7 +80,7 @@ final class LossCommand implements Callable<Integer> {
             description = "Temperature; a loss with a margin has none and ignores it.")
     Double temperature;
 
-    @Option(names = "--margin", paramLabel = "M", description = "Margin, needed for contrastive and triplet.")
+    @Option(names = "--margin", paramLabel = "M", description = "Margin, needed for ${bundle:with a margin}.")
     Double margin;
 
     @Option(
@@ -102,7 +96,7 @@ final class LossCommand implements Callable<Integer> {
             paramLabel = "NAME",
             converter = Choices.Distances.class,
             completionCandidates = Choices.Distances.class,
-            description = "For contrastive and triplet: ${COMPLETION-CANDIDATES} (default: euclidean).")
+            description = "For ${bundle:with a distance}: ${COMPLETION-CANDIDATES} (default: euclidean).")
     Distance distance;
 
     @Option(
@@ -118,8 +112,9 @@ final class LossCommand implements Callable<Integer> {
             paramLabel = "NAME",
             converter = Choices.NegativeReductions.class,
             completionCandidates = Choices.NegativeReductions.class,
-            description = "For nt-logistic without --negatives, over a row's negatives: ${COMPLETION-CANDIDATES}"
-                    + " (default: mean).")
+            description =
+                    "For ${bundle:with a negative reduction} without --negatives, over a row's negatives: ${COMPLETION-CANDIDATES}"
+                            + " (default: mean).")
     Reduction negativeReduction;
 
     @Option(
@@ -147,8 +142,8 @@ final class LossCommand implements Callable<Integer> {
         }
         try (Arena arena = Arena.ofShared();
                 Device device = deviceName == null ? Device.best() : Device.named(deviceName)) {
-            LossFiles files = LossFiles.read(this, arena);
-            try (Plan plan = device.plan(files.settle(loss), files.shape(), files.dtype())) {
+            LossFiles files = LossFiles.read(this, loss, arena);
+            try (Plan plan = device.plan(files.loss(), files.shape(), files.dtype())) {
                 Gradients gradients =
                         gradientFolder == null ? new Gradients(null, null, null) : GradientFiles.allocate(files, arena);
                 GradientResult result = plan.forwardBackward(files.inputs(), gradients);

@@ -2,9 +2,9 @@ package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
-import dev.infonce.InfoNce;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
+import dev.infonce.Negatives;
 import dev.infonce.Shape;
 import dev.infonce.cli.npy.NpyArray;
 import dev.infonce.cli.npy.NpyFile;
@@ -20,20 +20,28 @@ import java.util.stream.Stream;
  * @param queries never null
  * @param keys null for one tower in one matrix
  * @param negatives null if not given
+ * @param loss with the negatives that the files hold
  * @param dtype float32 if every matrix is, else float64
  */
-record LossFiles(MatrixFile queries, MatrixFile keys, MatrixFile negatives, Shape shape, DType dtype, Inputs inputs) {
+record LossFiles(
+        MatrixFile queries,
+        MatrixFile keys,
+        MatrixFile negatives,
+        ContrastiveLoss loss,
+        Shape shape,
+        DType dtype,
+        Inputs inputs) {
     /** Maps the files into memory that lives as long as the arena. */
-    static LossFiles read(LossCommand options, Arena arena) throws IOException, CliException {
-        LossKind kind = options.kind;
+    static LossFiles read(LossCommand options, ContrastiveLoss given, Arena arena) throws IOException, CliException {
+        int dimensions = given.possibleNegatives().contains(Negatives.OWN) ? 3 : 2;
         MatrixFile queries = MatrixFile.read("--queries", options.queries, 2, arena);
         MatrixFile keys = MatrixFile.read("--keys", options.keys, 2, arena);
-        MatrixFile negatives =
-                MatrixFile.read("--negatives", options.negatives, kind == LossKind.INFONCE ? 3 : 2, arena);
+        MatrixFile negatives = MatrixFile.read("--negatives", options.negatives, dimensions, arena);
         if (queries.rows() == 0) {
             throw queries.wrong("has no rows; at least 1 is needed");
         }
-        Shape shape = shape(kind, queries, keys, negatives);
+        ContrastiveLoss loss = settled(given, negatives);
+        Shape shape = shape(loss, queries, keys, negatives);
         DType dtype =
                 Stream.of(queries, keys, negatives).anyMatch(file -> file != null && file.type() == NpyType.FLOAT64)
                         ? DType.FLOAT64
@@ -48,54 +56,55 @@ record LossFiles(MatrixFile queries, MatrixFile keys, MatrixFile negatives, Shap
             inputs = inputs.withLabels(labels(options.labels, queries.rows(), arena));
         }
         if (options.weights != null) {
-            long rows = kind.allowsOneMatrix() && negatives == null && keys != null
-                    ? Math.multiplyExact(2, queries.rows())
-                    : queries.rows();
+            long rows = loss.isOneTower() && keys != null ? Math.multiplyExact(2, queries.rows()) : queries.rows();
             inputs = inputs.withWeights(weights(options.weights, rows, arena));
         }
-        return new LossFiles(queries, keys, negatives, shape, dtype, inputs);
+        return new LossFiles(queries, keys, negatives, loss, shape, dtype, inputs);
     }
 
-    /** The loss with the negatives that the files hold: shared if they are M x D, each row's own if N x M x D. */
-    ContrastiveLoss settle(ContrastiveLoss loss) {
-        if (loss instanceof InfoNce infoNce && negatives != null) {
-            return negatives.dimensions() == 3 ? infoNce.withOwnNegatives() : infoNce.withSharedNegatives();
-        }
-        return loss;
+    /** With a file, those negatives that have a matrix of its dimensions: own ones N x M x D, others two. */
+    private static ContrastiveLoss settled(ContrastiveLoss loss, MatrixFile negatives) {
+        return LossKind.forms(loss).stream()
+                .filter(form -> negatives == null
+                        ? !form.takesNegatives()
+                        : form.takesNegatives() && (form.negatives() == Negatives.OWN) == (negatives.dimensions() == 3))
+                .findFirst()
+                .orElseThrow();
     }
 
-    private static Shape shape(LossKind kind, MatrixFile queries, MatrixFile keys, MatrixFile negatives)
+    private static Shape shape(ContrastiveLoss loss, MatrixFile queries, MatrixFile keys, MatrixFile negatives)
             throws CliException {
         long n = queries.rows();
         long dim = queries.dim();
-        if (keys != null) {
-            keys.requireDim(queries);
-        }
-        if (negatives != null) {
-            negatives.requireDim(queries);
-        }
         if (keys == null) {
             if (n % 2 != 0) {
                 throw queries.wrong("has " + n + " rows; one tower of two views needs an even number");
             }
             return Shape.tower(n, dim);
         }
-        if (kind != LossKind.INFONCE || negatives != null) {
+        keys.requireDim(queries);
+        if (negatives != null) {
+            negatives.requireDim(queries);
+        }
+        if (loss.isOneTower() || loss.isSymmetric() || loss.negatives() != Negatives.IN_BATCH) {
             keys.requireRows(n, "as --queries");
         } else if (keys.rows() < n) {
             throw keys.wrong("has " + keys.rows() + " rows; needed are at least the " + n + " of --queries");
         }
-        if (negatives == null || kind != LossKind.INFONCE) {
-            if (negatives != null) {
-                negatives.requireRows(n, "as --queries");
+        return switch (loss.negatives()) {
+            case IN_BATCH -> Shape.of(n, keys.rows(), dim);
+            case SHARED -> Shape.of(n, negatives.rows(), dim);
+            case OWN -> {
+                negatives.requireRows(n, "as --queries, each with its negatives (N x M x D)");
+                yield Shape.of(n, negatives.array().size(1), dim);
             }
-            return Shape.of(n, keys.rows(), dim);
-        }
-        if (negatives.dimensions() == 3) {
-            negatives.requireRows(n, "as --queries, each with its negatives (N x M x D)");
-            return Shape.of(n, negatives.array().size(1), dim);
-        }
-        return Shape.of(n, negatives.rows(), dim);
+            case PAIRED -> {
+                if (negatives != null) {
+                    negatives.requireRows(n, "as --queries");
+                }
+                yield Shape.pairs(n, dim);
+            }
+        };
     }
 
     private static int[] labels(Path path, long rows, Arena arena) throws IOException, CliException {

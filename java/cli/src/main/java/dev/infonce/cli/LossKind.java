@@ -1,32 +1,51 @@
 package dev.infonce.cli;
 
-import java.util.Locale;
+import dev.infonce.ContrastiveLoss;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
-/** The losses of {@code infonce loss}. */
-enum LossKind {
-    INFONCE,
-    SYMMETRIC,
-    NTXENT,
-    NT_LOGISTIC,
-    CONTRASTIVE,
-    TRIPLET;
+/**
+ * A loss that {@code --loss} names: one of every kind that the library has, and another one where it can be symmetric.
+ *
+ * @param loss with default values
+ */
+record LossKind(ContrastiveLoss loss) {
+    private static final String SYMMETRIC = "isSymmetric";
 
-    /** What {@code --loss} calls it. */
+    static List<LossKind> all() {
+        return ContrastiveLoss.kinds().stream()
+                .flatMap(kind -> kind.components().containsKey(SYMMETRIC)
+                        ? Stream.of(kind, kind.with(Map.of(SYMMETRIC, true)))
+                        : Stream.of(kind))
+                .map(LossKind::new)
+                .toList();
+    }
+
+    /** What {@code --loss} calls it: "symmetric" if it is InfoNCE, "symmetric-" and the kind's word for others that are. */
     String word() {
-        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return loss.isSymmetric() ? "symmetric-".concat(loss.word()).replace("-infonce", "") : loss.word();
     }
 
-    /** Whether it has a margin and a distance; else it has a temperature and a similarity. */
-    boolean hasMargin() {
-        return this == CONTRASTIVE || this == TRIPLET;
+    /** The loss with each of the negatives that it can have; what a call brings depends on them. */
+    static List<ContrastiveLoss> forms(ContrastiveLoss loss) {
+        return loss.possibleNegatives().stream()
+                .map(negatives -> negatives == loss.negatives() ? loss : loss.with(Map.of("negatives", negatives)))
+                .toList();
     }
 
-    /** Whether one tower of two views may come as one matrix. */
-    boolean allowsOneMatrix() {
-        return this == NTXENT || this == NT_LOGISTIC;
+    /** Whether some form is so. */
+    boolean can(Predicate<ContrastiveLoss> property) {
+        return forms(loss).stream().anyMatch(property);
     }
 
-    boolean allowsNegatives() {
-        return this == INFONCE || this == NT_LOGISTIC || this == TRIPLET;
+    /** Whether every form is so. */
+    boolean must(Predicate<ContrastiveLoss> property) {
+        return forms(loss).stream().allMatch(property);
+    }
+
+    boolean has(String component) {
+        return loss.components().containsKey(component);
     }
 }

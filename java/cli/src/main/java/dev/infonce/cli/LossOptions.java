@@ -1,97 +1,87 @@
 package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
-import dev.infonce.Distance;
-import dev.infonce.InfoNce;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
-import dev.infonce.Reduction;
-import dev.infonce.Similarity;
-import dev.infonce.Triplet;
-import java.util.Objects;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
 
 /** Checks that the options of {@code infonce loss} fit each other, before any file is opened. */
 final class LossOptions {
-    private LossOptions() {}
+    private final LossKind kind;
+    private final Map<String, Object> components = new HashMap<>();
+
+    private LossOptions(LossKind kind) {
+        this.kind = kind;
+    }
 
     /**
-     * The loss that the options describe; for infonce its negatives are settled by {@link LossFiles}, which knows the
-     * number of dimensions.
+     * The loss that the options describe; its negatives are settled by {@link LossFiles}, which knows their shape.
      *
      * @throws IllegalArgumentException naming the option that is missing, superfluous or out of range
      */
-    static ContrastiveLoss loss(LossCommand options) {
-        checkFiles(options);
-        checkNumbers(options);
-        Similarity similarity = Objects.requireNonNullElse(options.similarity, Similarity.COSINE);
-        Distance distance = Objects.requireNonNullElse(options.distance, Distance.EUCLIDEAN);
-        ContrastiveLoss loss = switch (options.kind) {
-            case INFONCE -> InfoNce.withTemperature(options.temperature).withSimilarity(similarity);
-            case SYMMETRIC ->
-                InfoNce.withTemperature(options.temperature)
-                        .withSimilarity(similarity)
-                        .symmetric();
-            case NTXENT -> NtXent.withTemperature(options.temperature).withSimilarity(similarity);
-            case NT_LOGISTIC -> ntLogistic(options, similarity);
-            case CONTRASTIVE -> PairwiseContrastive.withMargin(options.margin).withDistance(distance);
-            case TRIPLET -> Triplet.withMargin(options.margin).withDistance(distance);
-        };
-        return loss.withReduction(options.reduction);
-    }
-
-    private static ContrastiveLoss ntLogistic(LossCommand options, Similarity similarity) {
-        NtLogistic loss = NtLogistic.withTemperature(options.temperature).withSimilarity(similarity);
-        return options.negatives != null
-                ? loss.withPairedNegatives()
-                : loss.withNegativeReduction(Objects.requireNonNullElse(options.negativeReduction, Reduction.MEAN));
-    }
-
-    private static void checkFiles(LossCommand options) {
-        LossKind kind = options.kind;
-        if (!kind.allowsOneMatrix()) {
-            require(options.keys, "--keys", kind);
+    static ContrastiveLoss loss(LossCommand command) {
+        LossOptions options = new LossOptions(command.kind);
+        options.checkFiles(command);
+        // a loss with a margin ignores a temperature
+        if (command.kind.loss().hasTemperature()) {
+            options.need("temperature", command.temperature);
         }
-        if (!kind.allowsNegatives()) {
-            forbid(options.negatives, "--negatives", kind);
-        }
-        if (kind == LossKind.TRIPLET) {
-            require(options.negatives, "--negatives", kind);
-        }
-        if (kind == LossKind.NT_LOGISTIC && options.negatives != null && options.keys == null) {
-            throw new IllegalArgumentException("--negatives needs --keys for --loss nt-logistic");
-        }
-        if (kind == LossKind.CONTRASTIVE) {
-            require(options.labels, "--labels", kind);
-        } else {
-            forbid(options.labels, "--labels", kind);
-        }
-    }
-
-    private static void checkNumbers(LossCommand options) {
-        LossKind kind = options.kind;
-        if (kind.hasMargin()) {
-            require(options.margin, "--margin", kind);
-            forbid(options.similarity, "--similarity", kind);
-        } else {
-            require(options.temperature, "--temperature", kind);
-            forbid(options.margin, "--margin", kind);
-            forbid(options.distance, "--distance", kind);
-        }
-        if (kind != LossKind.NT_LOGISTIC) {
-            forbid(options.negativeReduction, "--negative-reduction", kind);
-        } else if (options.negatives != null && options.negativeReduction != null) {
+        options.need("margin", command.margin);
+        options.take("similarity", command.similarity);
+        options.take("distance", command.distance);
+        options.take("negativeReduction", command.negativeReduction);
+        options.take("reduction", command.reduction);
+        if (command.negativeReduction != null && command.negatives != null) {
             throw new IllegalArgumentException("--negative-reduction has no meaning with --negatives");
         }
+        return command.kind.loss().with(options.components);
     }
 
-    private static void require(Object value, String option, LossKind kind) {
+    private void checkFiles(LossCommand command) {
+        if (!kind.can(ContrastiveLoss::isOneTower)) {
+            require(command.keys, "--keys");
+        }
+        if (!kind.can(ContrastiveLoss::takesNegatives)) {
+            forbid(command.negatives, "--negatives");
+        } else if (kind.must(ContrastiveLoss::takesNegatives)) {
+            require(command.negatives, "--negatives");
+        } else if (command.negatives != null && command.keys == null) {
+            throw new IllegalArgumentException("--negatives needs --keys for --loss " + kind.word());
+        }
+        if (kind.can(ContrastiveLoss::takesLabels)) {
+            require(command.labels, "--labels");
+        } else {
+            forbid(command.labels, "--labels");
+        }
+    }
+
+    /** The option named after a component, which has no default. */
+    private void need(String component, Object value) {
+        if (kind.has(component)) {
+            require(value, option(component));
+        }
+        take(component, value);
+    }
+
+    private void take(String component, Object value) {
+        if (!kind.has(component)) {
+            forbid(value, option(component));
+        } else if (value != null) {
+            components.put(component, value);
+        }
+    }
+
+    private static String option(String component) {
+        return "--" + component.replaceAll("[A-Z]", "-$0").toLowerCase(Locale.ROOT);
+    }
+
+    private void require(Object value, String option) {
         if (value == null) {
             throw new IllegalArgumentException(option + " is needed for --loss " + kind.word());
         }
     }
 
-    private static void forbid(Object value, String option, LossKind kind) {
+    private void forbid(Object value, String option) {
         if (value != null) {
             throw new IllegalArgumentException(option + " has no meaning for --loss " + kind.word());
         }

@@ -1,197 +1,159 @@
 package dev.infonce.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
 import dev.infonce.Device;
-import dev.infonce.DeviceReport;
+import dev.infonce.InfoNce;
+import dev.infonce.Metrics;
+import dev.infonce.PairwiseContrastive;
+import dev.infonce.Reduction;
+import dev.infonce.Triplet;
 import dev.infonce.cli.npy.NpyArray;
 import dev.infonce.cli.npy.NpyFile;
 import dev.infonce.cli.npy.NpyType;
+import dev.infonce.suite.Case;
+import dev.infonce.suite.Cases;
+import dev.infonce.suite.Compare;
+import dev.infonce.suite.Oracle;
+import dev.infonce.suite.Result;
+import dev.infonce.suite.Tolerances;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
-import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Losses and gradients of the command line, against float64 formulas and central differences. */
+/** What the command line prints and writes is what the oracle says of the same numbers. */
 class LossCommandTest {
     private static final long SEED = 20260301;
-    private static final int N = 6;
     private static final int DIM = 5;
-    /** What every backend promises, relative to float64 of the given inputs. */
-    private static final double PROMISED = 1e-5;
 
     @TempDir
     private Path folder;
 
-    record Case(String loss, String form, String metric, double temperature, String device, boolean wide) {
-        boolean hasMargin() {
-            return loss.equals("contrastive") || loss.equals("triplet");
-        }
-
-        @Override
-        public String toString() {
-            return loss + " " + form + " " + metric + (hasMargin() ? "" : " tau " + temperature) + " on " + device
-                    + (wide ? " float64" : " float32");
-        }
-    }
-
-    static Stream<Case> cases() {
-        List<Case> cases = new ArrayList<>();
-        List<String> similarities = List.of("cosine", "dot", "neg-squared-euclidean", "neg-euclidean");
-        List<String> distances = List.of("euclidean", "squared-euclidean", "cosine");
-        for (String device : devices()) {
-            for (boolean wide : List.of(false, true)) {
-                for (String similarity : similarities) {
-                    for (double tau : List.of(1.0, 0.07)) {
-                        cases.add(new Case("infonce", "in-batch", similarity, tau, device, wide));
-                        cases.add(new Case("infonce", "more keys", similarity, tau, device, wide));
-                        cases.add(new Case("infonce", "shared", similarity, tau, device, wide));
-                        cases.add(new Case("infonce", "own", similarity, tau, device, wide));
-                        cases.add(new Case("symmetric", "two", similarity, tau, device, wide));
-                        cases.add(new Case("ntxent", "two", similarity, tau, device, wide));
-                        cases.add(new Case("ntxent", "one", similarity, tau, device, wide));
-                        cases.add(new Case("nt-logistic", "two", similarity, tau, device, wide));
-                        cases.add(new Case("nt-logistic", "one", similarity, tau, device, wide));
-                        cases.add(new Case("nt-logistic", "triples", similarity, tau, device, wide));
-                    }
-                }
-                for (String distance : distances) {
-                    cases.add(new Case("contrastive", "pairs", distance, 1, device, wide));
-                    cases.add(new Case("triplet", "triples", distance, 1, device, wide));
-                }
-            }
-        }
-        return cases.stream();
-    }
-
-    private static List<String> devices() {
-        return Device.report().stream()
-                .filter(DeviceReport::available)
-                .map(DeviceReport::name)
-                .filter(name -> !name.equals("emulated"))
+    static Stream<Arguments> calls() {
+        List<ContrastiveLoss> losses = DoubleStream.of(1, 0.07)
+                .boxed()
+                .flatMap(tau -> Cases.all(tau).stream())
+                .distinct()
                 .toList();
+        return Device.report().stream()
+                .filter(device -> device.available() && !device.name().equals("emulated"))
+                .flatMap(device -> Stream.of(DType.FLOAT32, DType.FLOAT64)
+                        .flatMap(dtype -> losses.stream().map(loss -> Arguments.of(device.name(), dtype, loss))));
+    }
+
+    /** With more keys or negatives than rows and fewer, and with a tower in one matrix and in two. */
+    @ParameterizedTest
+    @MethodSource("calls")
+    void lossGradientsAndMetricsAreTheOracles(String device, DType dtype, ContrastiveLoss loss) throws IOException {
+        assertAsOracle(device, random(loss, 6, 9, dtype));
+        assertAsOracle(device, random(loss, 7, 4, dtype));
     }
 
     @ParameterizedTest
-    @MethodSource("cases")
-    void lossAndGradientsAreThoseOfTheFormulas(Case test) throws IOException {
-        Problem problem = new Problem(test, SEED + test.toString().hashCode());
-        problem.write();
-        Path gradients = folder.resolve("gradients");
-        List<String> arguments = problem.arguments();
-        arguments.addAll(List.of("--gradients", gradients.toString(), "--json"));
-        JsonNode json = json(arguments);
-
-        double loss = problem.oracle.mean();
-        assertThat(json.get("loss").doubleValue()).isCloseTo(loss, within(PROMISED * Math.abs(loss)));
-        assertThat(json.get("device").textValue()).isEqualTo(test.device());
-        assertThat(json.get("dim").intValue()).isEqualTo(DIM);
-        double[] tau = {test.temperature()};
-        double dTemperature = test.hasMargin()
-                ? 0
-                : problem.oracle.derivative(
-                        tau, 0, oracle -> oracle.withTemperature(tau[0]).mean());
-        assertThat(json.get("dTemperature").doubleValue())
-                .isCloseTo(dTemperature, within(2 * PROMISED * (Math.abs(dTemperature) + 1e-4)));
-        assertGradient(gradients.resolve("dQueries.npy"), test, problem.oracle, problem.oracle.queries());
-        if (problem.oracle.keys() != null) {
-            assertGradient(gradients.resolve("dKeys.npy"), test, problem.oracle, problem.oracle.keys());
-        } else {
-            assertThat(gradients.resolve("dKeys.npy")).doesNotExist();
-        }
-        if (problem.oracle.negatives() != null) {
-            double[][] rows =
-                    Stream.of(problem.oracle.negatives()).flatMap(Stream::of).toArray(double[][]::new);
-            assertGradient(gradients.resolve("dNegatives.npy"), test, problem.oracle, rows);
+    @EnumSource
+    void rowLossesAreReduced(Reduction reduction) throws IOException {
+        for (ContrastiveLoss loss : Cases.all(0.5)) {
+            assertAsOracle("java", random(loss.withReduction(reduction), 6, 6, DType.FLOAT64));
         }
     }
 
-    /** Relative in the Frobenius norm; 1e-7 of slack is the differences' own error. */
-    private static void assertGradient(Path file, Case test, LossOracle oracle, double[][] rows) throws IOException {
-        ToDoubleFunction<LossOracle> value = LossOracle::mean;
-        double error = 0;
-        double norm = 0;
+    @Test
+    void aLossWithAMarginIgnoresATemperature() throws IOException {
+        Case c = random(Triplet.withMargin(0.9), 6, 6, DType.FLOAT32);
+        String without = Cli.run(arguments(c)).out();
+        assertThat(Cli.run(arguments(c, "--temperature", "0.07")).out()).isEqualTo(without);
+    }
+
+    private void assertAsOracle(String device, Case c) throws IOException {
+        Path files = Files.createTempDirectory(folder, "case");
+        List<String> arguments = CaseFiles.write(files, c);
+        arguments.addAll(List.of("--device", device, "--json", "--gradients", files.toString()));
+        JsonNode json = json(arguments.toArray(String[]::new));
+        assertThat(json.get("device").textValue()).isEqualTo(device);
+        assertThat(json.get("n").longValue()).isEqualTo(c.shape().n());
+        assertThat(json.get("m").longValue()).isEqualTo(c.shape().m());
+        assertThat(json.get("dim").longValue()).isEqualTo(DIM);
+
+        Result actual = result(json, files);
+        Result expected = Oracle.evaluate(c);
+        Tolerances tolerances = Tolerances.of(device, c);
+        String what = device + ", " + c + ", seed " + SEED;
+        Compare.assertClose(actual, expected, tolerances, what);
+        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what);
+    }
+
+    private static Result result(JsonNode json, Path files) throws IOException {
+        JsonNode loss = json.get("loss");
+        JsonNode metrics = json.get("metrics");
+        return new Result(
+                loss.isArray() ? Double.NaN : loss.doubleValue(),
+                IntStream.range(0, loss.size())
+                        .mapToDouble(i -> loss.get(i).doubleValue())
+                        .toArray(),
+                gradient(files, "queries", "dQueries"),
+                gradient(files, "keys", "dKeys"),
+                gradient(files, "negatives", "dNegatives"),
+                json.get("dTemperature").doubleValue(),
+                new Metrics(
+                        number(metrics, "top1Accuracy"),
+                        number(metrics, "topKAccuracy"),
+                        number(metrics, "positiveSimilarity"),
+                        number(metrics, "negativeSimilarity"),
+                        number(metrics, "alignment"),
+                        number(metrics, "uniformity"),
+                        number(metrics, "effectiveNegatives"),
+                        metrics.get("rows").longValue(),
+                        metrics.get("zeroRows").longValue(),
+                        metrics.get("nonFiniteRows").longValue()),
+                Result.Sizes.NONE);
+    }
+
+    private static double number(JsonNode metrics, String name) {
+        return metrics.get(name).isNull() ? Double.NaN : metrics.get(name).doubleValue();
+    }
+
+    /** The rows of a gradient, shaped and typed as its input; null, and no file, where there is no such input. */
+    private static double[][] gradient(Path files, String input, String name) throws IOException {
+        Path file = files.resolve(name + ".npy");
+        if (!Files.exists(files.resolve(input + ".npy"))) {
+            assertThat(file).doesNotExist();
+            return null;
+        }
         try (Arena arena = Arena.ofConfined()) {
             NpyArray array = NpyFile.read(file, arena);
-            assertThat(array.header().type()).isEqualTo(test.wide() ? NpyType.FLOAT64 : NpyType.FLOAT32);
-            assertThat(array.header().elements()).isEqualTo((long) rows.length * DIM);
+            assertThat(array.header())
+                    .isEqualTo(
+                            NpyFile.read(files.resolve(input + ".npy"), arena).header());
+            double[][] rows = new double[Math.toIntExact(array.header().elements() / DIM)][DIM];
             for (int i = 0; i < rows.length; i++) {
-                for (int k = 0; k < DIM; k++) {
-                    double wanted = oracle.derivative(rows[i], k, value);
-                    error += Math.pow(array.get((long) i * DIM + k) - wanted, 2);
-                    norm += wanted * wanted;
+                for (int d = 0; d < DIM; d++) {
+                    rows[i][d] = array.get((long) i * DIM + d);
                 }
             }
+            return rows;
         }
-        assertThat(Math.sqrt(error))
-                .as(file.getFileName().toString())
-                .isLessThan(2 * PROMISED * Math.sqrt(norm) + 1e-7);
-    }
-
-    @Test
-    void reductionNoneGivesAnArrayOfWeightedRowLosses() throws IOException {
-        Problem problem = new Problem(new Case("infonce", "in-batch", "cosine", 0.5, "java", true), SEED);
-        problem.write();
-        List<String> arguments = problem.arguments();
-        arguments.addAll(List.of("--reduction", "none", "--json"));
-        JsonNode losses = json(arguments).get("loss");
-        double[] wanted = problem.oracle.rows();
-        assertThat(losses).hasSize(N);
-        for (int i = 0; i < N; i++) {
-            assertThat(losses.get(i).doubleValue()).isCloseTo(wanted[i], within(1e-12));
-        }
-    }
-
-    @Test
-    void reductionSumAddsTheRowLosses() throws IOException {
-        Problem problem = new Problem(new Case("ntxent", "one", "cosine", 0.5, "java", true), SEED);
-        problem.write();
-        List<String> arguments = problem.arguments();
-        arguments.addAll(List.of("--reduction", "sum", "--json"));
-        assertThat(json(arguments).get("loss").doubleValue()).isCloseTo(problem.oracle.sum(), within(1e-12));
-    }
-
-    @Test
-    void negativesOfNtLogisticCanBeSummed() throws IOException {
-        Problem problem = new Problem(new Case("nt-logistic", "two", "cosine", 0.5, "java", true), SEED);
-        problem.write();
-        List<String> arguments = problem.arguments();
-        arguments.addAll(List.of("--negative-reduction", "sum", "--json"));
-        LossOracle oracle = problem.oracle;
-        double wanted = new LossOracle(
-                        oracle.loss(),
-                        oracle.queries(),
-                        oracle.keys(),
-                        null,
-                        null,
-                        oracle.weights(),
-                        0.5,
-                        0,
-                        "cosine",
-                        true)
-                .mean();
-        assertThat(json(arguments).get("loss").doubleValue()).isCloseTo(wanted, within(1e-12));
     }
 
     @Test
     void theJsonObjectHasItsKeysAndNullForMetricsWithoutMeaning() throws IOException {
-        Problem problem = new Problem(new Case("contrastive", "pairs", "euclidean", 1, "java", false), SEED);
-        problem.write();
-        List<String> arguments = problem.arguments();
-        arguments.add("--json");
-        JsonNode json = json(arguments);
+        Case c = random(PairwiseContrastive.withMargin(0.9), 6, 6, DType.FLOAT32);
+        JsonNode json = json(arguments(c, "--json"));
         assertThat(json.fieldNames())
                 .toIterable()
                 .containsExactly("loss", "dTemperature", "device", "n", "m", "dim", "metrics");
@@ -209,26 +171,19 @@ class LossCommandTest {
                         "zeroRows",
                         "nonFiniteRows");
         assertThat(json.get("metrics").get("effectiveNegatives").isNull()).isTrue();
-        assertThat(json.get("metrics").get("rows").intValue()).isEqualTo(N);
-        assertThat(json.get("n").intValue()).isEqualTo(N);
-        assertThat(json.get("m").intValue()).isEqualTo(N);
     }
 
     @Test
     void mixedElementTypesAreComputedInFloat64AndWrittenAsTheyCame() throws IOException {
-        Problem problem = new Problem(new Case("infonce", "in-batch", "cosine", 0.1, "java", true), SEED);
-        problem.write();
-        double[][] narrow = problem.oracle.queries();
-        for (double[] row : narrow) {
-            for (int k = 0; k < DIM; k++) {
-                row[k] = (float) row[k];
-            }
-        }
-        NpyTestFiles.floats(folder.resolve("queries.npy"), "(6, 5)", Problem.flat(narrow));
-        List<String> arguments = problem.arguments();
-        arguments.addAll(List.of("--json", "--gradients", folder.toString()));
-        double loss = json(arguments).get("loss").doubleValue();
-        assertThat(loss).isCloseTo(problem.oracle.mean(), within(1e-12 * loss));
+        InfoNce loss = InfoNce.withTemperature(0.1);
+        Case narrow = random(loss, 6, 6, DType.FLOAT32);
+        Case wide = random(loss, 6, 6, DType.FLOAT64);
+        Case mixed = wide.withMatrices(narrow.queries(), wide.keys(), null);
+        List<String> arguments = CaseFiles.write(folder, mixed);
+        CaseFiles.matrix(folder, "queries", DType.FLOAT32, mixed.queries());
+        arguments.addAll(List.of("--device", "java", "--json", "--gradients", folder.toString()));
+        Result actual = result(json(arguments.toArray(String[]::new)), folder);
+        Compare.relative(actual.loss(), Oracle.evaluate(mixed).loss(), 1e-12, "loss of " + mixed);
         try (Arena arena = Arena.ofConfined()) {
             assertThat(NpyFile.read(folder.resolve("dQueries.npy"), arena)
                             .header()
@@ -241,28 +196,21 @@ class LossCommandTest {
 
     @Test
     void labelsMayBeOfAnyNumberType() throws IOException {
-        Problem problem = new Problem(new Case("contrastive", "pairs", "euclidean", 1, "java", false), SEED);
-        problem.write();
-        String first = Cli.run(problem.arguments().toArray(String[]::new)).out();
-        int[] labels = problem.oracle.labels();
-        NpyTestFiles.bytes(folder.resolve("labels.npy"), "|b1", "(6,)", labels);
-        assertThat(Cli.run(problem.arguments().toArray(String[]::new)).out()).isEqualTo(first);
-        double[] numbers = new double[labels.length];
-        for (int i = 0; i < labels.length; i++) {
-            numbers[i] = labels[i];
-        }
+        Case c = random(PairwiseContrastive.withMargin(0.9), 6, 6, DType.FLOAT32);
+        String[] arguments = arguments(c);
+        String first = Cli.run(arguments).out();
+        NpyTestFiles.bytes(folder.resolve("labels.npy"), "|b1", "(6,)", c.labels());
+        assertThat(Cli.run(arguments).out()).isEqualTo(first);
+        double[] numbers = IntStream.of(c.labels()).asDoubleStream().toArray();
         NpyTestFiles.doubles(folder.resolve("labels.npy"), "(6,)", numbers);
-        assertThat(Cli.run(problem.arguments().toArray(String[]::new)).out()).isEqualTo(first);
+        assertThat(Cli.run(arguments).out()).isEqualTo(first);
     }
 
     @Test
     void noNegativesAtAllMeanNoLoss() throws IOException {
-        Problem problem = new Problem(new Case("infonce", "in-batch", "cosine", 0.1, "java", false), SEED);
-        problem.write();
-        List<String> arguments = problem.arguments();
+        Case c = random(InfoNce.withTemperature(0.1), 6, 6, DType.FLOAT32);
         Path none = NpyTestFiles.floats(folder.resolve("none.npy"), "(0, 5)");
-        arguments.addAll(List.of("--negatives", none.toString(), "--json", "--gradients", folder.toString()));
-        JsonNode json = json(arguments);
+        JsonNode json = json(arguments(c, "--negatives", none.toString(), "--json", "--gradients", folder.toString()));
         assertThat(json.get("loss").doubleValue()).isZero();
         assertThat(json.get("m").intValue()).isZero();
         assertThat(folder.resolve("dNegatives.npy")).exists();
@@ -270,114 +218,51 @@ class LossCommandTest {
 
     @Test
     void withoutJsonTheResultIsForPeople() throws IOException {
-        Problem problem = new Problem(new Case("infonce", "in-batch", "cosine", 0.1, "java", false), SEED);
-        problem.write();
-        Cli.Result result = Cli.run(problem.arguments().toArray(String[]::new));
+        Cli.Result result = Cli.run(arguments(random(InfoNce.withTemperature(0.1), 6, 6, DType.FLOAT32)));
         assertThat(result.code()).isZero();
         assertThat(result.err()).isEmpty();
         assertThat(result.out()).contains("loss ", "dTemperature", "n = 6, m = 6, dim = 5, float32", "top1Accuracy");
     }
 
-    private static JsonNode json(List<String> arguments) throws IOException {
-        Cli.Result result = Cli.run(arguments.toArray(String[]::new));
+    @Test
+    void theHelpSaysWhatEveryLossTakes() {
+        String help = Cli.run("loss", "--help").out().replaceAll("\\s+", " ");
+        assertThat(help)
+                .contains(
+                        "Which loss: infonce, symmetric, ",
+                        "All the negatives; for infonce, ",
+                        "of any number type; for contrastive.",
+                        "Margin, needed for contrastive and triplet.",
+                        "For contrastive and triplet: euclidean, squared-euclidean, cosine",
+                        "For nt-logistic without --negatives",
+                        " infonce queries, keys (M rows, M >= N; row i's positive is key i);"
+                                + " or N keys and negatives M x D (shared) or N x M x D (own) ",
+                        " symmetric queries, keys (N rows each) ",
+                        " ntxent queries (2N rows, row i and row i + N being two views);"
+                                + " or one view each as queries and keys ",
+                        " nt-logistic as ntxent; or triples: queries, keys, negatives ",
+                        " contrastive queries, keys and labels (1 alike, 0 not) ",
+                        " triplet queries (anchors), keys (positives), negatives ");
+        assertThat(ContrastiveLoss.kinds()).allSatisfy(kind -> assertThat(help).contains(" " + kind.word() + " "));
+    }
+
+    private static Case random(ContrastiveLoss loss, int n, int m, DType dtype) {
+        Case c = Cases.random(loss, n, m, DIM, dtype, SEED);
+        return c.withWeights(Cases.weights(c.rows(), SEED));
+    }
+
+    /** For device java, and more behind it. */
+    private String[] arguments(Case c, String... more) throws IOException {
+        List<String> arguments = new ArrayList<>(CaseFiles.write(folder, c));
+        arguments.addAll(List.of("--device", "java"));
+        arguments.addAll(List.of(more));
+        return arguments.toArray(String[]::new);
+    }
+
+    private static JsonNode json(String... arguments) throws IOException {
+        Cli.Result result = Cli.run(arguments);
         assertThat(result.err()).isEmpty();
         assertThat(result.code()).isZero();
         return new ObjectMapper().readTree(result.out());
-    }
-
-    /** Random inputs of a case, as files and as an oracle. */
-    private final class Problem {
-        private final Case test;
-        private final LossOracle oracle;
-
-        Problem(Case test, long seed) {
-            this.test = test;
-            Random random = new Random(seed);
-            boolean one = test.form().equals("one");
-            double[][] queries = matrix(random, N);
-            double[][] keys = one ? null : matrix(random, test.form().equals("more keys") ? N + 3 : N);
-            double[][][] negatives = switch (test.form()) {
-                case "shared" -> new double[][][] {matrix(random, 4)};
-                case "own" -> Stream.generate(() -> matrix(random, 4)).limit(N).toArray(double[][][]::new);
-                case "triples" -> new double[][][] {matrix(random, N)};
-                default -> null;
-            };
-            boolean tower = test.loss().equals("ntxent") || test.loss().equals("nt-logistic") && negatives == null;
-            double[] weights = new double[tower && !one ? 2 * N : N];
-            for (int i = 0; i < weights.length; i++) {
-                weights[i] = (float) random.nextDouble();
-            }
-            int[] labels = test.loss().equals("contrastive") ? new int[] {1, 0, 0, 1, 0, 1} : null;
-            oracle = new LossOracle(
-                    test.loss(),
-                    queries,
-                    keys,
-                    negatives,
-                    labels,
-                    weights,
-                    test.temperature(),
-                    0.9,
-                    test.metric(),
-                    false);
-        }
-
-        private double[][] matrix(Random random, int rows) {
-            double[][] matrix = new double[rows][DIM];
-            for (double[] row : matrix) {
-                for (int k = 0; k < DIM; k++) {
-                    row[k] = test.wide() ? 0.5 * random.nextGaussian() : (float) (0.5 * random.nextGaussian());
-                }
-            }
-            return matrix;
-        }
-
-        void write() throws IOException {
-            write("queries", "(%d, %d)".formatted(oracle.queries().length, DIM), flat(oracle.queries()));
-            if (oracle.keys() != null) {
-                write("keys", "(%d, %d)".formatted(oracle.keys().length, DIM), flat(oracle.keys()));
-            }
-            if (oracle.negatives() != null) {
-                double[] numbers =
-                        flat(Stream.of(oracle.negatives()).flatMap(Stream::of).toArray(double[][]::new));
-                write(
-                        "negatives",
-                        test.form().equals("own")
-                                ? "(%d, 4, %d)".formatted(N, DIM)
-                                : "(%d, %d)".formatted(numbers.length / DIM, DIM),
-                        numbers);
-            }
-            NpyTestFiles.floats(
-                    folder.resolve("weights.npy"), "(%d,)".formatted(oracle.weights().length), oracle.weights());
-            if (oracle.labels() != null) {
-                NpyTestFiles.bytes(folder.resolve("labels.npy"), "|u1", "(6,)", oracle.labels());
-            }
-        }
-
-        private void write(String name, String shape, double[] numbers) throws IOException {
-            if (test.wide()) {
-                NpyTestFiles.doubles(folder.resolve(name + ".npy"), shape, numbers);
-            } else {
-                NpyTestFiles.floats(folder.resolve(name + ".npy"), shape, numbers);
-            }
-        }
-
-        List<String> arguments() {
-            List<String> arguments = new ArrayList<>(List.of("loss", "--loss", test.loss(), "--device", test.device()));
-            for (String name : List.of("queries", "keys", "negatives", "labels", "weights")) {
-                Path file = folder.resolve(name + ".npy");
-                if (Files.exists(file)) {
-                    arguments.addAll(List.of("--" + name, file.toString()));
-                }
-            }
-            arguments.addAll(
-                    test.hasMargin()
-                            ? List.of("--margin", "0.9", "--distance", test.metric(), "--temperature", "0.07")
-                            : List.of("--temperature", "" + test.temperature(), "--similarity", test.metric()));
-            return arguments;
-        }
-
-        static double[] flat(double[][] rows) {
-            return Stream.of(rows).flatMapToDouble(java.util.Arrays::stream).toArray();
-        }
     }
 }

@@ -1,6 +1,5 @@
 package dev.infonce.internal;
 
-import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.PlanOptions;
 import dev.infonce.Shape;
@@ -22,7 +21,7 @@ public interface Backend extends AutoCloseable {
     DeviceMemory memory();
 
     /** Makes a plan. Loss and shape go together. Throws InfoNceException, UNSUPPORTED for a dtype that it does not do. */
-    PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options);
+    PlanExecutor plan(LossSpec loss, Shape shape, DType dtype, PlanOptions options);
 
     /** Called once, after every plan was closed. */
     @Override

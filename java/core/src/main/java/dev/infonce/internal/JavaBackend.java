@@ -1,6 +1,5 @@
 package dev.infonce.internal;
 
-import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.PlanOptions;
 import dev.infonce.Shape;
@@ -43,7 +42,7 @@ public record JavaBackend(int threads, boolean vectors) implements Backend {
     }
 
     @Override
-    public PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
+    public PlanExecutor plan(LossSpec loss, Shape shape, DType dtype, PlanOptions options) {
         return new JavaPlanExecutor(loss, shape, dtype, options, threads, vectors);
     }
 

@@ -11,7 +11,7 @@ import java.util.OptionalDouble;
  * A loss with everything that a call reads, as doubles. Values are what the device gets: already rounded to dtype.
  * keys, negatives, labels, weights and upstream are null where there are none; temperature is NaN for margin losses.
  */
-record Case(
+public record Case(
         ContrastiveLoss loss,
         Shape shape,
         DType dtype,
@@ -23,7 +23,7 @@ record Case(
         float[] upstream,
         double temperature) {
 
-    Case {
+    public Case {
         queries = rounded(queries, dtype);
         keys = rounded(keys, dtype);
         negatives = rounded(negatives, dtype);
@@ -35,39 +35,39 @@ record Case(
         return new Case(loss, shape, dtype, queries, keys, null, null, null, null, temperature);
     }
 
-    Case withLoss(ContrastiveLoss other) {
+    public Case withLoss(ContrastiveLoss other) {
         return new Case(other, shape, dtype, queries, keys, negatives, labels, weights, upstream, temperature);
     }
 
     /** m negatives for all rows, or for each row. */
-    Case withNegatives(double[][] other, int m) {
+    public Case withNegatives(double[][] other, int m) {
         Shape withM = Shape.of(shape.n(), m, shape.dim());
         return new Case(loss, withM, dtype, queries, keys, other, labels, weights, upstream, temperature);
     }
 
-    Case withLabels(int... other) {
+    public Case withLabels(int... other) {
         return new Case(loss, shape, dtype, queries, keys, negatives, other, weights, upstream, temperature);
     }
 
-    Case withWeights(float... other) {
+    public Case withWeights(float... other) {
         return new Case(loss, shape, dtype, queries, keys, negatives, labels, other, upstream, temperature);
     }
 
-    Case withUpstream(float... other) {
+    public Case withUpstream(float... other) {
         return new Case(loss, shape, dtype, queries, keys, negatives, labels, weights, other, temperature);
     }
 
-    Case withTemperature(double other) {
+    public Case withTemperature(double other) {
         return new Case(loss, shape, dtype, queries, keys, negatives, labels, weights, upstream, other);
     }
 
-    Case withMatrices(double[][] otherQueries, double[][] otherKeys, double[][] otherNegatives) {
+    public Case withMatrices(double[][] otherQueries, double[][] otherKeys, double[][] otherNegatives) {
         return new Case(
                 loss, shape, dtype, otherQueries, otherKeys, otherNegatives, labels, weights, upstream, temperature);
     }
 
     /** Rows that have a loss. */
-    int rows() {
+    public int rows() {
         return Terms.rows(this);
     }
 

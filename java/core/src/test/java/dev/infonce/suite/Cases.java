@@ -3,49 +3,60 @@ package dev.infonce.suite;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Distance;
-import dev.infonce.InfoNce;
 import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
-import dev.infonce.Triplet;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /** Losses and random inputs for them. */
-final class Cases {
+public final class Cases {
     static final double[] TEMPERATURES = {1, 0.5, 0.07, 0.01};
 
     private Cases() {}
 
     /** Every loss that has a temperature. */
     static List<ContrastiveLoss> withTemperature(Similarity s, double tau) {
-        InfoNce infoNce = InfoNce.withTemperature(tau).withSimilarity(s);
-        NtLogistic logistic = NtLogistic.withTemperature(tau).withSimilarity(s);
-        return List.of(
-                infoNce,
-                infoNce.symmetric(),
-                infoNce.withSharedNegatives(),
-                infoNce.withOwnNegatives(),
-                NtXent.withTemperature(tau).withSimilarity(s),
-                logistic,
-                logistic.withNegativeReduction(Reduction.SUM),
-                logistic.withPairedNegatives());
+        return forms(ContrastiveLoss::hasTemperature, Map.of("temperature", tau, "similarity", s));
     }
 
     /** Every loss that has a margin. */
     static List<ContrastiveLoss> withMargin(double margin, Distance d) {
-        return List.of(
-                PairwiseContrastive.withMargin(margin).withDistance(d),
-                Triplet.withMargin(margin).withDistance(d));
+        return forms(ContrastiveLoss::hasMargin, Map.of("margin", margin, "distance", d));
+    }
+
+    /** Those of the kinds that there are, with all that they can have of negatives, symmetry and reductions of negatives. */
+    private static List<ContrastiveLoss> forms(Predicate<ContrastiveLoss> wanted, Map<String, ?> components) {
+        return ContrastiveLoss.kinds().stream()
+                .filter(wanted)
+                .map(kind -> kind.with(components))
+                .flatMap(loss -> each(loss, "negatives", List.of(Negatives.values())))
+                .flatMap(loss -> each(loss, "isSymmetric", List.of(false, true)))
+                .flatMap(loss -> each(loss, "negativeReduction", List.of(Reduction.MEAN, Reduction.SUM)))
+                .toList();
+    }
+
+    /** The loss with each of the values that it can have of a component; as it is if it has no such component. */
+    private static Stream<ContrastiveLoss> each(ContrastiveLoss loss, String component, List<?> values) {
+        if (!loss.components().containsKey(component)) {
+            return Stream.of(loss);
+        }
+        return values.stream().flatMap(value -> {
+            try {
+                return Stream.of(loss.with(Map.of(component, value)));
+            } catch (IllegalArgumentException _) {
+                return Stream.empty();
+            }
+        });
     }
 
     /** Every loss with every similarity or distance, at a temperature. */
-    static List<ContrastiveLoss> all(double tau) {
+    public static List<ContrastiveLoss> all(double tau) {
         List<ContrastiveLoss> losses = new ArrayList<>();
         for (Similarity s : Similarity.values()) {
             losses.addAll(withTemperature(s, tau));
@@ -56,62 +67,49 @@ final class Cases {
         return losses;
     }
 
-    static double temperature(ContrastiveLoss loss) {
-        return switch (loss) {
-            case InfoNce l -> l.temperature();
-            case NtXent l -> l.temperature();
-            case NtLogistic l -> l.temperature();
-            case PairwiseContrastive _, Triplet _ -> Double.NaN;
+    /**
+     * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of two towers in-batch (at least n) or
+     * negatives; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices.
+     */
+    public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
+        Random random = new Random(seed);
+        double tau = (double) loss.components().getOrDefault("temperature", Double.NaN);
+        double[][] queries = gaussian(random, n, dim);
+        return switch (loss.negatives()) {
+            case IN_BATCH -> {
+                if (!loss.isOneTower()) {
+                    int keys = loss.isSymmetric() ? n : Math.max(n, m);
+                    yield Case.of(loss, tau, dtype, queries, alike(random, queries, keys));
+                }
+                if (n % 2 == 1) {
+                    yield Case.of(loss, tau, dtype, queries, alike(random, queries, n));
+                }
+                double[][] second = alike(random, Arrays.copyOf(queries, n / 2), n / 2);
+                System.arraycopy(second, 0, queries, n / 2, n / 2);
+                yield Case.of(loss, tau, dtype, queries, null);
+            }
+            case SHARED, OWN -> {
+                int count = loss.negatives() == Negatives.OWN ? n * m : m;
+                double[][] negatives = count == 0 ? null : gaussian(random, count, dim);
+                yield Case.of(loss, tau, dtype, queries, alike(random, queries, n))
+                        .withNegatives(negatives, m);
+            }
+            case PAIRED -> {
+                int[] labels = loss.takesLabels() ? random.ints(n, 0, 2).toArray() : null;
+                Case c = Case.of(loss, tau, dtype, queries, alike(random, queries, n))
+                        .withLabels(labels);
+                if (!loss.takesNegatives()) {
+                    yield c;
+                }
+                // near enough for a margin to matter
+                double[][] negatives = loss.hasMargin() ? alike(random, queries, n) : gaussian(random, n, dim);
+                yield c.withNegatives(negatives, n);
+            }
         };
     }
 
-    /**
-     * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of InfoNCE in-batch (at least n) or
-     * negatives; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices.
-     */
-    static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
-        Random random = new Random(seed);
-        double tau = temperature(loss);
-        double[][] queries = gaussian(random, n, dim);
-        switch (loss) {
-            case InfoNce l
-            when l.negatives() == Negatives.IN_BATCH -> {
-                int keys = l.isSymmetric() ? n : Math.max(n, m);
-                return Case.of(loss, tau, dtype, queries, alike(random, queries, keys));
-            }
-            case InfoNce l -> {
-                int count = l.negatives() == Negatives.OWN ? n * m : m;
-                double[][] negatives = count == 0 ? null : gaussian(random, count, dim);
-                return Case.of(loss, tau, dtype, queries, alike(random, queries, n))
-                        .withNegatives(negatives, m);
-            }
-            case NtLogistic l
-            when l.negatives() == Negatives.PAIRED -> {
-                return Case.of(loss, tau, dtype, queries, alike(random, queries, n))
-                        .withNegatives(gaussian(random, n, dim), n);
-            }
-            case NtXent _, NtLogistic _ -> {
-                if (n % 2 == 1) {
-                    return Case.of(loss, tau, dtype, queries, alike(random, queries, n));
-                }
-                double[][] first = Arrays.copyOf(queries, n / 2);
-                double[][] second = alike(random, first, n / 2);
-                System.arraycopy(second, 0, queries, n / 2, n / 2);
-                return Case.of(loss, tau, dtype, queries, null);
-            }
-            case PairwiseContrastive _ -> {
-                int[] labels = random.ints(n, 0, 2).toArray();
-                return Case.of(loss, tau, dtype, queries, alike(random, queries, n))
-                        .withLabels(labels);
-            }
-            case Triplet _ -> {
-                return Case.of(loss, tau, dtype, queries, alike(random, queries, n))
-                        .withNegatives(alike(random, queries, n), n);
-            }
-        }
-    }
-
-    static float[] weights(int rows, long seed) {
+    /** Weights of rows, some of them 0. */
+    public static float[] weights(int rows, long seed) {
         Random random = new Random(seed);
         float[] weights = new float[rows];
         for (int i = 0; i < rows; i++) {

@@ -5,13 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.infonce.Metrics;
 
 /** Comparisons that say what was computed, on what, and how far off it is. */
-final class Compare {
+public final class Compare {
     private Compare() {}
 
     /** The oracle's own error where terms cancel: a few roundings of each. */
     private static final double ORACLE_ROUNDING = 8 * 0x1p-53;
 
-    static void assertClose(Result actual, Result expected, Tolerances tolerances, String what) {
+    public static void assertClose(Result actual, Result expected, Tolerances tolerances, String what) {
         double least = Math.max(
                 tolerances.spacing(), ORACLE_ROUNDING * expected.sizes().gradients());
         relative(actual.loss(), expected.loss(), tolerances.ofLoss(expected.loss()), what + ": loss");
@@ -38,7 +38,7 @@ final class Compare {
                 what + ": dTemperature");
     }
 
-    static void assertClose(Metrics actual, Metrics expected, double tolerance, String what) {
+    public static void assertClose(Metrics actual, Metrics expected, double tolerance, String what) {
         metric(actual.top1Accuracy(), expected.top1Accuracy(), tolerance, what + ": top1Accuracy");
         metric(actual.topKAccuracy(), expected.topKAccuracy(), tolerance, what + ": topKAccuracy");
         metric(actual.positiveSimilarity(), expected.positiveSimilarity(), tolerance, what + ": positiveSimilarity");
@@ -61,7 +61,7 @@ final class Compare {
     }
 
     /** NaN is close to NaN only, 0 to 0 only. */
-    static void relative(double actual, double expected, double tolerance, String what) {
+    public static void relative(double actual, double expected, double tolerance, String what) {
         if (Double.isNaN(expected)) {
             assertThat(actual).as(what).isNaN();
         } else {

@@ -12,6 +12,7 @@ import dev.infonce.Triplet;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.function.DoubleUnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -21,8 +22,10 @@ import java.util.stream.Stream;
  * with. Gradients follow the chain rule from each term to each pair to each vector; OracleTest checks them by central
  * differences.
  */
-final class Oracle {
+public final class Oracle {
     private final Case c;
+    private final Similarity similarity;
+    private final Distance distance;
     private final double[][] vectors;
     private final double[][] gradients;
     private final double[] norms;
@@ -35,6 +38,9 @@ final class Oracle {
 
     private Oracle(Case c) {
         this.c = c;
+        Map<String, Object> components = c.loss().components();
+        this.similarity = (Similarity) components.get("similarity");
+        this.distance = (Distance) components.get("distance");
         this.vectors = Stream.of(c.queries(), c.keys(), c.negatives())
                 .filter(rows -> rows != null)
                 .flatMap(Arrays::stream)
@@ -51,11 +57,12 @@ final class Oracle {
     }
 
     /** Loss, gradients and metrics of a case with metrics of this k. */
-    static Result evaluate(Case c, int topK) {
+    public static Result evaluate(Case c, int topK) {
         return new Oracle(c).evaluate(topK);
     }
 
-    static Result evaluate(Case c) {
+    /** Likewise, with the metrics that plans have by default. */
+    public static Result evaluate(Case c) {
         return evaluate(c, 5);
     }
 
@@ -200,25 +207,8 @@ final class Oracle {
         return Math.exp(-minusLogSigmoid(z));
     }
 
-    private Similarity similarity() {
-        return switch (c.loss()) {
-            case InfoNce loss -> loss.similarity();
-            case NtXent loss -> loss.similarity();
-            case NtLogistic loss -> loss.similarity();
-            case PairwiseContrastive _, Triplet _ -> throw new AssertionError("has a distance");
-        };
-    }
-
-    private Distance distance() {
-        return switch (c.loss()) {
-            case PairwiseContrastive loss -> loss.distance();
-            case Triplet loss -> loss.distance();
-            default -> throw new AssertionError("has a similarity");
-        };
-    }
-
     private double similarity(int i, int j) {
-        return switch (similarity()) {
+        return switch (similarity) {
             case COSINE -> cosine(i, j);
             case DOT -> dot(vectors[i], vectors[j]);
             case NEGATIVE_SQUARED_EUCLIDEAN -> -Math.pow(norm(minus(vectors[i], vectors[j])), 2);
@@ -227,7 +217,7 @@ final class Oracle {
     }
 
     private double distance(int i, int j) {
-        return switch (distance()) {
+        return switch (distance) {
             case COSINE -> 1 - cosine(i, j);
             case SQUARED_EUCLIDEAN -> Math.pow(norm(minus(vectors[i], vectors[j])), 2);
             case EUCLIDEAN -> norm(minus(vectors[i], vectors[j]));
@@ -242,7 +232,7 @@ final class Oracle {
     }
 
     private void addSimilarityGradient(int i, int j, double factor) {
-        switch (similarity()) {
+        switch (similarity) {
             case COSINE -> {
                 addCosineGradient(i, j, factor);
                 addCosineGradient(j, i, factor);
@@ -257,7 +247,7 @@ final class Oracle {
     }
 
     private void addDistanceGradient(int i, int j, double factor) {
-        switch (distance()) {
+        switch (distance) {
             case COSINE -> {
                 addCosineGradient(i, j, -factor);
                 addCosineGradient(j, i, -factor);
@@ -298,9 +288,12 @@ final class Oracle {
     }
 
     private Metrics metrics(Terms terms, int topK) {
-        boolean margin = c.loss() instanceof PairwiseContrastive || c.loss() instanceof Triplet;
-        boolean ranks = !(c.loss() instanceof PairwiseContrastive);
-        boolean softmax = c.loss() instanceof InfoNce || c.loss() instanceof NtXent;
+        boolean margin = c.loss().hasMargin();
+        boolean ranks = !c.loss().takesLabels();
+        boolean softmax = switch (c.loss()) {
+            case InfoNce _, NtXent _ -> true;
+            case NtLogistic _, PairwiseContrastive _, Triplet _ -> false;
+        };
         List<Double> top1 = new ArrayList<>();
         List<Double> topk = new ArrayList<>();
         List<Double> positives = new ArrayList<>();

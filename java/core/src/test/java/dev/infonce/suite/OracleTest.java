@@ -4,9 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
+import dev.infonce.Distance;
 import dev.infonce.InfoNce;
+import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
+import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
+import dev.infonce.Similarity;
+import dev.infonce.Triplet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -21,6 +26,29 @@ class OracleTest {
 
     static List<ContrastiveLoss> losses() {
         return Cases.all(0.4);
+    }
+
+    /** Cases are made from what losses say of themselves; none of these may get lost on the way. */
+    @Test
+    void thereIsACaseOfEveryForm() {
+        InfoNce infoNce = InfoNce.withTemperature(0.4).withSimilarity(Similarity.DOT);
+        NtLogistic logistic = NtLogistic.withTemperature(0.4).withSimilarity(Similarity.DOT);
+        assertThat(Cases.withTemperature(Similarity.DOT, 0.4))
+                .contains(
+                        infoNce,
+                        infoNce.symmetric(),
+                        infoNce.withSharedNegatives(),
+                        infoNce.withOwnNegatives(),
+                        NtXent.withTemperature(0.4).withSimilarity(Similarity.DOT),
+                        logistic,
+                        logistic.withNegativeReduction(Reduction.SUM),
+                        logistic.withPairedNegatives())
+                .doesNotHaveDuplicates();
+        assertThat(Cases.withMargin(0.8, Distance.COSINE))
+                .contains(
+                        PairwiseContrastive.withMargin(0.8).withDistance(Distance.COSINE),
+                        Triplet.withMargin(0.8).withDistance(Distance.COSINE))
+                .doesNotHaveDuplicates();
     }
 
     @ParameterizedTest

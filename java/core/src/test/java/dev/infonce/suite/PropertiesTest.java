@@ -82,7 +82,7 @@ class PropertiesTest {
         int odd = n | 1; // views of one tower in two matrices, so that one permutation serves every loss
         for (ContrastiveLoss loss : losses) {
             Case c = Cases.random(loss, odd, odd, 8, dtype, seed);
-            boolean own = loss instanceof InfoNce infoNce && infoNce.negatives() == Negatives.OWN;
+            boolean own = loss.negatives() == Negatives.OWN;
             int[] order = order(odd, seed);
             double[][] negatives = c.negatives();
             int[] negativesOrder = own

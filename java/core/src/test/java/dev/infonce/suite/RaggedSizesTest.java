@@ -53,7 +53,7 @@ class RaggedSizesTest extends DeviceSuite {
                         .flatMap(s -> Cases.withTemperature(s, TAU).stream()),
                 Cases.withMargin(0.8, Distance.EUCLIDEAN).stream());
         List<Case> cases = losses.map(loss -> {
-                    boolean own = loss instanceof InfoNce infoNce && infoNce.negatives() == Negatives.OWN;
+                    boolean own = loss.negatives() == Negatives.OWN;
                     return Cases.random(loss, n, own ? Math.min(m, 17) : m, dim, DType.FLOAT32, seed);
                 })
                 .toList();

@@ -8,7 +8,7 @@ import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
 
 /** What a call gives, as doubles; gradients are null where there is no such input. */
-record Result(
+public record Result(
         double loss,
         double[] rowLosses,
         double[][] dQueries,
@@ -25,8 +25,8 @@ record Result(
      * @param dTemperature of all terms that the temperature's gradient is a sum of
      * @param dTemperatureByRow of what rows have in the temperature's gradient
      */
-    record Sizes(double gradients, double dTemperature, double dTemperatureByRow) {
-        static final Sizes NONE = new Sizes(0, 0, 0);
+    public record Sizes(double gradients, double dTemperature, double dTemperatureByRow) {
+        public static final Sizes NONE = new Sizes(0, 0, 0);
 
         Sizes times(double factor) {
             return new Sizes(gradients * factor, dTemperature * factor, dTemperatureByRow * factor);

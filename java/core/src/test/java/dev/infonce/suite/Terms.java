@@ -1,11 +1,5 @@
 package dev.infonce.suite;
 
-import dev.infonce.InfoNce;
-import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
-import dev.infonce.Triplet;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -17,66 +11,62 @@ import java.util.stream.IntStream;
 record Terms(List<Term> terms, int rows) {
     record Term(int row, double share, int anchor, int positive, int[] negatives) {}
 
+    /** Rows that have a loss. */
     static int rows(Case c) {
-        boolean stackedTower = isTower(c) && c.keys() != null;
+        boolean stackedTower = c.loss().isOneTower() && c.keys() != null;
         return stackedTower ? 2 * c.queries().length : c.queries().length;
     }
 
-    static boolean isTower(Case c) {
-        return c.loss() instanceof NtXent
-                || c.loss() instanceof NtLogistic logistic && logistic.negatives() == Negatives.IN_BATCH;
+    static Terms of(Case c) {
+        return new Terms(c.loss().isOneTower() ? ofOneTower(rows(c)) : ofRows(c), rows(c));
     }
 
-    static Terms of(Case c) {
-        int n = c.queries().length;
+    private static List<Term> ofOneTower(int t) {
         List<Term> terms = new ArrayList<>();
-        if (isTower(c)) {
-            int t = rows(c);
-            for (int i = 0; i < t; i++) {
-                int self = i;
-                int positive = (i + t / 2) % t;
-                int[] negatives = IntStream.range(0, t)
-                        .filter(j -> j != self && j != positive)
-                        .toArray();
-                terms.add(new Term(i, 1, i, positive, negatives));
-            }
-            return new Terms(terms, t);
+        for (int i = 0; i < t; i++) {
+            int partner = (i + t / 2) % t;
+            terms.add(new Term(i, 1, i, partner, others(0, t, i, partner)));
         }
+        return terms;
+    }
+
+    private static List<Term> ofRows(Case c) {
+        int n = c.queries().length;
         int keys = c.keys().length;
         int m = (int) c.shape().m();
+        double share = c.loss().isSymmetric() ? 0.5 : 1;
+        List<Term> terms = new ArrayList<>();
         for (int i = 0; i < n; i++) {
-            int row = i;
-            int first = n + keys + (isOwn(c) ? i * m : 0);
-            switch (c.loss()) {
-                case InfoNce infoNce
-                when infoNce.negatives() == Negatives.IN_BATCH -> {
-                    double share = infoNce.isSymmetric() ? 0.5 : 1.0;
-                    int[] otherKeys = IntStream.range(0, keys)
-                            .filter(j -> j != row)
-                            .map(j -> n + j)
-                            .toArray();
-                    terms.add(new Term(i, share, i, n + i, otherKeys));
-                    if (infoNce.isSymmetric()) {
-                        int[] otherQueries =
-                                IntStream.range(0, n).filter(j -> j != row).toArray();
-                        terms.add(new Term(i, share, n + i, i, otherQueries));
-                    }
-                }
-                case InfoNce _ ->
-                    terms.add(new Term(
-                            i, 1, i, n + i, IntStream.range(first, first + m).toArray()));
-                case NtLogistic _, Triplet _ -> terms.add(new Term(i, 1, i, n + i, new int[] {n + keys + i}));
-                case PairwiseContrastive _ -> {
-                    boolean alike = c.labels()[i] == 1;
-                    terms.add(new Term(i, 1, i, alike ? n + i : -1, alike ? new int[0] : new int[] {n + i}));
-                }
-                case NtXent _ -> throw new AssertionError("a tower");
+            int key = n + i;
+            int negatives = n + keys;
+            terms.add(
+                    switch (c.loss().negatives()) {
+                        case IN_BATCH -> new Term(i, share, i, key, others(n, n + keys, key, key));
+                        case SHARED -> new Term(i, 1, i, key, range(negatives, m));
+                        case OWN -> new Term(i, 1, i, key, range(negatives + i * m, m));
+                        case PAIRED -> {
+                            if (!c.loss().takesLabels()) {
+                                yield new Term(i, 1, i, key, range(negatives + i, 1));
+                            }
+                            boolean alike = c.labels()[i] == 1;
+                            yield new Term(i, 1, i, alike ? key : -1, alike ? range(0, 0) : range(key, 1));
+                        }
+                    });
+            if (c.loss().isSymmetric()) {
+                terms.add(new Term(i, share, key, i, others(0, n, i, i)));
             }
         }
-        return new Terms(terms, n);
+        return terms;
     }
 
-    private static boolean isOwn(Case c) {
-        return c.loss() instanceof InfoNce infoNce && infoNce.negatives() == Negatives.OWN;
+    private static int[] range(int first, int count) {
+        return IntStream.range(first, first + count).toArray();
+    }
+
+    /** From first to end, without end, self and partner. */
+    private static int[] others(int first, int end, int self, int partner) {
+        return IntStream.range(first, end)
+                .filter(j -> j != self && j != partner)
+                .toArray();
     }
 }

@@ -1,13 +1,7 @@
 package dev.infonce.suite;
 
 import dev.infonce.DType;
-import dev.infonce.InfoNce;
-import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.Similarity;
-import dev.infonce.Triplet;
 
 /**
  * The errors that devices promise against float64 of the given inputs, for tau >= 0.01. Everything that a test allows is from
@@ -21,7 +15,7 @@ import dev.infonce.Triplet;
  * @param growing whether the bound of the loss grows with it, as that of the CUDA kernels does
  * @param metric absolute where a metric is below 1, else relative
  */
-record Tolerances(
+public record Tolerances(
         double loss,
         double rowLoss,
         boolean growing,
@@ -48,7 +42,7 @@ record Tolerances(
     /** Half of the spacing of binary16 near 0, below which gradients of that type have only 0. */
     private static final double HALF_SPACING = 0x1p-25;
 
-    static Tolerances of(String device, Case c) {
+    public static Tolerances of(String device, Case c) {
         boolean cuda = Devices.isCuda(device);
         if (c.dtype() == DType.FLOAT64) {
             return cuda ? CUDA_FLOAT64 : FLOAT64;
@@ -61,19 +55,12 @@ record Tolerances(
 
     /** Whether products may be of bfloat16: of rows that all meet, by cosine or dot. */
     private static boolean multipliesBfloat16(Case c) {
-        if (c.dtype() != DType.BFLOAT16) {
-            return false;
-        }
-        return switch (c.loss()) {
-            case InfoNce loss -> loss.negatives() != Negatives.OWN && isProduct(loss.similarity());
-            case NtXent loss -> isProduct(loss.similarity());
-            case NtLogistic loss -> loss.negatives() != Negatives.PAIRED && isProduct(loss.similarity());
-            case PairwiseContrastive _, Triplet _ -> false;
+        boolean meet = switch (c.loss().negatives()) {
+            case IN_BATCH, SHARED -> true;
+            case OWN, PAIRED -> false;
         };
-    }
-
-    private static boolean isProduct(Similarity similarity) {
-        return similarity == Similarity.COSINE || similarity == Similarity.DOT;
+        Object similarity = c.loss().components().get("similarity");
+        return c.dtype() == DType.BFLOAT16 && meet && (similarity == Similarity.COSINE || similarity == Similarity.DOT);
     }
 
     /** With gradients of another type than the inputs: those of 16 bits are rounded by up to 2^-8. */

@@ -11,7 +11,6 @@ import dev.infonce.GradientResult;
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.Plan;
 import dev.infonce.Reduction;
 import dev.infonce.Shape;
@@ -26,8 +25,8 @@ import java.util.Map;
  * result enters autograd through {@link Autograd#scalar}, so that {@code backward} goes on into the network.
  *
  * <p>Predictions, each rows x dim: queries and keys; then negatives for losses that take them (M x dim shared, N x M x dim
- * own, N x dim paired); NT-Xent and in-batch NT-Logistic also take one array with 2N rows, view i and view i + N being of
- * one thing. Labels are read by {@link PairwiseContrastive} alone: N numbers, 1 alike and 0 not.
+ * own, N x dim paired); losses of one tower, as NT-Xent, also take one array with 2N rows, view i and view i + N being of one
+ * thing. Labels are read by losses that take them ({@link ContrastiveLoss#takesLabels}): N numbers, 1 alike and 0 not.
  *
  * <p>Keeps a plan for each shape it met. The device stays the caller's. For use by one thread.
  */
@@ -124,16 +123,16 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
                     .toType(ai.djl.ndarray.types.DataType.FLOAT64, true)
                     .toDoubleArray()[0]);
         }
-        if (loss instanceof PairwiseContrastive) {
+        if (loss.takesLabels()) {
             inputs = inputs.withLabels(intLabels(labels));
         }
         return inputs;
     }
 
-    private static int[] intLabels(NDList labels) {
+    private int[] intLabels(NDList labels) {
         if (labels == null || labels.isEmpty()) {
-            throw new IllegalArgumentException(
-                    "labels are missing: PairwiseContrastive needs one number a pair, 1 alike, 0 not");
+            throw new IllegalArgumentException("labels are missing: "
+                    + loss.getClass().getSimpleName() + " needs one number a row, 1 alike, 0 not");
         }
         try (NDArray numbers = labels.head().toType(ai.djl.ndarray.types.DataType.INT32, true)) {
             return numbers.toIntArray();

@@ -3,13 +3,7 @@ package dev.infonce.djl;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import dev.infonce.ContrastiveLoss;
-import dev.infonce.InfoNce;
-import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.Shape;
-import dev.infonce.Triplet;
 
 /**
  * The arrays of one evaluation by their role.
@@ -24,8 +18,8 @@ record LossArrays(NDArray queries, NDArray keys, NDArray negatives, NDArray logT
     /** Takes the predictions apart: queries, keys, negatives as the loss needs them, then ln(tau) if it is learned. */
     static LossArrays of(ContrastiveLoss loss, NDList predictions, boolean hasLogTemperature) {
         int extra = hasLogTemperature ? 1 : 0;
-        int least = leastArrays(loss) + extra;
-        int most = mostArrays(loss) + extra;
+        int most = (loss.takesNegatives() ? 3 : 2) + extra;
+        int least = loss.isOneTower() ? most - 1 : most;
         int size = predictions.size();
         if (size < least || size > most) {
             String allowed = least == most ? "" + least : least + " or " + most;
@@ -62,35 +56,16 @@ record LossArrays(NDArray queries, NDArray keys, NDArray negatives, NDArray logT
     Shape shape(ContrastiveLoss loss) {
         long n = rows(queries);
         long dim = queries.getShape().get(queries.getShape().dimension() - 1);
-        return switch (loss) {
-            case NtXent _ -> keys == null ? Shape.tower(n, dim) : Shape.of(n, n, dim);
-            case NtLogistic _ -> keys == null ? Shape.tower(n, dim) : Shape.of(n, n, dim);
-            case PairwiseContrastive _ -> Shape.pairs(n, dim);
-            case Triplet _ -> Shape.of(n, n, dim);
-            case InfoNce infoNce ->
-                switch (infoNce.negatives()) {
-                    case SHARED -> Shape.of(n, rows(negatives), dim);
-                    case OWN -> Shape.of(n, n == 0 ? 0 : rows(negatives) / n, dim);
-                    default -> Shape.of(n, rows(keys), dim);
-                };
-        };
-    }
-
-    private static int leastArrays(ContrastiveLoss loss) {
-        return switch (loss) {
-            case NtXent _ -> 1;
-            case NtLogistic logistic -> logistic.negatives() == Negatives.PAIRED ? 3 : 1;
-            default -> mostArrays(loss);
-        };
-    }
-
-    private static int mostArrays(ContrastiveLoss loss) {
-        return switch (loss) {
-            case NtXent _ -> 2;
-            case NtLogistic logistic -> logistic.negatives() == Negatives.PAIRED ? 3 : 2;
-            case InfoNce infoNce -> infoNce.negatives() == Negatives.IN_BATCH ? 2 : 3;
-            case PairwiseContrastive _ -> 2;
-            case Triplet _ -> 3;
+        return switch (loss.negatives()) {
+            case IN_BATCH -> {
+                if (loss.isOneTower()) {
+                    yield keys == null ? Shape.tower(n, dim) : Shape.of(n, n, dim);
+                }
+                yield Shape.of(n, rows(keys), dim);
+            }
+            case SHARED -> Shape.of(n, rows(negatives), dim);
+            case OWN -> Shape.of(n, n == 0 ? 0 : rows(negatives) / n, dim);
+            case PAIRED -> Shape.pairs(n, dim);
         };
     }
 

@@ -21,29 +21,46 @@ import ai.djl.training.Trainer;
 import ai.djl.training.optimizer.Optimizer;
 import ai.djl.training.tracker.Tracker;
 import ai.djl.util.Pair;
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
 import dev.infonce.Device;
+import dev.infonce.GradientResult;
 import dev.infonce.InfoNce;
 import dev.infonce.InfoNceException;
+import dev.infonce.Negatives;
 import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
 import dev.infonce.Triplet;
 import dev.infonce.djl.simclr.TorchRuntime;
+import dev.infonce.suite.Case;
+import dev.infonce.suite.Cases;
+import dev.infonce.suite.Compare;
+import dev.infonce.suite.Oracle;
+import dev.infonce.suite.Result;
+import dev.infonce.suite.Tolerances;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Loss and gradients of a small network, fused against DJL's own operations. Both are float32: the fused side promises
- * 1e-5 of float64, DJL's chain of normalise, matrix product, log-softmax and mean loses about sqrt(64 terms) x 2^-24 x
- * 1/tau = 3e-6 relative at tau 0.2, and the network's own backward as much again, so 5e-5 in norm is allowed.
+ * Every loss against the oracle; and loss and gradients of a small network, fused against DJL's own operations. There both
+ * are float32: the fused side promises 1e-5 of float64, DJL's chain of normalise, matrix product, log-softmax and mean loses
+ * about sqrt(64 terms) x 2^-24 x 1/tau = 3e-6 relative at tau 0.2, and the network's own backward as much again, so 5e-5 in
+ * norm is allowed.
  */
 class FusedContrastiveLossTest {
     private static final double BOUND = 5e-5;
+    private static final long SEED = 9;
     private static final int ROWS = 24;
     private static final int INPUTS = 10;
     private static final int OUTPUTS = 16;
@@ -63,6 +80,68 @@ class FusedContrastiveLossTest {
     @AfterAll
     static void stop() {
         device.close();
+    }
+
+    static List<ContrastiveLoss> losses() {
+        return Cases.all(0.4);
+    }
+
+    /** Negatives of all shapes, labels, and a tower in one array and in two. */
+    @ParameterizedTest
+    @MethodSource("losses")
+    void everyLossReadsItsArraysAndGivesThemTheOraclesGradients(ContrastiveLoss loss) {
+        for (int n : new int[] {5, 6}) {
+            Case c = Cases.random(loss, n, 7, 4, DType.FLOAT32, SEED);
+            try (NDManager manager = engine.newBaseManager(ai.djl.Device.cpu());
+                    FusedContrastiveLoss fused = new FusedContrastiveLoss(device, loss)) {
+                NDArray queries = array(manager, c.queries());
+                NDArray keys = array(manager, c.keys());
+                NDArray negatives = array(manager, c.negatives());
+                if (loss.negatives() == Negatives.OWN) {
+                    negatives = negatives.reshape(
+                            c.shape().n(), c.shape().m(), c.shape().dim());
+                }
+                NDList arrays = new NDList();
+                Stream.of(queries, keys, negatives).filter(Objects::nonNull).forEach(arrays::add);
+                arrays.forEach(array -> array.setRequiresGradient(true));
+                NDList labels = c.labels() == null ? new NDList() : new NDList(manager.create(c.labels()));
+                try (GradientCollector collector = engine.newGradientCollector()) {
+                    collector.backward(fused.evaluate(labels, arrays));
+                }
+                GradientResult last = fused.lastResult();
+                Result actual = new Result(
+                        last.loss(),
+                        last.rowLosses(),
+                        gradient(queries, c.queries()),
+                        gradient(keys, c.keys()),
+                        gradient(negatives, c.negatives()),
+                        last.dTemperature(),
+                        last.metrics(),
+                        Result.Sizes.NONE);
+                String what = device.name() + ", " + c + ", seed " + SEED;
+                Compare.assertClose(actual, Oracle.evaluate(c), Tolerances.of(device.name(), c), what);
+            }
+        }
+    }
+
+    private static NDArray array(NDManager manager, double[][] rows) {
+        if (rows == null) {
+            return null;
+        }
+        double[] numbers = Arrays.stream(rows).flatMapToDouble(Arrays::stream).toArray();
+        return manager.create(numbers, new Shape(rows.length, rows[0].length)).toType(DataType.FLOAT32, false);
+    }
+
+    private static double[][] gradient(NDArray array, double[][] rows) {
+        if (array == null) {
+            return null;
+        }
+        float[] numbers = array.getGradient().toFloatArray();
+        double[][] gradient = new double[rows.length][rows[0].length];
+        for (int i = 0; i < numbers.length; i++) {
+            gradient[i / rows[0].length][i % rows[0].length] = numbers[i];
+        }
+        return gradient;
     }
 
     @Test

@@ -92,7 +92,7 @@ public final class PyTorchContender implements Contender {
     }
 
     private NDArray loss(NDArray q, NDArray k) {
-        boolean symmetric = problem.loss() == Loss.SYMMETRIC;
+        boolean symmetric = problem.loss().isSymmetric();
         NDArray scaled = unit(q).mul(SCALE);
         NDArray unitKeys = unit(k);
         NDArray logits = scaled.matMul(unitKeys.transpose());

@@ -59,7 +59,7 @@ public final class TensorFlowContender implements Contender {
         Shape shape = Shape.of(problem.n(), problem.dim());
         queries = tf.placeholder(TFloat32.class, Placeholder.shape(shape));
         keys = tf.placeholder(TFloat32.class, Placeholder.shape(shape));
-        loss = build(problem.loss() == Loss.SYMMETRIC);
+        loss = build(problem.loss().isSymmetric());
         long count = shape.size();
         FloatBuffer numbers = FloatBuffer.allocate(Math.toIntExact(count));
         Samples.queries(count, (i, value) -> numbers.put((int) i, value));
@@ -133,19 +133,19 @@ public final class TensorFlowContender implements Contender {
         var own = tf.range(tf.constant(0), tf.constant(problem.n()), tf.constant(1));
         var rows = SparseSoftmaxCrossEntropyWithLogits.create(tf.scope(), logits, own);
         Operand<TFloat32> losses = rows.loss();
-        Operand<TFloat32> weights = rows.backprop();
+        Operand<TFloat32> dLogits = rows.backprop();
         float factor = 1F / problem.n();
         if (symmetric) {
             var swap = tf.constant(new int[] {1, 0});
             var columns =
                     SparseSoftmaxCrossEntropyWithLogits.create(tf.scope(), tf.linalg.transpose(logits, swap), own);
             losses = tf.math.add(losses, columns.loss());
-            weights = tf.math.add(weights, tf.linalg.transpose(columns.backprop(), swap));
+            dLogits = tf.math.add(dLogits, tf.linalg.transpose(columns.backprop(), swap));
             factor /= 2;
         }
         Operand<TFloat32> slope = tf.constant(factor * SCALE);
-        Operand<TFloat32> forQueries = tf.math.mul(tf.linalg.matMul(weights, unitKeys), slope);
-        Operand<TFloat32> forKeys = tf.math.mul(tf.linalg.matMul(weights, unitQueries, MatMul.transposeA(true)), slope);
+        Operand<TFloat32> forQueries = tf.math.mul(tf.linalg.matMul(dLogits, unitKeys), slope);
+        Operand<TFloat32> forKeys = tf.math.mul(tf.linalg.matMul(dLogits, unitQueries, MatMul.transposeA(true)), slope);
         dQueries = throughNorm(forQueries, unitQueries, queryNorms);
         dKeys = throughNorm(forKeys, unitKeys, keyNorms);
         return tf.math.mul(tf.reduceSum(losses, tf.constant(0)), tf.constant(factor));

@@ -1,6 +1,7 @@
 package dev.infonce.internal.java;
 
-import java.util.function.Supplier;
+import dev.infonce.internal.java.row.Row;
+import dev.infonce.internal.java.row.RowFunction;
 
 /**
  * Row losses over all negatives of every row, a strip of rows against one block of columns at a time. Strips are cut by
@@ -9,12 +10,14 @@ import java.util.function.Supplier;
 final class DenseForward {
     static final int STRIP = 32; // divides Rows.BLOCK
 
-    private final Measure measure;
+    private final RowFunction.OfLogits loss;
+    private final SimilarityMeasure measure;
     private final Pairing pairing;
     private final Embeddings rows;
     private final Embeddings columns;
     private final Embeddings positives;
     private final int count;
+    private final double temperature;
 
     final double[] losses;
     final double[] temperatureSlopes;
@@ -23,18 +26,20 @@ final class DenseForward {
     final double[] positiveFactors;
 
     /** Those by the similarities of the negatives. */
-    final NegativeSlopes slopes;
+    final Slopes slopes;
 
     final Tally tally = new Tally();
 
     /** The losses of the rows of rows against columns; row i's positive is a row of positives. */
     DenseForward(
-            Measure measure,
+            RowFunction.OfLogits loss,
+            SimilarityMeasure measure,
             Pairing pairing,
             Embeddings rows,
             Embeddings columns,
             Embeddings positives,
-            NegativeSlopes slopes) {
+            double temperature) {
+        this.loss = loss;
         this.measure = measure;
         this.pairing = pairing;
         this.rows = rows;
@@ -44,28 +49,28 @@ final class DenseForward {
         this.losses = new double[count];
         this.temperatureSlopes = new double[count];
         this.positiveFactors = new double[count];
-        this.slopes = slopes;
+        this.temperature = temperature;
+        this.slopes = new Slopes(loss, temperature, count);
     }
 
-    /** A row's objective is scales[row] times its loss. topK is 0 if nobody wants metrics. */
-    DenseForward run(Strips strips, Supplier<NegativeSum> sums, double temperature, double[] scales, int topK) {
+    /** A row's objective is scales[row] times its loss. share as in {@link Row}; topK is 0 if nobody wants metrics. */
+    DenseForward run(Workers workers, double share, double[] scales, int topK) {
         int stripCount = (count + STRIP - 1) / STRIP;
         Tally[] tallies = new Tally[stripCount];
-        strips.run(stripCount, strip -> tallies[strip] = strip(strip * STRIP, sums, temperature, scales, topK));
+        workers.run(stripCount, strip -> tallies[strip] = strip(strip * STRIP, share, scales, topK));
         for (Tally part : tallies) {
             tally.add(part);
         }
         return this;
     }
 
-    private Tally strip(int first, Supplier<NegativeSum> sums, double temperature, double[] scales, int topK) {
+    private Tally strip(int first, double share, double[] scales, int topK) {
         int height = Math.min(STRIP, count - first);
-        double[] positive = new double[height];
-        NegativeSum[] negatives = new NegativeSum[height];
+        Row[] states = new Row[height];
         long[] moreSimilar = new long[height];
         for (int i = 0; i < height; i++) {
-            positive[i] = positiveSimilarity(first + i);
-            negatives[i] = sums.get();
+            states[i] = new Row(temperature, share);
+            states[i].positive = positiveSimilarity(first + i);
         }
         Tally strip = new Tally();
         double[] similarities = new double[Rows.BLOCK];
@@ -81,12 +86,12 @@ final class DenseForward {
                     potentials = potentials(first + i, block, similarities, cosines, excluded);
                 }
                 int kept = Pairing.dropExcluded(excluded, similarities, firstColumn, width);
-                negatives[i].add(similarities, kept);
+                loss.function.add(states[i], similarities, kept);
                 if (topK > 0) {
                     double sum = 0.0;
                     for (int k = 0; k < kept; k++) {
                         sum += similarities[k];
-                        moreSimilar[i] += similarities[k] > positive[i] ? 1 : 0;
+                        moreSimilar[i] += similarities[k] > states[i].positive ? 1 : 0;
                     }
                     strip.negatives(kept, sum, potentials);
                 }
@@ -94,14 +99,15 @@ final class DenseForward {
         }
         for (int i = 0; i < height; i++) {
             int row = first + i;
-            losses[row] = negatives[i].loss(positive[i]);
-            temperatureSlopes[row] = scales[row] * negatives[i].temperatureSlope(positive[i]);
-            positiveFactors[row] = scales[row] * negatives[i].positiveSlope(positive[i]) / temperature;
-            slopes.keep(row, negatives[i], positive[i], scales[row]);
+            Row state = states[i];
+            losses[row] = loss.loss(state);
+            temperatureSlopes[row] = scales[row] * loss.temperatureSlope(state);
+            positiveFactors[row] = scales[row] * loss.positiveSlope(state) / temperature;
+            slopes.keep(row, state, scales[row]);
             if (topK > 0) {
                 strip.rank(moreSimilar[i], topK);
-                strip.positive(positive[i], positiveSquaredDistance(row));
-                strip.effectiveNegatives(negatives[i].effectiveNegatives());
+                strip.positive(state.positive, positiveSquaredDistance(row));
+                strip.effectiveNegatives(loss.effectiveNegatives(state));
             }
         }
         return strip;

@@ -8,11 +8,11 @@ import java.util.Arrays;
  * tower at a time; the same code with the towers exchanged gives the other tower's gradient.
  */
 final class DenseGradient {
-    private final Measure measure;
+    private final SimilarityMeasure measure;
     private final Embeddings target;
     private final double[][] gradient; // in blocks, as Rows
 
-    DenseGradient(Measure measure, Embeddings target) {
+    DenseGradient(SimilarityMeasure measure, Embeddings target) {
         this.measure = measure;
         this.target = target;
         this.gradient = new double[target.vectors().blockCount()][];
@@ -22,17 +22,16 @@ final class DenseGradient {
     }
 
     /**
-     * Adds what comes from pairs of target row i and other row j as negatives: ofTarget are the slopes of losses whose rows
-     * are target's, ofOther those of losses whose rows are other's; either may be null.
+     * Adds what comes from target row i and other row j being negatives: ofTarget are the slopes of losses whose rows are
+     * target's, ofOther those of losses whose rows are other's; either may be null.
      */
-    DenseGradient addNegatives(
-            Strips strips, Pairing pairing, Embeddings other, NegativeSlopes ofTarget, NegativeSlopes ofOther) {
+    DenseGradient addNegatives(Workers workers, Pairing pairing, Embeddings other, Slopes ofTarget, Slopes ofOther) {
         int stripCount = (target.count() + DenseForward.STRIP - 1) / DenseForward.STRIP;
-        strips.run(stripCount, strip -> addNegatives(strip, pairing, other.vectors(), ofTarget, ofOther));
+        workers.run(stripCount, strip -> addNegatives(strip, pairing, other.vectors(), ofTarget, ofOther));
         return this;
     }
 
-    private void addNegatives(int strip, Pairing pairing, Rows other, NegativeSlopes ofTarget, NegativeSlopes ofOther) {
+    private void addNegatives(int strip, Pairing pairing, Rows other, Slopes ofTarget, Slopes ofOther) {
         Rows rows = target.vectors();
         int first = strip * DenseForward.STRIP;
         int end = Math.min(first + DenseForward.STRIP, rows.count);
@@ -85,7 +84,7 @@ final class DenseGradient {
             for (int row = 0; row < target.count(); row++) {
                 double inverse = target.vectors().inverseNorm(row);
                 int at = Rows.offset(row, target.dim());
-                Measure.throughNorm(
+                SimilarityMeasure.throughNorm(
                         gradient[row / Rows.BLOCK], at, target.vectors().blockOf(row), at, inverse, target.dim());
             }
         }

@@ -8,9 +8,10 @@ package dev.infonce.internal.java;
  * @param zeroRows how many are zero
  */
 record Embeddings(Rows vectors, Rows units, long zeroRows) {
-    static Embeddings read(Strips strips, Measure measure, boolean metrics, int dim, NamedMatrix... matrices) {
-        Rows given = Rows.read(strips, dim, matrices);
-        Rows units = metrics || measure.isOfUnitRows() ? given.normalised(strips) : null;
+    static Embeddings read(
+            Workers workers, SimilarityMeasure measure, boolean metrics, int dim, MatrixRows.Input... matrices) {
+        Rows given = Rows.read(workers, dim, matrices);
+        Rows units = metrics || measure.isOfUnitRows() ? given.normalised(workers) : null;
         return new Embeddings(measure.isOfUnitRows() ? units : given, units, metrics ? given.zeroRows() : 0);
     }
 

@@ -1,21 +1,18 @@
 package dev.infonce.internal.java;
 
-import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Gradients;
-import dev.infonce.InfoNce;
 import dev.infonce.InfoNceException;
 import dev.infonce.Inputs;
-import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.PlanOptions;
 import dev.infonce.Shape;
 import dev.infonce.Status;
-import dev.infonce.Triplet;
+import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.PlanExecutor;
+import dev.infonce.internal.java.tiled.TileLayout;
+import dev.infonce.internal.java.tiled.TileWorkspace;
+import dev.infonce.internal.java.tiled.TiledLoss;
 import dev.infonce.internal.java.vector.VectorModule;
 import java.util.concurrent.atomic.AtomicReference;
 
@@ -39,7 +36,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
      * @throws InfoNceException UNSUPPORTED for 16-bit types, and for more rows than a Java array can have
      */
     public JavaPlanExecutor(
-            ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options, int threads, boolean vectors) {
+            LossSpec loss, Shape shape, DType dtype, PlanOptions options, int threads, boolean vectors) {
         if (dtype != DType.FLOAT32 && dtype != DType.FLOAT64) {
             throw new InfoNceException(
                     Status.UNSUPPORTED, "dtype: device java computes with FLOAT32 and FLOAT64, but got " + dtype);
@@ -50,24 +47,11 @@ public final class JavaPlanExecutor implements PlanExecutor {
                     "shape: the java device takes at most " + Integer.MAX_VALUE / 4 + " rows a matrix, but got "
                             + shape);
         }
-        Strips strips = new Strips(threads);
-        LossExecutor plain = executor(loss, shape, 0, strips);
-        LossExecutor plainWithMetrics = options.metrics() ? executor(loss, shape, options.topK(), strips) : plain;
-        if (vectors && dtype == DType.FLOAT32) {
-            AtomicReference<TileWorkspace> spare = new AtomicReference<>();
-            long budget = budget(options);
-            this.withoutMetrics = onVectors(plain, budget, spare);
-            this.withMetrics = plain == plainWithMetrics ? withoutMetrics : onVectors(plainWithMetrics, budget, spare);
-        } else {
-            this.withoutMetrics = plain;
-            this.withMetrics = plainWithMetrics;
-        }
+        Room room = new Room(new Workers(threads), vectors && dtype == DType.FLOAT32, budget(options));
+        this.withoutMetrics = executor(loss, shape, 0, room);
+        this.withMetrics = options.metrics() ? executor(loss, shape, options.topK(), room) : withoutMetrics;
         // every row as doubles, row by row and as a panel, and its gradient
         this.workspaceBytes = 3 * Double.BYTES * (shape.n() + shape.m()) * shape.dim();
-    }
-
-    private static LossExecutor onVectors(LossExecutor plain, long budget, AtomicReference<TileWorkspace> spare) {
-        return plain instanceof DenseLoss dense ? dense.onTiles(VectorModule.tiles(), budget, spare) : plain;
     }
 
     private static long budget(PlanOptions options) {
@@ -75,18 +59,37 @@ public final class JavaPlanExecutor implements PlanExecutor {
         return Math.min(asked < 0 ? DEFAULT_BUDGET : asked, Runtime.getRuntime().maxMemory() / LARGEST_SHARE_OF_HEAP);
     }
 
-    private static LossExecutor executor(ContrastiveLoss loss, Shape shape, int topK, Strips strips) {
-        return switch (loss) {
-            case InfoNce infoNce
-            when infoNce.negatives() == Negatives.OWN -> new OwnNegatives(infoNce, shape, topK, strips);
-            case InfoNce infoNce -> new DenseLoss(infoNce, shape, topK, strips);
-            case NtXent ntXent -> new DenseLoss(ntXent, shape, topK, strips);
-            case NtLogistic logistic
-            when logistic.negatives() == Negatives.PAIRED -> new OwnNegatives(logistic, shape, topK, strips);
-            case NtLogistic logistic -> new DenseLoss(logistic, shape, topK, strips);
-            case PairwiseContrastive contrastive -> new MarginLoss(contrastive, shape, topK, strips);
-            case Triplet triplet -> new MarginLoss(triplet, shape, topK, strips);
+    /** What the executors of a plan share. spare holds a workspace that no call uses, or null. */
+    private record Room(Workers workers, boolean vectors, long budget, AtomicReference<TileWorkspace> spare) {
+        Room(Workers workers, boolean vectors, long budget) {
+            this(workers, vectors, budget, new AtomicReference<>());
+        }
+    }
+
+    private static LossExecutor executor(LossSpec loss, Shape shape, int topK, Room room) {
+        return switch (loss.terms()) {
+            case LossSpec.Terms.Logits terms ->
+                switch (loss.engine()) {
+                    case DENSE -> dense(loss, terms, shape, topK, room);
+                    case ROWWISE -> new OwnNegatives(loss, terms, shape, topK, room.workers);
+                };
+            case LossSpec.Terms.Distances terms -> new MarginLoss(loss, terms, shape, topK, room.workers);
         };
+    }
+
+    private static LossExecutor dense(LossSpec loss, LossSpec.Terms.Logits terms, Shape shape, int topK, Room room) {
+        DenseLoss plain = new DenseLoss(loss, terms, shape, topK, room.workers);
+        return room.vectors && TileLayout.fits(terms, shape)
+                ? new TiledLoss(
+                        VectorModule.tiles(),
+                        new TileLayout(loss, terms, shape),
+                        loss.reduction(),
+                        topK,
+                        room.budget,
+                        room.workers,
+                        room.spare,
+                        plain)
+                : plain;
     }
 
     @Override
@@ -100,9 +103,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
 
     @Override
     public long workspaceBytes(boolean gradients) {
-        return withMetrics instanceof TiledLoss tiled
-                ? Math.max(workspaceBytes, tiled.workspaceBytes(gradients))
-                : workspaceBytes;
+        return Math.max(workspaceBytes, withMetrics.workspaceBytes(gradients));
     }
 
     @Override

@@ -4,10 +4,10 @@ import java.util.Arrays;
 
 /**
  * The inner loops, each over one row and one block of rows. A panel holds a block column by column: element d of row k
- * is panel[d * width + k], so that every loop below runs along contiguous memory and HotSpot vectorises it. The pair
- * forms add in the same order as the block forms: equal vectors have equal similarities, to the bit, either way.
+ * is panel[d * width + k], so that every loop below runs along contiguous memory and HotSpot vectorises it. Forms
+ * of one row add in the same order as those of a block: equal vectors have equal similarities, to the bit, either way.
  */
-final class Kernels {
+public final class Kernels {
     private Kernels() {}
 
     /** out[k] = the dot product of x (at xAt) and row k of the panel. */
@@ -37,7 +37,7 @@ final class Kernels {
     }
 
     /** The dot product of x (at xAt) and y (at yAt). */
-    static double dot(double[] x, int xAt, double[] y, int yAt, int dim) {
+    public static double dot(double[] x, int xAt, double[] y, int yAt, int dim) {
         double sum = 0.0;
         int d = 0;
         for (; d + 4 <= dim; d += 4) {

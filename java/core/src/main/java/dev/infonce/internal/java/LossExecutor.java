@@ -5,7 +5,12 @@ import dev.infonce.Inputs;
 import dev.infonce.internal.Outcome;
 
 /** One loss on fixed shapes. Stateless between calls, so that several threads may call at once. */
-interface LossExecutor {
+public interface LossExecutor {
     /** out, and any matrix in it, is null if not wanted. Outputs are written after everything that can fail. */
     Outcome run(Inputs in, double temperature, Gradients out);
+
+    /** Scratch bytes of a call beyond the rows as doubles. */
+    default long workspaceBytes(boolean gradients) {
+        return 0;
+    }
 }

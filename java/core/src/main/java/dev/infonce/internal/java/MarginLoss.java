@@ -1,56 +1,39 @@
 package dev.infonce.internal.java;
 
-import dev.infonce.Distance;
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
-import dev.infonce.PairwiseContrastive;
-import dev.infonce.Reduction;
 import dev.infonce.Shape;
-import dev.infonce.Triplet;
+import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
+import dev.infonce.internal.java.row.RowFunction;
 
 /**
- * Pairwise contrastive (Hadsell 2006 eq. 4: d^2 / 2 for alike pairs, max(0, margin - d)^2 / 2 for the others) and triplet
- * (1503.03832 eq. 3: max(0, d(a, p) - d(a, n) + margin)) losses.
+ * Losses of distances, in which rows do not meet. With labels, key i is row i's positive or its negative; else it is the
+ * positive, and row i of the negatives the negative.
  */
 final class MarginLoss implements LossExecutor {
     private static final int STRIP = 64;
     private static final int ALIKE = 1;
 
-    private final boolean triplet;
+    private final LossSpec spec;
+    private final RowFunction.OfDistances loss;
     private final double margin;
-    private final PairDistance measure;
-    private final Reduction reduction;
+    private final DistanceMeasure measure;
     private final int n;
     private final int dim;
     private final int topK;
-    private final Strips strips;
+    private final Workers workers;
 
-    MarginLoss(PairwiseContrastive loss, Shape shape, int topK, Strips strips) {
-        this(false, loss.margin(), loss.distance(), loss.reduction(), shape, topK, strips);
-    }
-
-    MarginLoss(Triplet loss, Shape shape, int topK, Strips strips) {
-        this(true, loss.margin(), loss.distance(), loss.reduction(), shape, topK, strips);
-    }
-
-    private MarginLoss(
-            boolean triplet,
-            double margin,
-            Distance distance,
-            Reduction reduction,
-            Shape shape,
-            int topK,
-            Strips strips) {
-        this.triplet = triplet;
-        this.margin = margin;
-        this.measure = new PairDistance(distance);
-        this.reduction = reduction;
+    MarginLoss(LossSpec spec, LossSpec.Terms.Distances terms, Shape shape, int topK, Workers workers) {
+        this.spec = spec;
+        this.loss = terms.row();
+        this.margin = terms.margin();
+        this.measure = new DistanceMeasure(terms.distance());
         this.n = Math.toIntExact(shape.n());
         this.dim = Math.toIntExact(shape.dim());
         this.topK = topK;
-        this.strips = strips;
+        this.workers = workers;
     }
 
     @Override
@@ -58,14 +41,10 @@ final class MarginLoss implements LossExecutor {
         Call call = new Call(in);
         int stripCount = (n + STRIP - 1) / STRIP;
         Tally[] tallies = new Tally[stripCount];
-        strips.run(stripCount, strip -> {
+        workers.run(stripCount, strip -> {
             tallies[strip] = new Tally();
             for (int row = strip * STRIP; row < Math.min(n, (strip + 1) * STRIP); row++) {
-                if (triplet) {
-                    call.triplet(row, tallies[strip]);
-                } else {
-                    call.pair(row, tallies[strip]);
-                }
+                call.row(row, tallies[strip]);
             }
         });
         Tally tally = new Tally();
@@ -75,7 +54,7 @@ final class MarginLoss implements LossExecutor {
         if (out != null) {
             write(call.queries, call.dQueries, out.dQueries());
             write(call.keys, call.dKeys, out.dKeys());
-            if (triplet) {
+            if (call.negatives != null) {
                 write(call.negatives, call.dNegatives, out.dNegatives());
             }
         }
@@ -93,7 +72,7 @@ final class MarginLoss implements LossExecutor {
         MatrixRows writer = new MatrixRows(matrix);
         for (int row = 0; row < n; row++) {
             if (measure.isOfUnitRows()) {
-                Measure.throughNorm(
+                SimilarityMeasure.throughNorm(
                         gradient[row],
                         0,
                         rows.vectors().blockOf(row),
@@ -120,55 +99,54 @@ final class MarginLoss implements LossExecutor {
         Call(Inputs in) {
             this.queries = read("queries", in.queries());
             this.keys = read("keys", in.keys());
-            this.negatives = triplet ? read("negatives", in.negatives()) : null;
-            this.reducer = new Reducer(reduction, n, in);
+            this.negatives = spec.takesNegatives() ? read("negatives", in.negatives()) : null;
+            this.reducer = new Reducer(spec.reduction(), n, in);
             this.labels = in.labels();
         }
 
         private Embeddings read(String name, Matrix matrix) {
-            Rows given = Rows.read(strips, dim, NamedMatrix.of(name, matrix));
-            Rows units = topK > 0 || measure.isOfUnitRows() ? given.normalised(strips) : null;
+            Rows given = Rows.read(workers, dim, MatrixRows.Input.of(name, matrix));
+            Rows units = topK > 0 || measure.isOfUnitRows() ? given.normalised(workers) : null;
             return new Embeddings(measure.isOfUnitRows() ? units : given, units, topK > 0 ? given.zeroRows() : 0);
         }
 
         long zeroRows() {
-            return queries.zeroRows() + keys.zeroRows() + (triplet ? negatives.zeroRows() : 0);
+            return queries.zeroRows() + keys.zeroRows() + (negatives == null ? 0 : negatives.zeroRows());
         }
 
-        void pair(int row, Tally tally) {
-            boolean alike = labels[row] == ALIKE;
-            double distance = measure.distance(queries, keys, row);
-            double missing = alike ? distance : Math.max(0.0, margin - distance);
-            losses[row] = missing * missing / 2.0;
-            double slope = reducer.scale(row) * (alike ? missing : -missing);
+        void row(int row, Tally tally) {
+            boolean alike = !spec.labels() || labels[row] == ALIKE;
+            Embeddings negative = spec.labels() ? (alike ? null : keys) : negatives;
+            double toPositive = alike ? measure.distance(queries, keys, row) : Double.NaN;
+            double toNegative = negative == null ? Double.NaN : measure.distance(queries, negative, row);
+            losses[row] = loss.loss(toPositive, toNegative, margin);
+            double scale = reducer.scale(row);
             dQueries[row] = new double[dim];
             dKeys[row] = new double[dim];
-            measure.addGradients(slope, distance, queries, keys, row, dQueries[row], dKeys[row]);
+            dNegatives[row] = spec.labels() ? dKeys[row] : new double[dim];
+            if (alike) {
+                double slope = scale * loss.positiveSlope(toPositive, toNegative, margin);
+                measure.addGradients(slope, toPositive, queries, keys, row, dQueries[row], dKeys[row]);
+            }
+            if (negative != null) {
+                double slope = scale * loss.negativeSlope(toPositive, toNegative, margin);
+                measure.addGradients(slope, toNegative, queries, negative, row, dQueries[row], dNegatives[row]);
+            }
             if (topK > 0) {
-                double squared = unitSquaredDistance(keys, row);
-                if (alike) {
-                    tally.positive(-distance, squared);
-                } else {
-                    tally.negative(-distance, squared);
-                }
+                tally(row, alike ? keys : null, toPositive, negative, toNegative, tally);
             }
         }
 
-        void triplet(int row, Tally tally) {
-            double toPositive = measure.distance(queries, keys, row);
-            double toNegative = measure.distance(queries, negatives, row);
-            double missing = toPositive - toNegative + margin;
-            losses[row] = Math.max(0.0, missing);
-            double slope = missing > 0.0 ? reducer.scale(row) : 0.0;
-            dQueries[row] = new double[dim];
-            dKeys[row] = new double[dim];
-            dNegatives[row] = new double[dim];
-            measure.addGradients(slope, toPositive, queries, keys, row, dQueries[row], dKeys[row]);
-            measure.addGradients(-slope, toNegative, queries, negatives, row, dQueries[row], dNegatives[row]);
-            if (topK > 0) {
+        private void tally(
+                int row, Embeddings positive, double toPositive, Embeddings negative, double toNegative, Tally tally) {
+            if (positive != null && negative != null) {
                 tally.rank(toPositive <= toNegative ? 0 : 1, topK);
-                tally.positive(-toPositive, unitSquaredDistance(keys, row));
-                tally.negative(-toNegative, unitSquaredDistance(negatives, row));
+            }
+            if (positive != null) {
+                tally.positive(-toPositive, unitSquaredDistance(positive, row));
+            }
+            if (negative != null) {
+                tally.negative(-toNegative, unitSquaredDistance(negative, row));
             }
         }
 

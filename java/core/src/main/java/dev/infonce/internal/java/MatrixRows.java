@@ -1,21 +1,32 @@
 package dev.infonce.internal.java;
 
 import dev.infonce.DType;
+import dev.infonce.InfoNceException;
 import dev.infonce.Matrix;
+import dev.infonce.Status;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** Reads and writes rows of one matrix as doubles. Not for several threads at once: it has a buffer. */
-final class MatrixRows {
+public final class MatrixRows {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
     private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE;
+
+    /** A matrix that calls read and what messages call it; matrix may be null if it has no rows. */
+    public record Input(String name, Matrix matrix, long rows) {
+        /** A matrix, or null. */
+        public static Input of(String name, Matrix matrix) {
+            return new Input(name, matrix, matrix == null ? 0 : matrix.rows());
+        }
+    }
 
     private final MemorySegment segment;
     private final long stride;
     private final int dim;
     private final float[] buffer;
 
-    MatrixRows(Matrix matrix) {
+    /** Rows of a matrix that the calling thread may touch. */
+    public MatrixRows(Matrix matrix) {
         this.segment = matrix.segment();
         this.stride = matrix.rowStride();
         this.dim = Math.toIntExact(matrix.dim());
@@ -23,12 +34,18 @@ final class MatrixRows {
     }
 
     /** Whether threads other than the caller's may touch the matrix: not so in a confined arena. */
-    static boolean isShared(Matrix matrix) {
+    public static boolean isShared(Matrix matrix) {
         return matrix == null || matrix.segment().isAccessibleBy(new Thread());
     }
 
+    /** What a call with an element that is not finite ends with. */
+    public static InfoNceException nonFinite(String name, long row) {
+        return new InfoNceException(
+                Status.NON_FINITE, name + ": row " + row + " holds a NaN or an infinity; every element must be finite");
+    }
+
     /** Reads a row into to (at at). Returns whether every element is finite. */
-    boolean read(long row, double[] to, int at) {
+    public boolean read(long row, double[] to, int at) {
         if (buffer == null) {
             MemorySegment.copy(segment, DOUBLE, row * stride * Double.BYTES, to, at, dim);
         } else {
@@ -45,7 +62,7 @@ final class MatrixRows {
     }
 
     /** Writes a row from from (at at), rounded once if the matrix is FLOAT32. */
-    void write(long row, double[] from, int at) {
+    public void write(long row, double[] from, int at) {
         if (buffer == null) {
             MemorySegment.copy(from, at, segment, DOUBLE, row * stride * Double.BYTES, dim);
         } else {

@@ -1,66 +1,50 @@
 package dev.infonce.internal.java;
 
 import dev.infonce.Gradients;
-import dev.infonce.InfoNce;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
-import dev.infonce.NtLogistic;
-import dev.infonce.Reduction;
 import dev.infonce.Shape;
-import dev.infonce.Similarity;
+import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
+import dev.infonce.internal.java.row.Row;
+import dev.infonce.internal.java.row.RowFunction;
 import java.util.Arrays;
-import java.util.function.Supplier;
 
 /**
- * Losses in which every row has negatives of its own, rows i m ... i m + m - 1 of the negatives: InfoNCE, and NT-Logistic
- * on triples with m = 1. Rows do not meet, so that a row's loss and gradients are made in one go.
+ * Losses of logits in which every row has negatives of its own, rows i m ... i m + m - 1 of the negatives. Rows do not meet, so
+ * that a row's loss and gradients are made in one go.
  */
 final class OwnNegatives implements LossExecutor {
     private static final int STRIP = 16;
     private static final int CHUNK = 64; // negatives in memory at a time
 
-    private final Measure measure;
-    private final boolean logistic;
-    private final Reduction reduction;
+    private final LossSpec spec;
+    private final RowFunction.OfLogits loss;
+    private final SimilarityMeasure measure;
     private final int n;
     private final long m;
     private final int dim;
     private final int topK;
-    private final Strips strips;
+    private final Workers workers;
 
-    OwnNegatives(InfoNce loss, Shape shape, int topK, Strips strips) {
-        this(loss.similarity(), false, loss.reduction(), shape, shape.m(), topK, strips);
-    }
-
-    OwnNegatives(NtLogistic loss, Shape shape, int topK, Strips strips) {
-        this(loss.similarity(), true, loss.reduction(), shape, 1, topK, strips);
-    }
-
-    private OwnNegatives(
-            Similarity similarity,
-            boolean logistic,
-            Reduction reduction,
-            Shape shape,
-            long m,
-            int topK,
-            Strips strips) {
-        this.measure = new Measure(similarity);
-        this.logistic = logistic;
-        this.reduction = reduction;
+    OwnNegatives(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape, int topK, Workers workers) {
+        this.spec = spec;
+        this.loss = terms.row();
+        this.measure = new SimilarityMeasure(terms.similarity());
         this.n = Math.toIntExact(shape.n());
-        this.m = m;
+        this.m = spec.rows(shape).negatives() / n;
         this.dim = Math.toIntExact(shape.dim());
         this.topK = topK;
-        this.strips = strips;
+        this.workers = workers;
     }
 
     @Override
     public Outcome run(Inputs in, double temperature, Gradients out) {
-        Embeddings queries = Embeddings.read(strips, measure, topK > 0, dim, NamedMatrix.of("queries", in.queries()));
-        Embeddings keys = Embeddings.read(strips, measure, topK > 0, dim, NamedMatrix.of("keys", in.keys()));
+        Embeddings queries =
+                Embeddings.read(workers, measure, topK > 0, dim, MatrixRows.Input.of("queries", in.queries()));
+        Embeddings keys = Embeddings.read(workers, measure, topK > 0, dim, MatrixRows.Input.of("keys", in.keys()));
         boolean shared = MatrixRows.isShared(in.negatives()) && (out == null || MatrixRows.isShared(out.dNegatives()));
-        Strips rowStrips = shared ? strips : Strips.sequential();
+        Workers rowStrips = shared ? workers : Workers.sequential();
         checkFinite(rowStrips, in.negatives());
 
         Call call = new Call(in, temperature, out, queries, keys);
@@ -92,7 +76,7 @@ final class OwnNegatives implements LossExecutor {
                 topK == 0 ? null : tally.metrics(n, zeros));
     }
 
-    private void checkFinite(Strips rowStrips, Matrix negatives) {
+    private void checkFinite(Workers rowStrips, Matrix negatives) {
         if (m == 0) {
             return;
         }
@@ -109,7 +93,7 @@ final class OwnNegatives implements LossExecutor {
         });
         for (long bad : firstBad) {
             if (bad >= 0) {
-                throw Rows.nonFinite("negatives", bad);
+                throw MatrixRows.nonFinite("negatives", bad);
             }
         }
     }
@@ -131,7 +115,7 @@ final class OwnNegatives implements LossExecutor {
         final double[][] dKeys = new double[n][];
 
         private final double temperature;
-        private final Supplier<NegativeSum> sums;
+        private final double share = spec.negativeShare(m);
         private final Embeddings queries;
         private final Embeddings keys;
         private final Matrix negatives;
@@ -139,9 +123,8 @@ final class OwnNegatives implements LossExecutor {
         private final Matrix dNegatives;
 
         Call(Inputs in, double temperature, Gradients out, Embeddings queries, Embeddings keys) {
-            this.reducer = new Reducer(reduction, n, in);
+            this.reducer = new Reducer(spec.reduction(), n, in);
             this.temperature = temperature;
-            this.sums = () -> logistic ? new LogisticSum(temperature, 1.0) : new SoftmaxSum(temperature);
             this.queries = queries;
             this.keys = keys;
             this.negatives = in.negatives();
@@ -159,34 +142,34 @@ final class OwnNegatives implements LossExecutor {
                 double[] x = queries.vectors().blockOf(row);
                 double[] y = keys.vectors().blockOf(row);
                 int at = Rows.offset(row, dim);
-                double positive = measure.similarity(x, at, y, at, dim);
-                NegativeSum sum = sums.get();
+                Row state = new Row(temperature, share);
+                state.positive = measure.similarity(x, at, y, at, dim);
                 long moreSimilar = 0;
                 for (long done = 0; done < m; done += CHUNK) {
                     zeros += chunk.read(row * m + done, (int) Math.min(CHUNK, m - done));
                     chunk.similarities(x, at, similarities);
-                    sum.add(similarities, chunk.count);
+                    loss.function.add(state, similarities, chunk.count);
                     if (topK > 0) {
-                        moreSimilar += tally(tally, chunk, row, similarities, positive);
+                        moreSimilar += tally(tally, chunk, row, similarities, state.positive);
                     }
                 }
                 double scale = reducer.scale(row);
-                losses[row] = sum.loss(positive);
-                temperatureSlopes[row] = scale * sum.temperatureSlope(positive);
+                losses[row] = loss.loss(state);
+                temperatureSlopes[row] = scale * loss.temperatureSlope(state);
                 if (topK > 0) {
                     tally.rank(moreSimilar, topK);
                     tally.positive(
-                            positive,
+                            state.positive,
                             Kernels.squaredDistance(
                                     queries.units().blockOf(row),
                                     at,
                                     keys.units().blockOf(row),
                                     at,
                                     dim));
-                    tally.effectiveNegatives(sum.effectiveNegatives());
+                    tally.effectiveNegatives(loss.effectiveNegatives(state));
                 }
                 if (wantGradients) {
-                    gradients(row, positive, sum, scale, chunk, similarities, writer);
+                    gradients(row, state, scale, chunk, similarities, writer);
                 }
             }
             return zeros;
@@ -204,24 +187,17 @@ final class OwnNegatives implements LossExecutor {
         }
 
         private void gradients(
-                int row,
-                double positive,
-                NegativeSum sum,
-                double scale,
-                Chunk chunk,
-                double[] similarities,
-                MatrixRows writer) {
+                int row, Row state, double scale, Chunk chunk, double[] similarities, MatrixRows writer) {
             double[] x = queries.vectors().blockOf(row);
             double[] y = keys.vectors().blockOf(row);
             int at = Rows.offset(row, dim);
             double[] dx = new double[dim];
             double[] dy = new double[dim];
-            double positiveFactor = scale * sum.positiveSlope(positive) / temperature;
-            measure.addGradient(positiveFactor, positive, x, at, y, at, dim, dx, 0);
-            measure.addGradient(positiveFactor, positive, y, at, x, at, dim, dy, 0);
-            NegativeSlopes slopes =
-                    logistic ? new LogisticSlopes(temperature, 1.0, 1) : new SoftmaxSlopes(temperature, 1);
-            slopes.keep(0, sum, positive, scale);
+            double positiveFactor = scale * loss.positiveSlope(state) / temperature;
+            measure.addGradient(positiveFactor, state.positive, x, at, y, at, dim, dx, 0);
+            measure.addGradient(positiveFactor, state.positive, y, at, x, at, dim, dy, 0);
+            Slopes slopes = new Slopes(loss, temperature, 1);
+            slopes.keep(0, state, scale);
             double[] factors = new double[CHUNK];
             double[] dNegative = new double[dim];
             for (long done = 0; done < m; done += CHUNK) {
@@ -238,15 +214,16 @@ final class OwnNegatives implements LossExecutor {
                         Arrays.fill(dNegative, 0.0);
                         measure.addGradient(factors[k], s, chunk.vectors, k * dim, x, at, dim, dNegative, 0);
                         if (measure.isOfUnitRows()) {
-                            Measure.throughNorm(dNegative, 0, chunk.vectors, k * dim, chunk.inverseNorms[k], dim);
+                            SimilarityMeasure.throughNorm(
+                                    dNegative, 0, chunk.vectors, k * dim, chunk.inverseNorms[k], dim);
                         }
                         writer.write(row * m + done + k, dNegative, 0);
                     }
                 }
             }
             if (measure.isOfUnitRows()) {
-                Measure.throughNorm(dx, 0, x, at, queries.vectors().inverseNorm(row), dim);
-                Measure.throughNorm(dy, 0, y, at, keys.vectors().inverseNorm(row), dim);
+                SimilarityMeasure.throughNorm(dx, 0, x, at, queries.vectors().inverseNorm(row), dim);
+                SimilarityMeasure.throughNorm(dy, 0, y, at, keys.vectors().inverseNorm(row), dim);
             }
             dQueries[row] = dx;
             dKeys[row] = dy;

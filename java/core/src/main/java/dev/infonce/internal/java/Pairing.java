@@ -1,28 +1,30 @@
 package dev.infonce.internal.java;
 
+import dev.infonce.internal.LossSpec;
+
 /** Which row is a row's positive, and which columns are no negatives of it. */
-enum Pairing {
+public enum Pairing {
     /** Columns are the other tower: row i and column i are positives. */
     DIAGONAL {
         @Override
-        int positive(int row, int rows) {
+        public int positive(int row, int rows) {
             return row;
         }
 
         @Override
-        int[] excluded(int row, int rows) {
+        public int[] excluded(int row, int rows) {
             return new int[] {row};
         }
     },
     /** Rows and columns are one tower of two views; no row is its own negative. */
     TWO_VIEWS {
         @Override
-        int positive(int row, int rows) {
+        public int positive(int row, int rows) {
             return row < rows / 2 ? row + rows / 2 : row - rows / 2;
         }
 
         @Override
-        int[] excluded(int row, int rows) {
+        public int[] excluded(int row, int rows) {
             int positive = positive(row, rows);
             return new int[] {Math.max(row, positive), Math.min(row, positive)};
         }
@@ -30,22 +32,41 @@ enum Pairing {
     /** Columns are all negatives; the positives are elsewhere, row i's being row i. */
     APART {
         @Override
-        int positive(int row, int rows) {
+        public int positive(int row, int rows) {
             return row;
         }
 
         @Override
-        int[] excluded(int row, int rows) {
+        public int[] excluded(int row, int rows) {
             return NONE;
         }
     };
 
     private static final int[] NONE = {};
 
-    abstract int positive(int row, int rows);
+    /** That of a loss in which every row meets the same columns. */
+    public static Pairing of(LossSpec loss) {
+        return switch (loss.negatives()) {
+            case IN_BATCH -> loss.oneTower() ? TWO_VIEWS : DIAGONAL;
+            case SHARED -> APART;
+            case OWN, PAIRED -> throw new IllegalArgumentException("rows of " + loss.name() + " do not meet");
+        };
+    }
+
+    /** The index of a row's positive, of so many rows. */
+    public abstract int positive(int row, int rows);
 
     /** The columns that are no negatives of a row, the last first; the same with rows and columns exchanged. */
-    abstract int[] excluded(int row, int rows);
+    public abstract int[] excluded(int row, int rows);
+
+    /** Negatives of each row, of so many columns. */
+    public long negatives(int columns) {
+        return switch (this) {
+            case DIAGONAL -> columns - 1L;
+            case TWO_VIEWS -> columns - 2L;
+            case APART -> columns;
+        };
+    }
 
     /** Moves the values of excluded columns out of values, the rest keeping its order, and returns how many stay. */
     static int dropExcluded(int[] excluded, double[] values, int firstColumn, int width) {

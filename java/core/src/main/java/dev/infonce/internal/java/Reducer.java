@@ -4,14 +4,15 @@ import dev.infonce.Inputs;
 import dev.infonce.Reduction;
 
 /** How row losses become the loss, and what that makes of the gradients. */
-final class Reducer {
+public final class Reducer {
     private final Reduction reduction;
     private final int rows;
     private final float[] weights;
     private final float[] upstream;
     private final double weightSum;
 
-    Reducer(Reduction reduction, int rows, Inputs in) {
+    /** Of one call. */
+    public Reducer(Reduction reduction, int rows, Inputs in) {
         this.reduction = reduction;
         this.rows = rows;
         this.weights = in.weights();
@@ -36,7 +37,7 @@ final class Reducer {
     }
 
     /** The derivative of the caller's objective by a row's loss: weight, reduction and upstream gradient. */
-    double scale(int row) {
+    public double scale(int row) {
         if (upstream == null) {
             return share(row);
         }
@@ -44,29 +45,33 @@ final class Reducer {
     }
 
     /** The loss, or NaN if every row keeps its own. */
-    double loss(double[] rowLosses) {
-        if (reduction == Reduction.NONE) {
-            return Double.NaN;
-        }
+    public double loss(double[] rowLosses) {
+        return switch (reduction) {
+            case MEAN -> weightSum == 0.0 ? 0.0 : weightedSum(rowLosses) / weightSum;
+            case SUM -> weightedSum(rowLosses);
+            case NONE -> Double.NaN;
+        };
+    }
+
+    private double weightedSum(double[] rowLosses) {
         double sum = 0.0;
         for (int row = 0; row < rows; row++) {
             sum += weight(row) * rowLosses[row];
         }
-        if (reduction == Reduction.SUM) {
-            return sum;
-        }
-        return weightSum == 0.0 ? 0.0 : sum / weightSum;
+        return sum;
     }
 
     /** Every row's weighted loss; empty if they are reduced. */
-    double[] rowLosses(double[] rowLosses) {
-        if (reduction != Reduction.NONE) {
-            return new double[0];
-        }
-        double[] weighted = new double[rows];
-        for (int row = 0; row < rows; row++) {
-            weighted[row] = weight(row) * rowLosses[row];
-        }
-        return weighted;
+    public double[] rowLosses(double[] rowLosses) {
+        return switch (reduction) {
+            case MEAN, SUM -> new double[0];
+            case NONE -> {
+                double[] weighted = new double[rows];
+                for (int row = 0; row < rows; row++) {
+                    weighted[row] = weight(row) * rowLosses[row];
+                }
+                yield weighted;
+            }
+        };
     }
 }

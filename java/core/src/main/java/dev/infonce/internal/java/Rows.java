@@ -1,8 +1,5 @@
 package dev.infonce.internal.java;
 
-import dev.infonce.InfoNceException;
-import dev.infonce.Status;
-
 /**
  * Rows as doubles in blocks of BLOCK, each block twice: row by row, and as a panel (see {@link Kernels}). Either as
  * they were given or divided by their norms.
@@ -29,14 +26,14 @@ final class Rows {
     }
 
     /** The rows of the matrices, one after the other, as they are. NON_FINITE, by matrix and row, if any is not finite. */
-    static Rows read(Strips strips, int dim, NamedMatrix... matrices) {
+    static Rows read(Workers workers, int dim, MatrixRows.Input... matrices) {
         long total = 0;
-        for (NamedMatrix named : matrices) {
+        for (MatrixRows.Input named : matrices) {
             total += named.rows();
         }
         Rows rows = new Rows(Math.toIntExact(total), dim, false);
         int next = 0;
-        for (NamedMatrix named : matrices) {
+        for (MatrixRows.Input named : matrices) {
             if (named.rows() == 0) {
                 continue;
             }
@@ -46,23 +43,19 @@ final class Rows {
                     rows.blocks[next / BLOCK] = new double[rows.width(next / BLOCK) * dim];
                 }
                 if (!reader.read(row, rows.blocks[next / BLOCK], offset(next, dim))) {
-                    throw nonFinite(named.name(), row);
+                    throw MatrixRows.nonFinite(named.name(), row);
                 }
             }
         }
-        strips.run(rows.blocks.length, block -> rows.panels[block] = panel(rows.blocks[block], rows.width(block), dim));
+        workers.run(
+                rows.blocks.length, block -> rows.panels[block] = panel(rows.blocks[block], rows.width(block), dim));
         return rows;
     }
 
-    static InfoNceException nonFinite(String name, long row) {
-        return new InfoNceException(
-                Status.NON_FINITE, name + ": row " + row + " holds a NaN or an infinity; every element must be finite");
-    }
-
     /** These rows divided by their norms; rows of zeros stay so. */
-    Rows normalised(Strips strips) {
+    Rows normalised(Workers workers) {
         Rows unit = new Rows(count, dim, true);
-        strips.run(blocks.length, block -> {
+        workers.run(blocks.length, block -> {
             double[] rows = blocks[block].clone();
             for (int row = 0; row < width(block); row++) {
                 unit.inverseNorms[block * BLOCK + row] = normalise(rows, row * dim, dim);

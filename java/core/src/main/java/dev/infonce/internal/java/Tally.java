@@ -2,8 +2,8 @@ package dev.infonce.internal.java;
 
 import dev.infonce.Metrics;
 
-/** Sums for the metrics over some rows; strips have their own, which are added in the strips' order. */
-final class Tally {
+/** Sums for the metrics over some rows; strips of rows have their own, which are added in the order of strips. */
+public final class Tally {
     private long ranked;
     private long top1;
     private long topK;
@@ -17,35 +17,35 @@ final class Tally {
     private double effectiveNegatives;
 
     /** A row whose positive has this many negatives more similar than itself. */
-    void rank(long moreSimilar, int k) {
+    public void rank(long moreSimilar, int k) {
         ranked++;
         top1 += moreSimilar == 0 ? 1 : 0;
         topK += moreSimilar < k ? 1 : 0;
     }
 
-    /** A positive pair: its similarity and its unit vectors' squared distance. */
-    void positive(double similarity, double squaredDistance) {
+    /** A row and its positive: their similarity and their unit vectors' squared distance. */
+    public void positive(double similarity, double squaredDistance) {
         positives++;
         positiveSimilarities += similarity;
         squaredDistances += squaredDistance;
     }
 
-    /** A negative pair: its similarity and its unit vectors' squared distance. */
+    /** A row and a negative: their similarity and their unit vectors' squared distance. */
     void negative(double similarity, double squaredDistance) {
         negatives++;
         negativeSimilarities += similarity;
         potentials += potential(squaredDistance);
     }
 
-    /** Negative pairs: how many, the sum of their similarities and the sum of their potentials. */
-    void negatives(long count, double similarities, double potentialSum) {
+    /** Negatives: how many, the sum of their similarities and the sum of their potentials. */
+    public void negatives(long count, double similarities, double potentialSum) {
         negatives += count;
         negativeSimilarities += similarities;
         potentials += potentialSum;
     }
 
     /** A row's exp(entropy); NaN counts as none. */
-    void effectiveNegatives(double effective) {
+    public void effectiveNegatives(double effective) {
         if (!Double.isNaN(effective)) {
             effectiveRows++;
             effectiveNegatives += effective;
@@ -72,7 +72,7 @@ final class Tally {
     }
 
     /** Means over empty sets are NaN. */
-    Metrics metrics(long rows, long zeroRows) {
+    public Metrics metrics(long rows, long zeroRows) {
         return new Metrics(
                 mean(top1, ranked),
                 mean(topK, ranked),

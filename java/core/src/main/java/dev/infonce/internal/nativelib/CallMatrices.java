@@ -85,11 +85,11 @@ final class CallMatrices {
                 copyRows(matrix, pointers[slot], false);
                 continue;
             }
-            MemorySegment station = isDenseNative(matrix) ? matrix.segment() : memory.station(slot, matrix);
-            context.copy(station, pointers[slot], CallMemory.denseBytes(matrix), MemorySegment.NULL);
+            MemorySegment staging = isDenseNative(matrix) ? matrix.segment() : memory.staging(slot, matrix);
+            context.copy(staging, pointers[slot], CallMemory.denseBytes(matrix), MemorySegment.NULL);
             context.synchronize(MemorySegment.NULL);
-            if (station != matrix.segment()) {
-                copyRows(matrix, station, false);
+            if (staging != matrix.segment()) {
+                copyRows(matrix, staging, false);
             }
         }
     }
@@ -117,12 +117,12 @@ final class CallMatrices {
             copyRows(matrix, pointers[slot], true);
             return;
         }
-        MemorySegment station = matrix.segment();
+        MemorySegment staging = matrix.segment();
         if (!isDenseNative(matrix)) {
-            station = memory.station(slot, matrix);
-            copyRows(matrix, station, true);
+            staging = memory.staging(slot, matrix);
+            copyRows(matrix, staging, true);
         }
-        context.copy(pointers[slot], station, CallMemory.denseBytes(matrix), MemorySegment.NULL);
+        context.copy(pointers[slot], staging, CallMemory.denseBytes(matrix), MemorySegment.NULL);
     }
 
     private static boolean isDenseNative(Matrix matrix) {

@@ -6,19 +6,17 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * The memory of one call at a time, kept from call to call: workspace, a dense copy in memory of the context of each matrix
- * that calls cannot use in place, the way stations of such copies, numbers beside the matrices, and the structs that name all
- * of it.
+ * that calls cannot use in place, the staging buffers of such copies, and the arguments that name all of it.
  */
 final class CallMemory {
     private final NativeContext context;
     private final MemorySegment[] copies = new MemorySegment[NativeApi.MATRICES];
-    private final MemorySegment[] stations = new MemorySegment[NativeApi.MATRICES];
+    private final MemorySegment[] staging = new MemorySegment[NativeApi.MATRICES];
     private final Arena arena = Arena.ofShared();
     private final CallMatrices matrices = new CallMatrices(this);
-    private final CallScalars scalars = new CallScalars(arena);
-    private final CallStructs structs = new CallStructs(arena);
+    private final CallArguments arguments = new CallArguments(arena);
     private MemorySegment workspace;
-    private MemorySegment twin;
+    private MemorySegment blockCopy;
 
     CallMemory(NativeContext context) {
         this.context = context;
@@ -28,12 +26,8 @@ final class CallMemory {
         return matrices;
     }
 
-    CallScalars scalars() {
-        return scalars;
-    }
-
-    CallStructs structs() {
-        return structs;
+    CallArguments arguments() {
+        return arguments;
     }
 
     NativeContext context() {
@@ -46,10 +40,10 @@ final class CallMemory {
         return workspace;
     }
 
-    /** At least that many bytes of a context whose memory is not the host's, for the block of scalars. */
-    MemorySegment twin(long bytes) {
-        twin = atLeast(twin, bytes);
-        return twin;
+    /** At least that many bytes of a context whose memory is not the host's, for its copy of the arguments' block. */
+    MemorySegment blockCopy(long bytes) {
+        blockCopy = atLeast(blockCopy, bytes);
+        return blockCopy;
     }
 
     /** Room for a dense copy of a matrix, with any content. The same slot has the same size in every call of a plan. */
@@ -60,12 +54,12 @@ final class CallMemory {
         return copies[slot];
     }
 
-    /** Host memory of the size of such a copy. */
-    MemorySegment station(int slot, Matrix matrix) {
-        if (stations[slot] == null) {
-            stations[slot] = arena.allocate(denseBytes(matrix), 8);
+    /** Host memory of the size of such a copy, between it and a matrix that the library cannot copy from or to. */
+    MemorySegment staging(int slot, Matrix matrix) {
+        if (staging[slot] == null) {
+            staging[slot] = arena.allocate(denseBytes(matrix), 8);
         }
-        return stations[slot];
+        return staging[slot];
     }
 
     static long denseBytes(Matrix matrix) {
@@ -75,7 +69,7 @@ final class CallMemory {
     void free() {
         try (arena) {
             release(workspace);
-            release(twin);
+            release(blockCopy);
             for (MemorySegment copy : copies) {
                 release(copy);
             }

@@ -1,6 +1,5 @@
 package dev.infonce.internal.nativelib;
 
-import dev.infonce.ContrastiveLoss;
 import dev.infonce.CpuOptions;
 import dev.infonce.CudaOptions;
 import dev.infonce.DType;
@@ -15,6 +14,7 @@ import dev.infonce.bindings.nce_context_desc;
 import dev.infonce.bindings.nce_device_info;
 import dev.infonce.internal.Backend;
 import dev.infonce.internal.DeviceMemory;
+import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.PlanExecutor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -120,7 +120,7 @@ public final class NativeBackend implements Backend {
     }
 
     @Override
-    public PlanExecutor plan(ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
+    public PlanExecutor plan(LossSpec loss, Shape shape, DType dtype, PlanOptions options) {
         return new NativePlanExecutor(context, loss, shape, dtype, options);
     }
 

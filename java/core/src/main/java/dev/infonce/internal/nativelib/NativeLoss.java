@@ -1,62 +1,43 @@
 package dev.infonce.internal.nativelib;
 
-import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Distance;
-import dev.infonce.InfoNce;
 import dev.infonce.Isa;
 import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.PlanOptions;
 import dev.infonce.Precision;
 import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import dev.infonce.Similarity;
-import dev.infonce.Triplet;
 import dev.infonce.bindings.infonce_h;
 import dev.infonce.bindings.nce_plan_desc;
+import dev.infonce.internal.LossSpec;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 
-/** Losses and options in the words of infonce.h. Fields that a loss does not use stay 0. */
+/** Losses and options in the words of infonce.h. Fields that a loss does not use stay 0, which for negatives is IN_BATCH. */
 final class NativeLoss {
     private NativeLoss() {}
 
     static MemorySegment describe(
-            ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options, SegmentAllocator allocator) {
+            LossSpec loss, Shape shape, DType dtype, PlanOptions options, SegmentAllocator allocator) {
         MemorySegment desc = nce_plan_desc.allocate(allocator).fill((byte) 0);
         nce_plan_desc.struct_size(desc, (int) nce_plan_desc.sizeof());
-        switch (loss) {
-            case InfoNce it -> {
-                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_INFONCE());
-                nce_plan_desc.negatives(desc, negatives(it.negatives()));
-                nce_plan_desc.similarity(desc, similarity(it.similarity()));
-                nce_plan_desc.symmetric(desc, it.isSymmetric() ? 1 : 0);
-            }
-            case NtXent it -> {
-                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_NT_XENT());
-                nce_plan_desc.similarity(desc, similarity(it.similarity()));
-            }
-            case NtLogistic it -> {
-                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_NT_LOGISTIC());
-                nce_plan_desc.negatives(desc, negatives(it.negatives()));
-                nce_plan_desc.similarity(desc, similarity(it.similarity()));
-                nce_plan_desc.negative_reduction(desc, reduction(it.negativeReduction()));
-            }
-            case PairwiseContrastive it -> {
-                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_CONTRASTIVE());
-                nce_plan_desc.distance(desc, distance(it.distance()));
-                nce_plan_desc.margin(desc, it.margin());
-            }
-            case Triplet it -> {
-                nce_plan_desc.loss(desc, infonce_h.NCE_LOSS_TRIPLET());
-                nce_plan_desc.negatives(desc, negatives(Negatives.PAIRED));
-                nce_plan_desc.distance(desc, distance(it.distance()));
-                nce_plan_desc.margin(desc, it.margin());
+        nce_plan_desc.loss(desc, loss.code());
+        switch (loss.terms()) {
+            case LossSpec.Terms.Logits terms -> nce_plan_desc.similarity(desc, similarity(terms.similarity()));
+            case LossSpec.Terms.Distances terms -> {
+                nce_plan_desc.distance(desc, distance(terms.distance()));
+                nce_plan_desc.margin(desc, terms.margin());
             }
         }
+        if (loss.takesNegatives()) {
+            nce_plan_desc.negatives(desc, negatives(loss.negatives()));
+        }
+        if (loss.negativeReduction() != null) {
+            nce_plan_desc.negative_reduction(desc, reduction(loss.negativeReduction()));
+        }
+        nce_plan_desc.symmetric(desc, loss.symmetric() ? 1 : 0);
         nce_plan_desc.reduction(desc, reduction(loss.reduction()));
         nce_plan_desc.dtype(desc, dtype(dtype));
         nce_plan_desc.gradient_dtype(desc, dtype(options.gradientDType(dtype)));

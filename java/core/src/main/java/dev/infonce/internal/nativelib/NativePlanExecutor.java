@@ -1,22 +1,15 @@
 package dev.infonce.internal.nativelib;
 
-import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.DeviceInputs;
 import dev.infonce.DeviceOutputs;
 import dev.infonce.Gradients;
-import dev.infonce.InfoNce;
 import dev.infonce.Inputs;
-import dev.infonce.Negatives;
-import dev.infonce.NtLogistic;
-import dev.infonce.NtXent;
-import dev.infonce.PairwiseContrastive;
 import dev.infonce.PlanOptions;
-import dev.infonce.Reduction;
 import dev.infonce.Shape;
-import dev.infonce.Triplet;
 import dev.infonce.bindings.infonce_h;
 import dev.infonce.internal.CallNumbers;
+import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.PlanExecutor;
 import java.lang.foreign.Arena;
@@ -40,14 +33,12 @@ final class NativePlanExecutor implements PlanExecutor {
 
     private final Deque<CallMemory> idle = new ArrayDeque<>();
 
-    NativePlanExecutor(NativeContext context, ContrastiveLoss loss, Shape shape, DType dtype, PlanOptions options) {
+    NativePlanExecutor(NativeContext context, LossSpec loss, Shape shape, DType dtype, PlanOptions options) {
         this.context = context;
-        this.perRow = loss.reduction() == Reduction.NONE;
-        this.hasTemperature = loss instanceof InfoNce || loss instanceof NtXent || loss instanceof NtLogistic;
+        this.perRow = loss.perRow();
+        this.hasTemperature = loss.hasTemperature();
         this.metrics = options.metrics();
-        boolean twoViews = loss instanceof NtXent
-                || loss instanceof NtLogistic logistic && logistic.negatives() == Negatives.IN_BATCH;
-        this.lossRows = twoViews && shape.m() > 0 ? 2 * shape.n() : shape.n();
+        this.lossRows = loss.rows(shape).losses();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment pointer = arena.allocate(infonce_h.C_POINTER);
             MemorySegment desc = NativeLoss.describe(loss, shape, dtype, options, arena);
@@ -57,7 +48,8 @@ final class NativePlanExecutor implements PlanExecutor {
             try {
                 this.forwardBytes = bytes(infonce_h.NCE_PASS_FORWARD(), arena);
                 this.gradientBytes = bytes(infonce_h.NCE_PASS_FORWARD_BACKWARD(), arena);
-                this.ownTemperature = context.hostMemory() || !hasTemperature ? null : placed(temperature(loss), arena);
+                this.ownTemperature =
+                        context.hostMemory() || !hasTemperature ? null : placed(loss.temperature(), arena);
             } catch (RuntimeException | Error e) {
                 api.planDestroy(plan);
                 throw e;
@@ -80,37 +72,36 @@ final class NativePlanExecutor implements PlanExecutor {
         CallMatrices matrices = memory.matrices();
         try {
             matrices.take(in, out);
-            CallScalars scalars = memory.scalars();
+            CallArguments arguments = memory.arguments();
             long lossCount = !wantLoss ? 0 : perRow ? lossRows : 1;
-            scalars.lay(in, hasTemperature ? temperature : Double.NaN, gradients, lossCount, metrics && wantLoss);
-            MemorySegment block = scalars.host();
+            arguments.lay(in, hasTemperature ? temperature : Double.NaN, gradients, lossCount, metrics && wantLoss);
+            MemorySegment block = arguments.block();
             if (!context.hostMemory()) {
-                block = memory.twin(scalars.bytes());
-                context.copy(block, scalars.host(), scalars.inputBytes(), MemorySegment.NULL);
+                block = memory.blockCopy(arguments.bytes());
+                context.copy(block, arguments.block(), arguments.inputBytes(), MemorySegment.NULL);
             }
-            CallStructs structs = memory.structs();
-            structs.fill(matrices, in, scalars, block.address());
+            arguments.fill(matrices, block.address());
             long workspaceBytes = gradients ? gradientBytes : forwardBytes;
             MemorySegment workspace = memory.workspace(workspaceBytes);
             NativeApi api = context.api();
             api.check(api.run(
                     gradients,
                     plan,
-                    structs.inputs(),
-                    structs.outputs(),
+                    arguments.inputs(),
+                    arguments.outputs(),
                     workspace,
                     workspaceBytes,
                     MemorySegment.NULL,
                     matrices.inPlace()));
             if (!context.hostMemory()) {
                 api.check(api.workspaceStatus(plan, workspace, MemorySegment.NULL));
-                long read = scalars.inputBytes();
-                long written = scalars.bytes() - read;
-                context.copy(scalars.host().asSlice(read), block.asSlice(read), written, MemorySegment.NULL);
+                long read = arguments.inputBytes();
+                long written = arguments.bytes() - read;
+                context.copy(arguments.block().asSlice(read), block.asSlice(read), written, MemorySegment.NULL);
                 context.synchronize(MemorySegment.NULL);
             }
             matrices.copyBack();
-            scalars.read(perRow, numbers);
+            arguments.read(perRow, numbers);
         } finally {
             matrices.forget();
             give(memory);
@@ -123,14 +114,14 @@ final class NativePlanExecutor implements PlanExecutor {
         try (Arena arena = Arena.ofConfined()) {
             CallMatrices matrices = new CallMatrices(null);
             matrices.take(in, out);
-            CallStructs structs = new CallStructs(arena);
-            structs.fill(matrices, in, out, hasTemperature ? ownTemperature : MemorySegment.NULL);
+            CallArguments arguments = new CallArguments(arena);
+            arguments.fill(matrices, in, out, hasTemperature ? ownTemperature : MemorySegment.NULL);
             NativeApi api = context.api();
             api.check(api.run(
                     out.hasGradients(),
                     plan,
-                    structs.inputs(),
-                    structs.outputs(),
+                    arguments.inputs(),
+                    arguments.outputs(),
                     workspace,
                     workspaceBytes,
                     stream,
@@ -187,14 +178,5 @@ final class NativePlanExecutor implements PlanExecutor {
         context.copy(memory, arena.allocateFrom(ValueLayout.JAVA_DOUBLE, number), Double.BYTES, MemorySegment.NULL);
         context.synchronize(MemorySegment.NULL);
         return memory;
-    }
-
-    private static double temperature(ContrastiveLoss loss) {
-        return switch (loss) {
-            case InfoNce infoNce -> infoNce.temperature();
-            case NtXent ntXent -> ntXent.temperature();
-            case NtLogistic logistic -> logistic.temperature();
-            case PairwiseContrastive _, Triplet _ -> Double.NaN;
-        };
     }
 }

@@ -27,7 +27,7 @@ public record ImageSet(int count, int height, int width, byte[] pixels, byte[] l
     }
 
     /**
-     * Reads a pair of IDX files.
+     * Reads the IDX files of a set.
      *
      * @throws IdxException if either is malformed or their counts differ
      */

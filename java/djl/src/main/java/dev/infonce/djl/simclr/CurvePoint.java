@@ -7,7 +7,7 @@ package dev.infonce.djl.simclr;
  * @param loss NT-Xent, mean over the 2 x batch views
  * @param top1 share of the views whose partner is the most similar of all other views
  * @param alignment mean squared distance of partners on the unit sphere, 0 to 4 (arXiv 2005.10242, eq. 1)
- * @param uniformity logarithm of the mean of exp(-2 d^2) over all other pairs (ibid., eq. 2); lower is more spread out
+ * @param uniformity logarithm of the mean of exp(-2 d^2) over all views that are no partners (ibid., eq. 2); lower is more spread out
  * @param learningRate used for the update
  */
 public record CurvePoint(

@@ -9,8 +9,8 @@ final class Lanes {
 
     static final int COUNT = SPECIES.length();
 
-    /** Lanes of a register tile's row. */
-    static final int PAIR = 2 * COUNT;
+    /** Lanes of two vectors: the row of a register tile. */
+    static final int TWO = 2 * COUNT;
 
     private Lanes() {}
 

@@ -2,6 +2,7 @@ package dev.infonce.internal.java.vector;
 
 import static dev.infonce.internal.java.vector.Lanes.SPECIES;
 
+import dev.infonce.internal.java.vector.Tiles.Factor;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;

@@ -1,8 +1,10 @@
 package dev.infonce.internal.java.vector;
 
+import java.util.Arrays;
+
 /**
- * The inner loops of dense losses, in float32. Matrices are cut into blocks of {@value #SIDE} rows, and a pair of blocks makes
- * a tile: tile[j * SIDE + i] belongs to row j of Y's block and row i of X's. A block is held in up to three layouts, zeros
+ * The inner loops of dense losses, in float32. Matrices are cut into blocks of {@value #SIDE} rows, and two blocks make a
+ * tile: tile[j * SIDE + i] belongs to row j of Y's block and row i of X's. A block is held in up to three layouts, zeros
  * where a matrix ends: lanes[(i / GROUP * dim + d) * GROUP + i % GROUP], columns[d * SIDE + j], and, dim rounded up to whole
  * groups, rows[(d / GROUP * SIDE + i) * GROUP + d % GROUP]. Every number comes from the same operations in the same order
  * whatever is asked for beside it.
@@ -24,25 +26,25 @@ public interface Tiles {
     void products(float[] columns, float[] lanes, int dim, int height, int width, float[] tile);
 
     /** Sums of X's gradient, in the layout rows: sums (+)= G^T times rows of Y's block. */
-    void addToX(float[] weights, float[] rows, int dim, int height, int width, float[] sums, boolean add);
+    void addToX(float[] g, float[] rows, int dim, int height, int width, float[] sums, boolean add);
 
     /** Sums of Y's gradient, in the layout rows: sums (+)= G times rows of X's block. */
-    void addToY(float[] weights, float[] rows, int dim, int height, int width, float[] sums, boolean add);
+    void addToY(float[] g, float[] rows, int dim, int height, int width, float[] sums, boolean add);
 
-    /** e = exp(s factor) while that is a normal number. */
-    void exponentials(float[] s, int height, Factor factor, float[] e);
+    /** f = exp(s factor) while that is a normal number. */
+    void exponentials(float[] s, int height, Factor factor, float[] f);
 
     /** softplus = ln(1 + exp(s factor)) and sigmoid = 1 / (1 + exp(-s factor)). */
     void logistic(float[] s, int height, Factor factor, float[] softplus, float[] sigmoid);
 
     /** Exponentials replace the similarities of the tile if wanted; their sums go to rows, and to columns unless null. */
-    void softmax(float[] tile, int height, Factor factor, boolean replace, RowSums rows, ColumnSums columns);
+    void exponentialSums(float[] tile, int height, Factor factor, boolean replace, RowSums rows, ColumnSums columns);
 
-    /** The sums of value[j][i] and e[j][i] (s[j][i] - positive[i]) over j. */
-    void sumRows(float[] value, float[] e, float[] s, int height, RowSums rows);
+    /** The sums of value[j][i] and f[j][i] (s[j][i] - origin[i]) over j. */
+    void sumRows(float[] value, float[] f, float[] s, int height, RowSums rows);
 
-    /** Adds e[j][i] and e[j][i] (s[j][i] - positive[j]) to lanes of j. */
-    void sumColumns(float[] e, float[] s, int height, ColumnSums columns);
+    /** Adds f[j][i] and f[j][i] (s[j][i] - origin[j]) to lanes of j. */
+    void sumColumns(float[] f, float[] s, int height, ColumnSums columns);
 
     /** out = exp(4 cos) yFactors[j], cos being s xInverses[i] yInverses[j]. */
     void potentials(float[] s, int height, float[] xInverses, float[] yInverses, float[] yFactors, float[] out);
@@ -50,6 +52,83 @@ public interface Tiles {
     /** Sums over j: how many s are above positive[i], s itself, and potentials. */
     void sumMetrics(float[] s, float[] potentials, int height, float[] positive, MetricSums sums);
 
-    /** weights = e (xWeights[i] + yWeights[j]). */
-    void weigh(float[] e, int height, float[] xWeights, float[] yWeights, float[] weights);
+    /** The tile of G: g = f (xCoefficients[i] + yCoefficients[j]). */
+    void combine(float[] f, int height, float[] xCoefficients, float[] yCoefficients, float[] g);
+
+    /** Sums of a tile over its columns, one number a row of X. */
+    final class RowSums {
+        /** What moments take off similarities; whoever starts a tile sets it. */
+        public float[] origin;
+
+        /** Sums of f, or of the values that belong to it. */
+        public final float[] value = new float[SIDE];
+
+        /** Sums of f (s - origin). */
+        public final float[] moment = new float[SIDE];
+    }
+
+    /** Sums over rows of X, {@value #LANES} partial sums a column, as whole vectors are added. */
+    final class ColumnSums {
+        /** Of the widest vector; a narrower one uses the first of them. */
+        static final int LANES = 16;
+
+        /** What moments take off similarities; whoever starts a column of tiles sets it. */
+        public float[] origin;
+
+        final float[] value = new float[SIDE * LANES];
+        final float[] moment = new float[SIDE * LANES];
+
+        /** Makes all sums 0. */
+        public void clear() {
+            Arrays.fill(value, 0f);
+            Arrays.fill(moment, 0f);
+        }
+
+        /** Adds the sums of the first columns to the numbers from at on. */
+        public void addTo(int columns, double[] values, double[] moments, int at) {
+            for (int j = 0; j < columns; j++) {
+                values[at + j] += sum(value, j * LANES);
+                moments[at + j] += sum(moment, j * LANES);
+            }
+        }
+
+        private static double sum(float[] lanes, int first) {
+            double sum = 0.0;
+            for (int lane = 0; lane < LANES; lane++) {
+                sum += lanes[first + lane];
+            }
+            return sum;
+        }
+    }
+
+    /** Sums of a tile over its columns that only metrics need, one number a row of X. */
+    final class MetricSums {
+        /** How many similarities are above the positive's. */
+        public final float[] above = new float[SIDE];
+
+        /** Sums of similarities. */
+        public final float[] similarity = new float[SIDE];
+
+        /** Sums of potentials. */
+        public final float[] potential = new float[SIDE];
+    }
+
+    /**
+     * What similarities are multiplied by before exp2: in two parts, so that the product keeps its fraction when its integer part
+     * is large.
+     *
+     * @param high the factor, rounded
+     * @param low the rest
+     * @param natural the factor of exp, rounded
+     */
+    record Factor(float high, float low, float natural) {
+        private static final double LOG2_E = 1.4426950408889634;
+
+        /** The factor of exp(s factor). */
+        public static Factor of(double factor) {
+            double binary = factor * LOG2_E;
+            float high = (float) binary;
+            return new Factor(high, (float) (binary - high), (float) factor);
+        }
+    }
 }

@@ -9,7 +9,7 @@ final class VectorTiles implements Tiles {
 
     @Override
     public void products(float[] columns, float[] lanes, int dim, int height, int width, float[] tile) {
-        for (int i = 0; i < width; i += Lanes.PAIR) {
+        for (int i = 0; i < width; i += Lanes.TWO) {
             int of = i / GROUP * dim * GROUP + i % GROUP;
             for (int d = 0; d < dim; d += CHUNK) {
                 int steps = Math.min(CHUNK, dim - d);
@@ -22,37 +22,38 @@ final class VectorTiles implements Tiles {
     }
 
     @Override
-    public void addToX(float[] weights, float[] rows, int dim, int height, int width, float[] sums, boolean add) {
-        for (int d = 0; d < dim; d += Lanes.PAIR) {
+    public void addToX(float[] g, float[] rows, int dim, int height, int width, float[] sums, boolean add) {
+        for (int d = 0; d < dim; d += Lanes.TWO) {
             int of = d / GROUP * SIDE * GROUP + d % GROUP;
             for (int i = 0; i < width; i += Products.ROWS) {
-                Products.ofColumns(weights, i, rows, of, height, sums, of + i * GROUP, GROUP, add);
+                Products.ofColumns(g, i, rows, of, height, sums, of + i * GROUP, GROUP, add);
             }
         }
     }
 
     @Override
-    public void addToY(float[] weights, float[] rows, int dim, int height, int width, float[] sums, boolean add) {
-        for (int d = 0; d < dim; d += Lanes.PAIR) {
+    public void addToY(float[] g, float[] rows, int dim, int height, int width, float[] sums, boolean add) {
+        for (int d = 0; d < dim; d += Lanes.TWO) {
             int of = d / GROUP * SIDE * GROUP + d % GROUP;
             for (int j = 0; j < height; j += Products.ROWS) {
-                Products.ofRows(weights, j * SIDE, rows, of, width, sums, of + j * GROUP, GROUP, add);
+                Products.ofRows(g, j * SIDE, rows, of, width, sums, of + j * GROUP, GROUP, add);
             }
         }
     }
 
     @Override
     public void exponentials(float[] s, int height, Factor factor, float[] e) {
-        SoftmaxTile.exponentials(s, height * SIDE, factor.high(), factor.low(), e);
+        ExponentialTile.exponentials(s, height * SIDE, factor.high(), factor.low(), e);
     }
 
     @Override
-    public void softmax(float[] tile, int height, Factor factor, boolean replace, RowSums rows, ColumnSums columns) {
-        for (int i = 0; i < SIDE; i += Lanes.PAIR) {
+    public void exponentialSums(
+            float[] tile, int height, Factor factor, boolean replace, RowSums rows, ColumnSums columns) {
+        for (int i = 0; i < SIDE; i += Lanes.TWO) {
             if (columns == null) {
-                SoftmaxTile.rows(tile, i, height, factor.high(), factor.low(), replace, rows);
+                ExponentialTile.rows(tile, i, height, factor.high(), factor.low(), replace, rows);
             } else {
-                SoftmaxTile.rowsAndColumns(tile, i, height, factor.high(), factor.low(), replace, rows, columns);
+                ExponentialTile.rowsAndColumns(tile, i, height, factor.high(), factor.low(), replace, rows, columns);
             }
         }
     }
@@ -63,15 +64,15 @@ final class VectorTiles implements Tiles {
     }
 
     @Override
-    public void sumRows(float[] value, float[] e, float[] s, int height, RowSums rows) {
+    public void sumRows(float[] value, float[] f, float[] s, int height, RowSums rows) {
         for (int i = 0; i < SIDE; i += Lanes.COUNT) {
-            TileSums.rows(value, e, s, i, height, rows);
+            TileSums.rows(value, f, s, i, height, rows);
         }
     }
 
     @Override
-    public void sumColumns(float[] e, float[] s, int height, ColumnSums columns) {
-        TileSums.columns(e, s, height, columns);
+    public void sumColumns(float[] f, float[] s, int height, ColumnSums columns) {
+        TileSums.columns(f, s, height, columns);
     }
 
     @Override
@@ -87,7 +88,7 @@ final class VectorTiles implements Tiles {
     }
 
     @Override
-    public void weigh(float[] e, int height, float[] xWeights, float[] yWeights, float[] weights) {
-        TileSums.weigh(e, height, xWeights, yWeights, weights);
+    public void combine(float[] f, int height, float[] xCoefficients, float[] yCoefficients, float[] g) {
+        TileSums.combine(f, height, xCoefficients, yCoefficients, g);
     }
 }

@@ -1,0 +1,90 @@
+package dev.infonce.cli;
+
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
+import dev.infonce.Negatives;
+import dev.infonce.Reduction;
+import dev.infonce.suite.Case;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.stream.IntStream;
+
+/** A case as the command line gets it: its numbers in .npy files of a folder, its loss as options. */
+final class CaseFiles {
+    /** Components of losses that the files, or the loss's word, tell. */
+    private static final Set<String> NO_OPTIONS = Set.of("negatives", "isSymmetric");
+
+    private CaseFiles() {}
+
+    /** Writes the files of a case; the arguments that name them and say the loss. */
+    static List<String> write(Path folder, Case c) throws IOException {
+        Files.createDirectories(folder);
+        List<String> arguments = new ArrayList<>(List.of("loss", "--loss", new LossKind(c.loss()).word()));
+        addOptions(arguments, c.loss());
+        add(arguments, "queries", matrix(folder, "queries", c.dtype(), c.queries()));
+        if (c.keys() != null) {
+            add(arguments, "keys", matrix(folder, "keys", c.dtype(), c.keys()));
+        }
+        if (c.negatives() != null) {
+            long[] sizes = c.loss().negatives() == Negatives.OWN
+                    ? new long[] {c.shape().n(), c.shape().m(), c.shape().dim()}
+                    : sizes(c.negatives());
+            add(arguments, "negatives", matrix(folder, "negatives", c.dtype(), c.negatives(), sizes));
+        }
+        if (c.labels() != null) {
+            Path file = folder.resolve("labels.npy");
+            add(arguments, "labels", NpyTestFiles.bytes(file, "|u1", shape(c.labels().length), c.labels()));
+        }
+        if (c.weights() != null) {
+            double[] weights = IntStream.range(0, c.weights().length)
+                    .mapToDouble(i -> c.weights()[i])
+                    .toArray();
+            Path file = folder.resolve("weights.npy");
+            add(arguments, "weights", NpyTestFiles.floats(file, shape(weights.length), weights));
+        }
+        return arguments;
+    }
+
+    /** A matrix as a file that has its name and elements of its type. */
+    static Path matrix(Path folder, String name, DType dtype, double[][] rows, long... sizes) throws IOException {
+        double[] numbers = Arrays.stream(rows).flatMapToDouble(Arrays::stream).toArray();
+        Path file = folder.resolve(name + ".npy");
+        String shape = shape(sizes.length == 0 ? sizes(rows) : sizes);
+        return dtype == DType.FLOAT32
+                ? NpyTestFiles.floats(file, shape, numbers)
+                : NpyTestFiles.doubles(file, shape, numbers);
+    }
+
+    private static long[] sizes(double[][] rows) {
+        return new long[] {rows.length, rows[0].length};
+    }
+
+    private static String shape(long... sizes) {
+        String numbers = Arrays.toString(sizes);
+        return "(" + numbers.substring(1, numbers.length() - 1) + (sizes.length == 1 ? ",)" : ")");
+    }
+
+    private static void add(List<String> arguments, String name, Object value) {
+        arguments.addAll(List.of("--" + name, value.toString()));
+    }
+
+    /** Every component of the loss as the option of its name; means are what is meant where nothing is said. */
+    private static void addOptions(List<String> arguments, ContrastiveLoss loss) {
+        loss.components().forEach((name, value) -> {
+            if (!NO_OPTIONS.contains(name) && value != Reduction.MEAN) {
+                String option = name.replaceAll("[A-Z]", "-$0").toLowerCase(Locale.ROOT);
+                add(arguments, option, value instanceof Enum<?> word ? word(word) : value);
+            }
+        });
+    }
+
+    private static String word(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT).replace('_', '-').replace("negative-", "neg-");
+    }
+}

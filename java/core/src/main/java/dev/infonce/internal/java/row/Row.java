@@ -1,0 +1,33 @@
+package dev.infonce.internal.java.row;
+
+/**
+ * A row as {@link RowFunction.OfLogits} sees it: its positive, and sums over its negatives. Whoever makes the sums may use the
+ * same object for row after row.
+ */
+public final class Row {
+    final double temperature;
+
+    /** What a term of a negative counts, where negatives have terms of their own. */
+    final double share;
+
+    /** The similarity of the positive. */
+    public double positive;
+
+    /** The sum of exp((s - reference) / tau), or of softplus(s / tau); 0 for exp means that there are no negatives. */
+    public double value;
+
+    /** The sum of exp((s - reference) / tau) (s - origin), or of sigmoid(s / tau) s. */
+    public double moment;
+
+    /** What exp takes off similarities. */
+    public double reference;
+
+    /** What moments of exp take off similarities. */
+    public double origin;
+
+    /** A row without negatives. share: what a term of a negative counts. */
+    public Row(double temperature, double share) {
+        this.temperature = temperature;
+        this.share = share;
+    }
+}

@@ -1,0 +1,174 @@
+package dev.infonce.internal.java.row;
+
+/** The mathematics of a row: how what it knows of its positive and its negatives becomes its loss, and the loss's slopes. */
+public sealed interface RowFunction {
+    /**
+     * Losses of logits z = s / tau. The derivative by a negative's logit is f(z) times a coefficient of the row:
+     * spread(row, negativeSlope(row)).
+     */
+    enum OfLogits implements RowFunction {
+        /**
+         * l = softplus(LSE of the negatives' logits - the positive's logit), as InfoNCE (1807.03748 eq. 4) and NT-Xent
+         * (2002.05709 eq. 1) have it. The positive stays out of the sum, so that a tiny loss keeps its relative accuracy.
+         */
+        SOFTMAX(LogitFunction.EXP) {
+            /** ln of the odds of the negatives. */
+            private static double logOdds(Row row) {
+                return (row.reference - row.positive) / row.temperature + Math.log(row.value);
+            }
+
+            @Override
+            public double loss(Row row) {
+                return row.value == 0.0 ? 0.0 : LogitFunction.softplus(logOdds(row));
+            }
+
+            @Override
+            public double temperatureSlope(Row row) {
+                if (row.value == 0.0) {
+                    return 0.0;
+                }
+                double meanAbovePositive = row.moment / row.value + (row.origin - row.positive);
+                return negativeSlope(row) * -meanAbovePositive / (row.temperature * row.temperature);
+            }
+
+            @Override
+            public double positiveSlope(Row row) {
+                return -negativeSlope(row);
+            }
+
+            @Override
+            public double negativeSlope(Row row) {
+                return row.value == 0.0 ? 0.0 : LogitFunction.sigmoid(logOdds(row));
+            }
+
+            @Override
+            public double spread(Row row, double slope) {
+                return row.value == 0.0 ? 0.0 : slope / row.value;
+            }
+
+            @Override
+            public double effectiveNegatives(Row row) {
+                if (row.value == 0.0) {
+                    return Double.NaN;
+                }
+                double logSum = (row.reference - row.origin) / row.temperature + Math.log(row.value);
+                return Math.exp(logSum - row.moment / row.value / row.temperature);
+            }
+        },
+
+        /**
+         * l = softplus(-positive's logit) + share times the sum over the negatives of softplus(logit): NT-Logistic (2002.05709
+         * table 2), the share being 1 for the sum, 1 / count for the mean.
+         */
+        LOGISTIC(LogitFunction.LOGISTIC) {
+            @Override
+            public double loss(Row row) {
+                return LogitFunction.softplus(-row.positive / row.temperature) + row.share * row.value;
+            }
+
+            @Override
+            public double temperatureSlope(Row row) {
+                double ofPositive = LogitFunction.sigmoid(-row.positive / row.temperature) * row.positive;
+                return (ofPositive - row.share * row.moment) / (row.temperature * row.temperature);
+            }
+
+            @Override
+            public double positiveSlope(Row row) {
+                return -LogitFunction.sigmoid(-row.positive / row.temperature);
+            }
+
+            @Override
+            public double negativeSlope(Row row) {
+                return 1.0;
+            }
+
+            @Override
+            public double spread(Row row, double slope) {
+                return slope * row.share;
+            }
+
+            @Override
+            public double effectiveNegatives(Row row) {
+                return Double.NaN;
+            }
+        };
+
+        /** What the row's sums are of. */
+        public final LogitFunction function;
+
+        OfLogits(LogitFunction function) {
+            this.function = function;
+        }
+
+        /** The row's loss. */
+        public abstract double loss(Row row);
+
+        /** The derivative of the loss by the temperature. */
+        public abstract double temperatureSlope(Row row);
+
+        /** The derivative of the loss by the positive's logit. Never above 0. */
+        public abstract double positiveSlope(Row row);
+
+        /** What the derivatives by the negatives' logits are made of; no derivative by a logit of the row is larger. */
+        public abstract double negativeSlope(Row row);
+
+        /** The coefficient of f(z) when a slope is spread over the row's negatives. Linear in the slope. */
+        public abstract double spread(Row row, double slope);
+
+        /** exp(entropy of the softmax over the negatives), or NaN where the loss has no softmax or no negatives. */
+        public abstract double effectiveNegatives(Row row);
+    }
+
+    /** Losses of the distances to a positive and to a negative; a row may have but one of them, and the other distance is NaN. */
+    enum OfDistances implements RowFunction {
+        /** l = d^2 / 2 for a positive, max(0, margin - d)^2 / 2 for a negative (Hadsell 2006 eq. 4). */
+        CONTRASTIVE {
+            @Override
+            public double loss(double toPositive, double toNegative, double margin) {
+                double missing = Double.isNaN(toNegative) ? toPositive : missing(toNegative, margin);
+                return missing * missing / 2.0;
+            }
+
+            @Override
+            public double positiveSlope(double toPositive, double toNegative, double margin) {
+                return toPositive;
+            }
+
+            @Override
+            public double negativeSlope(double toPositive, double toNegative, double margin) {
+                return -missing(toNegative, margin);
+            }
+
+            private static double missing(double toNegative, double margin) {
+                return Math.max(0.0, margin - toNegative);
+            }
+        },
+
+        /** l = max(0, d to the positive - d to the negative + margin) (1503.03832 eq. 3). */
+        TRIPLET {
+            @Override
+            public double loss(double toPositive, double toNegative, double margin) {
+                return Math.max(0.0, toPositive - toNegative + margin);
+            }
+
+            @Override
+            public double positiveSlope(double toPositive, double toNegative, double margin) {
+                return toPositive - toNegative + margin > 0.0 ? 1.0 : 0.0;
+            }
+
+            @Override
+            public double negativeSlope(double toPositive, double toNegative, double margin) {
+                return -positiveSlope(toPositive, toNegative, margin);
+            }
+        };
+
+        /** The row's loss. */
+        public abstract double loss(double toPositive, double toNegative, double margin);
+
+        /** The derivative of the loss by the distance to the positive, where there is one. */
+        public abstract double positiveSlope(double toPositive, double toNegative, double margin);
+
+        /** The derivative of the loss by the distance to the negative, where there is one. */
+        public abstract double negativeSlope(double toPositive, double toNegative, double margin);
+    }
+}

@@ -1,0 +1,214 @@
+package dev.infonce.internal.java.tiled;
+
+import dev.infonce.Gradients;
+import dev.infonce.Matrix;
+import dev.infonce.internal.java.MatrixRows;
+import dev.infonce.internal.java.Workers;
+import dev.infonce.internal.java.vector.Tiles;
+import java.util.Arrays;
+
+/** The backward pass: one tile of G serves both gradients. */
+final class TileBackward {
+    private static final int GROUP = Tiles.GROUP;
+
+    private final TileCall call;
+    private final TileWorkspace space;
+    private final TileLayout layout;
+    private final TileCuts cuts;
+    private final TileCoefficients coefficients;
+
+    TileBackward(TileCall call, TileCoefficients coefficients) {
+        this.call = call;
+        this.space = call.space();
+        this.layout = call.layout();
+        this.cuts = space.cuts;
+        this.coefficients = coefficients;
+    }
+
+    /** Writes the gradients that out has a matrix for. */
+    void run(Gradients out) {
+        boolean tower = layout.isOneTower();
+        Matrix ofY = tower ? null : space.z == null ? out.dKeys() : out.dNegatives();
+        Matrix ofView = tower ? out.dKeys() : null;
+        boolean wantX = out.dQueries() != null || ofView != null;
+        boolean products = coefficients.largest > 0.0 && layout.yBlocks > 0;
+        space.prepareSums(ofY != null);
+        for (int first = 0; first < layout.xBlocks && (wantX || ofY != null); first += cuts.strip) {
+            int begin = first;
+            int end = Math.min(layout.xBlocks, begin + cuts.strip);
+            if (products) {
+                call.workers()
+                        .run(
+                                cuts.sumGroups,
+                                group -> space.withScratch(
+                                        scratch -> group(begin, end, group, wantX, ofY != null, scratch)));
+            }
+            if (wantX) {
+                writers(out.dQueries(), ofView).run(end - begin, block -> {
+                    finishX(begin + block, products ? block : -1, out.dQueries(), ofView);
+                });
+            }
+        }
+        if (ofY != null) {
+            writers(ofY).run(layout.yBlocks, block -> finishY(block, products, ofY));
+        }
+        if (space.z != null && out.dKeys() != null) {
+            writers(out.dKeys()).run(TileLayout.blocks(space.z.count), block -> finishZ(block, out.dKeys()));
+        }
+    }
+
+    private Workers writers(Matrix... matrices) {
+        for (Matrix matrix : matrices) {
+            if (!MatrixRows.isShared(matrix)) {
+                return Workers.sequential();
+            }
+        }
+        return call.workers();
+    }
+
+    private void group(int begin, int end, int group, boolean wantX, boolean wantY, TileWorkspace.Scratch scratch) {
+        Tiles tiles = call.tiles();
+        int yBegin = TileCuts.begin(layout.yBlocks, group, cuts.sumGroups);
+        int yEnd = TileCuts.begin(layout.yBlocks, group + 1, cuts.sumGroups);
+        float[] ySums = wantY ? scratch.sums(layout.dim) : null;
+        for (int y = yBegin; y < yEnd; y++) {
+            int height = TileLayout.height(y, layout.yCount);
+            for (int x = begin; x < end; x++) {
+                int width = TileLayout.height(x, layout.xCount);
+                float[] g = tileOfG(x, y, height, scratch);
+                if (wantX) {
+                    float[] sums = space.xSums()[group][x - begin];
+                    tiles.addToX(g, space.y.rows[y], layout.dim, height, width, sums, y > yBegin);
+                }
+                if (wantY) {
+                    tiles.addToY(g, space.x.rows[x], layout.dim, height, width, ySums, x > begin);
+                }
+            }
+            if (wantY) {
+                add(ySums, space.ySums()[y], begin > 0);
+            }
+        }
+    }
+
+    /** The tile of G, in the scratch's values. */
+    private float[] tileOfG(int x, int y, int height, TileWorkspace.Scratch scratch) {
+        float[] f = space.kept(x, y);
+        if (f == null) {
+            f = scratch.f;
+            call.similarities(x, y, scratch.similarities);
+            call.evaluate(x, y, scratch.similarities, scratch.values, f);
+        }
+        call.tiles().combine(f, height, coefficients.x[x], coefficients.y[y], scratch.values);
+        return scratch.values;
+    }
+
+    private static void add(float[] sums, double[] to, boolean add) {
+        for (int k = 0; k < to.length; k++) {
+            to[k] = add ? to[k] + sums[k] : sums[k];
+        }
+    }
+
+    private void finishX(int block, int inStrip, Matrix first, Matrix second) {
+        int half = first == null ? layout.xCount - (int) second.rows() : (int) first.rows();
+        MatrixRows firstWriter = first == null ? null : new MatrixRows(first);
+        MatrixRows secondWriter = second == null ? null : new MatrixRows(second);
+        double[] sums = new double[layout.dim];
+        for (int r = 0; r < TileLayout.height(block, layout.xCount); r++) {
+            int row = block * Tiles.SIDE + r;
+            MatrixRows writer = row < half ? firstWriter : secondWriter;
+            if (writer == null) {
+                continue;
+            }
+            Arrays.fill(sums, 0.0);
+            if (inStrip >= 0) {
+                for (float[][] group : space.xSums()) {
+                    gather(group[inStrip], r, sums);
+                }
+            }
+            addRow(coefficients.positive[row], space.positives(), space.positiveOf(row), sums);
+            finish(space.x, row, sums);
+            writer.write(row < half ? row : row - half, sums, 0);
+        }
+    }
+
+    private void finishY(int block, boolean products, Matrix matrix) {
+        MatrixRows writer = new MatrixRows(matrix);
+        double[] sums = new double[layout.dim];
+        for (int r = 0; r < TileLayout.height(block, layout.yCount); r++) {
+            int row = block * Tiles.SIDE + r;
+            Arrays.fill(sums, 0.0);
+            if (products) {
+                gather(space.ySums()[block], r, sums);
+            }
+            if (space.z == null && row < layout.xCount) {
+                addRow(coefficients.positive[row], space.x, row, sums);
+            }
+            finish(space.y, row, sums);
+            writer.write(row, sums, 0);
+        }
+    }
+
+    private void finishZ(int block, Matrix matrix) {
+        MatrixRows writer = new MatrixRows(matrix);
+        double[] sums = new double[layout.dim];
+        for (int r = 0; r < TileLayout.height(block, space.z.count); r++) {
+            int row = block * Tiles.SIDE + r;
+            Arrays.fill(sums, 0.0);
+            addRow(coefficients.positive[row], space.x, row, sums);
+            finish(space.z, row, sums);
+            writer.write(row, sums, 0);
+        }
+    }
+
+    private void gather(float[] block, int r, double[] sums) {
+        for (int d = 0; d < layout.dim; d += GROUP) {
+            int at = PackedRows.at(r, d);
+            int width = Math.min(GROUP, layout.dim - d);
+            for (int k = 0; k < width; k++) {
+                sums[d + k] += block[at + k];
+            }
+        }
+    }
+
+    private void gather(double[] block, int r, double[] sums) {
+        for (int d = 0; d < layout.dim; d += GROUP) {
+            System.arraycopy(block, PackedRows.at(r, d), sums, d, Math.min(GROUP, layout.dim - d));
+        }
+    }
+
+    private void addRow(double factor, PackedRows rows, int row, double[] sums) {
+        float[] block = rows.rows[row / Tiles.SIDE];
+        for (int d = 0; d < layout.dim; d += GROUP) {
+            int at = PackedRows.at(row % Tiles.SIDE, d);
+            int width = Math.min(GROUP, layout.dim - d);
+            for (int k = 0; k < width; k++) {
+                sums[d + k] += factor * block[at + k];
+            }
+        }
+    }
+
+    private double along(PackedRows rows, int row, double[] sums) {
+        float[] block = rows.rows[row / Tiles.SIDE];
+        double along = 0.0;
+        for (int d = 0; d < layout.dim; d += GROUP) {
+            int at = PackedRows.at(row % Tiles.SIDE, d);
+            int width = Math.min(GROUP, layout.dim - d);
+            for (int k = 0; k < width; k++) {
+                along += sums[d + k] * block[at + k];
+            }
+        }
+        return along;
+    }
+
+    /** From the gradient by the row as tiles see it, without the common factor, to that by the row as given. */
+    private void finish(PackedRows rows, int row, double[] sums) {
+        double factor = coefficients.largest / call.temperature();
+        if (layout.cosine) {
+            addRow(-along(rows, row, sums), rows, row, sums);
+            factor *= rows.inverseNorms[row];
+        }
+        for (int d = 0; d < sums.length; d++) {
+            sums[d] *= factor;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+package dev.infonce.internal.java.tiled;
+
+import dev.infonce.internal.java.vector.Tiles;
+import java.util.Arrays;
+
+/** The forward pass: sums over the negatives of every row, and every column of a symmetric loss, from each tile once. */
+final class TileForward {
+    private final TileCall call;
+    private final TileWorkspace space;
+    private final TileLayout layout;
+    private final Tiles tiles;
+    private final TileMetrics metrics;
+
+    /** metrics is null if nobody wants them. */
+    TileForward(TileCall call, TileMetrics metrics) {
+        this.call = call;
+        this.space = call.space();
+        this.layout = call.layout();
+        this.tiles = call.tiles();
+        this.metrics = metrics;
+    }
+
+    void run() {
+        call.workers().run(layout.xBlocks, this::findPositives);
+        if (call.keep()) {
+            space.prepareKept();
+        }
+        TileCuts cuts = space.cuts;
+        call.workers()
+                .run(
+                        cuts.xGroups * cuts.yGroups,
+                        // Groups of Y outside, as in the backward pass: so who keeps a tile is mostly who takes it.
+                        task -> space.withScratch(scratch -> group(task % cuts.xGroups, task / cuts.xGroups, scratch)));
+    }
+
+    private void findPositives(int block) {
+        for (int i = 0; i < TileLayout.height(block, layout.xCount); i++) {
+            int row = block * Tiles.SIDE + i;
+            space.positive[block][i] = space.x.similarity(row, space.positives(), space.positiveOf(row));
+        }
+    }
+
+    private void group(int xGroup, int yGroup, TileWorkspace.Scratch scratch) {
+        TileCuts cuts = space.cuts;
+        int xBegin = TileCuts.begin(layout.xBlocks, xGroup, cuts.xGroups);
+        int xEnd = TileCuts.begin(layout.xBlocks, xGroup + 1, cuts.xGroups);
+        int yBegin = TileCuts.begin(layout.yBlocks, yGroup, cuts.yGroups);
+        int yEnd = TileCuts.begin(layout.yBlocks, yGroup + 1, cuts.yGroups);
+        clear(space.rowValue[yGroup], xBegin, xEnd);
+        clear(space.rowMoment[yGroup], xBegin, xEnd);
+        if (metrics != null) {
+            metrics.clear(yGroup, xBegin, xEnd);
+        }
+        if (layout.symmetric) {
+            clear(space.columnValue[xGroup], yBegin, yEnd);
+            clear(space.columnMoment[xGroup], yBegin, yEnd);
+        }
+        for (int first = xBegin; first < xEnd; first += cuts.cached) {
+            int end = Math.min(xEnd, first + cuts.cached);
+            for (int y = yBegin; y < yEnd; y++) {
+                if (layout.symmetric) {
+                    scratch.columns.clear();
+                    scratch.columns.origin = call.origin(y);
+                }
+                for (int x = first; x < end; x++) {
+                    tile(x, y, yGroup, scratch);
+                }
+                if (layout.symmetric) {
+                    scratch.columns.addTo(
+                            TileLayout.height(y, layout.yCount),
+                            space.columnValue[xGroup],
+                            space.columnMoment[xGroup],
+                            y * Tiles.SIDE);
+                }
+            }
+        }
+    }
+
+    private static void clear(double[] sums, int beginBlock, int endBlock) {
+        Arrays.fill(sums, beginBlock * Tiles.SIDE, endBlock * Tiles.SIDE, 0.0);
+    }
+
+    private void tile(int x, int y, int yGroup, TileWorkspace.Scratch scratch) {
+        float[] kept = call.keep() ? space.kept(x, y) : null;
+        float[] f = kept == null ? scratch.f : kept;
+        int height = TileLayout.height(y, layout.yCount);
+        scratch.rows.origin = call.origin(x);
+        if (isOnePass(x, y)) {
+            call.similarities(x, y, f);
+            if (metrics != null) {
+                metrics.add(x, y, yGroup, f, scratch);
+            }
+            tiles.exponentialSums(
+                    f, height, call.factor(), kept != null, scratch.rows, layout.symmetric ? scratch.columns : null);
+        } else {
+            call.similarities(x, y, scratch.similarities);
+            call.evaluate(x, y, scratch.similarities, scratch.values, f);
+            tiles.sumRows(call.summed(scratch.values, f), f, scratch.similarities, height, scratch.rows);
+            if (layout.symmetric) {
+                tiles.sumColumns(f, scratch.similarities, height, scratch.columns);
+            }
+            if (metrics != null) {
+                metrics.add(x, y, yGroup, scratch.similarities, scratch);
+            }
+        }
+        add(scratch.rows.value, space.rowValue[yGroup], x);
+        add(scratch.rows.moment, space.rowMoment[yGroup], x);
+    }
+
+    /** Whether one pass over a tile makes f and its sums. */
+    private boolean isOnePass(int x, int y) {
+        return switch (layout.function()) {
+            case EXP -> !layout.isMasked(x, y);
+            case LOGISTIC -> false;
+        };
+    }
+
+    static void add(float[] sums, double[] to, int block) {
+        int first = block * Tiles.SIDE;
+        for (int i = 0; i < Tiles.SIDE; i++) {
+            to[first + i] += sums[i];
+        }
+    }
+}

@@ -1,0 +1,139 @@
+package dev.infonce.internal.java.tiled;
+
+import dev.infonce.Shape;
+import dev.infonce.internal.LossSpec;
+import dev.infonce.internal.java.Pairing;
+import dev.infonce.internal.java.row.LogitFunction;
+import dev.infonce.internal.java.row.RowFunction;
+import dev.infonce.internal.java.vector.Tiles;
+
+/** What a tiled loss computes, told as blocks of rows X, columns Y and the positive of each row. */
+public final class TileLayout {
+    private static final int LARGEST_DIM = 1 << 14; // tiles are of whole blocks, however few rows there are
+
+    final RowFunction.OfLogits loss;
+    final Pairing pairing;
+    final boolean symmetric;
+    final boolean cosine;
+    final int dim;
+
+    /** Rows of X, and of Y. */
+    final int xCount;
+
+    final int yCount;
+
+    /** Rows of Z, which are the positives where Y holds none; else 0. */
+    final int zCount;
+
+    final int xBlocks;
+    final int yBlocks;
+
+    /** What a negative's term counts in its row. */
+    final double share;
+
+    /** That of a loss in which every row meets the same columns, and which fits. */
+    public TileLayout(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape) {
+        int n = Math.toIntExact(shape.n());
+        this.loss = terms.row();
+        this.pairing = Pairing.of(spec);
+        this.symmetric = spec.symmetric();
+        this.cosine = isCosine(terms);
+        this.dim = Math.toIntExact(shape.dim());
+        this.xCount = Math.toIntExact(spec.rows(shape).losses());
+        this.yCount = isOneTower() ? xCount : Math.toIntExact(shape.m());
+        this.zCount = switch (pairing) {
+            case DIAGONAL, TWO_VIEWS -> 0;
+            case APART -> n;
+        };
+        this.xBlocks = blocks(xCount);
+        this.yBlocks = blocks(yCount);
+        this.share = spec.negativeShare(negatives());
+    }
+
+    /** Whether tiles can hold it: similarities are products, and there are not too many dimensions. */
+    public static boolean fits(LossSpec.Terms.Logits terms, Shape shape) {
+        return switch (terms.similarity()) {
+            case COSINE, DOT -> shape.dim() <= LARGEST_DIM;
+            case NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> false;
+        };
+    }
+
+    private static boolean isCosine(LossSpec.Terms.Logits terms) {
+        return switch (terms.similarity()) {
+            case COSINE -> true;
+            case DOT, NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> false;
+        };
+    }
+
+    /** The f whose tiles are summed and multiplied by coefficients. */
+    LogitFunction function() {
+        return loss.function;
+    }
+
+    /** Whether X and Y are the same rows. */
+    boolean isOneTower() {
+        return switch (pairing) {
+            case DIAGONAL, APART -> false;
+            case TWO_VIEWS -> true;
+        };
+    }
+
+    /** Negatives of each row. */
+    long negatives() {
+        return pairing.negatives(yCount);
+    }
+
+    static int blocks(int rows) {
+        return (rows + Tiles.SIDE - 1) / Tiles.SIDE;
+    }
+
+    /** Rows of a block of so many rows in all. */
+    static int height(int block, int rows) {
+        return Math.min(Tiles.SIDE, rows - block * Tiles.SIDE);
+    }
+
+    /** Whether a tile has elements that are no negatives, or lanes beyond X. */
+    boolean isMasked(int x, int y) {
+        if (height(x, xCount) < Tiles.SIDE) {
+            return true;
+        }
+        return switch (pairing) {
+            case APART -> false;
+            case DIAGONAL -> x == y;
+            case TWO_VIEWS -> overlaps(x, y, 0) || overlaps(x, y, xCount / 2) || overlaps(x, y, -xCount / 2);
+        };
+    }
+
+    private boolean overlaps(int x, int y, int shift) {
+        int distance = y * Tiles.SIDE + shift - x * Tiles.SIDE;
+        return Math.abs(distance) < Tiles.SIDE;
+    }
+
+    /** Makes a tile's elements 0 that are no negatives, and lanes beyond X. */
+    void clearMasked(int x, int y, float[] tile) {
+        int width = height(x, xCount);
+        for (int j = 0; j < height(y, yCount); j++) {
+            for (int i = width; i < Tiles.SIDE; i++) {
+                tile[j * Tiles.SIDE + i] = 0f;
+            }
+            for (int row : pairing.excluded(y * Tiles.SIDE + j, yCount)) {
+                int i = row - x * Tiles.SIDE;
+                if (i >= 0 && i < width) {
+                    tile[j * Tiles.SIDE + i] = 0f;
+                }
+            }
+        }
+    }
+
+    /** Takes one off the count of each row whose positive is below 0, for every 0 that clearMasked puts in the row. */
+    void uncountMasked(int x, int y, float[] positive, float[] above) {
+        for (int j = 0; j < height(y, yCount); j++) {
+            for (int row : pairing.excluded(y * Tiles.SIDE + j, yCount)) {
+                int i = row - x * Tiles.SIDE;
+                if (i >= 0 && i < Tiles.SIDE && positive[i] < 0f) {
+                    above[i]--;
+                }
+            }
+        }
+    }
+}

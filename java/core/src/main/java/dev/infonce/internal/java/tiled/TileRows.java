@@ -1,0 +1,72 @@
+package dev.infonce.internal.java.tiled;
+
+import dev.infonce.internal.java.row.Row;
+import dev.infonce.internal.java.row.RowFunction;
+import dev.infonce.internal.java.vector.Tiles;
+import java.util.Arrays;
+
+/** The rows, or the columns, after the forward pass: what a row function needs of each. In float64, and of one thread. */
+final class TileRows {
+    private final RowFunction.OfLogits loss;
+    private final TileCall call;
+    private final double[] value;
+    private final double[] moment;
+    private final Row row;
+
+    /** Adds up the groups' sums in their order. */
+    TileRows(TileCall call, double[][] values, double[][] moments, int count) {
+        this.call = call;
+        this.loss = call.layout().loss;
+        this.value = new double[count];
+        this.moment = new double[count];
+        this.row = new Row(call.temperature(), call.layout().share);
+        for (int group = 0; group < values.length; group++) {
+            for (int i = 0; i < count; i++) {
+                value[i] += values[group][i];
+                moment[i] += moments[group][i];
+            }
+        }
+    }
+
+    /** Row i; the next call overwrites it. Logits are small enough for sums of exp(s / tau) itself. */
+    private Row at(int i) {
+        int block = i / Tiles.SIDE;
+        row.positive = call.space().positive[block][i % Tiles.SIDE];
+        row.value = value[i];
+        row.moment = moment[i];
+        row.origin = call.origin(block)[i % Tiles.SIDE];
+        return row;
+    }
+
+    double loss(int i) {
+        return loss.loss(at(i));
+    }
+
+    /** The losses of all rows. */
+    double[] losses() {
+        double[] losses = new double[value.length];
+        Arrays.setAll(losses, this::loss);
+        return losses;
+    }
+
+    double temperatureSlope(int i) {
+        return loss.temperatureSlope(at(i));
+    }
+
+    double positiveSlope(int i) {
+        return loss.positiveSlope(at(i));
+    }
+
+    double negativeSlope(int i) {
+        return loss.negativeSlope(at(i));
+    }
+
+    /** The coefficient of f for a negative slope. */
+    double spread(int i, double slope) {
+        return slope * loss.spread(at(i), 1.0);
+    }
+
+    double effectiveNegatives(int i) {
+        return loss.effectiveNegatives(at(i));
+    }
+}

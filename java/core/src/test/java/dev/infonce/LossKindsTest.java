@@ -1,0 +1,150 @@
+package dev.infonce;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import dev.infonce.bindings.infonce_h;
+import dev.infonce.internal.LossSpec;
+import java.lang.reflect.Method;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What can be asked of any loss without knowing which it is. */
+class LossKindsTest {
+    static List<ContrastiveLoss> kinds() {
+        return ContrastiveLoss.kinds();
+    }
+
+    @Test
+    void thereIsOneLossOfEveryPermittedKindWithAWordOfItsOwn() {
+        assertThat(kinds())
+                .extracting(ContrastiveLoss::getClass)
+                .containsExactlyElementsOf(List.of(ContrastiveLoss.class.getPermittedSubclasses()).stream()
+                        .<Class<? extends ContrastiveLoss>>map(kind -> kind.asSubclass(ContrastiveLoss.class))
+                        .toList());
+        assertThat(kinds())
+                .extracting(ContrastiveLoss::word)
+                .startsWith("infonce", "ntxent", "nt-logistic", "contrastive", "triplet")
+                .doesNotHaveDuplicates();
+    }
+
+    @Test
+    void defaultsAreTheSameAsThoseOfTheFactories() {
+        assertThat(kinds())
+                .startsWith(
+                        InfoNce.withTemperature(1),
+                        NtXent.withTemperature(1),
+                        NtLogistic.withTemperature(1),
+                        PairwiseContrastive.withMargin(1),
+                        Triplet.withMargin(1));
+    }
+
+    @Test
+    void codesAreThoseOfTheHeaderAndAllOfThem() throws ReflectiveOperationException {
+        Map<String, Integer> header = new HashMap<>();
+        for (Method constant : infonce_h.class.getMethods()) {
+            if (constant.getName().startsWith("NCE_LOSS_")) {
+                header.put(plain(constant.getName().substring("NCE_LOSS_".length())), (int) constant.invoke(null));
+            }
+        }
+        Map<String, Integer> ours = new HashMap<>();
+        kinds().forEach(kind -> ours.put(plain(kind.word()), LossSpec.of(kind).code()));
+        assertThat(ours).isEqualTo(header);
+    }
+
+    private static String plain(String name) {
+        return name.toLowerCase(Locale.ROOT).replaceAll("[-_]", "");
+    }
+
+    @Test
+    void everyPropertyIsTold() {
+        InfoNce infoNce = InfoNce.withTemperature(1);
+        NtLogistic logistic = NtLogistic.withTemperature(1);
+        told(infoNce, Negatives.IN_BATCH, "temperature");
+        told(infoNce.symmetric(), Negatives.IN_BATCH, "temperature symmetric");
+        told(infoNce.withSharedNegatives(), Negatives.SHARED, "temperature matrix");
+        told(infoNce.withOwnNegatives(), Negatives.OWN, "temperature matrix");
+        told(NtXent.withTemperature(1), Negatives.IN_BATCH, "temperature tower");
+        told(logistic, Negatives.IN_BATCH, "temperature tower");
+        told(logistic.withPairedNegatives(), Negatives.PAIRED, "temperature matrix");
+        told(PairwiseContrastive.withMargin(1), Negatives.PAIRED, "margin labels");
+        told(Triplet.withMargin(1), Negatives.PAIRED, "margin matrix");
+    }
+
+    private static void told(ContrastiveLoss loss, Negatives negatives, String properties) {
+        assertThat(loss.negatives()).as("%s", loss).isEqualTo(negatives);
+        List<String> all = List.of(properties.split(" "));
+        assertThat(loss.hasTemperature()).as("%s", loss).isEqualTo(all.contains("temperature"));
+        assertThat(loss.hasMargin()).as("%s", loss).isEqualTo(all.contains("margin"));
+        assertThat(loss.isSymmetric()).as("%s", loss).isEqualTo(all.contains("symmetric"));
+        assertThat(loss.isOneTower()).as("%s", loss).isEqualTo(all.contains("tower"));
+        assertThat(loss.takesNegatives()).as("%s", loss).isEqualTo(all.contains("matrix"));
+        assertThat(loss.takesLabels()).as("%s", loss).isEqualTo(all.contains("labels"));
+    }
+
+    @Test
+    void possibleNegativesFollowFromTheOtherComponents() {
+        InfoNce infoNce = InfoNce.withTemperature(1);
+        NtLogistic logistic = NtLogistic.withTemperature(1);
+        assertThat(infoNce.possibleNegatives()).containsExactly(Negatives.IN_BATCH, Negatives.SHARED, Negatives.OWN);
+        assertThat(infoNce.symmetric().possibleNegatives()).containsExactly(Negatives.IN_BATCH);
+        assertThat(logistic.possibleNegatives()).containsExactly(Negatives.IN_BATCH, Negatives.PAIRED);
+        assertThat(logistic.withNegativeReduction(Reduction.SUM).possibleNegatives())
+                .containsExactly(Negatives.IN_BATCH);
+        assertThat(NtXent.withTemperature(1).possibleNegatives()).containsExactly(Negatives.IN_BATCH);
+        assertThat(Triplet.withMargin(1).possibleNegatives()).containsExactly(Negatives.PAIRED);
+    }
+
+    @ParameterizedTest
+    @MethodSource("kinds")
+    void componentsAreChangedByNameAndTheOthersStay(ContrastiveLoss kind) {
+        kind.components().forEach((name, value) -> {
+            Object another = another(kind, name, value);
+            Map<String, Object> expected = new HashMap<>(kind.components());
+            expected.put(name, another);
+            ContrastiveLoss changed = kind.with(Map.of(name, another));
+            assertThat(changed).hasSameClassAs(kind);
+            assertThat(changed.components()).containsExactlyInAnyOrderEntriesOf(expected);
+            assertThat(changed.with(kind.components())).isEqualTo(kind);
+        });
+    }
+
+    private static Object another(ContrastiveLoss kind, String name, Object value) {
+        return switch (value) {
+            case Negatives _ -> kind.possibleNegatives().getLast();
+            case Double number -> number / 2;
+            case Boolean is -> !is;
+            case Enum<?> constant -> constant.getDeclaringClass().getEnumConstants()[1];
+            default -> throw new AssertionError(name);
+        };
+    }
+
+    @Test
+    void severalComponentsAreCheckedTogether() {
+        ContrastiveLoss logistic = NtLogistic.withTemperature(1).withNegativeReduction(Reduction.SUM);
+        assertThat(logistic.with(Map.of("negatives", Negatives.PAIRED, "negativeReduction", Reduction.MEAN)))
+                .isEqualTo(NtLogistic.withTemperature(1).withPairedNegatives());
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> logistic.with(Map.of("negatives", Negatives.PAIRED)))
+                .withMessageStartingWith("negativeReduction: ");
+    }
+
+    @Test
+    void componentsThatAKindHasNotAreRefusedByName() {
+        ContrastiveLoss loss = NtXent.withTemperature(1);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> loss.with(Map.of("margin", 2.0)))
+                .withMessage("margin: NtXent has none, only temperature, similarity, reduction");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> loss.with(Map.of("similarity", Distance.COSINE)))
+                .withMessage("similarity: must be a Similarity, but got COSINE");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> loss.with(Map.of("temperature", 0.0)))
+                .withMessage("temperature: must be in [1e-9, 1e9], but got 0.0");
+    }
+}

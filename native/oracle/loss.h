@@ -1,0 +1,231 @@
+#pragma once
+// All that the oracle knows of a loss: the shapes of its matrices, and one row's loss as a function of similarities.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <stdexcept>
+
+#include "infonce.h"
+
+namespace nce::oracle {
+
+[[noreturn]] inline void unknown(const char* what) { throw std::invalid_argument(what); }
+
+/// What follows from a description alone.
+struct Shape {
+  bool tower = false;     ///< all rows are anchors, and candidates
+  bool rowwise = false;   ///< rows have nothing to do with each other: there is no matrix of similarities
+  bool margin = false;    ///< of distances, without a temperature
+  bool softmax = false;   ///< over a row's negatives, whose entropy is a metric
+  bool labelled = false;  ///< a row has a positive or a negative, as its label says, and not both
+  bool shared = false;    ///< negatives are a matrix for all rows
+  int64_t own = 0;        ///< negatives of a row, where each has its own
+  int64_t rows = 0;       ///< that have a loss
+  int64_t keys = 0;       ///< rows of that matrix
+  int64_t negatives = 0;  ///< likewise
+};
+
+inline Shape shape_of(const nce_plan_desc& desc) {
+  Shape shape;
+  bool views = false;  // in a batch two matrices are views of the same things
+  switch (static_cast<nce_loss>(desc.loss)) {
+    case NCE_LOSS_INFONCE:
+      shape.softmax = true;
+      break;
+    case NCE_LOSS_NT_XENT:
+      shape.softmax = views = true;
+      break;
+    case NCE_LOSS_NT_LOGISTIC:
+      views = true;
+      break;
+    case NCE_LOSS_CONTRASTIVE:
+      shape.rowwise = shape.margin = shape.labelled = true;
+      break;
+    case NCE_LOSS_TRIPLET:
+      shape.margin = true;
+      break;
+  }
+  shape.rows = shape.keys = desc.n;
+  switch (static_cast<nce_negatives>(desc.negatives)) {
+    case NCE_NEGATIVES_IN_BATCH:
+      shape.tower = views;
+      shape.keys = desc.m;
+      shape.rows = views ? desc.n + desc.m : desc.n;
+      break;
+    case NCE_NEGATIVES_SHARED:
+      shape.shared = true;
+      shape.negatives = desc.m;
+      break;
+    case NCE_NEGATIVES_OWN:
+      shape.rowwise = true;
+      shape.own = desc.m;
+      shape.negatives = desc.n * desc.m;
+      break;
+    case NCE_NEGATIVES_PAIRED:
+      shape.rowwise = true;
+      shape.own = 1;
+      shape.negatives = desc.n;
+      break;
+  }
+  return shape;
+}
+
+template <typename Number>
+Number softplus(Number x) {
+  return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+}
+template <typename Number>
+Number sigmoid(Number x) {
+  return x > 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
+}
+
+/// One row's loss l and its derivatives by the similarities s of its positive and its negatives; a margin loss takes
+/// minus distances for similarities.
+template <typename Number>
+class RowLoss {
+ public:
+  RowLoss() = default;
+
+  /// `positive` is null where the row has none. negatives(visit) calls visit(s) for each negative.
+  template <typename Negatives>
+  RowLoss(const nce_plan_desc& desc, double temperature, const Number* positive, const Negatives& negatives)
+      : tau_(static_cast<Number>(temperature)) {
+    switch (static_cast<nce_loss>(desc.loss)) {
+      case NCE_LOSS_INFONCE:
+      case NCE_LOSS_NT_XENT:
+        softmax(*positive, negatives);
+        return;
+      case NCE_LOSS_NT_LOGISTIC:
+        logistic(static_cast<nce_reduction>(desc.negative_reduction), *positive, negatives);
+        return;
+      case NCE_LOSS_CONTRASTIVE:
+        contrastive(static_cast<Number>(desc.margin), positive, negatives);
+        return;
+      case NCE_LOSS_TRIPLET:
+        triplet(static_cast<Number>(desc.margin), *positive, negatives);
+        return;
+    }
+    unknown("no such loss");
+  }
+
+  Number value = 0;
+  Number by_positive = 0;
+  Number by_temperature = 0;
+  Number by_temperature_terms = 0;   ///< sum of the sizes of what by_temperature is the sum of
+  Number by_temperature_slopes = 0;  ///< sum of its derivatives by differences of similarities, which are rounded too
+  Number condition = 1;              ///< how much relative errors of similarities grow on the way to the loss
+
+  /// dl / ds of a negative.
+  Number by_negative(Number s) const {
+    switch (form_) {
+      case Form::kConstant:
+        return factor_;
+      case Form::kExponential:
+        return factor_ * std::exp((s - top_) / tau_);
+      case Form::kLogistic:
+        return factor_ * sigmoid(s / tau_);
+    }
+    unknown("no such form");
+  }
+
+ private:
+  enum class Form { kConstant, kExponential, kLogistic };
+
+  /// ln(1 + sum of exp((s - s+) / tau)).
+  template <typename Negatives>
+  void softmax(Number positive, const Negatives& negatives) {
+    form_ = Form::kExponential;
+    top_ = positive;
+    negatives([&](Number s) { top_ = std::max(top_, s); });
+    Number sum = 0, weighted = 0, sizes = 0, largest = std::fabs(positive);
+    negatives([&](Number s) {
+      const Number e = std::exp((s - top_) / tau_);
+      sum += e;
+      weighted += e * (s - positive);
+      sizes += e * std::fabs(s - positive);
+      largest = std::max(largest, std::fabs(s));
+    });
+    const Number all = sum + std::exp((positive - top_) / tau_);
+    value = top_ > positive ? (top_ - positive) / tau_ + std::log(all) : std::log1p(sum);
+    by_positive = -sum / all / tau_;
+    by_temperature = -weighted / all / (tau_ * tau_);
+    by_temperature_terms = sizes / all / (tau_ * tau_);
+    by_temperature_slopes = sum / all / (tau_ * tau_);
+    factor_ = 1 / all / tau_;
+    condition = std::max<Number>(1, 2 * largest / tau_);
+  }
+
+  static Number share_of_each(nce_reduction reduction, int64_t count) {
+    switch (reduction) {
+      case NCE_REDUCTION_MEAN:
+        return count > 0 ? 1 / static_cast<Number>(count) : 1;
+      case NCE_REDUCTION_SUM:
+      case NCE_REDUCTION_NONE:
+        return 1;
+    }
+    unknown("no such reduction");
+  }
+
+  /// softplus(-s+ / tau) and the sum or mean of softplus(s / tau).
+  template <typename Negatives>
+  void logistic(nce_reduction reduction, Number positive, const Negatives& negatives) {
+    form_ = Form::kLogistic;
+    int64_t count = 0;
+    negatives([&](Number) { ++count; });
+    const Number part = share_of_each(reduction, count);
+    Number largest = 0;
+    const auto add = [&](Number s, Number sign, Number of) {
+      value += of * softplus(sign * s / tau_);
+      const Number slope = of * sigmoid(sign * s / tau_) / tau_;
+      by_temperature -= sign * slope * s / tau_;
+      by_temperature_terms += std::fabs(slope * s / tau_);
+      by_temperature_slopes += slope / tau_;
+      largest = std::max(largest, std::fabs(s));
+    };
+    add(positive, -1, 1);
+    negatives([&](Number s) { add(s, 1, part); });
+    by_positive = -sigmoid(-positive / tau_) / tau_;
+    factor_ = part / tau_;
+    condition = std::max<Number>(1, 2 * largest / tau_);
+  }
+
+  /// d^2 / 2 of a pair that is alike, which is the row's positive; max(0, margin - d)^2 / 2 of one that is not.
+  template <typename Negatives>
+  void contrastive(Number margin, const Number* positive, const Negatives& negatives) {
+    Number distance = 0;
+    if (positive != nullptr) {
+      distance = -*positive;
+      by_positive = -distance;
+      value = distance * distance / 2;
+    } else {
+      negatives([&](Number s) { distance = -s; });
+      factor_ = std::max<Number>(0, margin - distance);
+      value = factor_ * factor_ / 2;
+    }
+    hinge(margin + std::fabs(distance), std::sqrt(2 * value));
+  }
+
+  /// max(0, d+ - d- + margin).
+  template <typename Negatives>
+  void triplet(Number margin, Number positive, const Negatives& negatives) {
+    Number negative = 0;
+    negatives([&](Number s) { negative = s; });
+    value = std::max<Number>(0, negative - positive + margin);
+    by_positive = value > 0 ? -1 : 0;
+    factor_ = -by_positive;
+    hinge(margin + std::fabs(positive) + std::fabs(negative), value);
+  }
+
+  void hinge(Number terms, Number pull) {
+    form_ = Form::kConstant;
+    if (pull > 0) condition = std::max<Number>(1, terms / pull);
+  }
+
+  Number tau_ = 1;
+  Form form_ = Form::kConstant;
+  Number factor_ = 0;
+  Number top_ = 0;  ///< the largest s, positive included
+};
+
+}  // namespace nce::oracle

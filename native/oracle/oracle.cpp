@@ -1,0 +1,89 @@
+#include "oracle/oracle.h"
+
+#include "oracle/rows.h"
+
+namespace nce::oracle {
+namespace {
+
+template <typename Number>
+double mean(Number sum, int64_t count) {
+  return count > 0 ? static_cast<double>(sum / static_cast<Number>(count)) : std::numeric_limits<double>::quiet_NaN();
+}
+
+int64_t zero_rows(const std::vector<double>& matrix, int64_t dim) {
+  int64_t count = 0;
+  for (auto row = matrix.begin(); row != matrix.end(); row += dim) {
+    if (std::all_of(row, row + dim, [](double x) { return x == 0; })) ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+std::vector<int64_t> sample_rows(int64_t rows, int64_t samples) {
+  std::vector<int64_t> result;
+  if (rows <= samples || samples < 2) {
+    for (int64_t i = 0; i < rows; ++i) result.push_back(i);
+  } else {
+    for (int64_t i = 0; i < samples; ++i) result.push_back(i * (rows - 1) / (samples - 1));
+  }
+  return result;
+}
+
+template <typename Number>
+Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& rows) {
+  const Shape shape = problem.shape();
+  const Number share = Shares<Number>(problem).share();
+  Answer answer;
+  RowSums<Number> all;
+  int64_t top1 = 0, topk = 0;
+  for (const RowSums<Number>& row : rows) {
+    answer.losses.push_back(static_cast<double>(row.loss));
+    all.loss += row.loss * share;
+    all.d_temperature += row.d_temperature;
+    all.d_temperature_terms += row.d_temperature_terms;
+    all.d_temperature_slopes += row.d_temperature_slopes;
+    all.condition = std::max(all.condition, row.condition);
+    all.positive += row.positive;
+    all.alignment += row.alignment;
+    all.negative += row.negative;
+    all.uniformity += row.uniformity;
+    all.effective += row.effective;
+    all.positives += row.positives;
+    all.negatives += row.negatives;
+    top1 += row.above == 0 ? 1 : 0;
+    topk += row.above < problem.desc.top_k ? 1 : 0;
+  }
+  answer.loss = static_cast<double>(all.loss);
+  answer.d_temperature = static_cast<double>(all.d_temperature);
+  answer.d_temperature_terms = static_cast<double>(all.d_temperature_terms);
+  answer.d_temperature_slopes = static_cast<double>(all.d_temperature_slopes);
+  answer.condition = static_cast<double>(all.condition);
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  nce_metrics& metrics = answer.metrics;
+  metrics.struct_size = sizeof metrics;
+  metrics.rows = shape.rows;
+  metrics.top1_accuracy = shape.labelled ? kNone : mean(static_cast<Number>(top1), shape.rows);
+  metrics.topk_accuracy = shape.labelled ? kNone : mean(static_cast<Number>(topk), shape.rows);
+  metrics.positive_similarity = mean(all.positive, all.positives);
+  metrics.alignment = mean(all.alignment, all.positives);
+  metrics.negative_similarity = mean(all.negative, all.negatives);
+  metrics.uniformity = std::log(mean(all.uniformity, all.negatives));
+  metrics.effective_negatives = shape.softmax && all.negatives > 0 ? mean(all.effective, shape.rows) : kNone;
+  for (const auto* matrix : {&problem.queries, &problem.keys, &problem.negatives}) {
+    metrics.zero_rows += zero_rows(*matrix, problem.desc.dim);
+  }
+  return answer;
+}
+
+template <typename Number>
+Answer oracle(const Problem& problem, int64_t samples) {
+  return problem.shape().rowwise ? rowwise_oracle<Number>(problem, samples) : dense_oracle<Number>(problem, samples);
+}
+
+template Answer answer_of(const Problem&, const std::vector<RowSums<double>>&);
+template Answer answer_of(const Problem&, const std::vector<RowSums<long double>>&);
+template Answer oracle<double>(const Problem&, int64_t);
+template Answer oracle<long double>(const Problem&, int64_t);
+
+}  // namespace nce::oracle

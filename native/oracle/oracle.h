@@ -1,0 +1,36 @@
+#pragma once
+// The losses written from their definitions alone, in double or in long double: what a library is compared with.
+
+#include <cstdint>
+#include <vector>
+
+#include "oracle/problem.h"
+
+namespace nce::oracle {
+
+/// Some rows of a gradient.
+struct GradientRows {
+  std::vector<int64_t> rows;
+  std::vector<double> values;  ///< [rows][dim]
+  double terms = 0;            ///< Frobenius norm of what the rows are made of, before it cancels: sums of sizes
+};
+
+/// What is right, rounded to double.
+struct Answer {
+  std::vector<double> losses;  ///< w_i l_i
+  double loss = 0;             ///< reduced; NONE: the sum
+  double d_temperature = 0;
+  double d_temperature_terms = 0;   ///< sum of the sizes of what d_temperature is the sum of
+  double d_temperature_slopes = 0;  ///< sum of its derivatives by differences of similarities, which are rounded too
+  double condition = 1;             ///< how much relative errors of similarities may grow on the way to a row's loss
+  GradientRows d_queries, d_keys, d_negatives;
+  nce_metrics metrics{};
+};
+
+constexpr int64_t kAllRows = int64_t{1} << 40;
+
+/// `samples` rows of each gradient, spread evenly with the first and the last; all of them if there are no more.
+template <typename Number>
+Answer oracle(const Problem& problem, int64_t samples = kAllRows);
+
+}  // namespace nce::oracle

@@ -1,0 +1,179 @@
+#include "oracle/problem.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "oracle/elements.h"
+#include "oracle/parallel.h"
+
+namespace nce::oracle {
+namespace {
+
+/// Numbers that depend on seed and index alone, so that threads may fill a matrix in any order.
+double gaussian(uint64_t seed, uint64_t index) {
+  const auto mixed = [](uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    return z ^ (z >> 31);
+  };
+  const uint64_t a = mixed(mixed(seed + 0x9E3779B97F4A7C15ULL) + 2 * index + 1);
+  const uint64_t b = mixed(mixed(seed + 0x9E3779B97F4A7C15ULL) + 2 * index + 2);
+  const double u = (static_cast<double>(a >> 11) + 0.5) * 0x1p-53;
+  const double v = static_cast<double>(b >> 11) * 0x1p-53;
+  return std::sqrt(-2.0 * std::log(u)) * std::cos(6.283185307179586 * v);
+}
+
+const char* name_of(nce_similarity similarity) {
+  switch (similarity) {
+    case NCE_SIMILARITY_COSINE:
+      return "cosine";
+    case NCE_SIMILARITY_DOT:
+      return "dot";
+    case NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN:
+      return "-euclidean^2";
+    case NCE_SIMILARITY_NEG_EUCLIDEAN:
+      return "-euclidean";
+  }
+  unknown("no such similarity");
+}
+
+const char* name_of(nce_distance distance) {
+  switch (distance) {
+    case NCE_DISTANCE_EUCLIDEAN:
+      return "euclidean";
+    case NCE_DISTANCE_SQUARED_EUCLIDEAN:
+      return "euclidean^2";
+    case NCE_DISTANCE_COSINE:
+      return "cosine distance";
+  }
+  unknown("no such distance");
+}
+
+const char* name_of_loss(const nce_plan_desc& desc) {
+  const auto is = [&](const Kind& kind) {
+    return kind.loss == desc.loss && kind.negatives == desc.negatives && kind.symmetric == (desc.symmetric != 0) &&
+           kind.one_matrix == (shape_of(desc).tower && desc.m == 0);
+  };
+  for (const std::span<const Kind> kinds : {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds)}) {
+    const auto found = std::find_if(kinds.begin(), kinds.end(), is);
+    if (found != kinds.end()) return found->name;
+  }
+  return "?";
+}
+
+}  // namespace
+
+std::string Problem::label() const {
+  std::string result = name_of_loss(desc) + std::string(", ") +
+                       (shape().margin ? name_of(static_cast<nce_distance>(desc.distance))
+                                       : name_of(static_cast<nce_similarity>(desc.similarity))) +
+                       ", " + name_of(dtype()) + (desc.precision == NCE_PRECISION_FAST ? " fast, " : ", ") +
+                       std::to_string(desc.n) + "x" + std::to_string(desc.m) + "x" + std::to_string(desc.dim);
+  if (shape().margin) return result;
+  char temperature[32];
+  std::snprintf(temperature, sizeof temperature, ", tau %g", tau);
+  return result + temperature;
+}
+
+bool is_margin(const Kind& kind) { return empty_problem_of({.kind = kind}).shape().margin; }
+bool is_softmax(const Kind& kind) { return empty_problem_of({.kind = kind}).shape().softmax; }
+
+std::vector<int32_t> measures_of(const Kind& kind) {
+  if (is_margin(kind)) return {std::begin(kDistances), std::end(kDistances)};
+  return {std::begin(kSimilarities), std::end(kSimilarities)};
+}
+
+Problem empty_problem_of(const Case& of) {
+  Problem problem;
+  nce_plan_desc& desc = problem.desc;
+  desc.struct_size = sizeof desc;
+  desc.loss = of.kind.loss;
+  desc.negatives = of.kind.negatives;
+  desc.symmetric = of.kind.symmetric ? 1 : 0;
+  desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
+  desc.dtype = of.dtype;
+  desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;
+  desc.metrics = 1;
+  desc.top_k = 5;
+  desc.n = of.n;
+  desc.m = of.m;
+  desc.dim = of.dim;
+  desc.workspace_budget_bytes = -1;
+  problem.tau = of.tau;
+  const Shape shape = shape_of(desc);
+  if (of.kind.one_matrix) {
+    desc.n = 2 * of.n;
+    desc.m = 0;
+  } else if (shape.tower || shape.margin || of.kind.symmetric || of.kind.negatives == NCE_NEGATIVES_PAIRED) {
+    desc.m = of.n;
+  }
+  if (shape.margin) {
+    desc.distance = of.measure;
+    desc.margin = 0.75;
+  } else {
+    desc.similarity = of.measure;
+  }
+  return problem;
+}
+
+Problem problem_of(const Case& of) {
+  Problem problem = empty_problem_of(of);
+  fill(problem, of.noise, of.seed);
+  return problem;
+}
+
+void fill(Problem& problem, double noise, uint64_t seed) {
+  const nce_plan_desc& desc = problem.desc;
+  const Shape shape = problem.shape();
+  const double size = 1.0 / std::sqrt(static_cast<double>(desc.dim));
+  const int64_t dim = desc.dim;
+  const auto resized = [&](std::vector<double>& matrix, int64_t rows) {
+    matrix.resize(static_cast<std::size_t>(rows * dim));
+    return matrix.data();
+  };
+  double* const q = resized(problem.queries, desc.n);
+  double* const k = resized(problem.keys, shape.keys);
+  double* const z = resized(problem.negatives, shape.negatives);
+  const auto number = [&](uint64_t matrix, int64_t i) {
+    return size * gaussian(4 * seed + matrix, static_cast<uint64_t>(i));
+  };
+  const auto set = [&](double* matrix, int64_t rows, const auto& value) {
+    parallel_for(rows, [&](int64_t row) {
+      for (int64_t i = row * dim; i < (row + 1) * dim; ++i) matrix[i] = rounded(value(i), problem.dtype());
+    });
+  };
+  const int64_t first_view = (shape.tower && desc.m == 0 ? desc.n / 2 : desc.n) * dim;
+  set(q, desc.n,
+      [&](int64_t i) { return i < first_view ? number(0, i) : number(0, i - first_view) + noise * number(1, i); });
+  set(k, shape.keys, [&](int64_t i) { return i < desc.n * dim ? number(0, i) + noise * number(1, i) : number(1, i); });
+  set(z, shape.negatives, [&](int64_t i) { return number(2, i); });
+  problem.labels.clear();
+  if (shape.labelled) {
+    for (int64_t i = 0; i < desc.n; ++i) problem.labels.push_back(i % 3 == 0 ? 1 : 0);
+  }
+}
+
+void to_unit_rows(Problem& problem) {
+  const int64_t dim = problem.desc.dim;
+  for (auto* matrix : {&problem.queries, &problem.keys, &problem.negatives}) {
+    for (int64_t begin = 0; begin < static_cast<int64_t>(matrix->size()); begin += dim) {
+      double* const row = matrix->data() + begin;
+      double sum = 0;
+      for (int64_t d = 0; d < dim; ++d) sum += row[d] * row[d];
+      for (int64_t d = 0; d < dim && sum > 0; ++d) row[d] = rounded(row[d] / std::sqrt(sum), problem.dtype());
+    }
+  }
+}
+
+void weigh(Problem& problem) {
+  problem.weights.clear();
+  for (int64_t i = 0; i < problem.shape().rows; ++i) problem.weights.push_back(static_cast<float>(i % 5) * 0.25F);
+}
+
+void set_upstream_by_row(Problem& problem) {
+  problem.upstream.clear();
+  for (int64_t i = 0; i < problem.shape().rows; ++i) problem.upstream.push_back(static_cast<float>(i % 7) - 3.0F);
+}
+
+}  // namespace nce::oracle

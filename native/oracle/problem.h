@@ -1,0 +1,104 @@
+#pragma once
+// A loss with its data: what a library and the oracle are both given. And the table of losses for lists of cases.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "oracle/loss.h"
+
+namespace nce::oracle {
+
+/// Elements after the rows of each matrix, which belong to nobody.
+struct Gaps {
+  int64_t queries = 0, keys = 0, negatives = 0, d_queries = 0, d_keys = 0, d_negatives = 0;
+};
+
+struct Problem {
+  nce_plan_desc desc{};
+  double tau = 1.0;
+  nce_temperature_form temperature_form = NCE_TEMPERATURE_VALUE;
+  Gaps gaps;
+  std::vector<double> queries, keys, negatives;  ///< row-major without gaps, exactly representable in desc.dtype
+  std::vector<float> weights;                    ///< empty: all 1
+  std::vector<float> upstream;                   ///< empty: 1; one number, or one a row
+  std::vector<int32_t> labels;
+
+  Shape shape() const { return shape_of(desc); }
+  nce_dtype dtype() const { return static_cast<nce_dtype>(desc.dtype); }
+  nce_dtype gradient_dtype() const { return static_cast<nce_dtype>(desc.gradient_dtype); }
+  std::string label() const;
+};
+
+/// A loss without shapes, for lists of cases.
+struct Kind {
+  const char* name;
+  nce_loss loss;
+  nce_negatives negatives;
+  bool symmetric = false;
+  bool one_matrix = false;  ///< the tower lies in one matrix
+  bool sum = false;         ///< NT-Logistic sums over negatives
+};
+
+inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
+inline constexpr Kind kSymmetric = {
+    .name = "InfoNCE symmetric", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .symmetric = true};
+inline constexpr Kind kShared = {"InfoNCE shared", NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED};
+inline constexpr Kind kNtXent = {"NT-Xent", NCE_LOSS_NT_XENT, NCE_NEGATIVES_IN_BATCH};
+inline constexpr Kind kNtXentOneMatrix = {
+    .name = "NT-Xent one matrix", .loss = NCE_LOSS_NT_XENT, .negatives = NCE_NEGATIVES_IN_BATCH, .one_matrix = true};
+inline constexpr Kind kNtLogistic = {"NT-Logistic", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH};
+inline constexpr Kind kNtLogisticOneMatrix = {.name = "NT-Logistic one matrix, sum",
+                                              .loss = NCE_LOSS_NT_LOGISTIC,
+                                              .negatives = NCE_NEGATIVES_IN_BATCH,
+                                              .one_matrix = true,
+                                              .sum = true};
+inline constexpr Kind kOwn = {"InfoNCE own", NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN};
+inline constexpr Kind kPaired = {"NT-Logistic paired", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_PAIRED};
+inline constexpr Kind kContrastive = {"contrastive", NCE_LOSS_CONTRASTIVE, NCE_NEGATIVES_IN_BATCH};
+inline constexpr Kind kTriplet = {"triplet", NCE_LOSS_TRIPLET, NCE_NEGATIVES_PAIRED};
+
+inline constexpr Kind kDenseKinds[] = {kInfoNce,    kSymmetric,          kShared, kNtXent, kNtXentOneMatrix,
+                                       kNtLogistic, kNtLogisticOneMatrix};
+inline constexpr Kind kRowwiseKinds[] = {kOwn, kPaired, kContrastive, kTriplet};
+
+inline constexpr nce_similarity kSimilarities[] = {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT,
+                                                   NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN};
+inline constexpr nce_distance kDistances[] = {NCE_DISTANCE_EUCLIDEAN, NCE_DISTANCE_SQUARED_EUCLIDEAN,
+                                              NCE_DISTANCE_COSINE};
+inline constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
+
+bool is_margin(const Kind& kind);
+bool is_softmax(const Kind& kind);
+/// The similarities of a loss, or the distances of a margin loss, as numbers of their enumeration.
+std::vector<int32_t> measures_of(const Kind& kind);
+
+/// A problem in a few words.
+struct Case {
+  Kind kind = kInfoNce;
+  int32_t measure = 0;  ///< the similarity, or the distance of a margin loss
+  nce_dtype dtype = NCE_DTYPE_FLOAT32;
+  int64_t n = 1, m = 1, dim = 1;  ///< m is fitted to what the loss allows; a tower in one matrix has 2 n rows
+  double tau = 1.0;
+  double noise = 0.7;  ///< see fill
+  uint64_t seed = 0;
+  bool narrow_gradients = false;  ///< of 16 bits where inputs are, and not of float32
+};
+
+Problem problem_of(const Case& of);
+/// Without its data.
+Problem empty_problem_of(const Case& of);
+
+/// Gaussian rows of expected norm 1; the other view of a row is the row plus `noise` times another, so that the cosine
+/// of positives is about 1 / sqrt(1 + noise^2).
+void fill(Problem& problem, double noise, uint64_t seed);
+
+/// Rows of norm 1, up to the rounding of their type.
+void to_unit_rows(Problem& problem);
+
+/// Weights of 0 to 1, some of them 0; and numbers of either sign for the rows' upstream gradients.
+void weigh(Problem& problem);
+void set_upstream_by_row(Problem& problem);
+
+}  // namespace nce::oracle

@@ -1,0 +1,143 @@
+#pragma once
+// What the oracle's two halves share: shares of rows, sums over rows, gradients as they are added up.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "oracle/oracle.h"
+#include "oracle/similarity_matrix.h"
+
+namespace nce::oracle {
+
+/// Problems with a matrix of similarities, and those without.
+template <typename Number>
+Answer dense_oracle(const Problem& problem, int64_t samples);
+template <typename Number>
+Answer rowwise_oracle(const Problem& problem, int64_t samples);
+
+std::vector<int64_t> sample_rows(int64_t rows, int64_t samples);
+
+template <typename Number>
+double norm(const std::vector<Number>& values) {
+  Number sum = 0;
+  for (const Number value : values) sum += value * value;
+  return static_cast<double>(std::sqrt(sum));
+}
+
+template <typename Number>
+std::vector<Number> as(const std::vector<double>& values) {
+  return std::vector<Number>(values.begin(), values.end());
+}
+
+/// What the rows' losses, and what callers make of them, are multiplied by.
+template <typename Number>
+class Shares {
+ public:
+  explicit Shares(const Problem& problem) : problem_(problem) {
+    Number sum = 0;
+    for (int64_t i = 0; i < problem.shape().rows; ++i) sum += weight(i);
+    switch (static_cast<nce_reduction>(problem.desc.reduction)) {
+      case NCE_REDUCTION_MEAN:
+        share_ = sum > 0 ? 1 / sum : 0;
+        return;
+      case NCE_REDUCTION_SUM:
+      case NCE_REDUCTION_NONE:
+        share_ = 1;
+        return;
+    }
+    unknown("no such reduction");
+  }
+
+  Number weight(int64_t row) const {
+    return problem_.weights.empty() ? 1 : static_cast<Number>(problem_.weights.data()[row]);
+  }
+  /// What w_i l_i counts for in the loss.
+  Number share() const { return share_; }
+  /// d objective / d (w_i l_i).
+  Number slope(int64_t row) const {
+    if (problem_.upstream.empty()) return share_;
+    return share_ * static_cast<Number>(problem_.upstream.data()[problem_.upstream.size() == 1 ? 0 : row]);
+  }
+
+ private:
+  const Problem& problem_;
+  Number share_ = 1;
+};
+
+/// What a row adds to the answer: its loss, and the sums that metrics are made of.
+template <typename Number>
+struct RowSums {
+  Number loss = 0, d_temperature = 0, d_temperature_terms = 0, d_temperature_slopes = 0, condition = 1;
+  Number positive = 0, alignment = 0, negative = 0, uniformity = 0, effective = 0;
+  int64_t positives = 0, negatives = 0, above = 0;
+
+  void add_loss(const Problem& problem, const RowLoss<Number>& row, Number weight, Number slope) {
+    const Number factor =
+        weight * slope *
+        (problem.temperature_form == NCE_TEMPERATURE_LOGARITHM ? static_cast<Number>(problem.tau) : Number{1});
+    loss += weight * row.value;
+    d_temperature += factor * row.by_temperature;
+    d_temperature_terms += std::fabs(factor) * row.by_temperature_terms;
+    d_temperature_slopes += std::fabs(factor) * row.by_temperature_slopes;
+    condition = std::max(condition, row.condition);
+  }
+  void add_positive(Number s, Number unit_distance) {
+    positive += s;
+    alignment += unit_distance;
+    ++positives;
+  }
+  /// each(visit) calls visit(s, unit_distance) for the row's negatives.
+  template <typename Each>
+  void add_negatives(const Shape& shape, double tau, const Each& each) {
+    Number top = -std::numeric_limits<Number>::infinity();
+    each([&](Number s, Number unit_distance) {
+      negative += s;
+      uniformity += std::exp(-2 * unit_distance);
+      ++negatives;
+      if (s > positive) ++above;
+      top = std::max(top, s);
+    });
+    if (!shape.softmax || negatives == 0) return;
+    // exp of the entropy of a softmax: ln of its sum, less its mean exponent.
+    Number sum = 0, weighted = 0;
+    each([&](Number s, Number) {
+      const Number z = (s - top) / static_cast<Number>(tau);
+      sum += std::exp(z);
+      weighted += z * std::exp(z);
+    });
+    effective = std::exp(std::log(sum) - weighted / sum);
+  }
+};
+
+/// All of an answer but its gradients.
+template <typename Number>
+Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& rows);
+
+/// Rows of a gradient while they are summed: slopes by similarities, from one side of each.
+template <typename Number>
+class GradientRow {
+ public:
+  GradientRow(const Number* own, int64_t dim) : own_(own), sum_(static_cast<std::size_t>(dim), Number{0}) {}
+
+  /// `s` is seen from this row; `other` is the other row.
+  void add(Number slope, const Similarity<Number>& s, const Number* other) {
+    add_scaled(slope * s.cross, other, static_cast<int64_t>(sum_.size()), sum_.data());
+    own_slope_ += slope * s.x_own;
+    terms_ += std::fabs(slope) * s.x_size;
+  }
+  Number terms() const { return terms_; }
+  void write(double* to) {
+    add_scaled(own_slope_, own_, static_cast<int64_t>(sum_.size()), sum_.data());
+    std::transform(sum_.begin(), sum_.end(), to, [](Number x) { return static_cast<double>(x); });
+  }
+
+ private:
+  const Number* own_;
+  std::vector<Number> sum_;
+  Number own_slope_ = 0, terms_ = 0;
+};
+
+}  // namespace nce::oracle

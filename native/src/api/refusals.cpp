@@ -1,0 +1,57 @@
+#include "api/refusals.h"
+
+#include <cstdio>
+
+namespace nce {
+namespace {
+
+/// All digits of a float.
+std::string text(double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.9g", value);
+  return buffer;
+}
+
+}  // namespace
+
+void refuse_argument(const std::string& message) { throw Error(NCE_STATUS_INVALID_ARGUMENT, message); }
+
+void refuse_temperature(double given, bool logarithm) {
+  refuse_argument("*inputs->temperature is " + text(given) +
+                  (logarithm ? " as a logarithm; allowed: ln 1e-9 = -20.7232658 to ln 1e9 = 20.7232658"
+                             : "; allowed: 1e-9 to 1e9"));
+}
+
+void refuse_element(const char* array, int64_t row, double given, const char* allowed) {
+  refuse_argument("inputs->" + std::string(array) + "[" + std::to_string(row) + "] is " + text(given) +
+                  "; allowed: " + allowed);
+}
+
+void refuse_row(const char* matrix, int64_t row) {
+  throw Error(NCE_STATUS_NON_FINITE, "inputs->" + std::string(matrix) + " holds a NaN or an infinity in row " +
+                                         std::to_string(row) + "; all elements must be finite");
+}
+
+void refuse_similarity(int64_t row) {
+  throw Error(NCE_STATUS_NON_FINITE,
+              "inputs->queries has a similarity or distance beyond the range of float64 in row " + std::to_string(row));
+}
+
+void refuse_state() {
+  throw Error(NCE_STATUS_INVALID_STATE,
+              "workspace holds no forward pass of this plan; call nce_forward before nce_backward, with the same "
+              "workspace of NCE_PASS_FORWARD_BACKWARD bytes");
+}
+
+void refuse_other_temperature(double tau, double forward_tau) {
+  throw Error(NCE_STATUS_INVALID_STATE, "*inputs->temperature is tau = " + std::to_string(tau) +
+                                            ", the forward pass in the workspace had " + std::to_string(forward_tau));
+}
+
+void refuse_sizes(const nce_plan_desc& desc, const char* largest) {
+  throw Error(NCE_STATUS_UNSUPPORTED, "desc: n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m) +
+                                          ", dim = " + std::to_string(desc.dim) +
+                                          " would need a workspace of more than " + largest);
+}
+
+}  // namespace nce

@@ -1,0 +1,28 @@
+#pragma once
+// How calls are refused, in the same words by every backend. All throw Error.
+
+#include <cstdint>
+#include <string>
+
+#include "api/backend.h"
+
+namespace nce {
+
+/// INVALID_ARGUMENT.
+[[noreturn]] void refuse_argument(const std::string& message);
+[[noreturn]] void refuse_temperature(double given, bool logarithm);
+/// `array` is a field of nce_inputs such as weights; `allowed` says what its elements may be.
+[[noreturn]] void refuse_element(const char* array, int64_t row, double given, const char* allowed);
+
+/// NON_FINITE: a row of a field of nce_inputs such as queries, or the similarity of a row of queries beyond float64.
+[[noreturn]] void refuse_row(const char* matrix, int64_t row);
+[[noreturn]] void refuse_similarity(int64_t row);
+
+/// INVALID_STATE: a backward pass without its forward pass, or with another temperature.
+[[noreturn]] void refuse_state();
+[[noreturn]] void refuse_other_temperature(double tau, double forward_tau);
+
+/// UNSUPPORTED: a plan whose workspace would be more than `largest`, such as "2^41 bytes".
+[[noreturn]] void refuse_sizes(const nce_plan_desc& desc, const char* largest);
+
+}  // namespace nce
