@@ -18,8 +18,8 @@ const Case kCases[] = {
 
 /// What a launch is given beside the matrices. Vectors are padded by the buffers that are made of them.
 struct Extras {
-  bool x_weights = true;
-  bool y_weights = true;
+  bool x_coefficients = true;
+  bool y_coefficients = true;
   bool scales = false;
   bool relative = false;
 };
@@ -44,15 +44,17 @@ class GradientProblem {
         extras_(extras),
         shift_(form == Form::kBounded ? 1.5 : 0.0),
         problem_(a, c.x_rows, c.y_rows, c.dim, call_state(form, kTau, shift_), c.excluded),
-        x_weights_(extras.x_weights ? numbers(c.x_rows, 0.125, 0.0625, 7) : std::vector<double>(size(c.x_rows))),
-        y_weights_(extras.y_weights ? numbers(c.y_rows, -0.25, 0.125, 5) : std::vector<double>(size(c.y_rows))),
+        x_coefficients_(extras.x_coefficients ? numbers(c.x_rows, 0.125, 0.0625, 7)
+                                              : std::vector<double>(size(c.x_rows))),
+        y_coefficients_(extras.y_coefficients ? numbers(c.y_rows, -0.25, 0.125, 5)
+                                              : std::vector<double>(size(c.y_rows))),
         x_references_(numbers(c.x_rows, 0.3, 0.05, 6)),
         y_references_(numbers(c.y_rows, 0.2, 0.06, 9)),
         x_scales_(numbers(c.x_rows, 0.5, 0.25, 3)),
         y_scales_(numbers(c.y_rows, 1.0, -0.25, 4)),
         relative_(numbers(c.y_rows, 0.25, 0.25, 4)),
-        x_weights_buffer_(reals(a, x_weights_)),
-        y_weights_buffer_(reals(a, y_weights_)),
+        x_coefficients_buffer_(reals(a, x_coefficients_)),
+        y_coefficients_buffer_(reals(a, y_coefficients_)),
         x_references_buffer_(reals(a, x_references_)),
         y_references_buffer_(reals(a, y_references_)),
         x_scales_buffer_(reals(a, x_scales_)),
@@ -64,15 +66,15 @@ class GradientProblem {
     const int64_t count = padded_rows(case_.x_rows) * problem_.x.pitch();
     const Buffer<float> sums(case_.splits * count);
     GradientTilesParams params{};
-    params.pair = problem_.pair();
+    params.operands = problem_.operands();
     if (extras_.scales) {
-      params.pair.x.scales = floats(x_scales_buffer_);
-      params.pair.y.scales = floats(y_scales_buffer_);
+      params.operands.x.scales = floats(x_scales_buffer_);
+      params.operands.y.scales = floats(y_scales_buffer_);
     }
-    if (extras_.x_weights) params.weights.x_weights = x_weights_buffer_.get();
-    if (extras_.y_weights) params.weights.y_weights = y_weights_buffer_.get();
-    if (form_ == Form::kOnline && extras_.x_weights) params.weights.x_references = x_references_buffer_.get();
-    if (form_ == Form::kOnline && extras_.y_weights) params.weights.y_references = y_references_buffer_.get();
+    if (extras_.x_coefficients) params.coefficients.x = x_coefficients_buffer_.get();
+    if (extras_.y_coefficients) params.coefficients.y = y_coefficients_buffer_.get();
+    if (form_ == Form::kOnline && extras_.x_coefficients) params.coefficients.x_references = x_references_buffer_.get();
+    if (form_ == Form::kOnline && extras_.y_coefficients) params.coefficients.y_references = y_references_buffer_.get();
     params.g_scale = static_cast<float>(kScale);
     params.y_relative = extras_.relative ? floats(relative_buffer_) : nullptr;
     params.splits = case_.splits;
@@ -94,13 +96,13 @@ class GradientProblem {
     const double smallest = problem_.a.exponent_bits() == 8 ? 0x1p-130 : 0x1p-24;
     const int64_t pitch = problem_.x.pitch();
     const int64_t plane_rows = padded_rows(case_.x_rows);
-    std::vector<double> g(size(case_.y_rows));
+    std::vector<double> row(size(case_.y_rows));
     for (int64_t i = 0; i < case_.x_rows; ++i) {
-      for (int64_t j = 0; j < case_.y_rows; ++j) g[size(j)] = weight(i, j);
+      for (int64_t j = 0; j < case_.y_rows; ++j) row[size(j)] = g(i, j);
       for (int64_t d = 0; d < pitch; ++d) {
         double expected = 0.0, terms = 0.0, floor = 0.0, actual = 0.0;
         for (int64_t j = 0; j < case_.y_rows; ++j) {
-          const double term = g[size(j)] * problem_.y.at(j, d);
+          const double term = row[size(j)] * problem_.y.at(j, d);
           expected += term;
           terms += std::fabs(term);
           floor += smallest * std::fabs(problem_.y.at(j, d));
@@ -125,7 +127,7 @@ class GradientProblem {
     double difference = 0.0, norm = 0.0;
     for (int64_t d = 0; d < case_.dim; ++d) {
       double expected = 0.0;
-      for (int64_t j = 0; j < case_.y_rows; ++j) expected += weight(0, j) * problem_.y.at(j, d);
+      for (int64_t j = 0; j < case_.y_rows; ++j) expected += g(0, j) * problem_.y.at(j, d);
       const double error = static_cast<double>(sums[size(d)]) - expected;
       difference += error * error;
       norm += expected * expected;
@@ -139,32 +141,33 @@ class GradientProblem {
     return reinterpret_cast<const float*>(buffer.get());
   }
 
-  double weight(int64_t i, int64_t j) const {
+  double g(int64_t i, int64_t j) const {
     if (!problem_.negative(i, j)) return 0.0;
     double s = problem_.s(i, j);
     if (extras_.scales) s *= x_scales_[size(i)] * y_scales_[size(j)];
-    const double x = x_weights_[size(i)];
-    const double y = y_weights_[size(j)];
-    double g = 0.0;
+    const double x = x_coefficients_[size(i)];
+    const double y = y_coefficients_[size(j)];
+    double result = 0.0;
     if (form_ == Form::kBounded) {
-      g = std::exp(s / kTau - shift_ * std::log(2.0)) * (x + y);
+      result = std::exp(s / kTau - shift_ * std::log(2.0)) * (x + y);
     } else if (form_ == Form::kOnline) {
-      g = x * std::exp((s - single(x_references_[size(i)])) / kTau) +
-          y * std::exp((s - single(y_references_[size(j)])) / kTau);
+      result = x * std::exp((s - single(x_references_[size(i)])) / kTau) +
+               y * std::exp((s - single(y_references_[size(j)])) / kTau);
     } else {
-      g = (x + y) / (1.0 + std::exp(-s / kTau));
+      result = (x + y) / (1.0 + std::exp(-s / kTau));
     }
-    return g * kScale * (extras_.relative ? relative_[size(j)] : 1.0);
+    return result * kScale * (extras_.relative ? relative_[size(j)] : 1.0);
   }
 
   const Case case_;
   const Form form_;
   const Extras extras_;
   const double shift_;
-  const Problem problem_;
-  const std::vector<double> x_weights_, y_weights_, x_references_, y_references_, x_scales_, y_scales_, relative_;
-  const Buffer<unsigned char> x_weights_buffer_, y_weights_buffer_, x_references_buffer_, y_references_buffer_,
-      x_scales_buffer_, y_scales_buffer_, relative_buffer_;
+  const TileProblem problem_;
+  const std::vector<double> x_coefficients_, y_coefficients_, x_references_, y_references_, x_scales_, y_scales_,
+      relative_;
+  const Buffer<unsigned char> x_coefficients_buffer_, y_coefficients_buffer_, x_references_buffer_,
+      y_references_buffer_, x_scales_buffer_, y_scales_buffer_, relative_buffer_;
 };
 
 class GradientTiles : public testing::TestWithParam<std::tuple<Arithmetics, Form>> {
@@ -219,8 +222,8 @@ INSTANTIATE_TEST_SUITE_P(All, GradientTiles,
                                           testing::Values(Form::kBounded, Form::kOnline, Form::kLogistic)),
                          name_of);
 
-/// The largest reference, far above every similarity of a row that has no weight, must not reach the sums.
-TEST(GradientTilesEdges, RowsWithoutWeightsHaveNoSums) {
+/// The largest reference, far above every similarity of a row that has no coefficient, must not reach the sums.
+TEST(GradientTilesEdges, RowsWithoutCoefficientsHaveNoSums) {
   const Case c{70, 70, 40, Excluded::kDiagonal, 1};
   for (const auto& a : {kAll[0], kAll[1], kAll[2]}) {
     const GradientProblem problem(a, c, Form::kOnline, Extras{false, false, false, false});
@@ -237,11 +240,11 @@ TEST(GradientTilesEdges, LongSumsAreNotTruncated) {
 }
 
 TEST(GradientTilesEdges, CallsOfAnotherMethodAreLeftAlone) {
-  const Problem problem(kAll[0], 64, 64, 40, call_state(Form::kBounded, 0.5));
+  const TileProblem problem(kAll[0], 64, 64, 40, call_state(Form::kBounded, 0.5));
   const Buffer<float> sums(std::vector<float>(128 * 64, 7.0f));
   GradientTilesParams params{};
-  params.pair = problem.pair();
-  params.pair.method = 1;
+  params.operands = problem.operands();
+  params.operands.method = 1;
   params.splits = 1;
   params.sums = sums.get();
   launch_gradient_tiles(params, Arithmetic::kTensorFloat16, nullptr);
@@ -252,10 +255,10 @@ TEST(GradientTilesEdges, SharedMemoryFitsWhereItIsSaidTo) {
   constexpr int64_t kSmallest = 99 << 10;  // of sm_86, 89 and 120
   constexpr int64_t kOfAmpere = 163 << 10;
   for (const int64_t pitch : {64, 128, 256}) {
-    EXPECT_LE(gradient_tiles_shared_bytes(pitch, 1), kSmallest) << pitch;
-    EXPECT_LE(gradient_tiles_shared_bytes(pitch, 2), pitch == 256 ? kOfAmpere : kSmallest) << pitch;
-    EXPECT_EQ(kRowMultiple % gradient_tile_x_rows(pitch, 2), 0);
-    EXPECT_EQ(kRowMultiple % gradient_tile_y_rows(pitch, 2), 0);
+    EXPECT_LE(gradient_shared_bytes(1, pitch), kSmallest) << pitch;
+    EXPECT_LE(gradient_shared_bytes(2, pitch), pitch == 256 ? kOfAmpere : kSmallest) << pitch;
+    EXPECT_EQ(kRowMultiple % kGradientXRows, 0);
+    EXPECT_EQ(kRowMultiple % gradient_tile_size(2, pitch).y_rows, 0);
   }
 }
 

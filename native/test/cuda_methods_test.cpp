@@ -4,12 +4,16 @@
 
 #include <algorithm>
 
-#include "cuda/kernels.h"
-#include "cuda/methods.h"
-#include "cuda/workspace.h"
+#include "cuda/dense/methods.h"
+#include "cuda/dense/workspace.h"
 
-namespace nce::cuda {
+namespace nce::cuda::dense {
 namespace {
+
+using tile::is_tensor;
+using tile::kRowMultiple;
+using tile::packed_pitch;
+using tile::padded_rows;
 
 constexpr int32_t kCapabilities[] = {75, 80, 86, 87, 89, 90, 100, 120};
 
@@ -27,7 +31,7 @@ nce_plan_desc describe(nce_similarity similarity, nce_dtype dtype, nce_precision
 }
 
 void expect_methods(const nce_plan_desc& desc, int32_t capability, const std::vector<Method>& expected) {
-  const std::vector<Method> methods = choose_methods(desc, architecture_for(capability));
+  const std::vector<Method> methods = choose_methods(Problem(desc), architecture_for(capability));
   SCOPED_TRACE("capability " + std::to_string(capability));
   ASSERT_EQ(methods.size(), expected.size());
   for (std::size_t k = 0; k < methods.size(); ++k) {
@@ -92,7 +96,7 @@ TEST(CudaMethods, GradientTilesFitTheSharedMemoryOrAreNotUsed) {
           EXPECT_FALSE(used);
           continue;
         }
-        const int64_t bytes = gradient_tiles_shared_bytes(packed_pitch(method.arithmetic, dim), method.planes);
+        const int64_t bytes = tile::gradient_shared_bytes(method.planes, packed_pitch(method.arithmetic, dim));
         EXPECT_EQ(used, bytes <= architecture.shared_bytes) << capability << ", dim " << dim;
       }
     }
@@ -196,4 +200,4 @@ TEST(CudaWorkspace, IsCountedForAnyBaseThatTheInterfaceAllows) {
 }
 
 }  // namespace
-}  // namespace nce::cuda
+}  // namespace nce::cuda::dense

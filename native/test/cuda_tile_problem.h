@@ -9,12 +9,13 @@
 #include <random>
 #include <vector>
 
-#include "cuda/kernels.h"
 #include "cuda/launch.h"
+#include "cuda/tile/tile_kernels.h"
 #include "cuda_device.h"
 
 namespace nce::cuda::test {
 
+using namespace tile;
 using nce::test::half_bits;
 using nce::test::half_value;
 
@@ -87,7 +88,12 @@ class Packed {
         squares_(square()) {}
 
   Operand operand() const {
-    return {memory_.get(), padded_rows(rows_) * pitch_, pitch_, rows_, nullptr, squares_.get()};
+    return {.planes = memory_.get(),
+            .plane_stride = padded_rows(rows_) * pitch_,
+            .pitch = pitch_,
+            .rows = rows_,
+            .scales = nullptr,
+            .squares = squares_.get()};
   }
   int64_t rows() const { return rows_; }
   int64_t pitch() const { return pitch_; }
@@ -194,16 +200,16 @@ inline Buffer<unsigned char> reals(const Arithmetics& a, const std::vector<doubl
 }
 
 /// X and Y with their similarities in double.
-struct Problem {
+struct TileProblem {
   Arithmetics a;
-  int32_t similarity;
+  nce_similarity similarity;
   Excluded excluded;
   Packed x;
   Packed y;
   Buffer<CallState> call;
 
-  Problem(const Arithmetics& arithmetics, int64_t x_rows, int64_t y_rows, int64_t dim, const CallState& state,
-          Excluded left_out = Excluded::kNone, int32_t kind = NCE_SIMILARITY_DOT)
+  TileProblem(const Arithmetics& arithmetics, int64_t x_rows, int64_t y_rows, int64_t dim, const CallState& state,
+              Excluded left_out = Excluded::kNone, nce_similarity kind = NCE_SIMILARITY_DOT)
       : a(arithmetics),
         similarity(kind),
         excluded(left_out),
@@ -211,12 +217,8 @@ struct Problem {
         y(a, random_rows(y_rows, dim, 2), y_rows, dim),
         call(std::vector<CallState>{state}) {}
 
-  Pair pair() const {
-    return {x.operand(), y.operand(), a.planes, 1.0f, similarity, excluded, x.rows() / 2, call.get(), 0};
-  }
-  Pair swapped() const {
-    return {y.operand(), x.operand(), a.planes, 1.0f, similarity, excluded, x.rows() / 2, call.get(), 0};
-  }
+  Operands operands() const { return operands(x, y); }
+  Operands swapped() const { return operands(y, x); }
   bool negative(int64_t i, int64_t j) const {
     if (excluded == Excluded::kNone) return true;
     return i != j && (excluded != Excluded::kViews || std::abs(i - j) != x.rows() / 2);
@@ -226,6 +228,19 @@ struct Problem {
     if (similarity == NCE_SIMILARITY_DOT) return product;
     const double squared = std::max(0.0, x.dot(i, x, i) + y.dot(j, y, j) - 2.0 * product);
     return similarity == NCE_SIMILARITY_NEG_EUCLIDEAN ? -std::sqrt(squared) : -squared;
+  }
+
+ private:
+  Operands operands(const Packed& of_x, const Packed& of_y) const {
+    return {.x = of_x.operand(),
+            .y = of_y.operand(),
+            .planes = a.planes,
+            .product_scale = 1.0f,
+            .similarity = similarity,
+            .excluded = excluded,
+            .views_half = x.rows() / 2,
+            .call = call.get(),
+            .method = 0};
   }
 };
 

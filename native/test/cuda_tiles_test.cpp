@@ -85,7 +85,7 @@ TEST_P(SumTiles, AgreeWithDouble) {
   const double shift = form == Form::kBounded ? 1.5 : 0.0;
   for (const Case& c : kCases) {
     SCOPED_TRACE(std::to_string(c.x_rows) + " x " + std::to_string(c.y_rows));
-    const Problem problem(a, c.x_rows, c.y_rows, c.dim, call_state(form, tau, shift), c.excluded);
+    const TileProblem problem(a, c.x_rows, c.y_rows, c.dim, call_state(form, tau, shift), c.excluded);
     std::vector<double> x_positive, y_positive;
     for (int64_t i = 0; i < c.x_rows; ++i) x_positive.push_back(0.01 * static_cast<double>(i % 7));
     for (int64_t j = 0; j < c.y_rows; ++j) y_positive.push_back(-0.02 * static_cast<double>(j % 5));
@@ -95,11 +95,14 @@ TEST_P(SumTiles, AgreeWithDouble) {
     const Buffer<double> x_buffer(x_positive), y_buffer(y_positive);
     const Buffer<float> xi(x_inverse), yi(y_inverse), yf(factors);
     const Outputs out(c.x_rows, c.y_rows, c.x_groups, c.y_groups);
-    SumTilesParams params{
-        problem.pair(), x_buffer.get(),
-        y_buffer.get(), c.x_groups,
-        c.y_groups,     out.rows(),
-        out.columns(),  {out.above.get(), out.similarity.get(), out.uniformity.get(), xi.get(), yi.get(), yf.get()}};
+    SumTilesParams params{problem.operands(),
+                          x_buffer.get(),
+                          y_buffer.get(),
+                          c.x_groups,
+                          c.y_groups,
+                          out.rows(),
+                          out.columns(),
+                          {out.above.get(), out.similarity.get(), out.uniformity.get(), xi.get(), yi.get(), yf.get()}};
     if (form == Form::kLogistic) params.columns = {};
     ASSERT_NO_THROW(launch_sum_tiles(params, a.arithmetic, nullptr)) << emulation::last_report();
 
@@ -168,10 +171,10 @@ INSTANTIATE_TEST_SUITE_P(All, SumTiles,
 class EachArithmetic : public testing::TestWithParam<Arithmetics> {};
 
 /// All sums of one problem, as bits.
-std::vector<double> bits_of_sums(const Pair& pair, Arithmetic arithmetic, const Buffer<double>& x_positive,
+std::vector<double> bits_of_sums(const Operands& operands, Arithmetic arithmetic, const Buffer<double>& x_positive,
                                  const Buffer<double>& y_positive, bool columns_first) {
-  const Outputs out(pair.x.rows, pair.y.rows, 2, 2);
-  launch_sum_tiles({pair, x_positive.get(), y_positive.get(), 2, 2, out.rows(), out.columns(), {}}, arithmetic,
+  const Outputs out(operands.x.rows, operands.y.rows, 2, 2);
+  launch_sum_tiles({operands, x_positive.get(), y_positive.get(), 2, 2, out.rows(), out.columns(), {}}, arithmetic,
                    nullptr);
   std::vector<double> all;
   const auto append = [&](const Buffer<double>& buffer, int64_t padded, int64_t rows) {
@@ -183,9 +186,9 @@ std::vector<double> bits_of_sums(const Pair& pair, Arithmetic arithmetic, const 
   for (int side = 0; side < 2; ++side) {
     if ((side == 0) == columns_first) {
       for (auto* b : {&out.column_maximum, &out.column_value, &out.column_weighted})
-        append(*b, out.y_padded, pair.y.rows);
+        append(*b, out.y_padded, operands.y.rows);
     } else {
-      for (auto* b : {&out.row_maximum, &out.row_value, &out.row_weighted}) append(*b, out.x_padded, pair.x.rows);
+      for (auto* b : {&out.row_maximum, &out.row_value, &out.row_weighted}) append(*b, out.x_padded, operands.x.rows);
     }
   }
   return all;
@@ -194,14 +197,14 @@ std::vector<double> bits_of_sums(const Pair& pair, Arithmetic arithmetic, const 
 TEST_P(EachArithmetic, SumsAreTheSameBitsInAnyOrderAndWhenSidesChangePlaces) {
   const Arithmetics& a = GetParam();
   for (const Form form : {Form::kBounded, Form::kOnline}) {
-    const Problem problem(a, 140, 200, 40, call_state(form, 0.07), Excluded::kDiagonal);
+    const TileProblem problem(a, 140, 200, 40, call_state(form, 0.07), Excluded::kDiagonal);
     const Buffer<double> x(random_rows(140, 1, 3)), y(random_rows(200, 1, 4));
-    const auto expected = bits_of_sums(problem.pair(), a.arithmetic, x, y, false);
+    const auto expected = bits_of_sums(problem.operands(), a.arithmetic, x, y, false);
     const emulation::Options old = emulation::options();
     for (const auto arrival : {emulation::Arrival::kEarly, emulation::Arrival::kShuffled}) {
       emulation::options().arrival = arrival;
       emulation::options().seed += 17;
-      const auto again = bits_of_sums(problem.pair(), a.arithmetic, x, y, false);
+      const auto again = bits_of_sums(problem.operands(), a.arithmetic, x, y, false);
       EXPECT_EQ(std::memcmp(again.data(), expected.data(), expected.size() * sizeof(double)), 0);
     }
     emulation::options() = old;
@@ -214,19 +217,19 @@ TEST_P(EachArithmetic, SumsAreTheSameBitsInAnyOrderAndWhenSidesChangePlaces) {
 TEST_P(EachArithmetic, PositiveIsTheTilesOwnNumber) {
   const Arithmetics& a = GetParam();
   constexpr int64_t kRows = 150, kDim = 100;
-  Problem problem(a, kRows, kRows, kDim, call_state(Form::kBounded, 0.5));
+  TileProblem problem(a, kRows, kRows, kDim, call_state(Form::kBounded, 0.5));
   std::vector<double> same;
   const auto one = random_rows(1, kDim, 9);
   for (int64_t i = 0; i < kRows; ++i) same.insert(same.end(), one.begin(), one.end());
   const Packed y(a, same, kRows, kDim);
-  Pair pair = problem.pair();
-  pair.y = y.operand();
+  Operands operands = problem.operands();
+  operands.y = y.operand();
   const Buffer<double> positive(kRows);
-  launch_diagonal_tiles({pair, 0, 0, kRows, positive.get()}, a.arithmetic, nullptr);
+  launch_diagonal_tiles({operands, 0, 0, kRows, positive.get()}, a.arithmetic, nullptr);
   const Outputs out(kRows, kRows, 1, 1);
   const std::vector<float> ones(static_cast<std::size_t>(padded_rows(kRows)), 1.0f);
   const Buffer<float> factors(ones);
-  launch_sum_tiles({pair,
+  launch_sum_tiles({operands,
                     positive.get(),
                     nullptr,
                     1,
@@ -243,16 +246,17 @@ TEST_P(EachArithmetic, PositiveIsTheTilesOwnNumber) {
   }
 }
 
-/// Pairs that begin and end anywhere. A long k shows what truncation costs: at most 2^-22 of a cosine with two planes.
+/// Diagonals that begin and end anywhere. A long k shows what truncation costs: at most 2^-22 of a cosine with two
+/// planes.
 TEST_P(EachArithmetic, DiagonalsBeginAnywhere) {
   const Arithmetics& a = GetParam();
   struct Part {
     int64_t rows, dim, x_first, y_first, count;
   };
   for (const Part& p : {Part{258, 20, 0, 129, 129}, Part{258, 20, 129, 0, 129}, Part{130, 1024, 0, 0, 130}}) {
-    const Problem problem(a, p.rows, p.rows, p.dim, call_state(Form::kBounded, 0.5));
+    const TileProblem problem(a, p.rows, p.rows, p.dim, call_state(Form::kBounded, 0.5));
     const Buffer<double> result(std::vector<double>(static_cast<std::size_t>(p.rows), -3.0));
-    launch_diagonal_tiles({problem.pair(), p.x_first, p.y_first, p.count, result.get()}, a.arithmetic, nullptr);
+    launch_diagonal_tiles({problem.operands(), p.x_first, p.y_first, p.count, result.get()}, a.arithmetic, nullptr);
     const auto got = result.read();
     const double bound = a.planes == 2 ? 0x1p-22 : a.unit() * static_cast<double>(p.dim + 8);
     double worst = 0.0;
@@ -272,10 +276,10 @@ TEST_P(EachArithmetic, DiagonalsBeginAnywhere) {
 TEST_P(EachArithmetic, Distances) {
   const Arithmetics& a = GetParam();
   if (is_tensor(a.arithmetic)) GTEST_SKIP() << "distances have no tensor arithmetic";
-  for (const int32_t kind : {NCE_SIMILARITY_NEG_EUCLIDEAN, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN}) {
-    const Problem problem(a, 70, 70, 12, call_state(Form::kOnline, 0.5), Excluded::kNone, kind);
+  for (const nce_similarity kind : {NCE_SIMILARITY_NEG_EUCLIDEAN, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN}) {
+    const TileProblem problem(a, 70, 70, 12, call_state(Form::kOnline, 0.5), Excluded::kNone, kind);
     const Buffer<double> result(70);
-    launch_diagonal_tiles({problem.pair(), 0, 0, 70, result.get()}, a.arithmetic, nullptr);
+    launch_diagonal_tiles({problem.operands(), 0, 0, 70, result.get()}, a.arithmetic, nullptr);
     const auto got = result.read();
     for (int64_t i = 0; i < 70; ++i) {
       ASSERT_NEAR(got[static_cast<std::size_t>(i)], problem.s(i, i), 40.0 * a.unit()) << i;
@@ -288,9 +292,9 @@ TEST_P(EachArithmetic, SharedMemoryIsReadAndWrittenWithoutBankConflicts) {
   const emulation::Options old = emulation::options();
   emulation::options().counting = true;
   emulation::reset_counters();
-  const Problem problem(a, 256, 128, 128, call_state(Form::kBounded, 0.2), Excluded::kDiagonal);
+  const TileProblem problem(a, 256, 128, 128, call_state(Form::kBounded, 0.2), Excluded::kDiagonal);
   const Buffer<double> x(random_rows(256, 1, 3)), y(random_rows(128, 1, 4));
-  bits_of_sums(problem.pair(), a.arithmetic, x, y, false);
+  bits_of_sums(problem.operands(), a.arithmetic, x, y, false);
   const emulation::Counters counters = emulation::counters()["sum_tiles"];
   emulation::options() = old;
   EXPECT_EQ(counters.launches, 1);
@@ -309,9 +313,9 @@ TEST_P(EachArithmetic, CallsOfOthersAreLeftAlone) {
     CallState state = call_state(Form::kBounded, 0.2);
     state.method = refused ? 0 : 1;
     state.status = refused ? NCE_STATUS_INVALID_ARGUMENT : NCE_STATUS_OK;
-    const Problem problem(a, 10, 10, 8, state);
+    const TileProblem problem(a, 10, 10, 8, state);
     const Buffer<double> result(std::vector<double>(10, -3.0));
-    launch_diagonal_tiles({problem.pair(), 0, 0, 10, result.get()}, a.arithmetic, nullptr);
+    launch_diagonal_tiles({problem.operands(), 0, 0, 10, result.get()}, a.arithmetic, nullptr);
     EXPECT_EQ(result.read(), std::vector<double>(10, -3.0));
   }
 }

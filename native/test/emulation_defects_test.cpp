@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <regex>
 
+#include "api/backend.h"
 #include "cuda_tile_problem.h"
 #include "emulation_kernels.h"
 #include "emulation_options.h"
@@ -90,6 +91,21 @@ TEST(EmulatedMemory, FreedMemoryIsCalledSoThoughOtherMemoryCameSince) {
 TEST(EmulatedMemory, NullIsNoDeviceMemory) {
   const std::string said = said_by(reads_other_memory(), reads_other_memory().wrong, nullptr);
   EXPECT_NE(said.find("which is not device memory"), std::string::npos) << said;
+}
+
+/// An instruction that an older device lacks must not do nothing there.
+TEST(EmulatedLaunch, TensorCoresAreMissedByAnOlderDevice) {
+  const Emulation emulation(1, Arrival::kLate);
+  const Buffer<float> x(std::vector<float>(24 * 8, 0.0f)), y(16 * 8);
+  const auto multiply = [&] {
+    launch({"multiply_float16", dim3(1), 32, kSharedBytes, nullptr}, &multiply_float16,
+           Memory{x.get(), nullptr, y.get(), nullptr});
+  };
+  EXPECT_NO_THROW(multiply()) << emulation::last_report();
+  emulation::options().compute_capability = 75;
+  EXPECT_THROW(multiply(), Error);
+  EXPECT_NE(emulation::last_report().find("multiply_add on a device of compute capability 75"), std::string::npos)
+      << emulation::last_report();
 }
 
 TEST(EmulatedLaunch, ConfigurationsThatNoDeviceHasAreRefused) {

@@ -337,6 +337,12 @@ __global__ void block_of_bytes_in_a_race(const Memory p) {
   if (kRight ? thread() == 0 : thread() < 2) memset(p.y, 0, kThreads * sizeof *p.y);  // caught
 }
 
+template <bool kRight>
+__global__ void reaches_a_trap(const Memory p) {
+  p.y[thread()] = p.x[thread()];
+  if (!kRight && thread() == 7) trap();  // caught
+}
+
 #define NCE_DEFECT(kernel, said, blocks) \
   { #kernel, &kernel<false>, &kernel<true>, said, blocks }
 
@@ -385,6 +391,7 @@ const Defect kDefects[] = {
     NCE_DEFECT(atomic_beyond_shared, "out of bounds: shared memory at offset 4096 of 4096", 1),
     NCE_DEFECT(waits_for_memory, "thread 0: .* accesses without an end", 1),
     NCE_DEFECT(block_of_bytes_past_the_end, "thread 0: .*byte 512 of an allocation of 512", 1),
+    NCE_DEFECT(reaches_a_trap, "thread 7: a trap", 1),
     NCE_DEFECT(block_of_bytes_in_a_race, "race: a write after a write of thread \\d+", 1),
 };
 const int kDefectCount = sizeof kDefects / sizeof kDefects[0];

@@ -4,9 +4,8 @@
 
 #include <cmath>
 
-#include "loss/logistic.h"
-#include "loss/margin.h"
-#include "loss/softmax_row.h"
+#include "loss/pairwise.h"
+#include "loss/row.h"
 #include "quad.h"
 
 namespace nce::loss {
@@ -28,7 +27,7 @@ TEST(Scalar, SoftplusAndSigmoidKeepRelativeErrors) {
   for (double x = -700.0; x <= 700.0; x += 0.37) {
     expect_relative(softplus(x), x > 0 ? x + log1pq(expq(-x)) : log1pq(expq(x)), x);
     expect_relative(sigmoid(x), 1 / (1 + expq(-x)), x);
-    expect_relative(softmax_row_negative_mass(x, 1.0), 1 / (1 + expq(1 - Quad{x})), x,
+    expect_relative(positive_mass(RowFunction::kSoftmax, x, 1.0, 1.0), 1 / (1 + expq(1 - Quad{x})), x,
                     kBound + std::abs(x) * 0x1p-53);  // the rounding of a difference of logits
   }
 }
@@ -38,7 +37,7 @@ TEST(Scalar, InfinitiesAreLimits) {
   EXPECT_EQ(softplus(HUGE_VAL), HUGE_VAL);
   EXPECT_EQ(sigmoid(-HUGE_VAL), 0.0);
   EXPECT_EQ(sigmoid(HUGE_VAL), 1.0);
-  EXPECT_EQ(softmax_row_loss(-HUGE_VAL, 3.0), 0.0);
+  EXPECT_EQ(loss_of_odds(RowFunction::kSoftmax, -HUGE_VAL), 0.0);
 }
 
 TEST(Scalar, SlopesAreTheDerivatives) {

@@ -38,7 +38,7 @@ def find_clang():
 def compile_one(clang, path, architecture):
     prelude = pathlib.Path(__file__).resolve().parent / "clang"
     run = subprocess.run(
-        # A CUDA that is installed is not looked at, whatever its version. Primitives that an architecture lacks are empty.
+        # A CUDA that is installed is not looked at, whatever its version.
         [clang, "-x", "cuda", "--cuda-device-only", f"--cuda-gpu-arch=sm_{architecture}", "-nocudainc", "-nocudalib",
          "--cuda-path=/nonexistent", "-Xclang", "-target-feature", "-Xclang", "+ptx80", "-D__CUDACC__", "-isystem",
          str(prelude), "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", *compile_gate.flags(), "-S", "-o", "-", str(path)],

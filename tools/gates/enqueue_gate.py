@@ -29,21 +29,20 @@ ALLOWED = {
     "__cudaPushCallConfiguration", "__cudaPopCallConfiguration",
 }
 CUDA_CALL = re.compile(r"^(?:__)?(?:cuda|cu|nvrtc|cublas)[A-Z]\w*$")
-SCOPES = r"nce::cuda::(?:(?:\(anonymous namespace\)|\w+)::)*"
 STARTS = re.compile(r"^(?:nce_forward|nce_backward|nce_forward_backward|"
-                    rf"{SCOPES}(?:forward|backward|forward_backward|check_memory)\(.*)")
-PASSES = re.compile(rf"^{SCOPES}(\w+)::(forward|backward|forward_backward)\(")
+                    r"nce::cuda::DevicePlan<.*?>::(?:forward|backward|forward_backward|check_memory)\(.*)")
+PASSES = re.compile(r"^nce::cuda::DevicePlan<.*?(\w+)>::(forward|backward|forward_backward)\(")
 # Linked without a symbol of ours behind it: the emulator's half of a launch.
 EMULATOR = "/emulation/"
 INDIRECT = re.compile(r"\bcall\s+\*")
 SELF_TEST = (
-    ("check_call.cu", "cudaMalloc(&p, 16)"),
-    ("check_call.cu", "cudaStreamSynchronize(stream)"),
-    ("check_call.cu", "cudaMemcpyAsync(p, p, 16, cudaMemcpyDeviceToHost, stream)"),
-    ("check_call.cu", "cudaFree(p)"),
-    ("check_call.cu", "reinterpret_cast<void (*)()>(check.scratch)()"),
+    ("begin_call.cu", "cudaMalloc(&p, 16)"),
+    ("begin_call.cu", "cudaStreamSynchronize(stream)"),
+    ("begin_call.cu", "cudaMemcpyAsync(p, p, 16, cudaMemcpyDeviceToHost, stream)"),
+    ("begin_call.cu", "cudaFree(p)"),
+    ("begin_call.cu", "reinterpret_cast<void (*)()>(begin.scratch)()"),
 )
-SELF_TEST_AT = "  const nce_inputs& in = *check.in;\n"
+SELF_TEST_AT = "  const nce_inputs& in = *begin.in;\n"
 
 _SECTION = re.compile(r"^\s*\[\s*(\d+)\]\s+(\S+)\s")
 _SYMBOL = re.compile(r"^\s*\d+:\s+[0-9a-f]+\s+\d+\s+(\w+)\s+(\w+)\s+\w+\s+(\w+)(?:\s+(\S+))?$")

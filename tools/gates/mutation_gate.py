@@ -4,8 +4,8 @@
 Mutations lie in native/test/mutations/*.txt:
 
     name: what is wrong
-    file: cuda/tile/mainloop.h         (in that folder of native/src, or one below)
-    units: sum_tiles.cu                (what is compiled again, wherever it lies; all mutations of a unit share one compilation)
+    file: cuda/tile/product.h          (under native/src)
+    units: tile/sum_tiles.cu           (under native/src/cuda, what is compiled again; its mutations share one compilation)
     kind: statement                    (or expression)
     tests: SumTiles.*                  (a filter of GoogleTest)
     caught: race                       (a regular expression that the output must match)

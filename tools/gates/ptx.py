@@ -33,7 +33,7 @@ def demangle(names):
 
 
 def _short(name):
-    for noise in ("(anonymous namespace)::", "nce::cuda::", "tile::"):
+    for noise in ("(anonymous namespace)::", "nce::cuda::", "tile::", "dense::"):
         name = name.replace(noise, "")
     depth = 0
     for i, c in enumerate(name):

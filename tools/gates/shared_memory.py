@@ -16,7 +16,7 @@ _GRADIENT_SHAPES = [f"GradientShape<Arithmetic::{a}, {p}, {pitch}>" for a, p in 
 _KERNELS = (
     ("sum_tiles", _SHAPES, "SumSpace<{}>::kBytes"),
     ("diagonal_tiles", _SHAPES, "kDiagonalBytes<{}>"),
-    ("weigh_tiles", _SHAPES, "WeighSpace<{}>::kBytes"),
+    ("g_tiles", _SHAPES, "GSpace<{}>::kBytes"),
     ("accumulate", _SHAPES, "kAccumulateBytes<{}>"),
     ("gradient_tiles", _GRADIENT_SHAPES, "{}::kSharedBytes"),
 )
@@ -35,8 +35,7 @@ def of_tile_kernels():
     found = {}
     for kernel, shapes, constant in _KERNELS:
         values = ", ".join(constant.format(s) for s in shapes)
-        text = (f'#include "{sources.found(f"cuda/{kernel}.cu")}"\n'
-                'namespace nce::cuda {\nnamespace {\nusing namespace tile;\n'
+        text = (f'#include "{sources.found(f"cuda/{kernel}.cu")}"\nnamespace nce::cuda::tile {{\nnamespace {{\n'
                 f'extern __attribute__((section("shared_bytes"), used)) const long long bytes[] = {{{values}}};\n}}\n}}\n')
         with tempfile.TemporaryDirectory(prefix="infonce-gate-") as folder:
             source, out, raw = (pathlib.Path(folder, n) for n in ("shared.cpp", "shared.o", "shared.bin"))

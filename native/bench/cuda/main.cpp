@@ -9,6 +9,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "api/backend.h"
 #include "bench/cuda/contender.h"
 #include "bench/cuda/cublas.h"
 #include "bench/cuda/measure.h"

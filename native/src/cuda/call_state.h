@@ -5,15 +5,9 @@
 #include <cstdint>
 
 #include "infonce.h"
+#include "loss/tile.h"
 
 namespace nce::cuda {
-
-/// What becomes of a similarity s with temperature tau.
-enum class Form : int32_t {
-  kBounded = 0,  ///< e = 2^(s log2(e) / tau - shift); |s| / tau is known to be small enough, and the shift too
-  kOnline = 1,   ///< e = 2^((s - reference) log2(e) / tau) with a running maximum, or the row's own reference
-  kLogistic = 2  ///< softplus(s / tau) and its derivative
-};
 
 /// Which argument a status is about.
 enum class Argument : int32_t {
@@ -38,10 +32,16 @@ struct CallState {
   double inverse_temperature;
   double temperature_factor;  ///< from d/dtau to the gradient that is asked for
   double weight_sum;
-  double shift;          ///< kBounded
-  double largest_slope;  ///< by which all weights of the gradient are divided
+  double shift;          ///< kBounded: exponentials are of z log2(e) - shift
+  double largest_slope;  ///< by which all coefficients of the gradient are divided
   int32_t method;        ///< which of the plan's methods the call uses; tile kernels of another return at once
-  Form form;
+  loss::Form form;
 };
+
+/// In place of the first of some rows, where there is none.
+constexpr int64_t kNoRow = int64_t{1} << 62;
+
+/// From what the device found to the error that the CPU backend would have thrown, word for word; nothing if all is OK.
+void throw_unless_ok(const CallState& call);
 
 }  // namespace nce::cuda

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "cuda/dense_plan.h"
-#include "cuda/device_scope.h"
-#include "cuda/rowwise_plan.h"
+#include "cuda/dense/dense_plan.h"
+#include "cuda/launch.h"
+#include "cuda/rowwise/rowwise_plan.h"
 
 namespace nce::cuda {
 namespace {
@@ -77,7 +77,7 @@ std::vector<int> usable_devices(std::string* reason) {
   std::string old;
   for (int device = 0; device < installed; ++device) {
     const int32_t capability = capability_of(device);
-    if (capability >= kSmallestCapability) {
+    if (capability >= dense::kSmallestCapability) {
       usable.push_back(device);
     } else {
       old += (old.empty() ? "" : ", ") + std::string("device ") + std::to_string(device) + " has " +
@@ -85,16 +85,10 @@ std::vector<int> usable_devices(std::string* reason) {
     }
   }
   if (installed > 0 && usable.empty()) {
-    *reason = "no device is new enough: compute capability " + capability_text(kSmallestCapability) +
+    *reason = "no device is new enough: compute capability " + capability_text(dense::kSmallestCapability) +
               " or later is needed; " + old;
   }
   return usable;
-}
-
-/// Whether the tiled engine takes it: many rows meet many columns. The rest goes row by row.
-bool is_dense(const nce_plan_desc& desc) {
-  return desc.loss != NCE_LOSS_CONTRASTIVE &&
-         (desc.negatives == NCE_NEGATIVES_IN_BATCH || desc.negatives == NCE_NEGATIVES_SHARED);
 }
 
 cudaStream_t stream_of(void* stream) { return static_cast<cudaStream_t>(stream); }
@@ -102,7 +96,7 @@ cudaStream_t stream_of(void* stream) { return static_cast<cudaStream_t>(stream);
 class CudaContext final : public Context {
  public:
   CudaContext(int index, int device, int32_t capability)
-      : index_(index), device_(device), capability_(capability), architecture_(architecture_for(capability)) {
+      : index_(index), device_(device), capability_(capability), architecture_(dense::architecture_for(capability)) {
     const cudaDeviceProp properties = properties_of(device_);
     name_ = properties.name;
     memory_bytes_ = static_cast<int64_t>(properties.totalGlobalMem);
@@ -120,8 +114,13 @@ class CudaContext final : public Context {
   }
 
   std::unique_ptr<Plan> plan(const loss::Problem& problem) override {
-    const nce_plan_desc& desc = problem.desc;
-    return is_dense(desc) ? make_dense_plan(desc, device_, architecture_) : make_rowwise_plan(desc, device_);
+    switch (problem.engine) {
+      case loss::Engine::kDense:
+        return make_dense_plan(problem, device_, architecture_);
+      case loss::Engine::kRowwise:
+        return make_rowwise_plan(problem, device_);
+    }
+    throw Error(NCE_STATUS_INTERNAL, "desc: no engine for it");
   }
 
   void* allocate(nce_memory_kind kind, int64_t bytes) override {
@@ -174,7 +173,7 @@ class CudaContext final : public Context {
   const int32_t index_;
   const int device_;
   const int32_t capability_;
-  const Architecture& architecture_;
+  const dense::Architecture& architecture_;
   std::string name_;
   int64_t memory_bytes_ = 0;
 };
@@ -188,10 +187,10 @@ int32_t device_count(std::string* reason) {
 }
 
 std::unique_ptr<Context> make_context(const nce_context_desc& desc) {
-  if (desc.max_compute_capability != 0 && desc.max_compute_capability < kSmallestCapability) {
+  if (desc.max_compute_capability != 0 && desc.max_compute_capability < dense::kSmallestCapability) {
     throw Error(NCE_STATUS_INVALID_ARGUMENT,
                 "desc->max_compute_capability is " + std::to_string(desc.max_compute_capability) +
-                    "; allowed: " + std::to_string(kSmallestCapability) + " or more, or 0 for no cap");
+                    "; allowed: " + std::to_string(dense::kSmallestCapability) + " or more, or 0 for no cap");
   }
   std::string reason;
   const std::vector<int> usable = usable_devices(&reason);

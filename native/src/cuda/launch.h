@@ -1,21 +1,38 @@
 #pragma once
-// Starting kernels, and what the CUDA runtime says. Host code only.
+// Starting kernels, and what the CUDA runtime says. Host code only, but for how sums over rows are cut.
 
 #include <cuda_runtime.h>
 
 #include <cstdint>
-#include <string>
-
-#include "api/backend.h"
 
 namespace nce::cuda {
 
-/// Throws DEVICE_ERROR (OUT_OF_MEMORY for that code) unless `code` is success. `what` names the call.
+/// Throws DEVICE_ERROR, or OUT_OF_MEMORY where `code` is that. `what` names the call.
+[[noreturn]] void throw_cuda_error(cudaError_t code, const char* what);
+
 inline void check(cudaError_t code, const char* what) {
-  if (code == cudaSuccess) return;
-  throw Error(code == cudaErrorMemoryAllocation ? NCE_STATUS_OUT_OF_MEMORY : NCE_STATUS_DEVICE_ERROR,
-              std::string(what) + ": " + cudaGetErrorName(code) + ", " + cudaGetErrorString(code));
+  if (code != cudaSuccess) throw_cuda_error(code, what);
 }
+
+/// Makes a device the thread's current one, and gives the former back: the thread may serve other users of CUDA.
+class DeviceScope {
+ public:
+  explicit DeviceScope(int device) {
+    check(cudaGetDevice(&former_), "cudaGetDevice");
+    if (former_ == device) return;
+    check(cudaSetDevice(device), "cudaSetDevice");
+    changed_ = true;
+  }
+  ~DeviceScope() {
+    if (changed_) static_cast<void>(cudaSetDevice(former_));
+  }
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+
+ private:
+  int former_ = 0;
+  bool changed_ = false;
+};
 
 /// What a launch needs. `name` is for messages.
 struct Launch {
@@ -46,6 +63,22 @@ void launch(const Launch& how, void (*kernel)(Params), const Params& params) {
                          static_cast<std::size_t>(how.shared_bytes), how.stream),
         how.name);
 #endif
+}
+
+/// Blocks of kernels that go over rows.
+constexpr int kWarpThreads = 32;
+constexpr int kBlockThreads = 256;
+constexpr int kBlockWarps = kBlockThreads / kWarpThreads;
+
+/// As many blocks as have `each` of `count` things.
+inline dim3 blocks_of(int64_t count, int64_t each) { return dim3(static_cast<unsigned>((count + each - 1) / each)); }
+
+/// Blocks that share a sum over `count` rows: from the shape alone, at most kMostParts.
+constexpr int64_t kMostParts = 256;
+__host__ __device__ constexpr int64_t parts_of(int64_t count) {
+  constexpr int64_t kRowsAPart = kBlockThreads;
+  const int64_t wanted = (count + kRowsAPart - 1) / kRowsAPart;
+  return wanted < 1 ? 1 : wanted > kMostParts ? kMostParts : wanted;
 }
 
 }  // namespace nce::cuda

@@ -43,6 +43,9 @@ NCE_DEVICE unsigned char* shared_memory() {
   return nce_shared_memory;
 }
 
+/// Ends the launch with an error: what was launched here cannot be done here.
+NCE_DEVICE void trap() { __trap(); }
+
 NCE_DEVICE uint32_t shared_address(const void* shared) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }
@@ -79,6 +82,8 @@ NCE_DEVICE void load_matrices(uint32_t (&r)[4], const void* shared_row) {
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(shared_address(shared_row))
                : "memory");
+#else
+  trap();
 #endif
 }
 
@@ -89,6 +94,8 @@ NCE_DEVICE void load_matrices_transposed(uint32_t (&r)[4], const void* shared_ro
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(shared_address(shared_row))
                : "memory");
+#else
+  trap();
 #endif
 }
 
@@ -106,6 +113,8 @@ NCE_DEVICE void multiply_add<Float16>(float (&d)[4], const uint32_t (&a)[4], con
       "{%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  trap();
 #endif
 }
 
@@ -117,6 +126,8 @@ NCE_DEVICE void multiply_add<Bfloat16>(float (&d)[4], const uint32_t (&a)[4], co
       "{%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  trap();
 #endif
 }
 
@@ -171,3 +182,16 @@ NCE_DEVICE float widen(Bfloat16 x) { return __uint_as_float(static_cast<uint32_t
 }  // namespace nce::cuda
 
 #endif  // NCE_EMULATED
+
+namespace nce::cuda {
+
+/// The two 16-bit elements that are nearest to two numbers, and what they leave of them for another plane.
+template <typename Element>
+NCE_DEVICE uint32_t pack_and_subtract(float& low, float& high) {
+  const uint32_t packed = pack<Element>(low, high);
+  low -= widen(Element{static_cast<uint16_t>(packed & 0xffffu)});
+  high -= widen(Element{static_cast<uint16_t>(packed >> 16)});
+  return packed;
+}
+
+}  // namespace nce::cuda

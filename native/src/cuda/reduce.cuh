@@ -4,8 +4,9 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cuda/partition.h"
+#include "cuda/launch.h"
 #include "cuda/primitives.cuh"
+#include "loss/metrics.h"
 
 namespace nce::cuda {
 
@@ -48,6 +49,22 @@ NCE_DEVICE T combine_block(T value) {
   T result = warps[0];
   for (int w = 1; w < kBlockWarps; ++w) result = Combine()(result, warps[w]);
   return result;
+}
+
+/// Sums of metrics, likewise.
+NCE_DEVICE loss::MetricTotals combine_block(const loss::MetricTotals& mine) {
+  loss::MetricTotals all{};
+  all.positive_similarity = combine_block<Sum>(mine.positive_similarity);
+  all.negative_similarity = combine_block<Sum>(mine.negative_similarity);
+  all.alignment = combine_block<Sum>(mine.alignment);
+  all.uniformity = combine_block<Sum>(mine.uniformity);
+  all.effective_negatives = combine_block<Sum>(mine.effective_negatives);
+  all.positives = combine_block<Count>(mine.positives);
+  all.negatives = combine_block<Count>(mine.negatives);
+  all.top1 = combine_block<Count>(mine.top1);
+  all.topk = combine_block<Count>(mine.topk);
+  all.zero_rows = combine_block<Count>(mine.zero_rows);
+  return all;
 }
 
 /// The part [begin, end) of `count` rows that block `block` of `blocks` has.

@@ -113,6 +113,11 @@ void perform_load(Machine& machine) {
 }
 
 void perform_multiply(Machine& machine) {
+  if (options().compute_capability < 80) {
+    machine.fail("multiply_add on a device of compute capability " + std::to_string(options().compute_capability) +
+                     ", which has no tensor cores for it",
+                 machine.thread().code);
+  }
   ++machine.counters().multiply_adds;
   uint16_t a[16][16];
   uint16_t b[8][16];  // by column of B
@@ -162,6 +167,8 @@ bool any(bool value) {
   Machine::get().collective(Wait::kAny, &operand, __builtin_return_address(0), &perform_any);
   return operand.result;
 }
+
+void trap() { Machine::get().fail("a trap", __builtin_return_address(0)); }
 
 unsigned char* shared_memory() { return reinterpret_cast<unsigned char*>(Machine::get().shared()); }
 

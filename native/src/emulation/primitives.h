@@ -7,6 +7,7 @@
 namespace nce::emulation {
 
 unsigned char* shared_memory();
+[[noreturn]] void trap();
 void copy_async_16(void* shared, const void* global);
 void copy_async_commit();
 void copy_async_wait(int pending);
@@ -21,6 +22,7 @@ float from_float16(uint16_t bits);
 
 namespace nce::cuda {
 
+inline void trap() { emulation::trap(); }
 inline unsigned char* shared_memory() { return emulation::shared_memory(); }
 inline void copy_async_16(void* shared, const void* global) { emulation::copy_async_16(shared, global); }
 inline void copy_async_commit() { emulation::copy_async_commit(); }

@@ -95,7 +95,7 @@ struct Problem {
 };
 
 /// Bytes of an element.
-constexpr int64_t dtype_bytes(nce_dtype dtype) {
+NCE_HOST_DEVICE constexpr int64_t dtype_bytes(nce_dtype dtype) {
   switch (dtype) {
     case NCE_DTYPE_FLOAT64:
       return 8;

@@ -1,20 +1,97 @@
 #pragma once
-// From products to similarities, and which of them are negatives. The order of X and Y makes no difference to a bit.
+// From products to similarities, which of them are negatives, and what becomes of them: exponentials, and G. Functions
+// are without branches, and the order of X and Y makes no difference to a bit.
 
-#include "cuda/tile/fragment.h"
-#include "cuda/tile/functions.h"
+#include <cmath>
+
+#include "cuda/tile/product.h"
 
 namespace nce::cuda::tile {
 
-NCE_DEVICE bool is_euclidean(const Pair& pair) {
-  return pair.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN || pair.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN;
+NCE_DEVICE float exponential2(float x) { return exp2_approximate(x); }
+NCE_DEVICE double exponential2(double x) { return exp2(x); }
+
+NCE_DEVICE float fused(float a, float b, float c) { return fmaf(a, b, c); }
+NCE_DEVICE double fused(double a, double b, double c) { return fma(a, b, c); }
+
+NCE_DEVICE float larger(float a, float b) { return fmaxf(a, b); }
+NCE_DEVICE double larger(double a, double b) { return fmax(a, b); }
+NCE_DEVICE float smaller(float a, float b) { return fminf(a, b); }
+NCE_DEVICE double smaller(double a, double b) { return fmin(a, b); }
+
+NCE_DEVICE float root(float a) { return sqrtf(a); }
+NCE_DEVICE double root(double a) { return sqrt(a); }
+
+/// Stands for a similarity that is no negative's: its exponential, and all that is multiplied by that, is 0.
+template <typename Real>
+constexpr Real kNothing = sizeof(Real) == 4 ? static_cast<Real>(-3e38) : static_cast<Real>(-1e300);
+
+/// The call's temperature, as tiles use it.
+template <typename Real>
+struct Temperature {
+  Real inverse;
+  Real exponent;  ///< log2(e) / tau
+  Real shift;
+
+  explicit NCE_DEVICE Temperature(const CallState& call)
+      : inverse(static_cast<Real>(call.inverse_temperature)),
+        exponent(static_cast<Real>(call.inverse_temperature * 1.4426950408889634)),
+        shift(static_cast<Real>(call.shift)) {}
+
+  /// kBounded.
+  NCE_DEVICE Real bounded(Real s) const { return exponential2(fused(s, exponent, -shift)); }
+  /// kOnline.
+  NCE_DEVICE Real relative(Real s, Real reference) const { return exponential2((s - reference) * exponent); }
+  /// exp(-|s| / tau).
+  NCE_DEVICE Real decay(Real s) const { return exponential2(larger(s, -s) * -exponent); }
+};
+
+/// 1 / x for x in [1, 2]: a parabola and Newton's steps, each of which doubles the digits.
+template <typename Real>
+NCE_DEVICE Real reciprocal(Real x) {
+  constexpr int kSteps = sizeof(Real) == 4 ? 2 : 3;
+  // The parabola whose relative error equioscillates, at 1/99.
+  Real r = fused(fused(static_cast<Real>(32.0 / 99.0), x, static_cast<Real>(-144.0 / 99.0)), x,
+                 static_cast<Real>(210.0 / 99.0));
+  NCE_UNROLL
+  for (int i = 0; i < kSteps; ++i) r = fused(r, fused(-x, r, Real{1}), r);
+  return r;
+}
+
+/// ln(1 + e) for e in [0, 1] with a small relative error: 2 artanh(e / (2 + e)), whose argument is at most 1/3.
+template <typename Real>
+NCE_DEVICE Real log1p_unit(Real e) {
+  constexpr int kTerms = sizeof(Real) == 4 ? 7 : 17;
+  const Real half = static_cast<Real>(0.5) * e;
+  const Real w = half * reciprocal(Real{1} + half);
+  const Real square = w * w;
+  Real p = Real{1} / static_cast<Real>(2 * kTerms - 1);
+  NCE_UNROLL
+  for (int k = kTerms - 2; k >= 0; --k) p = fused(p, square, Real{1} / static_cast<Real>(2 * k + 1));
+  return (w + w) * p;
+}
+
+/// ln(1 + exp(s / tau)), which keeps its digits when it is tiny; `decay` is exp(-|s| / tau).
+template <typename Real>
+NCE_DEVICE Real softplus(Real s, Real decay, const Temperature<Real>& temperature) {
+  return fused(larger(s, Real{0}), temperature.inverse, log1p_unit(decay));
+}
+
+/// 1 / (1 + exp(-s / tau)), likewise.
+template <typename Real>
+NCE_DEVICE Real sigmoid(Real s, Real decay) {
+  return (s > Real{0} ? Real{1} : decay) * reciprocal(Real{1} + decay);
+}
+
+NCE_DEVICE bool is_euclidean(nce_similarity similarity) {
+  return similarity == NCE_SIMILARITY_NEG_EUCLIDEAN || similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN;
 }
 
 /// What a row brings to its similarities besides products: its scale, or its squared norm.
 template <typename Real>
-NCE_DEVICE Real row_factor(const Pair& pair, const Operand& operand, int64_t row) {
+NCE_DEVICE Real similarity_factor(const Operands& operands, const Operand& operand, int64_t row) {
   if (row >= operand.rows) return Real{0};
-  if (is_euclidean(pair)) return static_cast<const Real*>(operand.squares)[row];
+  if (is_euclidean(operands.similarity)) return static_cast<const Real*>(operand.squares)[row];
   return operand.scales == nullptr ? Real{1} : static_cast<Real>(operand.scales[row]);
 }
 
@@ -40,15 +117,15 @@ struct Similarity {
   Kind kind;
   Real scale;
 
-  explicit NCE_DEVICE Similarity(const Pair& pair) : scale(static_cast<Real>(pair.product_scale)) {
-    if (!S::kTensor && is_euclidean(pair)) {
-      kind = pair.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN ? Kind::kDistance : Kind::kSquaredDistance;
+  explicit NCE_DEVICE Similarity(const Operands& operands) : scale(static_cast<Real>(operands.product_scale)) {
+    if (!S::kTensor && is_euclidean(operands.similarity)) {
+      kind = operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN ? Kind::kDistance : Kind::kSquaredDistance;
     } else {
-      kind = pair.x.scales == nullptr && pair.y.scales == nullptr ? Kind::kProduct : Kind::kScaled;
+      kind = operands.x.scales == nullptr && operands.y.scales == nullptr ? Kind::kProduct : Kind::kScaled;
     }
   }
 
-  /// Factors: row_factor of the row and the column.
+  /// Factors: similarity_factor of the row and the column.
   NCE_DEVICE Real of(Real product, Real x_factor, Real y_factor) const {
     if (kind == Kind::kProduct) return product * scale;
     if (kind == Kind::kScaled) return scaled_similarity(product, scale, x_factor, y_factor);
@@ -82,12 +159,12 @@ struct Mask {
   int view_above;
   int view_below;
 
-  NCE_DEVICE Mask(const Pair& pair, int64_t x_first, int64_t y_first)
-      : rows(near(pair.x.rows - x_first)),
-        columns(near(pair.y.rows - y_first)),
-        self(pair.excluded == Excluded::kNone ? kNowhere : near(x_first - y_first)),
-        view_above(pair.excluded == Excluded::kViews ? near(x_first - y_first + pair.views_half) : kNowhere),
-        view_below(pair.excluded == Excluded::kViews ? near(x_first - y_first - pair.views_half) : kNowhere) {}
+  NCE_DEVICE Mask(const Operands& operands, int64_t x_first, int64_t y_first)
+      : rows(near(operands.x.rows - x_first)),
+        columns(near(operands.y.rows - y_first)),
+        self(operands.excluded == Excluded::kNone ? kNowhere : near(x_first - y_first)),
+        view_above(operands.excluded == Excluded::kViews ? near(x_first - y_first + operands.views_half) : kNowhere),
+        view_below(operands.excluded == Excluded::kViews ? near(x_first - y_first - operands.views_half) : kNowhere) {}
 
   NCE_DEVICE bool keeps(int row, int column) const {
     const int offset = column - row;
@@ -118,6 +195,59 @@ NCE_DEVICE void apply_mask(const Mask& mask, const Place<S>& place, Fragment<S>&
   for_each_element(place, [&](int r, int c, int e, int row, int column) {
     if (!mask.keeps(row, column)) tile.at(r, c, e) = kNothing<typename S::Real>;
   });
+}
+
+/// What a row (or a column) brings to its elements of G.
+template <typename Real>
+struct Coefficient {
+  Real a;
+  Real reference;  ///< kOnline
+};
+
+template <typename Real>
+NCE_DEVICE Coefficient<Real> load_coefficient(const void* coefficients, const void* references, int64_t row) {
+  Coefficient<Real> result{Real{0}, Real{0}};
+  if (coefficients != nullptr) result.a = static_cast<const Real*>(coefficients)[row];
+  if (coefficients != nullptr && references != nullptr) result.reference = static_cast<const Real*>(references)[row];
+  return result;
+}
+
+/// G of a negative with similarity s. For what is none it may be anything, so select, don't multiply.
+/// X and Y may change places: the sum of two products is written so that neither is fused into the addition.
+template <Form kForm, typename Real>
+NCE_DEVICE Real g_of(Real s, const Coefficient<Real>& x, const Coefficient<Real>& y,
+                     const Temperature<Real>& temperature) {
+  if constexpr (kForm == Form::kBounded) {
+    return temperature.bounded(s) * (x.a + y.a);
+  } else if constexpr (kForm == Form::kOnline) {
+    // A side without coefficients has no reference either, and its exponential may overflow.
+    const Real from_x = x.a == Real{0} ? Real{0} : x.a * temperature.relative(s, x.reference);
+    const Real from_y = y.a == Real{0} ? Real{0} : y.a * temperature.relative(s, y.reference);
+    return larger(from_x, from_y) + smaller(from_x, from_y);
+  } else {
+    static_assert(kForm == Form::kLogistic);
+    return sigmoid(s, temperature.decay(s)) * (x.a + y.a);
+  }
+}
+
+/// d(-distance) is over the distance; equal rows have no direction.
+template <typename Real>
+NCE_DEVICE Real over_distance(Real g, Real s) {
+  return s == Real{0} ? Real{0} : g / -s;
+}
+
+/// Calls `use` with the form as a constant.
+template <typename Use>
+NCE_DEVICE void with_form(Form form, const Use& use) {
+  switch (form) {
+    case Form::kBounded:
+      return use(std::integral_constant<Form, Form::kBounded>{});
+    case Form::kOnline:
+      return use(std::integral_constant<Form, Form::kOnline>{});
+    case Form::kLogistic:
+      break;
+  }
+  use(std::integral_constant<Form, Form::kLogistic>{});
 }
 
 }  // namespace nce::cuda::tile

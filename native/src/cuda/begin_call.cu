@@ -1,0 +1,129 @@
+#include "cuda/begin_call.h"
+
+#include <cmath>
+
+#include "cuda/launch.h"
+#include "cuda/reduce.cuh"
+#include "loss/reduction.h"
+
+namespace nce::cuda {
+namespace {
+
+/// What one block saw of its rows.
+struct Seen {
+  double weight_sum;
+  int64_t bad_weight;  ///< the first row, or kNoRow
+  int64_t bad_label;
+  int64_t bad_upstream;
+};
+static_assert(kMostParts * sizeof(Seen) == kBeginCallBytes);
+
+struct BeginParams {
+  CallState* call;
+  Seen* seen;
+  int64_t parts;
+  uint64_t plan;
+  bool backward;
+  bool logarithm;
+  const double* temperature;
+  const float* weights;
+  const int32_t* labels;
+  const float* upstream;
+  int64_t rows;
+  int64_t upstream_count;
+};
+
+__global__ void check_rows(const BeginParams p) {
+  const Range range = part_of(p.rows, blockIdx.x, p.parts);
+  double weight_sum = 0.0;
+  int64_t bad_weight = kNoRow, bad_label = kNoRow, bad_upstream = kNoRow;
+  for (int64_t i = range.begin + threadIdx.x; i < range.end; i += kBlockThreads) {
+    if (p.weights != nullptr) {
+      const auto weight = static_cast<double>(p.weights[i]);
+      if (!(is_finite(weight) && weight >= 0.0) && bad_weight == kNoRow) bad_weight = i;
+      weight_sum += weight;
+    }
+    if (p.labels != nullptr && p.labels[i] != 0 && p.labels[i] != 1 && bad_label == kNoRow) bad_label = i;
+    if (i < p.upstream_count && !is_finite(static_cast<double>(p.upstream[i])) && bad_upstream == kNoRow) {
+      bad_upstream = i;
+    }
+  }
+  Seen seen;
+  seen.weight_sum = combine_block<Sum>(weight_sum);
+  seen.bad_weight = combine_block<Smallest>(bad_weight);
+  seen.bad_label = combine_block<Smallest>(bad_label);
+  seen.bad_upstream = combine_block<Smallest>(bad_upstream);
+  if (threadIdx.x == 0) p.seen[blockIdx.x] = seen;
+}
+
+NCE_DEVICE void set_status(CallState& call, int32_t status, Argument argument, int64_t row, double value) {
+  call.status = status;
+  call.argument = argument;
+  call.row = row;
+  call.value = value;
+}
+
+__global__ void begin_call(const BeginParams p) {
+  const int64_t part = threadIdx.x;
+  const bool mine = part < p.parts;
+  const double weight_sum = combine_block<Sum>(mine ? p.seen[part].weight_sum : 0.0);
+  const int64_t bad_weight = combine_block<Smallest>(mine ? p.seen[part].bad_weight : kNoRow);
+  const int64_t bad_label = combine_block<Smallest>(mine ? p.seen[part].bad_label : kNoRow);
+  const int64_t bad_upstream = combine_block<Smallest>(mine ? p.seen[part].bad_upstream : kNoRow);
+  if (part != 0) return;
+  CallState& call = *p.call;
+  if (p.backward && call.plan != p.plan) {
+    set_status(call, NCE_STATUS_INVALID_STATE, Argument::kNone, 0, 0.0);
+    return;
+  }
+  const double given = p.temperature == nullptr ? 1.0 : *p.temperature;
+  const double tau = p.logarithm ? std::exp(given) : given;
+  if (!p.backward) {
+    call = CallState{};
+    call.tau = tau;
+    call.inverse_temperature = 1.0 / tau;
+  }
+  if (!loss::temperature_allowed(given, p.logarithm)) {
+    set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kTemperature, p.logarithm ? 1 : 0, given);
+  } else if (bad_weight != kNoRow) {
+    set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kWeights, bad_weight,
+           static_cast<double>(p.weights[bad_weight]));
+  } else if (bad_label != kNoRow) {
+    set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kLabels, bad_label, p.labels[bad_label]);
+  } else if (bad_upstream != kNoRow) {
+    set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kUpstream, bad_upstream,
+           static_cast<double>(p.upstream[bad_upstream]));
+  } else if (tau != call.tau) {
+    set_status(call, NCE_STATUS_INVALID_STATE, Argument::kTemperature, 0, tau);
+  } else {
+    set_status(call, NCE_STATUS_OK, Argument::kNone, 0, 0.0);
+    call.temperature_factor = p.logarithm ? tau : 1.0;
+    call.weight_sum = p.weights == nullptr ? static_cast<double>(p.rows) : weight_sum;
+  }
+}
+
+}  // namespace
+
+void launch_begin_call(const BeginCall& begin, cudaStream_t stream) {
+  const nce_inputs& in = *begin.in;
+  const int64_t upstream_count = in.upstream_per_row != 0 ? begin.rows : 1;
+  const BeginParams params{
+      .call = begin.call,
+      .seen = static_cast<Seen*>(begin.scratch),
+      .parts = parts_of(begin.rows),
+      .plan = begin.plan,
+      .backward = begin.backward,
+      .logarithm = in.temperature_form == NCE_TEMPERATURE_LOGARITHM && in.temperature != nullptr,
+      .temperature = in.temperature,
+      .weights = in.weights,
+      .labels = in.labels,
+      .upstream = in.upstream,
+      .rows = begin.rows,
+      .upstream_count = begin.with_upstream && in.upstream != nullptr ? upstream_count : 0,
+  };
+  launch({"check_rows", dim3(static_cast<unsigned>(params.parts)), kBlockThreads, kReduceBytes, stream}, check_rows,
+         params);
+  launch({"begin_call", dim3(1), kBlockThreads, kReduceBytes, stream}, begin_call, params);
+}
+
+}  // namespace nce::cuda

@@ -1,0 +1,31 @@
+#pragma once
+// How a call begins: the numbers that lie in device memory are checked there, before any output is written.
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "cuda/call_state.h"
+
+namespace nce::cuda {
+
+/// What a call brings. Pointers are device pointers; `in` itself is read by the host.
+struct BeginCall {
+  CallState* call;  ///< filled in
+  void* scratch;    ///< kBeginCallBytes, aligned to 64
+  uint64_t plan;    ///< backward: whose forward pass the workspace must hold
+  bool backward;    ///< what the forward pass left in `call` stays, and is needed
+  bool with_upstream;
+  const nce_inputs* in;
+  int64_t rows;  ///< that have a loss, hence weights; labels too, if `in` has any
+};
+
+constexpr int64_t kBeginCallBytes = 256 * 32;
+
+/// Sets status, argument, row and value to the first offence, in the order temperature, weights, labels, upstream, or
+/// to OK; then tau (1 without a temperature), its inverse and factor, and the sum of the weights. A forward pass is
+/// then one of no plan, until its last kernel sets `plan` where the status is OK. A backward pass without its forward,
+/// or with another temperature, gets INVALID_STATE, and what the forward pass left stays.
+void launch_begin_call(const BeginCall& begin, cudaStream_t stream);
+
+}  // namespace nce::cuda

@@ -1,0 +1,40 @@
+#pragma once
+// One call of a dense plan, as its launches need it.
+
+#include <cuda_runtime.h>
+
+#include <vector>
+
+#include "cuda/dense/workspace.h"
+
+namespace nce::cuda::dense {
+
+/// References outlive the call, which ends when its launches are enqueued.
+struct Call {
+  const Problem& problem;
+  const Architecture& architecture;
+  const std::vector<Method>& methods;
+  const nce_inputs& in;
+  const nce_outputs& out;
+  cudaStream_t stream;
+  CallState* call_state;
+  State state;
+  Scratch scratch;
+  Carver rest;  ///< where the memory begins that depends on the method
+  RowSource x, y, z;
+
+  bool has_y() const { return problem.y_rows > 0; }
+  loss::Reducer reducer() const { return loss::reducer_of(problem.reduction, in); }
+};
+
+/// Measures and packs the rows, sums over the negatives, writes loss and metrics, and names `plan` in CallState.
+void enqueue_forward(const Call& call, uint64_t plan);
+
+/// Writes the gradients that are asked for, from the state that the forward pass left.
+void enqueue_backward(const Call& call);
+
+/// X against Y, as method `index` of the call has them.
+tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& x, int64_t x_rows,
+                           const PackedMatrix& y, int64_t y_rows);
+
+}  // namespace nce::cuda::dense

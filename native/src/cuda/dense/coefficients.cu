@@ -1,0 +1,117 @@
+// The coefficients of the gradient: by what e^z of row i is multiplied. All are divided by the largest slope, so that
+// gradients as small as 1e-50 pass through float; the last step multiplies by it.
+
+#include "cuda/dense/rows.cuh"
+#include "cuda/reduce.cuh"
+
+namespace nce::cuda::dense {
+namespace {
+
+/// The derivative of the caller's objective by the loss of row i, or of column i.
+NCE_DEVICE double factor_of(const CoefficientsParams& p, int64_t i) {
+  const double factor = p.reducer.factor(i, p.call->weight_sum);
+  return p.column_lse != nullptr ? 0.5 * factor : factor;
+}
+
+NCE_DEVICE double mass_of(const CoefficientsParams& p, const double* lse, int64_t i) {
+  return loss::positive_mass(p.rule.function, lse[i], p.positive[i], p.call->tau);
+}
+
+__global__ void slope_rows(const CoefficientsParams p) {
+  if (p.call->status != NCE_STATUS_OK) return;
+  const Range part = part_of(p.rows, blockIdx.x, gridDim.x);
+  double temperature = 0.0, largest = 0.0;
+  for (int64_t i = part.begin + threadIdx.x; i < part.end; i += kBlockThreads) {
+    const double factor = factor_of(p, i);
+    double slope = p.row_slope[i];
+    largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, mass_of(p, p.row_lse, i)));
+    if (p.column_lse != nullptr) {
+      slope += p.column_slope[i];
+      largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, mass_of(p, p.column_lse, i)));
+    }
+    temperature += factor * slope;
+  }
+  temperature = combine_block<Sum>(temperature);
+  largest = combine_block<Largest>(largest);
+  if (threadIdx.x == 0) p.totals[blockIdx.x] = {temperature, largest};
+}
+
+__global__ void finish_slopes(const CoefficientsParams p) {
+  if (p.call->status != NCE_STATUS_OK) return;
+  const bool mine = threadIdx.x < parts_of(p.rows);
+  const double temperature = combine_block<Sum>(mine ? p.totals[threadIdx.x].temperature : 0.0);
+  const double largest = combine_block<Largest>(mine ? p.totals[threadIdx.x].largest : 0.0);
+  if (threadIdx.x != 0) return;
+  p.call->largest_slope = largest;
+  if (p.d_temperature != nullptr) *p.d_temperature = temperature * p.call->temperature_factor;
+}
+
+template <typename Real>
+NCE_DEVICE loss::Coefficients coefficients_of(const CoefficientsParams& p, const double* lse, int64_t i) {
+  return loss::coefficients_of<Real>(p.rule, lse[i], mass_of(p, lse, i), factor_of(p, i), p.call->largest_slope,
+                                     scaling_of(*p.call));
+}
+
+/// The coefficients of row and column i.
+template <typename Real>
+struct Both {
+  loss::Coefficients row, column;
+
+  NCE_DEVICE Both(const CoefficientsParams& p, int64_t i)
+      : row(coefficients_of<Real>(p, p.row_lse, i)),
+        column(p.column_lse == nullptr ? loss::Coefficients{} : coefficients_of<Real>(p, p.column_lse, i)) {}
+
+  NCE_DEVICE double positive() const { return row.positive + column.positive; }
+};
+
+template <typename Real>
+__global__ void find_coefficients(const CoefficientsParams p) {
+  if (!concerns(p.call, p.method)) return;
+  const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
+  loss::Coefficients row{}, column{};
+  double positive = 0.0;
+  if (i < p.rows) {
+    const Both<Real> both(p, i);
+    row = both.row;
+    column = both.column;
+    positive = both.positive();
+    // Both views of a tower feel both of their losses.
+    if (p.views_half > 0) positive += Both<Real>(p, i < p.views_half ? i + p.views_half : i - p.views_half).positive();
+    if (p.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN) {
+      const double distance = -p.positive[i];
+      positive = distance == 0.0 ? 0.0 : positive / distance;
+    }
+  }
+  if (i < p.x_allocated) {
+    static_cast<Real*>(p.x_coefficients)[i] = static_cast<Real>(row.a);
+    static_cast<Real*>(p.x_references)[i] = static_cast<Real>(row.reference);
+    p.positive_coefficients[i] = positive;
+  }
+  if (p.column_lse != nullptr && i < p.y_allocated) {
+    static_cast<Real*>(p.y_coefficients)[i] = static_cast<Real>(column.a);
+    static_cast<Real*>(p.y_references)[i] = static_cast<Real>(column.reference);
+  }
+}
+
+}  // namespace
+
+void launch_slopes(const CoefficientsParams& params, cudaStream_t stream) {
+  const auto parts = static_cast<unsigned>(parts_of(params.rows));
+  launch({"slope_rows", dim3(parts), kBlockThreads, kReduceBytes, stream}, slope_rows, params);
+  launch({"finish_slopes", dim3(1), kBlockThreads, kReduceBytes, stream}, finish_slopes, params);
+}
+
+void launch_coefficients(const CoefficientsParams& params, Arithmetic arithmetic, cudaStream_t stream) {
+  const int64_t threads = params.x_allocated > params.y_allocated ? params.x_allocated : params.y_allocated;
+  const Launch how{"find_coefficients", blocks_of(threads, kBlockThreads), kBlockThreads, 0, stream};
+  switch (arithmetic) {
+    case Arithmetic::kTensorFloat16:
+    case Arithmetic::kTensorBfloat16:
+    case Arithmetic::kFloat32:
+      return launch(how, find_coefficients<float>, params);
+    case Arithmetic::kFloat64:
+      return launch(how, find_coefficients<double>, params);
+  }
+}
+
+}  // namespace nce::cuda::dense

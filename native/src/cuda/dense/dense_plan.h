@@ -1,0 +1,16 @@
+#pragma once
+// Losses over a dense matrix of similarities, which never exists as a whole: those of loss::Engine::kDense.
+
+#include <memory>
+
+#include "api/backend.h"
+#include "cuda/dense/methods.h"
+
+namespace nce::cuda {
+
+/// `device` is the runtime's number of the device, whose kernels are chosen for `architecture`. Throws UNSUPPORTED for
+/// sizes beyond any device's memory.
+std::unique_ptr<Plan> make_dense_plan(const loss::Problem& problem, int device,
+                                      const dense::Architecture& architecture);
+
+}  // namespace nce::cuda

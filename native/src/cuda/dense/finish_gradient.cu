@@ -1,0 +1,118 @@
+// From sums of G Y to the caller's gradient: splits in their order, positives, back through the norm or the distance.
+
+#include "cuda/dense/rows.cuh"
+#include "cuda/reduce.cuh"
+
+namespace nce::cuda::dense {
+namespace {
+
+template <Arithmetic kArithmetic>
+NCE_DEVICE double packed(const PackedRows& rows, int32_t planes, int64_t row, int64_t d) {
+  constexpr double kUnit = 1.0 / Packed<kArithmetic>::kScale;
+  const auto* const at = static_cast<const typename Packed<kArithmetic>::Element*>(rows.planes) + row * rows.pitch + d;
+  double x = wide(*at);
+  if (planes == 2) x += wide(at[rows.plane_stride]);
+  if (rows.scales != nullptr) x *= static_cast<double>(rows.scales[row]);
+  return x * kUnit;
+}
+
+NCE_DEVICE void* gradient_row(const RowTarget& target, int64_t i) {
+  const bool first = i < target.first_rows;
+  void* const matrix = first ? target.first : target.second;
+  if (matrix == nullptr) return nullptr;
+  const int64_t offset = first ? i * target.first_stride : (i - target.first_rows) * target.second_stride;
+  return static_cast<unsigned char*>(matrix) + offset * loss::dtype_bytes(target.dtype);
+}
+
+NCE_DEVICE void write(void* row, nce_dtype dtype, int64_t d, double x) {
+  switch (dtype) {
+    case NCE_DTYPE_FLOAT64:
+      return narrow(x, static_cast<double*>(row)[d]);
+    case NCE_DTYPE_FLOAT16:
+      return narrow(x, static_cast<Float16*>(row)[d]);
+    case NCE_DTYPE_BFLOAT16:
+      return narrow(x, static_cast<Bfloat16*>(row)[d]);
+    case NCE_DTYPE_FLOAT32:
+      break;
+  }
+  narrow(x, static_cast<float*>(row)[d]);
+}
+
+/// A row's own numbers.
+struct Row {
+  int64_t i;
+  int64_t positive;  ///< the row of its positive, or -1
+  double positive_coefficient;
+  double sums_factor;
+};
+
+/// Sum over negatives and positive of G y, element d.
+template <Arithmetic kArithmetic>
+NCE_DEVICE double pulled(const FinishGradientParams& p, const Row& row, int64_t d) {
+  using Real = typename Packed<kArithmetic>::Real;
+  double sum = 0.0;
+  if (p.sums != nullptr) {
+    const Real* at = static_cast<const Real*>(p.sums) + row.i * p.x.pitch + d;
+    for (int32_t split = 0; split < p.splits; ++split) sum += wide(at[split * p.split_stride]);
+    sum *= row.sums_factor;
+  }
+  if (row.positive >= 0) sum += row.positive_coefficient * packed<kArithmetic>(p.positives, p.planes, row.positive, d);
+  return sum;
+}
+
+/// A warp a row.
+template <Arithmetic kArithmetic>
+__global__ void finish_gradient(const FinishGradientParams p) {
+  const int64_t i = int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads;
+  if (!concerns(p.call, p.method) || i >= p.rows) return;
+  void* const to = gradient_row(p.target, i);
+  if (to == nullptr) return;
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  const CallState& call = *p.call;
+
+  Row row{i, -1, 0.0, p.sums_factor};
+  if (p.y_range != nullptr) row.sums_factor *= power_of_two(row_exponent(p.y_range->largest));
+  if (i < p.positive_rows) {
+    row.positive = p.views_half == 0 ? i : i < p.views_half ? i + p.views_half : i - p.views_half;
+    row.positive_coefficient = p.positive_coefficients[i];
+  }
+  const bool cosine = p.similarity == NCE_SIMILARITY_COSINE;
+  double along = 0.0;  // how much of the row itself is to be taken away
+  if (cosine) {
+    for (int64_t d = lane; d < p.dim; d += kWarpThreads) {
+      along += pulled<kArithmetic>(p, row, d) * packed<kArithmetic>(p.x, p.planes, i, d);
+    }
+    along = combine_warp<Sum>(along);
+  } else if (p.similarity != NCE_SIMILARITY_DOT) {
+    along = (p.g_sums != nullptr ? p.g_sums[i] : 0.0) + row.positive_coefficient;
+  }
+  const double twice = p.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
+  const double factor = twice * call.largest_slope / call.tau;
+  // Two steps, since 1 / |x| alone may overflow.
+  const double inverse = cosine ? inverse_length(p.norms.length[i]) * factor : factor;
+  const double scale = cosine ? p.norms.scale[i] : 1.0;
+  for (int64_t d = lane; d < p.dim; d += kWarpThreads) {
+    double gradient = pulled<kArithmetic>(p, row, d);
+    if (p.similarity != NCE_SIMILARITY_DOT) gradient -= along * packed<kArithmetic>(p.x, p.planes, i, d);
+    write(to, p.target.dtype, d, gradient * inverse * scale);
+  }
+}
+
+}  // namespace
+
+void launch_finish_gradient(const FinishGradientParams& params, Arithmetic arithmetic, cudaStream_t stream) {
+  if (params.rows == 0 || !params.target.wanted()) return;
+  const Launch how{"finish_gradient", blocks_of(params.rows, kBlockWarps), kBlockThreads, 0, stream};
+  switch (arithmetic) {
+    case Arithmetic::kTensorFloat16:
+      return launch(how, finish_gradient<Arithmetic::kTensorFloat16>, params);
+    case Arithmetic::kTensorBfloat16:
+      return launch(how, finish_gradient<Arithmetic::kTensorBfloat16>, params);
+    case Arithmetic::kFloat32:
+      return launch(how, finish_gradient<Arithmetic::kFloat32>, params);
+    case Arithmetic::kFloat64:
+      return launch(how, finish_gradient<Arithmetic::kFloat64>, params);
+  }
+}
+
+}  // namespace nce::cuda::dense

@@ -1,0 +1,312 @@
+#include "cuda/dense/call.h"
+
+namespace nce::cuda::dense {
+namespace {
+
+using tile::padded_rows;
+
+/// The forward pass of one method; its launches do nothing for calls of another.
+class Forward {
+ public:
+  Forward(const Call& call, int32_t index, Carver& carver)
+      : call_(call),
+        problem_(call.problem),
+        state_(call.state),
+        index_(index),
+        method_(call.methods[static_cast<std::size_t>(index)]),
+        rows_(carver, problem_, state_, method_),
+        scratch_(carver, problem_, state_, method_, call.architecture),
+        metrics_(call.out.metrics != nullptr) {}
+
+  void enqueue() const {
+    pack({call_.x, problem_.x_rows, state_.x_allocated, state_.x_norms, &state_.ranges[0], rows_.x, state_.positive});
+    if (!problem_.tower) {
+      pack({call_.y, problem_.y_rows, state_.y_allocated, state_.y_norms, &state_.ranges[1], rows_.y, nullptr});
+    }
+    pack({call_.z, problem_.z_rows, state_.z_allocated, state_.z_norms, &state_.ranges[2], rows_.z, nullptr});
+    find_positives();
+    if (metrics_) prepare_metrics();
+    if (call_.has_y()) sum_tiles();
+    finish_rows();
+  }
+
+ private:
+  /// A matrix and what packing it makes.
+  struct Matrix {
+    const RowSource& source;
+    int64_t rows;
+    int64_t allocated;
+    Norms norms;
+    const RowRange* range;
+    PackedMatrix to;
+    double* positive;  ///< whose padding is cleared; null: none
+  };
+
+  void pack(const Matrix& matrix) const {
+    if (matrix.rows == 0) return;
+    const PackedMatrix& to = matrix.to;
+    launch_pack({.call = call_.call_state,
+                 .method = index_,
+                 .packing = rows_.packing,
+                 .rows = matrix.source,
+                 .count = matrix.rows,
+                 .allocated = matrix.allocated,
+                 .dim = problem_.desc.dim,
+                 .norms = matrix.norms,
+                 .range = matrix.range,
+                 .planes = to.planes,
+                 .plane_count = method_.planes,
+                 .plane_stride = to.plane_stride,
+                 .pitch = to.pitch,
+                 .scales = to.scales,
+                 .relative = to.relative,
+                 .squares = to.squares,
+                 .positive = matrix.positive},
+                method_.arithmetic, call_.stream);
+    if (problem_.euclidean()) find_squares(to, matrix.rows);
+    if (to.fitted != nullptr) fit_scales(to, matrix.rows, matrix.allocated);
+  }
+
+  /// Squared norms by the arithmetic of the tiles.
+  void multiply_by_itself(const PackedMatrix& matrix, int64_t rows, double* squares) const {
+    tile::Operands operands = operands_of(call_, index_, matrix, rows, matrix, rows);
+    operands.x.scales = operands.y.scales = nullptr;
+    operands.similarity = NCE_SIMILARITY_DOT;
+    operands.excluded = loss::Excluded::kNone;
+    launch_diagonal_tiles({.operands = operands, .x_first = 0, .y_first = 0, .count = rows, .similarities = squares},
+                          method_.arithmetic, call_.stream);
+  }
+
+  /// What tensor cores cut off makes vectors look shorter, and cosines near 1 too small: so a cosine is relative to
+  /// what a row's product with itself is there.
+  void fit_scales(const PackedMatrix& matrix, int64_t rows, int64_t allocated) const {
+    multiply_by_itself(matrix, rows, scratch_.wide_squares);
+    launch_fit_scales({.call = call_.call_state,
+                       .method = index_,
+                       .squares = scratch_.wide_squares,
+                       .scales = matrix.fitted,
+                       .count = rows,
+                       .allocated = allocated},
+                      call_.stream);
+  }
+
+  /// For equal rows to be at distance 0.
+  void find_squares(const PackedMatrix& matrix, int64_t rows) const {
+    const bool narrowed = method_.arithmetic == Arithmetic::kFloat32;
+    multiply_by_itself(matrix, rows, narrowed ? scratch_.wide_squares : static_cast<double*>(matrix.squares));
+    if (!narrowed) return;
+    launch_narrow({.call = call_.call_state,
+                   .method = index_,
+                   .in = scratch_.wide_squares,
+                   .out = static_cast<float*>(matrix.squares),
+                   .count = rows},
+                  call_.stream);
+  }
+
+  void find_positives() const {
+    if (problem_.tower) {
+      const int64_t half = problem_.views_half();
+      find_positives(rows_.x, problem_.x_rows, 0, half, half);
+      find_positives(rows_.x, problem_.x_rows, half, 0, half);
+    } else if (problem_.shared) {
+      find_positives(rows_.z, problem_.z_rows, 0, 0, problem_.x_rows);
+    } else {
+      find_positives(rows_.y, problem_.y_rows, 0, 0, problem_.x_rows);
+    }
+  }
+
+  /// Of rows x_first on of X, in rows y_first on of another matrix.
+  void find_positives(const PackedMatrix& y, int64_t y_rows, int64_t x_first, int64_t y_first, int64_t count) const {
+    launch_diagonal_tiles({.operands = operands_of(call_, index_, rows_.x, problem_.x_rows, y, y_rows),
+                           .x_first = x_first,
+                           .y_first = y_first,
+                           .count = count,
+                           .similarities = state_.positive},
+                          method_.arithmetic, call_.stream);
+  }
+
+  void prepare_metrics() const {
+    launch_metric_factors({.call = call_.call_state,
+                           .method = index_,
+                           .norms = state_.y_norms,
+                           .scales = rows_.y.scales,
+                           .count = problem_.y_rows,
+                           .allocated = state_.y_allocated,
+                           .inverse_norms = scratch_.y_inverse,
+                           .factors = scratch_.y_factors},
+                          call_.stream);
+    if (problem_.cosine()) return;
+    launch_metric_factors({.call = call_.call_state,
+                           .method = index_,
+                           .norms = state_.x_norms,
+                           .scales = rows_.x.scales,
+                           .count = problem_.x_rows,
+                           .allocated = state_.x_allocated,
+                           .inverse_norms = scratch_.x_inverse,
+                           .factors = nullptr},
+                          call_.stream);
+  }
+
+  MetricSums metric_sums() const {
+    if (!metrics_) return {};
+    return {.above = scratch_.above,
+            .similarity = scratch_.similarity,
+            .uniformity = scratch_.uniformity,
+            .x_inverse_norms = scratch_.x_inverse,
+            .y_inverse_norms = scratch_.y_inverse,
+            .y_factors = scratch_.y_factors};
+  }
+
+  void sum_tiles() const {
+    launch_sum_tiles({.operands = operands_of(call_, index_, rows_.x, problem_.x_rows, rows_.y, problem_.y_rows),
+                      .x_positive = state_.positive,
+                      .y_positive = problem_.symmetric ? state_.positive : nullptr,
+                      .x_groups = scratch_.groups.x,
+                      .y_groups = scratch_.groups.y,
+                      .rows = scratch_.rows,
+                      .columns = scratch_.columns,
+                      .metrics = metric_sums()},
+                     method_.arithmetic, call_.stream);
+  }
+
+  void finish_rows() const {
+    launch_finish_rows({.call = call_.call_state,
+                        .method = index_,
+                        .rule = problem_.row,
+                        .reducer = call_.reducer(),
+                        .rows = problem_.x_rows,
+                        .row_groups = scratch_.groups.y,
+                        .column_groups = problem_.symmetric ? scratch_.groups.x : 0,
+                        .row_stride = padded_rows(problem_.x_rows),
+                        .column_stride = padded_rows(problem_.y_rows),
+                        .row_sums = scratch_.rows,
+                        .column_sums = scratch_.columns,
+                        .metrics = metrics_,
+                        .metric_sums = metric_sums(),
+                        .alignment = call_.scratch.alignment,
+                        .x_norms = state_.x_norms,
+                        .positive = state_.positive,
+                        .top_k = problem_.desc.top_k,
+                        .row_lse = state_.row_lse,
+                        .row_slope = state_.row_slope,
+                        .column_lse = state_.column_lse,
+                        .column_slope = state_.column_slope,
+                        .losses = problem_.reduction == NCE_REDUCTION_NONE ? call_.out.loss : nullptr,
+                        .totals = call_.scratch.totals},
+                       call_.stream);
+  }
+
+  const Call& call_;
+  const Problem& problem_;
+  const State& state_;
+  const int32_t index_;
+  const Method method_;
+  const MethodState rows_;
+  const MethodForward scratch_;
+  const bool metrics_;
+};
+
+void measure(const Call& call) {
+  const Problem& problem = call.problem;
+  const State& state = call.state;
+  const auto matrix = [&](const RowSource& rows, int64_t count, const Norms& norms, int index) {
+    launch_measure({.call = call.call_state,
+                    .rows = rows,
+                    .count = count,
+                    .dim = problem.desc.dim,
+                    .norms = norms,
+                    .part_ranges = call.scratch.range_parts,
+                    .range = &state.ranges[index]},
+                   call.stream);
+  };
+  matrix(call.x, problem.x_rows, state.x_norms, 0);
+  if (!problem.tower) matrix(call.y, problem.y_rows, state.y_norms, 1);
+  if (problem.shared) matrix(call.z, problem.z_rows, state.z_norms, 2);
+}
+
+void choose(const Call& call) {
+  const Problem& problem = call.problem;
+  launch_choose({.call = call.call_state,
+                 .ranges = call.state.ranges,
+                 .similarity = problem.similarity,
+                 .function = problem.row.function,
+                 .tower = problem.tower,
+                 .shared = problem.shared,
+                 .second_method = call.methods.size() == 2,
+                 .first_is_double = call.methods[0].arithmetic == Arithmetic::kFloat64,
+                 .first_view = problem.desc.n,
+                 .most_terms = static_cast<double>(std::max<int64_t>({1, problem.x_rows, problem.y_rows}))},
+                call.stream);
+}
+
+void align(const Call& call) {
+  const Problem& problem = call.problem;
+  const State& state = call.state;
+  launch_alignment({.call = call.call_state,
+                    .x = call.x,
+                    .positives = problem.shared ? call.z : call.y,
+                    .x_norms = state.x_norms,
+                    .positive_norms = problem.shared ? state.z_norms : state.y_norms,
+                    .x_rows = problem.x_rows,
+                    .dim = problem.desc.dim,
+                    .views_half = problem.views_half(),
+                    .alignment = call.scratch.alignment},
+                   call.stream);
+}
+
+void finish_loss(const Call& call, uint64_t plan) {
+  const Problem& problem = call.problem;
+  launch_finish_loss({.call = call.call_state,
+                      .plan = plan,
+                      .totals = call.scratch.totals,
+                      .ranges = call.state.ranges,
+                      .matrices = problem.tower    ? 1
+                                  : problem.shared ? 3
+                                                   : 2,
+                      .function = problem.row.function,
+                      .reducer = call.reducer(),
+                      .rows = problem.x_rows,
+                      .negatives = problem.negatives_of_row,
+                      .loss = problem.reduction == NCE_REDUCTION_NONE ? nullptr : call.out.loss,
+                      .metrics = call.out.metrics},
+                     call.stream);
+}
+
+tile::Operand operand_of(const PackedMatrix& matrix, int64_t rows) {
+  return {.planes = matrix.planes,
+          .plane_stride = matrix.plane_stride,
+          .pitch = matrix.pitch,
+          .rows = rows,
+          .scales = matrix.fitted != nullptr ? matrix.fitted : matrix.scales,
+          .squares = matrix.squares};
+}
+
+}  // namespace
+
+tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& x, int64_t x_rows,
+                           const PackedMatrix& y, int64_t y_rows) {
+  const Problem& problem = call.problem;
+  const Method& method = call.methods[static_cast<std::size_t>(index)];
+  return {.x = operand_of(x, x_rows),
+          .y = operand_of(y, y_rows),
+          .planes = method.planes,
+          .product_scale = tile::is_tensor(method.arithmetic) ? 1.0f / (kPlaneScale * kPlaneScale) : 1.0f,
+          .similarity = problem.cosine() ? NCE_SIMILARITY_DOT : problem.similarity,
+          .excluded = problem.excluded,
+          .views_half = problem.views_half(),
+          .call = call.call_state,
+          .method = index};
+}
+
+void enqueue_forward(const Call& call, uint64_t plan) {
+  measure(call);
+  choose(call);
+  if (call.out.metrics != nullptr) align(call);
+  for (int32_t index = 0; index < static_cast<int32_t>(call.methods.size()); ++index) {
+    Carver carver = call.rest;
+    Forward(call, index, carver).enqueue();
+  }
+  finish_loss(call, plan);
+}
+
+}  // namespace nce::cuda::dense

@@ -1,0 +1,276 @@
+#pragma once
+// The launches of the kernels between the tiles: one call's rows are measured, packed, summed up, given coefficients,
+// and their gradients written. All only enqueue. Those that bring a `method` do nothing unless the call has it and
+// status OK.
+
+#include <cuda_runtime.h>
+
+#include "cuda/tile/tile_kernels.h"
+#include "loss/metrics.h"
+#include "loss/reduction.h"
+#include "loss/row.h"
+
+namespace nce::cuda::dense {
+
+using loss::Form;
+using loss::Sums;
+using tile::Arithmetic;
+using tile::MetricSums;
+
+/// Tensor arithmetic: planes hold rows whose norm is this, or up to twice this; so their sums keep 38 bits below the
+/// norm.
+constexpr float kPlaneScale = 8192.0f;
+/// By what G is multiplied before it is rounded to 16 bits: it is at most 2.
+constexpr float kTensorGradientScale = 16384.0f;
+
+/// The caller's rows: of one matrix, or of two that are stacked.
+struct RowSource {
+  nce_dtype dtype;
+  const void* first;
+  int64_t first_stride;
+  int64_t first_rows;
+  const void* second;  ///< rows from first_rows on
+  int64_t second_stride;
+};
+
+/// Where the gradient of a matrix's rows goes, likewise.
+struct RowTarget {
+  nce_dtype dtype;
+  void* first;  ///< null: not wanted
+  int64_t first_stride;
+  int64_t first_rows;
+  void* second;
+  int64_t second_stride;
+
+  bool wanted() const { return first != nullptr || second != nullptr; }
+};
+
+/// Norms that neither overflow nor vanish: |x| = length / scale, scale a power of two (1 unless squares would leave the
+/// range of double). length is 0 for zero rows and NaN for non-finite ones.
+struct Norms {
+  double* length;
+  double* scale;
+};
+
+/// What is known of all rows of a matrix.
+struct RowRange {
+  double smallest;  ///< norm of non-zero rows
+  double largest;
+  int64_t first_non_finite;  ///< or kNoRow
+  int64_t zero_rows;
+};
+
+/// Fills norms and range.
+struct MeasureParams {
+  const CallState* call;
+  RowSource rows;
+  int64_t count, dim;
+  Norms norms;
+  RowRange* part_ranges;  ///< room for kMostParts
+  RowRange* range;
+};
+void launch_measure(const MeasureParams& params, cudaStream_t stream);
+
+/// Decides on method and form, or ends the call for a row that is not finite.
+struct ChooseParams {
+  CallState* call;
+  const RowRange* ranges;  ///< of X, Y and Z
+  nce_similarity similarity;
+  loss::RowFunction function;
+  bool tower;
+  bool shared;
+  bool second_method;  ///< kFloat64, for numbers that the first cannot be trusted with
+  bool first_is_double;
+  int64_t first_view;  ///< tower: rows given as queries
+  double most_terms;   ///< the most negatives that a sum has
+};
+void launch_choose(const ChooseParams& params, cudaStream_t stream);
+
+/// How elements become packed ones.
+enum class Packing : int32_t {
+  kRaw = 0,         ///< as they are
+  kUnit = 1,        ///< over the norm
+  kPower = 2,       ///< tensor arithmetic: over a power of two; scales have that
+  kPowerOfUnit = 3  ///< tensor arithmetic: likewise; scales turn it into the unit vector
+};
+
+struct PackParams {
+  const CallState* call;
+  int32_t method;
+  Packing packing;
+  RowSource rows;
+  int64_t count;      ///< rows
+  int64_t allocated;  ///< packed rows: the rest is padding
+  int64_t dim;
+  Norms norms;
+  const RowRange* range;
+  void* planes;
+  int32_t plane_count;
+  int64_t plane_stride;
+  int64_t pitch;
+  float* scales;    ///< of the rows; null: none
+  float* relative;  ///< scales over the largest one; null: none
+  void* squares;    ///< set to 0 in the padding, as is `positive`; null: none
+  double* positive;
+};
+void launch_pack(const PackParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// Squared norms as the tiles compute them: out[i] = in[i], for kFloat32.
+struct NarrowParams {
+  const CallState* call;
+  int32_t method;
+  const double* in;
+  float* out;
+  int64_t count;
+};
+void launch_narrow(const NarrowParams& params, cudaStream_t stream);
+
+/// scales[i] = 1 / sqrt(squares[i]), squares by the arithmetic of the tiles; 0 for rows of length 0 and in the padding.
+struct FitScalesParams {
+  const CallState* call;
+  int32_t method;
+  const double* squares;
+  float* scales;
+  int64_t count, allocated;
+};
+void launch_fit_scales(const FitScalesParams& params, cudaStream_t stream);
+
+/// What only metrics need of the rows: |x^ - y^|^2 of positives, and factors of MetricSums.
+struct AlignmentParams {
+  const CallState* call;
+  RowSource x, positives;
+  Norms x_norms, positive_norms;
+  int64_t x_rows, dim;
+  int64_t views_half;  ///< tower: the positive of a row is so far away; else 0
+  double* alignment;
+};
+void launch_alignment(const AlignmentParams& params, cudaStream_t stream);
+
+struct MetricFactorsParams {
+  const CallState* call;
+  int32_t method;
+  Norms norms;
+  const float* scales;  ///< of the packed rows; null: 1
+  int64_t count, allocated;
+  float* inverse_norms;  ///< of rows as the planes have them; null: not wanted
+  float* factors;        ///< e^-2, or 1 for zero rows; null: not wanted
+};
+void launch_metric_factors(const MetricFactorsParams& params, cudaStream_t stream);
+
+/// Sums over a part of the rows.
+struct RowTotals {
+  double loss;
+  loss::MetricTotals metrics;  ///< without the numbers of positives, negatives and zero rows
+};
+
+/// Sums of groups to each row's loss and slope, and partial sums over rows.
+struct FinishRowsParams {
+  const CallState* call;
+  int32_t method;
+  loss::RowRule rule;
+  loss::Reducer reducer;
+  int64_t rows;
+  int32_t row_groups, column_groups;  ///< column_groups 0: no columns
+  int64_t row_stride, column_stride;
+  Sums row_sums, column_sums;
+  bool metrics;  ///< wanted
+  MetricSums metric_sums;
+  const double* alignment;
+  Norms x_norms;
+  const double* positive;
+  int32_t top_k;
+  double *row_lse, *row_slope;        ///< see loss::RowResult; the slope is dl/dtau
+  double *column_lse, *column_slope;  ///< null: no columns
+  double* losses;                     ///< w_i l_i of every row, if wanted
+  RowTotals* totals;                  ///< one a part
+};
+void launch_finish_rows(const FinishRowsParams& params, cudaStream_t stream);
+
+/// Writes loss and metrics, and leaves the call's state to a backward pass.
+struct FinishLossParams {
+  CallState* call;
+  uint64_t plan;  ///< that CallState is to name; 0 for none
+  const RowTotals* totals;
+  const RowRange* ranges;
+  int32_t matrices;  ///< of `ranges`
+  loss::RowFunction function;
+  loss::Reducer reducer;
+  int64_t rows;
+  int64_t negatives;  ///< of each row
+  double* loss;       ///< null: not wanted, or written row by row
+  nce_metrics* metrics;
+};
+void launch_finish_loss(const FinishLossParams& params, cudaStream_t stream);
+
+/// Over a part of the rows.
+struct SlopeTotals {
+  double temperature;
+  double largest;
+};
+
+/// From rows' sums and upstream to the coefficients of the gradient.
+struct CoefficientsParams {
+  CallState* call;
+  int32_t method;
+  loss::RowRule rule;
+  loss::Reducer reducer;
+  nce_similarity similarity;
+  int64_t rows;
+  int64_t x_allocated, y_allocated;
+  int64_t views_half;  ///< tower; else 0
+  const double* positive;
+  const double *row_lse, *row_slope;
+  const double *column_lse, *column_slope;  ///< null: no columns
+  void *x_coefficients, *x_references;      ///< float, or double for kFloat64
+  void *y_coefficients, *y_references;      ///< null: no columns
+  double* positive_coefficients;            ///< what the row of the positive is multiplied by
+  double* d_temperature;                    ///< null: not wanted
+  SlopeTotals* totals;
+};
+/// The largest slope, by which all coefficients are divided, and the gradient by the temperature.
+void launch_slopes(const CoefficientsParams& params, cudaStream_t stream);
+void launch_coefficients(const CoefficientsParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// sums[i] (+)= sum over columns of G's block: what distances' gradients need beside G Y.
+struct GSumsParams {
+  const CallState* call;
+  int32_t method;
+  bool add;  ///< else sums are overwritten
+  int64_t rows, columns, pitch;
+  const void* g;  ///< float, or double for kFloat64
+  double* sums;
+};
+void launch_g_sums(const GSumsParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// Rows of X as the planes have them.
+struct PackedRows {
+  const void* planes;
+  int64_t plane_stride;
+  int64_t pitch;
+  const float* scales;
+};
+
+/// Adds splits and positives, goes back through the norm or the distance, and writes the caller's gradient.
+struct FinishGradientParams {
+  const CallState* call;
+  int32_t method;
+  int32_t planes;
+  nce_similarity similarity;
+  int64_t rows, dim;
+  PackedRows x;
+  PackedRows positives;
+  int64_t positive_rows;  ///< rows of X that have a positive
+  int64_t views_half;     ///< tower: the positive of a row is so far away; else 0
+  const double* positive_coefficients;
+  const void* sums;  ///< [splits][split_stride / pitch][pitch], float or double; null: 0
+  int64_t split_stride;
+  int32_t splits;
+  double sums_factor;       ///< what the sums are in units of, before y_range
+  const RowRange* y_range;  ///< kPower: the largest scale in it is a factor too; null: not
+  const double* g_sums;     ///< Euclidean
+  Norms norms;
+  RowTarget target;
+};
+void launch_finish_gradient(const FinishGradientParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+}  // namespace nce::cuda::dense

@@ -1,0 +1,168 @@
+// Gradients of the rowwise losses. Once what a comparison does to gradients is known, elements have nothing to do with
+// each other: a warp has a few columns of a row of queries, and goes through the row's comparisons.
+
+#include "cuda/rowwise/rowwise.cuh"
+
+namespace nce::cuda {
+namespace {
+
+constexpr int kColumnsOfLane = 4;
+constexpr int64_t kColumnsOfWarp = int64_t{kColumnsOfLane} * kWarpThreads;
+
+/// What a comparison does to gradients, with x^ = x over its norm for the cosine, else x, and y^ = unit y:
+/// dx gets push (y^ - x^) for distances, else push y^; dy = push unit (x^ - shrink y^).
+struct Pull {
+  double push;
+  double unit;
+  double shrink;
+};
+
+NCE_DEVICE Pull pull_of(const RowwiseParams& p, int64_t row, int64_t k, double factor) {
+  const Comparison* const comparisons = comparisons_of(p, row);
+  const double value = comparisons[k].value;
+  const double slope =
+      factor * p.measure.sign * loss::row_slope(rule_of(p), comparisons, k, is_alike(p, row), p.terms[row]);
+  switch (p.measure.base) {
+    case loss::Base::kCosine:
+      return {slope, comparisons[k].inverse_norm, p.measure.sign * (value - p.measure.offset)};
+    case loss::Base::kDot:
+      return {slope, 1.0, 0.0};
+    case loss::Base::kSquaredDistance:
+      return {-2.0 * slope, 1.0, 1.0};
+    case loss::Base::kDistance:
+      // d|x - y| / dx = (x - y) / |x - y|, taken as 0 at 0.
+      return {value != 0.0 ? -slope / std::fabs(value) : 0.0, 1.0, 1.0};
+  }
+  return {std::nan(""), 0.0, 0.0};
+}
+
+template <typename G>
+NCE_DEVICE G* gradient_at(const GradientMatrix& matrix, int64_t row) {
+  return matrix.data == nullptr ? nullptr : static_cast<G*>(matrix.data) + row * matrix.stride;
+}
+
+/// Where the gradient of the row that comparison k is with goes; null: nowhere.
+template <typename G>
+NCE_DEVICE G* other_gradient(const RowwiseParams& p, int64_t row, int64_t k) {
+  return k == 0 ? gradient_at<G>(p.d_keys, row) : gradient_at<G>(p.d_negatives, negative_row(p, row, k));
+}
+
+/// The lane's columns.
+template <typename T, typename G>
+struct RowColumns {
+  const RowwiseParams& p;
+  int64_t row;
+  int64_t first;
+  double x[kColumnsOfLane];
+  double sums[kColumnsOfLane];
+
+  NCE_DEVICE int64_t column(int c) const { return first + c * kWarpThreads; }
+
+  NCE_DEVICE void load(double x_factor) {
+    const T* const from = row_at<T>(p.queries, row);
+    NCE_UNROLL
+    for (int c = 0; c < kColumnsOfLane; ++c) {
+      x[c] = column(c) < p.dim ? wide(from[column(c)]) * x_factor : 0.0;
+      sums[c] = 0.0;
+    }
+  }
+
+  NCE_DEVICE void add(int64_t k, const Pull& pull, double x_share) {
+    const T* const from = other_at<T>(p, row, k);
+    G* const to = other_gradient<G>(p, row, k);
+    NCE_UNROLL
+    for (int c = 0; c < kColumnsOfLane; ++c) {
+      if (column(c) >= p.dim) continue;
+      const double y = wide(from[column(c)]) * pull.unit;
+      sums[c] += pull.push * (y - x_share * x[c]);
+      if (to != nullptr) narrow(pull.push * pull.unit * (x[c] - pull.shrink * y), to[column(c)]);
+    }
+  }
+
+  NCE_DEVICE void store(double scale, double radial) {
+    G* const to = gradient_at<G>(p.d_queries, row);
+    if (to == nullptr) return;
+    NCE_UNROLL
+    for (int c = 0; c < kColumnsOfLane; ++c) {
+      if (column(c) < p.dim) narrow(scale * (sums[c] - radial * x[c]), to[column(c)]);
+    }
+  }
+};
+
+template <typename T, typename G>
+__global__ void rowwise_gradients(const RowwiseParams p) {
+  if (p.call->status != NCE_STATUS_OK) return;
+  const int64_t chunks = (p.dim + kColumnsOfWarp - 1) / kColumnsOfWarp;
+  const int64_t step = int64_t{gridDim.x} * kBlockWarps;
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  const bool cosine = p.measure.base == loss::Base::kCosine;
+  const double x_share = cosine || p.measure.base == loss::Base::kDot ? 0.0 : 1.0;
+  for (int64_t i = int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads; i < p.rows * chunks; i += step) {
+    const int64_t row = i / chunks;
+    const double factor = p.reducer.factor(row, p.call->weight_sum);
+    const double x_factor = cosine ? p.inverse_norms[row] : 1.0;
+    RowColumns<T, G> columns{p, row, (i - row * chunks) * kColumnsOfWarp + lane, {}, {}};
+    columns.load(x_factor);
+    double radial = 0.0;
+    for (int64_t first = 0; first < p.comparisons_of_row; first += kWarpThreads) {
+      Pull mine{0.0, 0.0, 0.0};
+      if (first + lane < p.comparisons_of_row) mine = pull_of(p, row, first + lane, factor);
+      if (cosine) radial += mine.push * mine.shrink;
+      const auto count =
+          static_cast<int>(p.comparisons_of_row - first < kWarpThreads ? p.comparisons_of_row - first : kWarpThreads);
+      for (int k = 0; k < count; ++k) {
+        const Pull pull{__shfl_sync(0xffffffffu, mine.push, k), __shfl_sync(0xffffffffu, mine.unit, k),
+                        __shfl_sync(0xffffffffu, mine.shrink, k)};
+        columns.add(first + k, pull, x_share);
+      }
+    }
+    columns.store(x_factor, combine_warp<Sum>(radial));
+  }
+}
+
+/// A block a part of the rows.
+__global__ void sum_temperature_slopes(const RowwiseParams p) {
+  if (p.call->status != NCE_STATUS_OK) return;
+  const Range part = part_of(p.rows, blockIdx.x, gridDim.x);
+  double sum = 0.0;
+  for (int64_t row = part.begin + threadIdx.x; row < part.end; row += kBlockThreads) {
+    sum += p.reducer.factor(row, p.call->weight_sum) * p.terms[row].temperature_slope;
+  }
+  sum = combine_block<Sum>(sum);
+  if (threadIdx.x == 0) p.slopes[blockIdx.x] = sum;
+}
+
+__global__ void write_temperature_gradient(const RowwiseParams p) {
+  if (p.call->status != NCE_STATUS_OK) return;
+  const double sum = combine_block<Sum>(threadIdx.x < parts_of(p.rows) ? p.slopes[threadIdx.x] : 0.0);
+  if (threadIdx.x == 0) *p.d_temperature = p.call->temperature_factor * sum;
+}
+
+template <typename T, typename G>
+void launch_gradients(const RowwiseParams& params, cudaStream_t stream) {
+  constexpr int64_t kMostWarps = int64_t{kBlockWarps} << 20;
+  const int64_t warps = params.rows * ((params.dim + kColumnsOfWarp - 1) / kColumnsOfWarp);
+  const dim3 grid = blocks_of(warps < kMostWarps ? warps : kMostWarps, kBlockWarps);
+  launch({"rowwise_gradients", grid, kBlockThreads, 0, stream}, rowwise_gradients<T, G>, params);
+}
+
+}  // namespace
+
+void launch_row_gradients(const RowwiseParams& params, cudaStream_t stream) {
+  if (params.d_temperature != nullptr) {
+    const dim3 parts(static_cast<unsigned>(parts_of(params.rows)));
+    launch({"sum_temperature_slopes", parts, kBlockThreads, kReduceBytes, stream}, sum_temperature_slopes, params);
+    launch({"write_temperature_gradient", dim3(1), kBlockThreads, kReduceBytes, stream}, write_temperature_gradient,
+           params);
+  }
+  if (params.d_queries.data == nullptr && params.d_keys.data == nullptr && params.d_negatives.data == nullptr) return;
+  with_element(params.dtype, [&](auto element) {
+    using T = decltype(element);
+    if constexpr (sizeof(T) == 2) {
+      if (params.gradient_dtype == NCE_DTYPE_FLOAT32) return launch_gradients<T, float>(params, stream);
+    }
+    launch_gradients<T, T>(params, stream);
+  });
+}
+
+}  // namespace nce::cuda

@@ -1,0 +1,115 @@
+#include "cuda/rowwise/rowwise_plan.h"
+
+#include <string>
+
+#include "cuda/begin_call.h"
+#include "cuda/device_plan.h"
+#include "cuda/rowwise/row_kernels.h"
+
+namespace nce::cuda {
+namespace {
+
+class RowwisePlan final : public DevicePlan<RowwisePlan> {
+ public:
+  RowwisePlan(const loss::Problem& problem, int device)
+      : DevicePlan(device), problem_(problem), rows_(problem.loss_rows) {
+    const nce_plan_desc& desc = problem.desc;
+    const double bytes = static_cast<double>(rows_) * (static_cast<double>(problem.comparisons_of_row) + 4.0) * 24.0;
+    if (bytes > static_cast<double>(kLargestWorkspace)) {
+      refuse_sizes("n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m));
+    }
+    bytes_ = carve(nullptr).bytes;
+  }
+
+  /// The backward pass needs no more than the forward pass left: so every forward pass may be followed by one.
+  int64_t workspace_bytes(nce_pass) const override { return bytes_; }
+
+  void enqueue(const DeviceCall& of) const {
+    const Arrays arrays = carve(of.workspace.data);
+    CallState* const call = call_state_of(of.workspace);
+    launch_begin_call({.call = call,
+                       .scratch = arrays.begin,
+                       .plan = id(),
+                       .backward = !of.forward,
+                       .with_upstream = of.backward,
+                       .in = &of.in,
+                       .rows = rows_},
+                      of.stream);
+    const RowwiseParams params = params_of(of.in, of.out, call, arrays);
+    if (of.forward) {
+      launch_compare_rows(params, of.stream);
+      launch_row_terms(params, of.stream);
+    }
+    if (of.backward) launch_row_gradients(params, of.stream);
+  }
+
+ private:
+  struct Arrays {
+    std::byte* begin;  ///< of launch_begin_call
+    double* inverse_norms;
+    Comparison* comparisons;
+    double* cosines;
+    RowTerms* terms;
+    RowwiseTotals* totals;
+    double* slopes;
+    int64_t bytes;
+  };
+
+  Arrays carve(std::byte* workspace) const {
+    const int64_t comparisons = rows_ * problem_.comparisons_of_row;
+    Carver carver(workspace);
+    Arrays arrays{};
+    arrays.begin = carver.take<std::byte>(kBeginCallBytes);
+    arrays.inverse_norms = carver.take<double>(rows_);
+    arrays.comparisons = carver.take<Comparison>(comparisons);
+    arrays.cosines = carver.take<double>(problem_.desc.metrics != 0 ? comparisons : 0);
+    arrays.terms = carver.take<RowTerms>(rows_);
+    arrays.totals = carver.take<RowwiseTotals>(kMostParts);
+    arrays.slopes = carver.take<double>(kMostParts);
+    arrays.bytes = carver.used();
+    return arrays;
+  }
+
+  RowwiseParams params_of(const nce_inputs& in, const nce_outputs& out, CallState* call, const Arrays& arrays) const {
+    return {.call = call,
+            .plan = id(),
+            .function = problem_.row.function,
+            .dtype = problem_.dtype,
+            .gradient_dtype = problem_.gradient_dtype,
+            .top_k = problem_.desc.top_k,
+            .rows = rows_,
+            .comparisons_of_row = problem_.comparisons_of_row,
+            .dim = problem_.desc.dim,
+            .margin = problem_.desc.margin,
+            .measure = loss::measure_of(problem_),
+            .reducer = loss::reducer_of(problem_.reduction, in),
+            .queries = {in.queries, in.queries_stride},
+            .keys = {in.keys, in.keys_stride},
+            .negatives = {in.negatives, in.negatives_stride},
+            .labels = in.labels,
+            .inverse_norms = arrays.inverse_norms,
+            .comparisons = arrays.comparisons,
+            .cosines = out.metrics != nullptr ? arrays.cosines : nullptr,
+            .terms = arrays.terms,
+            .totals = arrays.totals,
+            .slopes = arrays.slopes,
+            .loss_out = out.loss,
+            .d_temperature = out.d_temperature,
+            .metrics = out.metrics,
+            .d_queries = {out.d_queries, out.d_queries_stride},
+            .d_keys = {out.d_keys, out.d_keys_stride},
+            .d_negatives = {out.d_negatives, out.d_negatives_stride}};
+  }
+
+  const loss::Problem problem_;
+  const int64_t rows_;
+  int64_t bytes_ = 1;
+};
+
+}  // namespace
+
+std::unique_ptr<Plan> make_rowwise_plan(const loss::Problem& problem, int device) {
+  return std::make_unique<RowwisePlan>(problem, device);
+}
+
+}  // namespace nce::cuda

@@ -1,0 +1,14 @@
+#pragma once
+// Losses in which every row meets only vectors of its own: those of loss::Engine::kRowwise. Bound by memory: each pass
+// reads every matrix once.
+
+#include <memory>
+
+#include "api/backend.h"
+
+namespace nce::cuda {
+
+/// `device` is the runtime's number of the device. Throws UNSUPPORTED for sizes beyond any device's memory.
+std::unique_ptr<Plan> make_rowwise_plan(const loss::Problem& problem, int device);
+
+}  // namespace nce::cuda

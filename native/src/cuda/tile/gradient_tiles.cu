@@ -1,0 +1,510 @@
+// Sums over negatives of G times rows, without G ever leaving a warp's registers: run as (X, Y) it gives the gradient
+// of X, as (Y, X) that of Y.
+
+#include <string>
+
+#include "api/backend.h"
+#include "cuda/launch.h"
+#include "cuda/tile/similarity.h"
+
+namespace nce::cuda::tile {
+namespace {
+
+/// A block's tile of X, which stays, meets tiles of Y one by one. A warp has all columns of 8 kRowOctets rows of the
+/// product, so that what it makes of them is an operand of its next product without leaving its registers.
+template <Arithmetic kOf, int kOfPlanes, int kOfPitch>
+struct GradientShape {
+  static_assert(is_tensor(kOf));
+  static_assert(kOfPlanes == 1 || (kOfPlanes == 2 && kOf == Arithmetic::kTensorFloat16));
+
+  static constexpr int kPlanes = kOfPlanes;
+  static constexpr int kPitch = kOfPitch;
+  static constexpr GradientTileSize kSize = gradient_tile_size(kPlanes, kPitch);
+  using Real = float;
+  using Element = std::conditional_t<kOf == Arithmetic::kTensorFloat16, Float16, Bfloat16>;
+
+  static constexpr int kXRows = kGradientXRows;
+  static constexpr int kYRows = kSize.y_rows;
+  static constexpr int kRowOctets = kSize.row_octets;
+  static constexpr int kRowSteps = kRowOctets / 2;  ///< mma have 16 rows
+  static constexpr int kColumnOctets = kYRows / 8;
+  static constexpr int kOuterSteps = kYRows / 16;  ///< of the product of G and Y
+  static constexpr int kOctets = kPitch / 8;       ///< of its columns, and how many of them are summed at a time
+  static constexpr int kOctetsAtOnce = kSize.octets_at_once;
+  static constexpr int kThreads = kXRows / 8 / kRowOctets * 32;
+
+  static constexpr int kRowBytes = kPitch * 2;
+  static constexpr int kXPlane = kXRows * kRowBytes;
+  static constexpr int kYPlane = kYRows * kRowBytes;
+  static constexpr int kStages = kGradientStages;
+  static constexpr int kYFactors = kGradientYFactors * kYRows;
+  static constexpr int64_t kSharedBytes = gradient_shared_bytes(kPlanes, kPitch);
+};
+
+template <typename S>
+struct GradientSpace {
+  unsigned char* x;  ///< [kPlanes][kXRows], rows swizzled
+  unsigned char* y;  ///< [kStages][kPlanes][kYRows]
+  float* x_scales;   ///< [kXRows] each
+  float* x_coefficients;
+  float* x_references;
+  float* y_factors;  ///< [kStages][4][kYRows]: scales, coefficients, references, what G is multiplied by
+
+  explicit NCE_DEVICE GradientSpace(unsigned char* memory) : x(memory), y(memory + S::kPlanes * S::kXPlane) {
+    x_scales = reinterpret_cast<float*>(y + S::kStages * S::kPlanes * S::kYPlane);
+    x_coefficients = x_scales + S::kXRows;
+    x_references = x_coefficients + S::kXRows;
+    y_factors = x_references + S::kXRows;
+  }
+
+  NCE_DEVICE unsigned char* y_stage(int stage) const { return y + stage * (S::kPlanes * S::kYPlane); }
+  NCE_DEVICE float* factors_stage(int stage) const { return y_factors + stage * S::kYFactors; }
+};
+
+/// Where a 16-byte chunk of a row lies in a plane. The same chunk of any 8 rows from a multiple of 8 on, and so an 8 x
+/// 8 matrix, transposed or not, lies in different banks.
+template <typename S>
+NCE_DEVICE int swizzled(int row, int chunk) {
+  return row * S::kRowBytes + (chunk ^ (row & 7)) * kChunkBytes;
+}
+
+/// Copies rows of X once, and of Y tile by tile, each thread the same chunk of every kRowsAStep-th row.
+template <typename S>
+class GradientStream {
+ public:
+  NCE_DEVICE GradientStream(const GradientTilesParams& p, const GradientSpace<S>& space, int64_t y_first)
+      : p_(p), space_(space) {
+    const int thread = static_cast<int>(threadIdx.x);
+    offset_ = swizzled<S>(thread / kRowChunks, thread % kRowChunks);
+    y_from_ = static_cast<const unsigned char*>(p.operands.y.planes) + place(y_first);
+    begin_factors(y_first);
+  }
+
+  NCE_DEVICE void fetch_x(int64_t x_first) const {
+    const unsigned char* const from = static_cast<const unsigned char*>(p_.operands.x.planes) + place(x_first);
+    NCE_UNROLL
+    for (int plane = 0; plane < S::kPlanes; ++plane) {
+      NCE_NO_UNROLL
+      for (int row = 0; row < S::kXRows; row += kRowsAStep) {
+        copy_async_16(space_.x + plane * S::kXPlane + row * S::kRowBytes + offset_,
+                      from + plane * p_.operands.x.plane_stride * 2 + row * S::kRowBytes);
+      }
+    }
+  }
+
+  /// Starts to copy the next rows of Y.
+  NCE_DEVICE void fetch_y(int stage) {
+    unsigned char* const to = space_.y_stage(stage) + offset_;
+    NCE_UNROLL
+    for (int plane = 0; plane < S::kPlanes; ++plane) {
+      NCE_UNROLL
+      for (int row = 0; row < S::kYRows; row += kRowsAStep) {
+        copy_async_16(to + plane * S::kYPlane + row * S::kRowBytes,
+                      y_from_ + plane * p_.operands.y.plane_stride * 2 + row * S::kRowBytes);
+      }
+    }
+    y_from_ += S::kYRows * S::kRowBytes;
+    if (factors_from_ != nullptr) {
+      copy_async_16(space_.factors_stage(stage) + threadIdx.x * kFactorsAChunk, factors_from_);
+      factors_from_ += S::kYRows;
+    }
+  }
+
+ private:
+  static constexpr int kRowChunks = S::kRowBytes / kChunkBytes;
+  static constexpr int kRowsAStep = S::kThreads / kRowChunks;
+  static_assert(kRowsAStep % 8 == 0 && S::kYRows % kRowsAStep == 0);
+  static constexpr int kFactorsAChunk = 4;
+  static constexpr int kFactorChunks = S::kYFactors / kFactorsAChunk;
+  static_assert(kFactorChunks <= S::kThreads);
+
+  /// Bytes from a matrix to the thread's first chunk of the rows from `first` on.
+  static NCE_DEVICE int64_t place(int64_t first) {
+    return first * S::kRowBytes + static_cast<int>(threadIdx.x) * kChunkBytes;
+  }
+
+  /// One chunk of the factors is this thread's, in every tile. If its array is not there it is written once.
+  NCE_DEVICE void begin_factors(int64_t y_first) {
+    const int thread = static_cast<int>(threadIdx.x);
+    if (thread >= kFactorChunks) return;
+    const int array = thread / (S::kYRows / kFactorsAChunk);
+    const auto* const coefficients = static_cast<const float*>(p_.coefficients.y);
+    const auto* const references = static_cast<const float*>(p_.coefficients.y_references);
+    const float* const from = array == 0   ? p_.operands.y.scales
+                              : array == 1 ? coefficients
+                              : array == 2 ? (coefficients == nullptr ? nullptr : references)
+                                           : p_.y_relative;
+    if (from != nullptr) {
+      factors_from_ = from + y_first + thread % (S::kYRows / kFactorsAChunk) * kFactorsAChunk;
+      return;
+    }
+    const float absent = array == 0 || array == 3 ? 1.0f : 0.0f;
+    for (int stage = 0; stage < S::kStages; ++stage) {
+      for (int i = 0; i < kFactorsAChunk; ++i) {
+        space_.factors_stage(stage)[thread * kFactorsAChunk + i] = absent;
+      }
+    }
+  }
+
+  const GradientTilesParams& p_;
+  const GradientSpace<S>& space_;
+  int offset_;
+  const unsigned char* y_from_;
+  const float* factors_from_ = nullptr;
+};
+
+/// The product of a warp's rows of X and a tile of Y. The sums are those of sum_tiles, bit for bit.
+template <typename S>
+class GradientProduct {
+ public:
+  NCE_DEVICE GradientProduct() {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const int warp = static_cast<int>(threadIdx.x) / 32;
+    x_offset_ = swizzled<S>(warp * S::kRowOctets * 8 + lane % 16, lane / 16);
+    y_offset_ = swizzled<S>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  }
+
+  NCE_DEVICE void multiply(const unsigned char* x, const unsigned char* y, Fragment<S>& sums) const {
+    sums.clear();
+    if constexpr (S::kPlanes == 1) {
+      NCE_NO_UNROLL
+      for (int first = 0; first < kSteps; first += kUnrolled) {
+        NCE_UNROLL
+        for (int step = first; step < first + kUnrolled; ++step) {
+          XPart x_part;
+          YPart y_part;
+          load_x(x, step, x_part);
+          load_y(y, step, y_part);
+          add(x_part, y_part, sums);
+        }
+      }
+    } else {
+      Fragment<S> high_low;
+      Fragment<S> high;
+      high_low.clear();
+      high.clear();
+      NCE_NO_UNROLL
+      for (int first = 0; first < kSteps; first += kUnrolled) {
+        NCE_UNROLL
+        for (int step = first; step < first + kUnrolled; ++step) {
+          XPart x_high, x_low;
+          YPart y_high, y_low;
+          load_x(x, step, x_high);
+          load_x(x + S::kXPlane, step, x_low);
+          load_y(y, step, y_high);
+          load_y(y + S::kYPlane, step, y_low);
+          add(x_low, y_high, sums);
+          add(x_high, y_low, high_low);
+          add(x_high, y_high, high);
+        }
+      }
+      sums.take(high_low);
+      sums.take(high);
+    }
+  }
+
+ private:
+  static constexpr int kStepBytes = 32;
+  static constexpr int kSteps = S::kRowBytes / kStepBytes;
+  static constexpr int kUnrolled = 4 / S::kPlanes;
+  static_assert(S::kPitch <= 256);
+  using XPart = uint32_t[S::kRowOctets / 2][4];
+  using YPart = uint32_t[S::kColumnOctets][2];
+
+  NCE_DEVICE void load_x(const unsigned char* x, int step, XPart& part) const {
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowOctets / 2; ++r) {
+      load_matrices(part[r], x + ((x_offset_ ^ step * kStepBytes) + r * (16 * S::kRowBytes)));
+    }
+  }
+
+  NCE_DEVICE void load_y(const unsigned char* y, int step, YPart& part) const {
+    NCE_UNROLL
+    for (int c = 0; c < S::kColumnOctets; c += 2) {
+      uint32_t four[4];
+      load_matrices(four, y + ((y_offset_ ^ step * kStepBytes) + c * (8 * S::kRowBytes)));
+      part[c][0] = four[0];
+      part[c][1] = four[1];
+      part[c + 1][0] = four[2];
+      part[c + 1][1] = four[3];
+    }
+  }
+
+  static NCE_DEVICE void add(const XPart& x, const YPart& y, Fragment<S>& sums) {
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowOctets / 2; ++r) {
+      NCE_UNROLL
+      for (int c = 0; c < S::kColumnOctets; ++c) multiply_add<typename S::Element>(sums.values[r][c], x[r], y[c]);
+    }
+  }
+
+  int x_offset_;
+  int y_offset_;
+};
+
+/// Products become G, multiplied as operands of the next product are.
+template <Form kForm, typename S>
+NCE_DEVICE void make_g(const Place<S>& place, const GradientSpace<S>& space, const float* y_factors,
+                       const Temperature<float>& temperature, float product_scale, float g_scale, Fragment<S>& tile) {
+  const float* const y_coefficients = y_factors + S::kYRows;
+  const float* const y_references = y_coefficients + S::kYRows;
+  const float* const y_multipliers = y_references + S::kYRows;
+  float x_scales[S::kRowOctets];
+  Coefficient<float> x_coefficients[S::kRowOctets];
+  NCE_UNROLL
+  for (int r = 0; r < S::kRowOctets; ++r) {
+    x_scales[r] = space.x_scales[place.row(r)];
+    x_coefficients[r] = {space.x_coefficients[place.row(r)], space.x_references[place.row(r)]};
+  }
+  NCE_UNROLL
+  for (int c = 0; c < S::kColumnOctets; ++c) {
+    NCE_UNROLL
+    for (int e = 0; e < 2; ++e) {
+      const int column = place.column(c, e);
+      const Coefficient<float> y_coefficient{y_coefficients[column], y_references[column]};
+      const float multiplier = y_multipliers[column] * g_scale;
+      NCE_UNROLL
+      for (int r = 0; r < S::kRowOctets; ++r) {
+        const float s = scaled_similarity(tile.at(r, c, e), product_scale, x_scales[r], y_factors[column]);
+        tile.at(r, c, e) = g_of<kForm>(s, x_coefficients[r], y_coefficient, temperature) * multiplier;
+      }
+    }
+  }
+}
+
+/// Clears what is no negative's. Few tiles need it, so it is written to take few registers from what all tiles need.
+template <typename S>
+NCE_DEVICE void clear_masked(const Mask& mask, const Place<S>& place, Fragment<S>& tile) {
+  NCE_UNROLL
+  for (int r = 0; r < S::kRowOctets; ++r) {
+    uint32_t kept = 0;
+    NCE_NO_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      for (int e = 0; e < 2; ++e) {
+        if (mask.keeps(place.row(r), place.column(c, e))) kept |= 1u << (2 * c + e);
+      }
+    }
+    NCE_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      if ((kept & (1u << (2 * c))) == 0) tile.at(r, c, 0) = 0.0f;
+      if ((kept & (2u << (2 * c))) == 0) tile.at(r, c, 1) = 0.0f;
+    }
+  }
+}
+
+/// sums += G Y. Tensor cores truncate their sums, so those of a tile are added where sums are rounded.
+template <typename S>
+class GradientSums {
+ public:
+  NCE_DEVICE GradientSums() {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    y_offset_ = swizzled<S>(lane % 16, lane / 16);
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowSteps; ++r) {
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctets; ++c) sums_[r][c][0] = sums_[r][c][1] = sums_[r][c][2] = sums_[r][c][3] = 0.0f;
+    }
+  }
+
+  NCE_DEVICE void add(const Fragment<S>& tile, const unsigned char* y) {
+    GPart g[S::kPlanes];
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowSteps; ++r) {
+      NCE_UNROLL
+      for (int step = 0; step < S::kOuterSteps; ++step) {
+        NCE_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          float first = tile.values[r][2 * step + i / 2][i % 2 * 2];
+          float second = tile.values[r][2 * step + i / 2][i % 2 * 2 + 1];
+          NCE_UNROLL
+          for (int plane = 0; plane < S::kPlanes; ++plane) {
+            g[plane][r][step][i] = pack_and_subtract<Element>(first, second);
+          }
+        }
+      }
+    }
+    NCE_UNROLL
+    for (int octet = 0; octet < S::kOctets; octet += S::kOctetsAtOnce) {
+      // Else the compiler lets loads run ahead, for which 32 rows a warp leave no registers.
+      if (S::kRowSteps == 2 && octet % 4 == 0) __syncwarp();
+      add_octets(octet, g, y);
+    }
+  }
+
+  /// Rows of kPitch floats.
+  NCE_DEVICE void store(const Place<S>& place, float* rows) const {
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowOctets; ++r) {
+      float* const row = rows + place.row(r) * S::kPitch + place.column(0, 0);
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctets; ++c) {
+        *reinterpret_cast<Neighbours<float>*>(row + c * 8) = {sums_[r / 2][c][r % 2 * 2],
+                                                              sums_[r / 2][c][r % 2 * 2 + 1]};
+      }
+    }
+  }
+
+ private:
+  using Element = typename S::Element;
+  using GPart = uint32_t[S::kRowSteps][S::kOuterSteps][4];
+  using YPart = uint32_t[S::kOuterSteps][S::kOctetsAtOnce][2];
+
+  NCE_DEVICE void add_octets(int octet, const GPart (&g)[S::kPlanes], const unsigned char* y) {
+    YPart b[S::kPlanes];
+    NCE_UNROLL
+    for (int plane = 0; plane < S::kPlanes; ++plane) {
+      NCE_UNROLL
+      for (int step = 0; step < S::kOuterSteps; ++step) {
+        NCE_UNROLL
+        for (int c = 0; c < S::kOctetsAtOnce; c += 2) {
+          uint32_t four[4];
+          const int offset = (y_offset_ ^ (octet + c) * kChunkBytes) + step * (16 * S::kRowBytes);
+          load_matrices_transposed(four, y + plane * S::kYPlane + offset);
+          b[plane][step][c][0] = four[0];
+          b[plane][step][c][1] = four[1];
+          b[plane][step][c + 1][0] = four[2];
+          b[plane][step][c + 1][1] = four[3];
+        }
+      }
+    }
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowSteps; ++r) {
+      float part[S::kOctetsAtOnce][4] = {};
+      if constexpr (S::kPlanes == 2) {
+        add_product(g[1][r], b[0], part);
+        add_product(g[0][r], b[1], part);
+      }
+      add_product(g[0][r], b[0], part);
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctetsAtOnce; ++c) {
+        NCE_UNROLL
+        for (int i = 0; i < 4; ++i) sums_[r][octet + c][i] += part[c][i];
+      }
+    }
+  }
+
+  static NCE_DEVICE void add_product(const uint32_t (&g)[S::kOuterSteps][4], const YPart& b,
+                                     float (&part)[S::kOctetsAtOnce][4]) {
+    NCE_UNROLL
+    for (int step = 0; step < S::kOuterSteps; ++step) {
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctetsAtOnce; ++c) multiply_add<Element>(part[c], g[step], b[step][c]);
+    }
+  }
+
+  float sums_[S::kRowSteps][S::kOctets][4];
+  int y_offset_;
+};
+
+template <typename S>
+NCE_DEVICE void load_x_factors(const GradientTilesParams& p, const GradientSpace<S>& space, int64_t x_first) {
+  const int row = static_cast<int>(threadIdx.x);
+  if (row >= S::kXRows) return;
+  const auto coefficient = load_coefficient<float>(p.coefficients.x, p.coefficients.x_references, x_first + row);
+  space.x_scales[row] = similarity_factor<float>(p.operands, p.operands.x, x_first + row);
+  space.x_coefficients[row] = coefficient.a;
+  space.x_references[row] = coefficient.reference;
+}
+
+template <typename S>
+NCE_DEVICE Place<S> place_of_warp() {
+  Place<S> place(static_cast<int>(threadIdx.x));
+  place.warp_row = static_cast<int>(threadIdx.x) / 32;
+  place.warp_column = 0;
+  return place;
+}
+
+/// Grid: tiles of X by splits.
+template <typename S>
+__global__ void __launch_bounds__(S::kThreads) gradient_tiles(const GradientTilesParams p) {
+  if constexpr (!kTensorCores) {
+    trap();
+  } else {
+    const CallState& call = *p.operands.call;
+    if (call.status != NCE_STATUS_OK || call.method != p.operands.method) return;
+    const GradientSpace<S> space(shared_memory());
+    const int64_t x_first = int64_t{blockIdx.x} * S::kXRows;
+    const int64_t y_tiles = (p.operands.y.rows + S::kYRows - 1) / S::kYRows;
+    int64_t y_first = y_tiles * blockIdx.y / p.splits * S::kYRows;
+    auto tiles_left = static_cast<int>(y_tiles * (blockIdx.y + 1) / p.splits - y_first / S::kYRows);
+
+    const Place<S> place = place_of_warp<S>();
+    const GradientProduct<S> product;
+    const Temperature<float> temperature(call);
+    const Form form = call.form;
+    GradientSums<S> sums;
+    GradientStream<S> stream(p, space, y_first);
+    load_x_factors<S>(p, space, x_first);
+    if (tiles_left > 0) {
+      stream.fetch_x(x_first);
+      stream.fetch_y(0);
+      copy_async_commit();
+    }
+    int stage = 0;
+    NCE_NO_UNROLL
+    for (; tiles_left > 0; --tiles_left) {
+      copy_async_wait<0>();
+      __syncthreads();  // the tile is there for all, and all have done with the one before
+      if (tiles_left > 1) {
+        stream.fetch_y(stage ^ 1);
+        copy_async_commit();
+      }
+      Fragment<S> fragment;
+      product.multiply(space.x, space.y_stage(stage), fragment);
+      const float* const factors = space.factors_stage(stage);
+      with_form(form, [&](auto constant) {
+        make_g<decltype(constant)::value>(place, space, factors, temperature, p.operands.product_scale, p.g_scale,
+                                          fragment);
+      });
+      const Mask mask(p.operands, x_first, y_first);
+      if (mask.needed(S::kXRows, S::kYRows)) clear_masked(mask, place, fragment);
+      sums.add(fragment, space.y_stage(stage));
+      stage ^= 1;
+      y_first += S::kYRows;
+    }
+    const int64_t x_rows = padded(p.operands.x.rows);
+    sums.store(place, p.sums + (int64_t{blockIdx.y} * x_rows + x_first) * S::kPitch);
+  }
+}
+
+template <Arithmetic kArithmetic, int kPlanes, typename Use>
+void with_pitch(int64_t pitch, const Use& use) {
+  switch (pitch) {
+    case 64:
+      return use(GradientShape<kArithmetic, kPlanes, 64>{});
+    case 128:
+      return use(GradientShape<kArithmetic, kPlanes, 128>{});
+    case 256:
+      return use(GradientShape<kArithmetic, kPlanes, 256>{});
+    default:
+      throw Error(NCE_STATUS_INTERNAL, "gradient_tiles: no tile for a pitch of " + std::to_string(pitch));
+  }
+}
+
+template <typename Use>
+void with_gradient_shape(Arithmetic arithmetic, int64_t pitch, int planes, const Use& use) {
+  switch (arithmetic) {
+    case Arithmetic::kTensorFloat16:
+      return planes == 2 ? with_pitch<Arithmetic::kTensorFloat16, 2>(pitch, use)
+                         : with_pitch<Arithmetic::kTensorFloat16, 1>(pitch, use);
+    case Arithmetic::kTensorBfloat16:
+      return with_pitch<Arithmetic::kTensorBfloat16, 1>(pitch, use);
+    case Arithmetic::kFloat32:
+    case Arithmetic::kFloat64:
+      break;
+  }
+  throw Error(NCE_STATUS_INTERNAL, "gradient_tiles: no tile without tensor cores");
+}
+
+}  // namespace
+
+void launch_gradient_tiles(const GradientTilesParams& params, Arithmetic arithmetic, cudaStream_t stream) {
+  with_gradient_shape(arithmetic, params.operands.y.pitch, params.operands.planes, [&](auto shape) {
+    using S = decltype(shape);
+    const int64_t x_tiles = padded_rows(params.operands.x.rows) / S::kXRows;
+    const dim3 grid(static_cast<unsigned>(x_tiles), static_cast<unsigned>(params.splits));
+    launch({"gradient_tiles", grid, S::kThreads, S::kSharedBytes, stream}, gradient_tiles<S>, params);
+  });
+}
+
+}  // namespace nce::cuda::tile

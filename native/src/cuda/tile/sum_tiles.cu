@@ -1,0 +1,561 @@
+// Sums over the rows, and columns, of all similarities, which are never stored: a tile lives in registers. Each tile's
+// sums go to shared memory by parts, one a warp, and from there are added up in double, a thread a row or column.
+
+#include "cuda/launch.h"
+#include "cuda/tile/similarity.h"
+
+namespace nce::cuda::tile {
+namespace {
+
+constexpr int kUnits = 4;  ///< parts of a tile's row, or column, that are summed by one warp each
+
+/// Parts of sums of one side of a tile: [kUnits][kSide] each. A pass for metrics uses them too.
+template <typename Real>
+struct Parts {
+  Real* maximum;
+  Real* value;
+  Real* weighted;
+};
+
+/// What is the same for all of a block's threads and tiles. In registers it would be there once a thread.
+template <typename Real>
+struct SumTask {
+  TileRange range;
+  int64_t row_place;  ///< where the block's sums of rows begin
+  int64_t column_place;
+  Temperature<Real> temperature;
+  Form form;
+  int zero;  ///< unknown to the compiler, so that what it is added to is not computed long before it is needed
+};
+
+template <typename S>
+struct SumSpace {
+  using Real = typename S::Real;
+
+  unsigned char* ring;
+  SumTask<Real>* task;
+  double* row_value;  ///< [kSide], the block's sums of the present rows; each thread has a row
+  double* row_weighted;
+  Real* row_maximum;
+  Real* x_factors;  ///< [kSide]
+  Real* x_positives;
+  Real* y_factors;
+  Real* y_positives;
+  Parts<Real> rows;
+  Parts<Real> columns;
+
+  static constexpr int64_t kTotalBytes = int64_t{2} * S::kSide * static_cast<int64_t>(sizeof(double));
+  static constexpr int64_t kReals = int64_t{5 + 6 * kUnits} * S::kSide;
+  static constexpr int64_t kTaskBytes = 128;
+  static_assert(sizeof(SumTask<Real>) <= kTaskBytes);
+  static constexpr int64_t kBytes = S::kRing + kTaskBytes + kTotalBytes + kReals * static_cast<int64_t>(sizeof(Real));
+
+  explicit NCE_DEVICE SumSpace(unsigned char* memory) : ring(memory) {
+    task = reinterpret_cast<SumTask<Real>*>(memory + S::kRing);
+    row_value = reinterpret_cast<double*>(memory + S::kRing + kTaskBytes);
+    row_weighted = row_value + S::kSide;
+    row_maximum = reinterpret_cast<Real*>(memory + S::kRing + kTaskBytes + kTotalBytes);
+    x_factors = row_maximum + S::kSide;
+    x_positives = x_factors + S::kSide;
+    y_factors = x_positives + S::kSide;
+    y_positives = y_factors + S::kSide;
+    rows = parts(y_positives + S::kSide);
+    columns = parts(rows.weighted + kUnits * S::kSide);
+  }
+
+ private:
+  static NCE_DEVICE Parts<Real> parts(Real* at) { return {at, at + kUnits * S::kSide, at + 2 * kUnits * S::kSide}; }
+};
+
+// From a tile of similarities to parts of the sums over its rows and columns. What is no negative is kNothing there.
+
+template <typename Real>
+NCE_DEVICE Real maximum_over_row(Real value) {
+  value = larger(value, __shfl_xor_sync(0xffffffffu, value, 1));
+  return larger(value, __shfl_xor_sync(0xffffffffu, value, 2));
+}
+
+template <typename Real>
+NCE_DEVICE Real maximum_over_column(Real value) {
+  value = larger(value, __shfl_xor_sync(0xffffffffu, value, 4));
+  value = larger(value, __shfl_xor_sync(0xffffffffu, value, 8));
+  return larger(value, __shfl_xor_sync(0xffffffffu, value, 16));
+}
+
+/// What a part's exponentials are relative to. Where nothing is a negative they are 0 against any number.
+template <typename Real>
+NCE_DEVICE Real finite_maximum(Real maximum) {
+  return maximum > kNothing<Real> ? maximum : Real{0};
+}
+
+/// Adds lanes up and takes the sums of a part of the thread's rows to shared memory.
+template <typename S>
+NCE_DEVICE void store_row_parts(const Place<S>& place, int part, typename S::Real (&values)[S::kPart],
+                                typename S::Real* to) {
+  reduce_rows<S>(values);
+  if (!first_to_keep_row(place)) return;
+  to[place.warp_column * S::kSide + place.row(part * S::kPart + kept_row(place))] = values[0];
+}
+
+template <typename S>
+class TileSums {
+  using Real = typename S::Real;
+
+ public:
+  NCE_DEVICE TileSums(const SumSpace<S>& space, const Place<S>& place, Fragment<S>& tile)
+      : space_(space), place_(place), tile_(tile) {}
+
+  /// kBounded: one exponential serves a row and a column.
+  NCE_DEVICE void bounded(const Temperature<Real>& temperature) const {
+    NCE_UNROLL
+    for (int part = 0; part < S::kPartsAThread; ++part) {
+      Real value[S::kPart];
+      Real weighted[S::kPart];
+      Real column_value[2 * S::kPart] = {};
+      Real column_weighted[2 * S::kPart] = {};
+      NCE_UNROLL
+      for (int i = 0; i < S::kPart; ++i) {
+        const auto term = [&](Real s, int c, int e, Real positive, Real& to_value, Real& to_weighted) {
+          const Real exponential = temperature.bounded(s);
+          to_value += exponential;
+          to_weighted = fused(exponential, s - positive, to_weighted);
+          const int at = 2 * c + e;
+          column_value[at] += exponential;
+          column_weighted[at] = fused(exponential, s - space_.y_positives[place_.column(c, e)], column_weighted[at]);
+        };
+        row(part * S::kPart + i, term, value[i], weighted[i]);
+      }
+      store_row_parts<S>(place_, part, value, space_.rows.value);
+      store_row_parts<S>(place_, part, weighted, space_.rows.weighted);
+      store_columns(part, column_value, space_.columns.value);
+      store_columns(part, column_weighted, space_.columns.weighted);
+    }
+  }
+
+  /// kOnline, relative to the largest of each part of a row.
+  NCE_DEVICE void online_rows(const Temperature<Real>& temperature) const {
+    NCE_UNROLL
+    for (int part = 0; part < S::kPartsAThread; ++part) {
+      Real value[S::kPart];
+      Real weighted[S::kPart];
+      NCE_UNROLL
+      for (int i = 0; i < S::kPart; ++i) {
+        const int r = part * S::kPart + i;
+        Real maximum = kNothing<Real>;
+        NCE_UNROLL
+        for (int c = 0; c < S::kColumnOctets; ++c) {
+          maximum = larger(maximum, larger(tile_.at(r, c, 0), tile_.at(r, c, 1)));
+        }
+        maximum = maximum_over_row(maximum);
+        if (place_.lane_column == i) {
+          space_.rows.maximum[place_.warp_column * S::kSide + place_.row(r)] = maximum;
+        }
+        const Real reference = finite_maximum(maximum);
+        const auto term = [&](Real s, int, int, Real positive, Real& to_value, Real& to_weighted) {
+          const Real exponential = temperature.relative(s, reference);
+          to_value += exponential;
+          to_weighted = fused(exponential, s - positive, to_weighted);
+        };
+        row(r, term, value[i], weighted[i]);
+      }
+      store_row_parts<S>(place_, part, value, space_.rows.value);
+      store_row_parts<S>(place_, part, weighted, space_.rows.weighted);
+    }
+  }
+
+  /// kOnline, relative to the largest of each part of a column.
+  NCE_DEVICE void online_columns(const Temperature<Real>& temperature) const {
+    NCE_UNROLL
+    for (int part = 0; part < S::kPartsAThread; ++part) {
+      Real value[2 * S::kPart] = {};
+      Real weighted[2 * S::kPart] = {};
+      NCE_UNROLL
+      for (int at = 0; at < 2 * S::kPart; ++at) {
+        const int column = place_.column(at / 2, at % 2);
+        Real maximum = kNothing<Real>;
+        NCE_UNROLL
+        for (int i = 0; i < S::kPart; ++i) maximum = larger(maximum, tile_.at(part * S::kPart + i, at / 2, at % 2));
+        maximum = maximum_over_column(maximum);
+        if (place_.lane_row == at) space_.columns.maximum[column_part(part) * S::kSide + column] = maximum;
+        const Real reference = finite_maximum(maximum);
+        const Real positive = space_.y_positives[column];
+        NCE_UNROLL
+        for (int i = 0; i < S::kPart; ++i) {
+          const Real s = tile_.at(part * S::kPart + i, at / 2, at % 2);
+          const Real exponential = temperature.relative(s, reference);
+          value[at] += exponential;
+          weighted[at] = fused(exponential, s - positive, weighted[at]);
+        }
+      }
+      store_columns(part, value, space_.columns.value);
+      store_columns(part, weighted, space_.columns.weighted);
+    }
+  }
+
+  /// kLogistic: softplus and sigmoid, of rows.
+  NCE_DEVICE void logistic(const Temperature<Real>& temperature) const {
+    const auto term = [&](Real s, int, int, Real, Real& to_value, Real& to_weighted) {
+      const Real decay = temperature.decay(s);
+      to_value += softplus(s, decay, temperature);
+      to_weighted = fused(sigmoid(s, decay), s, to_weighted);
+    };
+    rows(term);
+  }
+
+  /// kBounded where columns are not wanted.
+  NCE_DEVICE void bounded_rows(const Temperature<Real>& temperature) const {
+    const auto term = [&](Real s, int, int, Real positive, Real& to_value, Real& to_weighted) {
+      const Real exponential = temperature.bounded(s);
+      to_value += exponential;
+      to_weighted = fused(exponential, s - positive, to_weighted);
+    };
+    rows(term);
+  }
+
+ private:
+  /// Sums over rows of what term(s, c, e, positive, value, weighted) adds to its last two.
+  template <typename Term>
+  NCE_DEVICE void rows(const Term& term) const {
+    NCE_UNROLL
+    for (int part = 0; part < S::kPartsAThread; ++part) {
+      Real value[S::kPart];
+      Real weighted[S::kPart];
+      NCE_UNROLL
+      for (int i = 0; i < S::kPart; ++i) row(part * S::kPart + i, term, value[i], weighted[i]);
+      store_row_parts<S>(place_, part, value, space_.rows.value);
+      store_row_parts<S>(place_, part, weighted, space_.rows.weighted);
+    }
+  }
+
+  /// The thread's part of a row: its octets in turn, the two columns of each apart until the end.
+  template <typename Term>
+  NCE_DEVICE void row(int r, const Term& term, Real& value, Real& weighted) const {
+    const Real positive = space_.x_positives[place_.row(r)];
+    Real values[2] = {};
+    Real weighteds[2] = {};
+    NCE_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      term(tile_.at(r, c, 0), c, 0, positive, values[0], weighteds[0]);
+      term(tile_.at(r, c, 1), c, 1, positive, values[1], weighteds[1]);
+    }
+    value = values[0] + values[1];
+    weighted = weighteds[0] + weighteds[1];
+  }
+
+  NCE_DEVICE int column_part(int part) const { return place_.warp_row * S::kPartsAThread + part; }
+
+  NCE_DEVICE void store_columns(int part, Real (&values)[2 * S::kPart], Real* to) const {
+    reduce_columns<S>(values);
+    if (!first_to_keep_column(place_)) return;
+    const int kept = kept_column(place_);
+    to[column_part(part) * S::kSide + place_.column(kept / 2, kept % 2)] = values[0];
+  }
+
+  const SumSpace<S>& space_;
+  const Place<S>& place_;
+  Fragment<S>& tile_;
+};
+
+template <typename S>
+NCE_DEVICE typename S::Real sum_of_parts(const typename S::Real* parts, int at) {
+  return (parts[at] + parts[S::kSide + at]) + (parts[2 * S::kSide + at] + parts[3 * S::kSide + at]);
+}
+
+/// The sums of one row or column over the tiles so far, in double and in the order of tiles.
+struct RunningSums {
+  double maximum;  ///< kOnline: the row max
+  double value;
+  double weighted;
+
+  static NCE_DEVICE RunningSums empty() { return {-HUGE_VAL, 0.0, 0.0}; }
+
+  /// Adds row (or column) `at` of one tile.
+  template <typename S>
+  NCE_DEVICE void add(Form form, const Parts<typename S::Real>& parts, int at,
+                      const Temperature<typename S::Real>& temperature) {
+    switch (form) {
+      case Form::kOnline:
+        return add_online<S>(parts, at, temperature);
+      case Form::kBounded:
+      case Form::kLogistic:
+        break;
+    }
+    value += static_cast<double>(sum_of_parts<S>(parts.value, at));
+    weighted += static_cast<double>(sum_of_parts<S>(parts.weighted, at));
+  }
+
+ private:
+  /// Online softmax: whichever of the two sums is relative to the lower maximum is rescaled to the higher.
+  template <typename S>
+  NCE_DEVICE void add_online(const Parts<typename S::Real>& parts, int at,
+                             const Temperature<typename S::Real>& temperature) {
+    using Real = typename S::Real;
+    NCE_NO_UNROLL
+    for (int unit = 0; unit < kUnits; ++unit) {
+      const int place = unit * S::kSide + at;
+      const Real part_max = parts.maximum[place];
+      if (!(part_max > kNothing<Real>)) continue;
+      const auto old_max = static_cast<Real>(maximum);
+      const Real row_max = larger(part_max, old_max);
+      const auto part_scale = static_cast<double>(temperature.relative(part_max, row_max));
+      const auto rescale = static_cast<double>(temperature.relative(old_max, row_max));
+      maximum = static_cast<double>(row_max);
+      value = fma(value, rescale, static_cast<double>(parts.value[place]) * part_scale);
+      weighted = fma(weighted, rescale, static_cast<double>(parts.weighted[place]) * part_scale);
+    }
+  }
+};
+
+NCE_DEVICE RunningSums load_sums(const Sums& sums, int64_t at) {
+  return {sums.maximum == nullptr ? -HUGE_VAL : sums.maximum[at], sums.value[at], sums.weighted[at]};
+}
+
+NCE_DEVICE void store_sums(const Sums& sums, int64_t at, const RunningSums& total) {
+  if (sums.maximum != nullptr) sums.maximum[at] = total.maximum;
+  sums.value[at] = total.value;
+  sums.weighted[at] = total.weighted;
+}
+
+/// Where a tile lies.
+struct Corner {
+  int64_t x;  ///< its first row of X
+  int64_t y;
+};
+
+/// From a tile of products to parts of its rows' sums: similarities above the positive's in rows.value, similarities in
+/// rows.weighted, uniformity in rows.maximum.
+template <typename S>
+NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& space, const Place<S>& place,
+                             const Corner& corner, Fragment<S>& tile) {
+  using Real = typename S::Real;
+  constexpr auto kExponent = static_cast<Real>(4.0 * 1.4426950408889634);
+  const MetricSums& metrics = params.metrics;
+  const Similarity<S> similarity(params.operands);
+  const Mask mask(params.operands, corner.x, corner.y);
+  const bool is_cosine = metrics.x_inverse_norms == nullptr;
+  NCE_UNROLL
+  for (int part = 0; part < S::kPartsAThread; ++part) {
+    Real above[S::kPart] = {};
+    Real sum[S::kPart] = {};
+    Real uniformity[S::kPart] = {};
+    NCE_UNROLL
+    for (int i = 0; i < S::kPart; ++i) {
+      const int r = part * S::kPart + i;
+      const int row = place.row(r);
+      NCE_UNROLL
+      for (int at = 0; at < 2 * S::kColumnOctets; ++at) {
+        const int column = place.column(at / 2, at % 2);
+        if (!mask.keeps(row, column)) continue;
+        const Real product = tile.at(r, at / 2, at % 2);
+        const Real s = similarity.of(product, space.x_factors[row], space.y_factors[column]);
+        above[i] += s > space.x_positives[row] ? Real{1} : Real{0};
+        sum[i] += s;
+        Real cosine = s;
+        if (!is_cosine) {
+          cosine =
+              scaled_similarity(product, similarity.scale, static_cast<Real>(metrics.x_inverse_norms[corner.x + row]),
+                                static_cast<Real>(metrics.y_inverse_norms[corner.y + column]));
+        }
+        uniformity[i] = fused(exponential2(cosine * kExponent), static_cast<Real>(metrics.y_factors[corner.y + column]),
+                              uniformity[i]);
+      }
+    }
+    store_row_parts<S>(place, part, above, space.rows.value);
+    store_row_parts<S>(place, part, sum, space.rows.weighted);
+    store_row_parts<S>(place, part, uniformity, space.rows.maximum);
+  }
+}
+
+/// Adds row `row` of the parts to the sums at `at`, which begin with the first tile.
+template <typename S>
+NCE_DEVICE void add_metrics(const MetricSums& sums, int64_t at, const Parts<typename S::Real>& parts, int row,
+                            bool first) {
+  const auto add = [&](double* sum, const typename S::Real* part) {
+    const auto more = static_cast<double>(sum_of_parts<S>(part, row));
+    sum[at] = first ? more : sum[at] + more;
+  };
+  add(sums.above, parts.value);
+  add(sums.similarity, parts.weighted);
+  add(sums.uniformity, parts.maximum);
+}
+
+/// The tiles and the places of block `blockIdx.x`.
+template <typename S>
+NCE_DEVICE SumTask<typename S::Real> make_task(const SumTilesParams& params) {
+  const auto x_group = static_cast<int>(blockIdx.x) / params.y_groups;
+  const auto y_group = static_cast<int>(blockIdx.x) % params.y_groups;
+  const auto border = [](int64_t rows, int group, int groups) {
+    return (rows + S::kSide - 1) / S::kSide * group / groups;
+  };
+  const int64_t x_begin = border(params.operands.x.rows, x_group, params.x_groups);
+  const int64_t y_begin = border(params.operands.y.rows, y_group, params.y_groups);
+  const int64_t x_end = border(params.operands.x.rows, x_group + 1, params.x_groups);
+  const int64_t y_end = border(params.operands.y.rows, y_group + 1, params.y_groups);
+  return {
+      {x_begin * S::kSide, y_begin * S::kSide, static_cast<int>(x_end - x_begin), static_cast<int>(y_end - y_begin)},
+      y_group * padded(params.operands.x.rows) + x_begin * S::kSide,
+      x_group * padded(params.operands.y.rows) + y_begin * S::kSide,
+      Temperature<typename S::Real>(*params.operands.call),
+      params.operands.call->form,
+      0};
+}
+
+template <typename S>
+class SumBlock {
+  using Real = typename S::Real;
+
+ public:
+  NCE_DEVICE SumBlock(const SumTilesParams& params, const SumSpace<S>& space)
+      : params_(params), space_(space), task_(*space.task), thread_(static_cast<int>(threadIdx.x)) {}
+
+  NCE_DEVICE void run() {
+    TileStream<S> stream(params_.operands, task_.range);
+    const Product<S> product(Place<S>{thread_});
+    Mainloop<S, TileStream<S>, Product<S>> mainloop(space_.ring, stream, product);
+    if (task_.range.x_tiles == 0) clear_columns();
+    NCE_NO_UNROLL
+    for (x_ = 0; x_ < task_.range.x_tiles; ++x_) {
+      start_rows();
+      NCE_NO_UNROLL
+      for (y_ = 0; y_ < task_.range.y_tiles; ++y_) {
+        start_columns();
+        Fragment<S> tile;
+        mainloop.multiply_tile(stream.slabs_of_pass(), tile);
+        if (params_.metrics.above != nullptr) sum_metrics(tile);
+        sum(tile);
+        __syncthreads();  // the parts are there for all, and all have done with the factors
+        add_rows();
+        if (columns_wanted()) add_columns();
+      }
+      finish_rows();
+    }
+  }
+
+ private:
+  NCE_DEVICE bool columns_wanted() const { return params_.columns.value != nullptr; }
+  NCE_DEVICE bool owns_row() const { return thread_ < S::kSide; }
+  NCE_DEVICE bool owns_column() const { return thread_ >= S::kSide && thread_ < 2 * S::kSide; }
+  NCE_DEVICE int owned_column() const { return thread_ - S::kSide; }
+
+  /// Of the thread, for the compiler to compute after the products and not before.
+  NCE_DEVICE Place<S> place() const { return Place<S>{thread_ + task_.zero}; }
+  NCE_DEVICE Corner corner() const {
+    return {task_.range.x_first + int64_t{x_} * S::kSide, task_.range.y_first + int64_t{y_} * S::kSide};
+  }
+  NCE_DEVICE int64_t row_place() const { return task_.row_place + int64_t{x_} * S::kSide + thread_; }
+  NCE_DEVICE int64_t column_place() const { return task_.column_place + int64_t{y_} * S::kSide + owned_column(); }
+
+  /// What one side's row brings to the tile: written before the product and read after it, see Mainloop.
+  NCE_DEVICE void bring(const Operand& operand, const double* positives, int64_t row, int at, Real* factors,
+                        Real* positive) const {
+    factors[at] = similarity_factor<Real>(params_.operands, operand, row);
+    positive[at] = positives != nullptr && row < operand.rows ? static_cast<Real>(positives[row]) : Real{0};
+  }
+
+  NCE_DEVICE void start_rows() {
+    if (!owns_row()) return;
+    bring(params_.operands.x, params_.x_positive, corner().x + thread_, thread_, space_.x_factors, space_.x_positives);
+    put_row(RunningSums::empty());
+  }
+
+  NCE_DEVICE void start_columns() {
+    if (!owns_column()) return;
+    bring(params_.operands.y, columns_wanted() ? params_.y_positive : nullptr, corner().y + owned_column(),
+          owned_column(), space_.y_factors, space_.y_positives);
+  }
+
+  NCE_DEVICE void sum_metrics(Fragment<S>& tile) {
+    metric_parts(params_, space_, place(), corner(), tile);
+    __syncthreads();
+    if (owns_row()) add_metrics<S>(params_.metrics, row_place(), space_.rows, thread_, y_ == 0);
+    __syncthreads();
+  }
+
+  NCE_DEVICE void sum(Fragment<S>& tile) {
+    const Place<S> place = this->place();
+    Similarity<S>(params_.operands).apply(place, space_.x_factors, space_.y_factors, tile);
+    apply_mask(Mask(params_.operands, corner().x, corner().y), place, tile);
+    const Temperature<Real>& temperature = task_.temperature;
+    const TileSums<S> sums(space_, place, tile);
+    switch (task_.form) {
+      case Form::kLogistic:
+        return sums.logistic(temperature);
+      case Form::kOnline:
+        sums.online_rows(temperature);
+        if (columns_wanted()) sums.online_columns(temperature);
+        return;
+      case Form::kBounded:
+        break;
+    }
+    if (columns_wanted()) {
+      sums.bounded(temperature);
+    } else {
+      sums.bounded_rows(temperature);
+    }
+  }
+
+  NCE_DEVICE RunningSums get_row() const {
+    return {static_cast<double>(space_.row_maximum[thread_]), space_.row_value[thread_], space_.row_weighted[thread_]};
+  }
+  NCE_DEVICE void put_row(const RunningSums& total) const {
+    space_.row_maximum[thread_] = static_cast<Real>(total.maximum);
+    space_.row_value[thread_] = total.value;
+    space_.row_weighted[thread_] = total.weighted;
+  }
+
+  NCE_DEVICE void add_rows() const {
+    if (!owns_row()) return;
+    RunningSums total = get_row();
+    total.add<S>(task_.form, space_.rows, thread_, task_.temperature);
+    put_row(total);
+  }
+
+  NCE_DEVICE void finish_rows() const {
+    if (owns_row()) store_sums(params_.rows, row_place(), get_row());
+  }
+
+  NCE_DEVICE void add_columns() const {
+    if (!owns_column()) return;
+    RunningSums total = x_ == 0 ? RunningSums::empty() : load_sums(params_.columns, column_place());
+    total.add<S>(task_.form, space_.columns, owned_column(), task_.temperature);
+    store_sums(params_.columns, column_place(), total);
+  }
+
+  NCE_DEVICE void clear_columns() {
+    if (!columns_wanted() || !owns_column()) return;
+    for (y_ = 0; y_ < task_.range.y_tiles; ++y_) store_sums(params_.columns, column_place(), RunningSums::empty());
+  }
+
+  const SumTilesParams& params_;
+  const SumSpace<S>& space_;
+  const SumTask<Real>& task_;
+  const int thread_;
+  int x_ = 0;
+  int y_ = 0;
+};
+
+template <typename S>
+__global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) sum_tiles(SumTilesParams params) {
+  if constexpr (S::kTensor && !kTensorCores) {
+    trap();
+  } else {
+    const CallState& call = *params.operands.call;
+    if (call.status != NCE_STATUS_OK || call.method != params.operands.method) return;
+    const SumSpace<S> space(shared_memory());
+    if (threadIdx.x == 0) *space.task = make_task<S>(params);
+    __syncthreads();
+    SumBlock<S>(params, space).run();
+  }
+}
+
+}  // namespace
+
+void launch_sum_tiles(const SumTilesParams& params, Arithmetic arithmetic, cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(params.x_groups) * static_cast<unsigned>(params.y_groups));
+  with_shape(arithmetic, params.operands.planes, [&](auto shape) {
+    using S = decltype(shape);
+    launch({"sum_tiles", grid, kThreads, SumSpace<S>::kBytes, stream}, sum_tiles<S>, params);
+  });
+}
+
+}  // namespace nce::cuda::tile

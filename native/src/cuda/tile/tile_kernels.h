@@ -1,0 +1,231 @@
+#pragma once
+// The border between the passes and the tile kernels: arithmetic, sizes of tiles, what each kernel is called with, and
+// its launch, which only enqueues. X are the rows (queries or the tower), Y the columns (keys, shared negatives or the
+// tower again).
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "cuda/call_state.h"
+
+namespace nce::cuda::tile {
+
+using loss::Excluded;
+using loss::Form;
+using loss::Sums;
+
+/// How products are computed: tensor cores on 16-bit elements with float sums, or fused multiply-adds.
+enum class Arithmetic : int32_t { kTensorFloat16 = 0, kTensorBfloat16 = 1, kFloat32 = 2, kFloat64 = 3 };
+
+/// Bytes of a packed element.
+constexpr int element_bytes(Arithmetic a) {
+  switch (a) {
+    case Arithmetic::kTensorFloat16:
+    case Arithmetic::kTensorBfloat16:
+      return 2;
+    case Arithmetic::kFloat32:
+      return 4;
+    case Arithmetic::kFloat64:
+      return 8;
+  }
+  return 0;
+}
+
+constexpr bool is_tensor(Arithmetic a) {
+  switch (a) {
+    case Arithmetic::kTensorFloat16:
+    case Arithmetic::kTensorBfloat16:
+      return true;
+    case Arithmetic::kFloat32:
+    case Arithmetic::kFloat64:
+      return false;
+  }
+  return false;
+}
+
+/// Rows of a packed matrix are padded with zero rows to a multiple of this, and rows to a multiple of this many bytes.
+constexpr int64_t kRowMultiple = 128;
+constexpr int64_t kPitchBytes = 128;
+
+/// Tensor arithmetic with dim <= 256: the pitch, in elements, is 64, 128 or 256, as gradient tiles want it.
+constexpr int64_t packed_pitch(Arithmetic a, int64_t dim) {
+  if (is_tensor(a) && dim <= 256) return dim <= 64 ? 64 : dim <= 128 ? 128 : 256;
+  const int64_t multiple = kPitchBytes / element_bytes(a);
+  return (dim + multiple - 1) / multiple * multiple;
+}
+constexpr int64_t padded_rows(int64_t rows) { return (rows + kRowMultiple - 1) / kRowMultiple * kRowMultiple; }
+
+/// A tile of sum_tiles, diagonal_tiles, g_tiles and accumulate: `side` rows of X and as many of Y.
+struct TileSize {
+  int side;
+  int stages;                   ///< slabs of both operands in shared memory: one in use, the rest under way
+  int blocks_a_multiprocessor;  ///< a second set of sums, for two planes, takes the registers of a second block
+};
+constexpr TileSize tile_size(Arithmetic arithmetic, int planes) {
+  switch (arithmetic) {
+    case Arithmetic::kTensorFloat16:
+      return {.side = 128, .stages = 4, .blocks_a_multiprocessor = planes == 2 ? 1 : 2};
+    case Arithmetic::kTensorBfloat16:
+      return {.side = 128, .stages = 4, .blocks_a_multiprocessor = 2};
+    case Arithmetic::kFloat32:
+      return {.side = 128, .stages = 2, .blocks_a_multiprocessor = 2};
+    case Arithmetic::kFloat64:
+      return {.side = 64, .stages = 4, .blocks_a_multiprocessor = 2};
+  }
+  return {};
+}
+
+/// A tile of gradient_tiles: kGradientXRows rows of X, which stay, and `y_rows` of Y, one of kGradientStages stages. A
+/// warp's sums of 32 rows (4 octets) would take all its registers at a pitch of 256, and with the three products of two
+/// planes at 128.
+struct GradientTileSize {
+  int planes;
+  int pitch;
+  int y_rows;
+  int row_octets;      ///< rows of a warp, over 8
+  int octets_at_once;  ///< columns of G Y that are summed at a time, over 8
+};
+constexpr int kGradientXRows = 128;
+constexpr int kGradientStages = 2;
+constexpr GradientTileSize kGradientTileSizes[] = {
+    {.planes = 1, .pitch = 64, .y_rows = 64, .row_octets = 4, .octets_at_once = 2},
+    {.planes = 1, .pitch = 128, .y_rows = 32, .row_octets = 4, .octets_at_once = 2},
+    {.planes = 1, .pitch = 256, .y_rows = 32, .row_octets = 2, .octets_at_once = 4},
+    {.planes = 2, .pitch = 64, .y_rows = 32, .row_octets = 4, .octets_at_once = 2},
+    {.planes = 2, .pitch = 128, .y_rows = 32, .row_octets = 2, .octets_at_once = 2},
+    {.planes = 2, .pitch = 256, .y_rows = 16, .row_octets = 2, .octets_at_once = 2},
+};
+constexpr GradientTileSize gradient_tile_size(int planes, int64_t pitch) {
+  for (const GradientTileSize& size : kGradientTileSizes) {
+    if (size.planes == planes && size.pitch == pitch) return size;
+  }
+  return {};
+}
+
+/// Numbers that a row of X brings to gradient tiles (scale, coefficient, reference), and one of Y (also a multiplier).
+constexpr int kGradientXFactors = 3;
+constexpr int kGradientYFactors = 4;
+/// Shared memory of a block of gradient_tiles: more than 99 KiB with two planes and a pitch of 256 only.
+constexpr int64_t gradient_shared_bytes(int planes, int64_t pitch) {
+  const int64_t y_rows = int64_t{kGradientStages} * gradient_tile_size(planes, pitch).y_rows;
+  return planes * (kGradientXRows + y_rows) * pitch * 2 +
+         (kGradientXFactors * kGradientXRows + kGradientYFactors * y_rows) * static_cast<int64_t>(sizeof(float));
+}
+
+/// A packed matrix: planes[plane][row][pitch], 128-byte aligned, padding zero. With two planes (kTensorFloat16 only) a
+/// number is their sum, high plane first.
+struct Operand {
+  const void* planes;
+  int64_t plane_stride;  ///< elements
+  int64_t pitch;         ///< elements
+  int64_t rows;          ///< without padding
+  const float* scales;   ///< tensor arithmetic: one a row, padding 0; null: all 1
+  const void* squares;   ///< Euclidean similarities (never with tensor arithmetic): squared norms, float or double
+};
+
+/// The two matrices, of one pitch, the similarity between their rows, and the call they belong to.
+/// Products of two planes are (low high + high low) + high high, summed so that X and Y may change places.
+/// s_ij = product_ij * product_scale * (x.scales[i] * y.scales[j]), in float for tensor arithmetic; Euclidean:
+/// -max(0, x.squares[i] + y.squares[j] - 2 product_ij), or minus its root.
+struct Operands {
+  Operand x, y;
+  int32_t planes;
+  float product_scale;
+  nce_similarity similarity;  ///< cosine counts as dot here
+  Excluded excluded;
+  int64_t views_half;
+  const CallState* call;
+  int32_t method;  ///< the launch is for calls with this method and status OK; else it does nothing
+};
+
+/// Sums that only metrics need, of rows of X, by group as Sums are.
+struct MetricSums {
+  double* above;                 ///< how many negatives have s > s+, compared as float or double like the tiles'
+  double* similarity;            ///< sum of s
+  double* uniformity;            ///< sum of y_factors[j] 2^(4 log2(e) cos_ij)
+  const float* x_inverse_norms;  ///< cos_ij = product_ij * product_scale * these two; null: cos is s
+  const float* y_inverse_norms;
+  const float* y_factors;
+};
+
+/// Rows and columns (where wanted) of all tiles. Grid: x_groups x y_groups blocks; group g of G owns the tiles
+/// [T g / G, T (g + 1) / G) of its side, T being the number of row (column) tiles.
+struct SumTilesParams {
+  Operands operands;
+  const double* x_positive;  ///< s+ of rows of X, exactly as tiles compute it
+  const double* y_positive;  ///< s+ of rows of Y; columns only
+  int32_t x_groups, y_groups;
+  Sums rows;           ///< [y_groups][padded x.rows]
+  Sums columns;        ///< [x_groups][padded y.rows]; value null: not wanted
+  MetricSums metrics;  ///< above null: not wanted
+};
+void launch_sum_tiles(const SumTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// similarities[x_first + i] = s of row x_first + i of X and row y_first + i of Y, bit for bit as the tiles have it.
+/// The last rows of a tile may reach into the padding, or beyond count; they are not written.
+struct DiagonalParams {
+  Operands operands;
+  int64_t x_first, y_first, count;
+  double* similarities;
+};
+void launch_diagonal_tiles(const DiagonalParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// The coefficients a of rows and b of columns: G_ij = f_ij a_i + f_ji b_j over negatives j, else 0. f_ij is
+/// 2^(s log2(e)/tau - shift) (kBounded), 2^((s - x_references[i]) log2(e) / tau) and, for y, with y_references[j]
+/// (kOnline), sigmoid(s / tau) (kLogistic). kNegEuclidean: G is divided by -s, and is 0 where s is 0. Arrays are float
+/// (double for kFloat64), padded with 0.
+struct Coefficients {
+  const void* x;  ///< null: all 0
+  const void* y;
+  const void* x_references;  ///< kOnline, where there are coefficients
+  const void* y_references;
+};
+
+/// A block of G and, if wanted, of its transpose, as operands of AccumulateParams. Tensor arithmetic: the elements are
+/// G_ij * g_scale * y_relative[j] (transpose: x_relative[i]) as `planes` 16-bit planes, high first.
+struct GTilesParams {
+  Operands operands;
+  Coefficients coefficients;
+  int64_t x_first, y_first;  ///< multiples of kRowMultiple
+  int64_t x_count, y_count;  ///< rows of the block, multiples of kRowMultiple: the padding is written as zeros
+  float g_scale;
+  const float* x_relative;  ///< null: all 1
+  const float* y_relative;
+  void* g;             ///< [planes][x_count][g_pitch]
+  void* g_transposed;  ///< [planes][y_count][transposed_pitch]; null: not wanted
+  int64_t g_pitch, g_plane_stride;
+  int64_t transposed_pitch, transposed_plane_stride;
+};
+void launch_g_tiles(const GTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// C[rows x columns] (+)= A[rows x depth] B[depth x columns], all row-major. A is a block of G, B rows of a packed
+/// matrix. Two planes: low high + high low + high high. C is float (double for kFloat64).
+struct AccumulateParams {
+  const CallState* call;
+  int32_t method;
+  int32_t planes;
+  bool add;                      ///< else C is overwritten
+  int64_t rows, columns, depth;  ///< multiples of kRowMultiple, of the pitch of 128 bytes, of kRowMultiple
+  const void* a;
+  int64_t a_pitch, a_plane_stride;
+  const void* b;
+  int64_t b_pitch, b_plane_stride;
+  void* c;
+  int64_t c_pitch;
+};
+void launch_accumulate(const AccumulateParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// sums[split][i][d] = sum over j of G_ij g_scale y_relative[j] y_j[d] in the units of the planes, tensor arithmetic
+/// with pitch <= 256 only. Split k of S owns the tiles [T k / S, T (k + 1) / S) of Y.
+struct GradientTilesParams {
+  Operands operands;
+  Coefficients coefficients;
+  float g_scale;
+  const float* y_relative;  ///< null: all 1
+  int32_t splits;
+  float* sums;  ///< [splits][padded x.rows][x.pitch]
+};
+void launch_gradient_tiles(const GradientTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+}  // namespace nce::cuda::tile
