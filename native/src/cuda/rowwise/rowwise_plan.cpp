@@ -13,11 +13,8 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
  public:
   RowwisePlan(const loss::Problem& problem, int device)
       : DevicePlan(device), problem_(problem), rows_(problem.loss_rows) {
-    const nce_plan_desc& desc = problem.desc;
     const double bytes = static_cast<double>(rows_) * (static_cast<double>(problem.comparisons_of_row) + 4.0) * 24.0;
-    if (bytes > static_cast<double>(kLargestWorkspace)) {
-      refuse_sizes("n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m));
-    }
+    if (bytes > static_cast<double>(kLargestWorkspace)) refuse_sizes(problem.desc, kLargestWorkspaceText);
     bytes_ = carve(nullptr).bytes;
   }
 
