@@ -11,12 +11,12 @@
 
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "cuda_device.h"
+#include "oracle/elements.h"
 
 namespace nce::cuda::test {
 
-using nce::test::half_bits;
-using nce::test::half_value;
+using oracle::half_bits;
+using oracle::half_value;
 
 /// Device memory that begins unwritten, or as a copy.
 template <typename T>
