@@ -8,18 +8,18 @@
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
+#include <memory>
 #include <random>
 #include <vector>
 
-#include "cpu/dense/dense_plan.h"
-#include "cpu/processor.h"
 #include "fma_peak.h"
 #include "plain_product.h"
+#include "selftest/linked.h"
 
 namespace {
 
-using nce::cpu::make_dense_plan;
-using nce::cpu::ThreadPool;
+using nce::selftest::Device;
+using nce::selftest::Plan;
 
 constexpr int64_t kBudget = int64_t{256} << 20;
 
@@ -37,11 +37,21 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+/// One core with an instruction set, or with the best below it.
+nce_context_desc one_core(nce_isa isa) {
+  return {.struct_size = sizeof(nce_context_desc),
+          .backend = NCE_BACKEND_CPU,
+          .device_index = 0,
+          .threads = 1,
+          .max_isa = isa,
+          .max_compute_capability = 0};
+}
+
 /// The part of the tiles that a plan keeps.
-double kept_part(const nce_plan_desc& desc, ThreadPool& pool, nce_isa isa, bool single, int64_t bytes) {
+double kept_part(const Device& device, const nce_plan_desc& desc, bool single, int64_t bytes) {
   nce_plan_desc without = desc;
   without.workspace_budget_bytes = 0;
-  const int64_t necessary = make_dense_plan(without, pool, isa)->workspace_bytes(NCE_PASS_FORWARD_BACKWARD);
+  const int64_t necessary = Plan(device, without).workspace_bytes(NCE_PASS_FORWARD_BACKWARD);
   const double tiles = static_cast<double>(desc.n) * static_cast<double>(desc.m) * (single ? 4.0 : 8.0);
   return std::min(1.0, static_cast<double>(bytes - necessary) / tiles);
 }
@@ -54,7 +64,7 @@ void dense(benchmark::State& state) {
   const double temperature = 1.0 / static_cast<double>(state.range(3));
   const auto pass = static_cast<Pass>(state.range(5));
   const bool single = temperature * 32.0 >= 1.0;
-  ThreadPool pool(1);
+  const Device device(nce::selftest::linked_library(), one_core(isa));
   nce_plan_desc desc{};
   desc.struct_size = sizeof desc;
   desc.loss = NCE_LOSS_INFONCE;
@@ -62,7 +72,7 @@ void dense(benchmark::State& state) {
   desc.n = desc.m = n;
   desc.dim = dim;
   desc.workspace_budget_bytes = kBudget;
-  const auto plan = make_dense_plan(desc, pool, isa);
+  const Plan plan(device, desc);
 
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
@@ -74,7 +84,7 @@ void dense(benchmark::State& state) {
   }
   std::vector<float> d_queries(queries.size());
   std::vector<float> d_keys(queries.size());
-  const int64_t bytes = plan->workspace_bytes(pass == kForward ? NCE_PASS_FORWARD : NCE_PASS_FORWARD_BACKWARD);
+  const int64_t bytes = plan.workspace_bytes(pass == kForward ? NCE_PASS_FORWARD : NCE_PASS_FORWARD_BACKWARD);
   const std::unique_ptr<void, AlignedFree> memory(
       std::aligned_alloc(NCE_WORKSPACE_ALIGNMENT, static_cast<size_t>((bytes + 63) / 64 * 64)));
   nce_inputs in{};
@@ -90,9 +100,11 @@ void dense(benchmark::State& state) {
   out.d_queries = d_queries.data();
   out.d_keys = d_keys.data();
   out.d_queries_stride = out.d_keys_stride = dim;
-  const nce::Workspace workspace{static_cast<std::byte*>(memory.get()), bytes};
-  plan->forward(in, out, workspace, nullptr);  // the workspace's pages are there before anything is measured
-  if (pass != kForward) plan->backward(in, out, workspace, nullptr);
+  const auto call = [&](auto function) {
+    device.library().check(function(plan.get(), &in, &out, memory.get(), bytes, nullptr), "the call");
+  };
+  call(nce_forward);  // the workspace's pages are there before anything is measured
+  if (pass != kForward) call(nce_backward);
 
   const double unit = 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(dim) * 1e-9;
   std::vector<double> seconds;
@@ -104,15 +116,13 @@ void dense(benchmark::State& state) {
     products.push_back(nce::bench::plain_product(isa, single, dim));
     state.ResumeTiming();
     const double start = processor_seconds();
-    if (pass == kForward) plan->forward(in, out, workspace, nullptr);
-    if (pass == kBackward) plan->backward(in, out, workspace, nullptr);
-    if (pass == kBoth) plan->forward_backward(in, out, workspace, nullptr);
+    call(pass == kForward ? nce_forward : pass == kBackward ? nce_backward : nce_forward_backward);
     benchmark::DoNotOptimize(loss);
     seconds.push_back(processor_seconds() - start);
   }
   // A one-sided call of both passes goes by strips of whole rows, whose tiles are all kept.
   const bool by_strips = pass == kBoth && desc.symmetric == 0;
-  const double again = pass == kForward || by_strips ? 0.0 : 1.0 - kept_part(desc, pool, isa, single, bytes);
+  const double again = pass == kForward || by_strips ? 0.0 : 1.0 - kept_part(device, desc, single, bytes);
   const double units = (pass == kForward ? 1.0 : pass == kBackward ? 2.0 : 3.0) + again;
   const double rate = units * unit / median(seconds);
   const double peak = median(peaks);
@@ -128,7 +138,10 @@ void dense(benchmark::State& state) {
 
 void shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"isa", "n", "dim", "logit", "symmetric", "pass"});
-  const std::vector<nce_isa> tiers = nce::cpu::available_isas();
+  std::vector<nce_isa> tiers;
+  for (const nce_isa isa : {NCE_ISA_PORTABLE, NCE_ISA_AVX2, NCE_ISA_AVX512}) {
+    if (Device(nce::selftest::linked_library(), one_core(isa)).isa() == isa) tiers.push_back(isa);
+  }
   const int64_t best = tiers.back();
   for (const int64_t n : {1024, 4096, 8192, 16384}) {
     for (const int64_t dim : {64, 128, 256, 512}) {

@@ -13,6 +13,18 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0);
 }
 
+/// What a call writes as its loss.
+std::vector<double> written(const Problem& problem, const Answer& answer) {
+  switch (static_cast<nce_reduction>(problem.desc.reduction)) {
+    case NCE_REDUCTION_MEAN:
+    case NCE_REDUCTION_SUM:
+      return {answer.loss};
+    case NCE_REDUCTION_NONE:
+      return answer.losses;
+  }
+  unknown("no such reduction");
+}
+
 }  // namespace
 
 std::string Result::difference(const Result& other) const {
@@ -28,8 +40,7 @@ std::string Result::difference(const Result& other) const {
 void compare(const Problem& problem, const Result& result, const Answer& answer, const Bounds& bounds,
              const std::function<void(const char*, double, double)>& expect) {
   constexpr double kWrong = std::numeric_limits<double>::quiet_NaN();
-  const bool by_row = problem.desc.reduction == NCE_REDUCTION_NONE;
-  const std::vector<double> losses = by_row ? answer.losses : std::vector<double>{answer.loss};
+  const std::vector<double> losses = written(problem, answer);
   if (result.loss.size() != losses.size()) return expect("the number of losses", kWrong, 0);
   for (std::size_t i = 0; i < losses.size(); ++i) {
     const double size = std::fabs(losses[i]);

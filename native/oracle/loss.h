@@ -19,6 +19,7 @@ struct Shape {
   bool margin = false;    ///< of distances, without a temperature
   bool softmax = false;   ///< over a row's negatives, whose entropy is a metric
   bool labelled = false;  ///< a row has a positive or a negative, as its label says, and not both
+  bool square = false;    ///< m is n, or 0 for a tower in one matrix
   bool shared = false;    ///< negatives are a matrix for all rows
   int64_t own = 0;        ///< negatives of a row, where each has its own
   int64_t rows = 0;       ///< that have a loss
@@ -40,7 +41,7 @@ inline Shape shape_of(const nce_plan_desc& desc) {
       views = true;
       break;
     case NCE_LOSS_CONTRASTIVE:
-      shape.rowwise = shape.margin = shape.labelled = true;
+      shape.rowwise = shape.square = shape.margin = shape.labelled = true;
       break;
     case NCE_LOSS_TRIPLET:
       shape.margin = true;
@@ -50,6 +51,7 @@ inline Shape shape_of(const nce_plan_desc& desc) {
   switch (static_cast<nce_negatives>(desc.negatives)) {
     case NCE_NEGATIVES_IN_BATCH:
       shape.tower = views;
+      shape.square = shape.square || views;
       shape.keys = desc.m;
       shape.rows = views ? desc.n + desc.m : desc.n;
       break;
@@ -63,7 +65,7 @@ inline Shape shape_of(const nce_plan_desc& desc) {
       shape.negatives = desc.n * desc.m;
       break;
     case NCE_NEGATIVES_PAIRED:
-      shape.rowwise = true;
+      shape.rowwise = shape.square = true;
       shape.own = 1;
       shape.negatives = desc.n;
       break;

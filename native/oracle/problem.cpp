@@ -50,6 +50,16 @@ const char* name_of(nce_distance distance) {
   unknown("no such distance");
 }
 
+const char* name_of(nce_precision precision) {
+  switch (precision) {
+    case NCE_PRECISION_PRECISE:
+      return ", ";
+    case NCE_PRECISION_FAST:
+      return " fast, ";
+  }
+  unknown("no such precision");
+}
+
 const char* name_of_loss(const nce_plan_desc& desc) {
   const auto is = [&](const Kind& kind) {
     return kind.loss == desc.loss && kind.negatives == desc.negatives && kind.symmetric == (desc.symmetric != 0) &&
@@ -64,11 +74,42 @@ const char* name_of_loss(const nce_plan_desc& desc) {
 
 }  // namespace
 
+double Problem::temperature() const {
+  switch (temperature_form) {
+    case NCE_TEMPERATURE_VALUE:
+      return tau;
+    case NCE_TEMPERATURE_LOGARITHM:
+      return std::log(tau);
+  }
+  unknown("no such form of a temperature");
+}
+
+double Problem::temperature_slope() const {
+  switch (temperature_form) {
+    case NCE_TEMPERATURE_VALUE:
+      return 1.0;
+    case NCE_TEMPERATURE_LOGARITHM:
+      return tau;
+  }
+  unknown("no such form of a temperature");
+}
+
+int64_t Problem::losses() const {
+  switch (static_cast<nce_reduction>(desc.reduction)) {
+    case NCE_REDUCTION_MEAN:
+    case NCE_REDUCTION_SUM:
+      return 1;
+    case NCE_REDUCTION_NONE:
+      return shape().rows;
+  }
+  unknown("no such reduction");
+}
+
 std::string Problem::label() const {
   std::string result = name_of_loss(desc) + std::string(", ") +
                        (shape().margin ? name_of(static_cast<nce_distance>(desc.distance))
                                        : name_of(static_cast<nce_similarity>(desc.similarity))) +
-                       ", " + name_of(dtype()) + (desc.precision == NCE_PRECISION_FAST ? " fast, " : ", ") +
+                       ", " + name_of(dtype()) + name_of(static_cast<nce_precision>(desc.precision)) +
                        std::to_string(desc.n) + "x" + std::to_string(desc.m) + "x" + std::to_string(desc.dim);
   if (shape().margin) return result;
   char temperature[32];
@@ -80,8 +121,9 @@ bool is_margin(const Kind& kind) { return empty_problem_of({.kind = kind}).shape
 bool is_softmax(const Kind& kind) { return empty_problem_of({.kind = kind}).shape().softmax; }
 
 std::vector<int32_t> measures_of(const Kind& kind) {
-  if (is_margin(kind)) return {std::begin(kDistances), std::end(kDistances)};
-  return {std::begin(kSimilarities), std::end(kSimilarities)};
+  if (is_margin(kind)) return {NCE_DISTANCE_EUCLIDEAN, NCE_DISTANCE_SQUARED_EUCLIDEAN, NCE_DISTANCE_COSINE};
+  return {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN,
+          NCE_SIMILARITY_NEG_EUCLIDEAN};
 }
 
 Problem empty_problem_of(const Case& of) {
@@ -96,17 +138,17 @@ Problem empty_problem_of(const Case& of) {
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;
   desc.metrics = 1;
   desc.top_k = 5;
-  desc.n = of.n;
-  desc.m = of.m;
-  desc.dim = of.dim;
+  desc.n = of.size.n;
+  desc.m = of.size.m;
+  desc.dim = of.size.dim;
   desc.workspace_budget_bytes = -1;
   problem.tau = of.tau;
   const Shape shape = shape_of(desc);
   if (of.kind.one_matrix) {
-    desc.n = 2 * of.n;
+    desc.n = 2 * of.size.n;
     desc.m = 0;
-  } else if (shape.tower || shape.margin || of.kind.symmetric || of.kind.negatives == NCE_NEGATIVES_PAIRED) {
-    desc.m = of.n;
+  } else if (shape.square || of.kind.symmetric) {
+    desc.m = of.size.n;
   }
   if (shape.margin) {
     desc.distance = of.measure;

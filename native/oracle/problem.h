@@ -28,6 +28,12 @@ struct Problem {
   Shape shape() const { return shape_of(desc); }
   nce_dtype dtype() const { return static_cast<nce_dtype>(desc.dtype); }
   nce_dtype gradient_dtype() const { return static_cast<nce_dtype>(desc.gradient_dtype); }
+  /// tau, or ln tau: what the library is given for it.
+  double temperature() const;
+  /// d tau / d temperature().
+  double temperature_slope() const;
+  /// The number of losses that a call writes: one, or one a row.
+  int64_t losses() const;
   std::string label() const;
 };
 
@@ -63,10 +69,6 @@ inline constexpr Kind kDenseKinds[] = {kInfoNce,    kSymmetric,          kShared
                                        kNtLogistic, kNtLogisticOneMatrix};
 inline constexpr Kind kRowwiseKinds[] = {kOwn, kPaired, kContrastive, kTriplet};
 
-inline constexpr nce_similarity kSimilarities[] = {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT,
-                                                   NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN};
-inline constexpr nce_distance kDistances[] = {NCE_DISTANCE_EUCLIDEAN, NCE_DISTANCE_SQUARED_EUCLIDEAN,
-                                              NCE_DISTANCE_COSINE};
 inline constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
 
 bool is_margin(const Kind& kind);
@@ -74,12 +76,16 @@ bool is_softmax(const Kind& kind);
 /// The similarities of a loss, or the distances of a margin loss, as numbers of their enumeration.
 std::vector<int32_t> measures_of(const Kind& kind);
 
+struct Extent {
+  int64_t n, m, dim;
+};
+
 /// A problem in a few words.
 struct Case {
   Kind kind = kInfoNce;
   int32_t measure = 0;  ///< the similarity, or the distance of a margin loss
   nce_dtype dtype = NCE_DTYPE_FLOAT32;
-  int64_t n = 1, m = 1, dim = 1;  ///< m is fitted to what the loss allows; a tower in one matrix has 2 n rows
+  Extent size = {1, 1, 1};  ///< m is fitted to what the loss allows; a tower in one matrix has 2 n rows
   double tau = 1.0;
   double noise = 0.7;  ///< see fill
   uint64_t seed = 0;

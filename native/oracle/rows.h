@@ -75,9 +75,7 @@ struct RowSums {
   int64_t positives = 0, negatives = 0, above = 0;
 
   void add_loss(const Problem& problem, const RowLoss<Number>& row, Number weight, Number slope) {
-    const Number factor =
-        weight * slope *
-        (problem.temperature_form == NCE_TEMPERATURE_LOGARITHM ? static_cast<Number>(problem.tau) : Number{1});
+    const Number factor = weight * slope * static_cast<Number>(problem.temperature_slope());
     loss += weight * row.value;
     d_temperature += factor * row.by_temperature;
     d_temperature_terms += std::fabs(factor) * row.by_temperature_terms;

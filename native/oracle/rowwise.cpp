@@ -6,15 +6,21 @@
 namespace nce::oracle {
 namespace {
 
-nce_similarity similarity_behind(const nce_plan_desc& desc, bool margin) {
-  if (!margin) return static_cast<nce_similarity>(desc.similarity);
+/// What pairs are measured by: a similarity, less a constant. Minus the distance of cosines is s - 1.
+struct Measure {
+  nce_similarity similarity;
+  int less = 0;
+};
+
+Measure measure_of(const nce_plan_desc& desc, bool margin) {
+  if (!margin) return {static_cast<nce_similarity>(desc.similarity)};
   switch (static_cast<nce_distance>(desc.distance)) {
     case NCE_DISTANCE_EUCLIDEAN:
-      return NCE_SIMILARITY_NEG_EUCLIDEAN;
+      return {NCE_SIMILARITY_NEG_EUCLIDEAN};
     case NCE_DISTANCE_SQUARED_EUCLIDEAN:
-      return NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN;
+      return {NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN};
     case NCE_DISTANCE_COSINE:
-      return NCE_SIMILARITY_COSINE;
+      return {NCE_SIMILARITY_COSINE, 1};
   }
   unknown("no such distance");
 }
@@ -56,9 +62,7 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
   const nce_plan_desc& desc = problem.desc;
   const Shape shape = problem.shape();
   const int64_t dim = desc.dim;
-  const nce_similarity kind = similarity_behind(desc, shape.margin);
-  // Margin losses are of distances; minus the distance of cosines is s - 1.
-  const Number less = shape.margin && kind == NCE_SIMILARITY_COSINE ? 1 : 0;
+  const Measure measure = measure_of(desc, shape.margin);
   const Shares<Number> shares(problem);
   Matrix<Number> queries(problem.queries, dim, samples), keys(problem.keys, dim, samples),
       negatives(problem.negatives, dim, samples);
@@ -71,8 +75,8 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
     };
     std::vector<RowPair<Number>> pairs;
     for (int64_t k = 0; k <= shape.own; ++k) {
-      pairs.push_back(pair_of(kind, x, other(k), dim));
-      pairs.back().similarity.s -= less;
+      pairs.push_back(pair_of(measure.similarity, x, other(k), dim));
+      pairs.back().similarity.s -= static_cast<Number>(measure.less);
     }
     const bool positive = !shape.labelled || problem.labels.data()[i] == 1;
     const std::size_t first_negative = positive ? 1 : 0;

@@ -10,12 +10,10 @@ namespace nce::selftest {
 namespace {
 
 using oracle::Case;
+using oracle::Extent;
 
 constexpr double kTaus[] = {1.0, 0.5, 0.07, 0.01};
 
-struct Extent {
-  int64_t n, m, dim;
-};
 /// Around tiles of 64 and 128, and around the steps of 16 and 64 along the rows.
 constexpr Extent kExtents[] = {{5, 7, 31}, {2, 3, 5},      {33, 65, 32},    {64, 129, 129},
                                {1, 1, 1},  {127, 130, 65}, {130, 257, 200}, {40, 71, 300}};
@@ -81,7 +79,9 @@ void check_accuracy(const Session& session) {
       for (const nce_dtype dtype : oracle::kDtypes) {
         for (const double tau : kTaus) {
           for_extents(session, ++turn, [&](const Extent& s) {
-            compare(session, filled({kind, similarity, dtype, s.n, s.m, s.dim, tau, {}, turn}), oracle::kAllRows);
+            compare(session,
+                    filled({.kind = kind, .measure = similarity, .dtype = dtype, .size = s, .tau = tau, .seed = turn}),
+                    oracle::kAllRows);
           });
         }
       }
@@ -97,7 +97,14 @@ void check_rowwise_accuracy(const Session& session) {
         for (const double tau : kTaus) {
           if (is_margin(kind) && tau != kTaus[0]) continue;
           for_extents(session, ++turn, [&](const Extent& s) {
-            compare(session, filled({kind, measure, dtype, s.n, s.m % 20 + 1, s.dim, tau, {}, turn}), oracle::kAllRows);
+            compare(session,
+                    filled({.kind = kind,
+                            .measure = measure,
+                            .dtype = dtype,
+                            .size = {s.n, s.m % 20 + 1, s.dim},
+                            .tau = tau,
+                            .seed = turn}),
+                    oracle::kAllRows);
           });
         }
       }
@@ -110,14 +117,8 @@ void check_variants(const Session& session) {
   const auto vary = [&](const Kind& kind) {
     for (const nce_reduction reduction : {NCE_REDUCTION_MEAN, NCE_REDUCTION_SUM, NCE_REDUCTION_NONE}) {
       for (const nce_dtype dtype : oracle::kDtypes) {
-        Problem problem = filled({.kind = kind,
-                                  .dtype = dtype,
-                                  .n = 66,
-                                  .m = 75,
-                                  .dim = 72,
-                                  .tau = 0.2,
-                                  .seed = ++seed,
-                                  .narrow_gradients = true});
+        Problem problem = filled(
+            {.kind = kind, .dtype = dtype, .size = {66, 75, 72}, .tau = 0.2, .seed = ++seed, .narrow_gradients = true});
         problem.desc.reduction = reduction;
         problem.gaps = {8, 8, 8, 8, 8, 8};
         weigh(problem);
@@ -141,7 +142,7 @@ void check_fast(const Session& session) {
     for (const int32_t similarity : measures_of(kind)) {
       for (const double tau : kTaus) {
         Problem problem =
-            filled({.kind = kind, .measure = similarity, .n = 66, .m = 75, .dim = 136, .tau = tau, .seed = ++seed});
+            filled({.kind = kind, .measure = similarity, .size = {66, 75, 136}, .tau = tau, .seed = ++seed});
         problem.desc.precision = NCE_PRECISION_FAST;
         compare(session, problem, oracle::kAllRows);
       }
@@ -157,8 +158,7 @@ void check_tiny_losses(const Session& session) {
       for (const double tau : {0.035, 0.02, 0.0145}) {
         compare(
             session,
-            problem_of(
-                {.kind = kind, .dtype = dtype, .n = 20, .m = 20, .dim = 2000, .tau = tau, .noise = 0.01, .seed = 77}),
+            problem_of({.kind = kind, .dtype = dtype, .size = {20, 20, 2000}, .tau = tau, .noise = 0.01, .seed = 77}),
             oracle::kAllRows);
       }
     }
@@ -177,7 +177,8 @@ void check_large(const Session& session) {
     for (int mode = 0; mode < 4; ++mode) {
       const nce_dtype dtype = mode < 2 ? NCE_DTYPE_FLOAT32 : mode == 2 ? NCE_DTYPE_FLOAT16 : NCE_DTYPE_BFLOAT16;
       const auto one = [&](const Kind& kind, int32_t similarity, int64_t n, int64_t m, double tau) {
-        Problem problem = filled({kind, similarity, dtype, n, m, dim, tau, {}, ++seed});
+        Problem problem = filled(
+            {.kind = kind, .measure = similarity, .dtype = dtype, .size = {n, m, dim}, .tau = tau, .seed = ++seed});
         if (mode == 1) problem.desc.precision = NCE_PRECISION_FAST;
         compare(session, problem, kSamples);
       };

@@ -7,7 +7,7 @@ namespace {
 
 Problem filled(const Kind& kind, nce_dtype dtype, int64_t n, int64_t m, int64_t dim, double tau, uint64_t seed) {
   return problem_of(
-      {.kind = kind, .dtype = dtype, .n = n, .m = m, .dim = dim, .tau = tau, .seed = seed, .narrow_gradients = true});
+      {.kind = kind, .dtype = dtype, .size = {n, m, dim}, .tau = tau, .seed = seed, .narrow_gradients = true});
 }
 
 void expect_same(const Session& session, const Problem& problem, const std::string& difference) {

@@ -9,9 +9,7 @@
 namespace nce::selftest {
 namespace {
 
-Problem sound() {
-  return problem_of({.kind = oracle::kSymmetric, .n = 40, .m = 40, .dim = 24, .tau = 0.1, .seed = 900});
-}
+Problem sound() { return problem_of({.kind = oracle::kSymmetric, .size = {40, 40, 24}, .tau = 0.1, .seed = 900}); }
 
 class Refusals {
  public:

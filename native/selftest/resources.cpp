@@ -27,7 +27,7 @@ void check_graphs(const Session& session) {
   uint64_t seed = 400;
   for (const Kind& kind : {oracle::kSymmetric, oracle::kNtXent, oracle::kNtLogistic, oracle::kOwn}) {
     for (const int64_t dim : {128, 320}) {
-      Problem problem = problem_of({.kind = kind, .n = 200, .m = 220, .dim = dim, .tau = 0.1, .seed = ++seed});
+      Problem problem = problem_of({.kind = kind, .size = {200, 220, dim}, .tau = 0.1, .seed = ++seed});
       attempt(session, problem, [&] {
         Run run(session.device, problem);
         run(Calls::kTogether);
@@ -63,8 +63,7 @@ void check_leaks(const Session& session) {
   const int64_t rounds = session.cuda() ? 1000 : 100;
   // The runtime keeps pools; resident memory also moves with the allocator's habits.
   const int64_t allowed = session.driver != nullptr ? 0 : int64_t{8} << 20;
-  const Problem problem =
-      problem_of({.kind = oracle::kSymmetric, .n = 96, .m = 96, .dim = 40, .tau = 0.1, .seed = 500});
+  const Problem problem = problem_of({.kind = oracle::kSymmetric, .size = {96, 96, 40}, .tau = 0.1, .seed = 500});
   const auto round = [&](int64_t k) {
     const Device device(session.device.library(), session.device.desc());
     Run run(device, problem);

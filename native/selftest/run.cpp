@@ -157,7 +157,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
       weights_(where, stream, static_cast<int64_t>(4 * problem.weights.size())),
       labels_(where, stream, static_cast<int64_t>(4 * problem.labels.size())),
       upstream_(where, stream, static_cast<int64_t>(4 * problem.upstream.size())),
-      loss_(where, stream, 8 * (desc.reduction == NCE_REDUCTION_NONE ? problem.shape().rows : 1)),
+      loss_(where, stream, 8 * problem.losses()),
       d_temperature_(where, stream, 8),
       metrics_(where, stream, desc.metrics != 0 ? static_cast<int64_t>(sizeof(nce_metrics)) : 0),
       workspace_(where, stream, workspace_bytes + options.workspace_offset) {
@@ -191,8 +191,7 @@ void Run::upload(const Problem& problem) {
   queries_.upload(problem.queries);
   keys_.upload(problem.keys);
   negatives_.upload(problem.negatives);
-  const bool logarithm = problem.temperature_form == NCE_TEMPERATURE_LOGARITHM;
-  const double temperature = logarithm ? std::log(problem.tau) : problem.tau;
+  const double temperature = problem.temperature();
   temperature_.upload(&temperature);
   weights_.upload(problem.weights.data());
   labels_.upload(problem.labels.data());
@@ -202,12 +201,16 @@ void Run::upload(const Problem& problem) {
 }
 
 void Run::poison() {
+  poison_outputs();
+  if (device.backend() != NCE_BACKEND_EMULATED) workspace_.fill(kNan);
+}
+
+void Run::poison_outputs() {
   for (Buffer* const buffer : {&loss_, &d_queries_.buffer, &d_keys_.buffer, &d_negatives_.buffer, &d_temperature_}) {
     buffer->fill(kUnwritten);
   }
   const nce_metrics metrics = unwritten_metrics();
   metrics_.upload(&metrics);
-  if (device.backend() != NCE_BACKEND_EMULATED) workspace_.fill(kNan);
 }
 
 bool Run::untouched() {

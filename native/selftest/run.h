@@ -63,6 +63,7 @@ class Run {
 
   /// Outputs get a pattern that no call writes, the workspace NaNs (but for the emulator, which knows unwritten bytes).
   void poison();
+  void poison_outputs();
   void upload(const Problem& problem);
   /// Whether all outputs still hold the pattern of poison().
   bool untouched();

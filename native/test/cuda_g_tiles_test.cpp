@@ -12,11 +12,11 @@ double element(const Arithmetics& a, const std::vector<unsigned char>& memory, i
   for (int p = 0; p < a.planes; ++p) {
     const auto* const from =
         reinterpret_cast<const std::byte*>(memory.data()) + (p * plane_stride + at) * element_bytes(a.arithmetic);
-    sum += nce::test::load(a.arithmetic == Arithmetic::kFloat64   ? NCE_DTYPE_FLOAT64
-                           : a.arithmetic == Arithmetic::kFloat32 ? NCE_DTYPE_FLOAT32
-                           : a.exponent_bits() == 5               ? NCE_DTYPE_FLOAT16
-                                                                  : NCE_DTYPE_BFLOAT16,
-                           from);
+    sum += oracle::load(a.arithmetic == Arithmetic::kFloat64   ? NCE_DTYPE_FLOAT64
+                        : a.arithmetic == Arithmetic::kFloat32 ? NCE_DTYPE_FLOAT32
+                        : a.exponent_bits() == 5               ? NCE_DTYPE_FLOAT16
+                                                               : NCE_DTYPE_BFLOAT16,
+                        from);
   }
   return sum;
 }
@@ -163,7 +163,7 @@ TEST_P(Accumulate, AgreesWithDoubleInAnyOrder) {
       }
       const auto* const at = reinterpret_cast<const std::byte*>(first.data()) + (i * c_pitch + j) * (wide ? 8 : 4);
       const double bound = size * a.unit() * (a.planes == 2 ? 512.0 / 8.0 * 3.0 : static_cast<double>(depth));
-      ASSERT_NEAR(nce::test::load(wide ? NCE_DTYPE_FLOAT64 : NCE_DTYPE_FLOAT32, at), sum, bound) << i << ", " << j;
+      ASSERT_NEAR(oracle::load(wide ? NCE_DTYPE_FLOAT64 : NCE_DTYPE_FLOAT32, at), sum, bound) << i << ", " << j;
     }
   }
 }

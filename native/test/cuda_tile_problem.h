@@ -11,13 +11,13 @@
 
 #include "cuda/launch.h"
 #include "cuda/tile/tile_kernels.h"
-#include "cuda_device.h"
+#include "oracle/elements.h"
 
 namespace nce::cuda::test {
 
 using namespace tile;
-using nce::test::half_bits;
-using nce::test::half_value;
+using oracle::half_bits;
+using oracle::half_value;
 
 /// Device memory that begins unwritten, or as a copy.
 template <typename T>

@@ -78,9 +78,7 @@ TEST_P(BaselineAgrees, WithTheDefinition) {
   const auto [symmetric, block, tau] = GetParam();
   constexpr int64_t kRows = 300, kDim = 40;
   oracle::Problem problem = oracle::problem_of({.kind = symmetric ? oracle::kSymmetric : oracle::kInfoNce,
-                                                .n = kRows,
-                                                .m = kRows,
-                                                .dim = kDim,
+                                                .size = {kRows, kRows, kDim},
                                                 .tau = tau,
                                                 .noise = 1.0,
                                                 .seed = 5});

@@ -1,0 +1,122 @@
+// The CPU backend to the same bits for any number of threads, and by strips of whole rows.
+
+#include <algorithm>
+
+#include "cpu/dense/kernels.h"
+#include "cpu/dense/workspace.h"
+#include "device/device_test.h"
+
+namespace nce::test {
+namespace {
+
+using oracle::kShared;
+using oracle::kSymmetric;
+
+/// Whether a call left the tiles that it kept for another nce_backward. Its header is where a dense workspace begins.
+bool tiles_were_kept(const DeviceRun& run) { return static_cast<const cpu::dense::Header*>(run.workspace)->kept != 0; }
+
+class CpuBits : public DeviceTest {};
+
+TEST_P(CpuBits, OfDenseLossesDoNotDependOnThreads) {
+  for (const Problem& problem : problems_to_the_bit(emulated())) {
+    SCOPED_TRACE(problem.label());
+    const Result first = run(problem);
+    for (const int threads : {1, 2, 3, 8}) {
+      EXPECT_EQ(DeviceRun(*with_threads(threads), problem)(Calls::kTogether).difference(first), "") << threads;
+    }
+  }
+}
+
+TEST_P(CpuBits, OfRowwiseLossesDoNotDependOnThreads) {
+  for (const Kind& kind : oracle::kRowwiseKinds) {
+    for (const int32_t measure : measures_of(kind)) {
+      // Many chunks.
+      const Problem problem =
+          problem_of({.kind = kind, .measure = measure, .size = {700, 5, 37}, .tau = 0.2, .seed = 5});
+      SCOPED_TRACE(problem.label());
+      const Result first = run(problem);
+      for (const int threads : {1, 3, 16}) {
+        EXPECT_EQ(DeviceRun(*with_threads(threads), problem)(Calls::kTogether).difference(first), "") << threads;
+      }
+    }
+  }
+}
+
+/// More rows than a strip has, for tiles of any width.
+int64_t rows_of_strips(nce_isa isa) {
+  switch (isa) {
+    case NCE_ISA_AVX512:
+      return 4300;
+    case NCE_ISA_AVX2:
+      return 2150;
+    case NCE_ISA_PORTABLE:
+    case NCE_ISA_BEST:
+      return 90 * cpu::dense::kernels_portable<float>().width;  // NEON's tiles are wider than SSE2's
+  }
+  oracle::unknown("no such instruction set");
+}
+
+TEST_P(CpuBits, DoNotDependOnStripsAndGroupsOfLargeShapes) {
+  const int64_t n = rows_of_strips(device().isa());
+  Problem problem = problem_of({.kind = kSymmetric, .size = {n, n, 3}, .tau = 0.1, .seed = 9});
+  const Result first = run(problem);
+  problem.desc.workspace_budget_bytes = int64_t{64} << 20;
+  EXPECT_EQ(DeviceRun(*with_threads(4), problem)(Calls::kTogether).difference(first), "");
+}
+
+/// The rows of the first strip have no weight.
+std::vector<Problem> problems_of_strips(int64_t n) {
+  std::vector<Problem> result = {
+      problem_of({.size = {n, n, 3}, .tau = 0.1, .seed = 1}),
+      problem_of(
+          {.dtype = NCE_DTYPE_BFLOAT16, .size = {n, n + 30, 3}, .tau = 0.1, .seed = 2, .narrow_gradients = true}),
+      problem_of({.size = {n, n, 3}, .tau = 0.001, .seed = 3}),
+      problem_of({.measure = NCE_SIMILARITY_NEG_EUCLIDEAN,
+                  .dtype = NCE_DTYPE_FLOAT64,
+                  .size = {n, n, 3},
+                  .tau = 0.1,
+                  .seed = 4}),
+      problem_of({.kind = kShared, .measure = NCE_SIMILARITY_DOT, .size = {n, 300, 3}, .tau = 0.1, .seed = 5})};
+  for (Problem& problem : result) {
+    problem.weights.assign(static_cast<std::size_t>(n), 1.5F);
+    std::fill(problem.weights.begin(), problem.weights.begin() + n * 5 / 8, 0.0F);
+    problem.desc.precision = NCE_PRECISION_FAST;  // one arithmetic, hence a workspace for tiles of one size
+  }
+  result.push_back(result.front());
+  result.back().weights.clear();
+  return result;
+}
+
+TEST_P(CpuBits, AreTheSameWhenStripsOfWholeRowsGoForwardAndBackward) {
+  const auto threads = with_threads(2);
+  for (Problem problem : problems_of_strips(rows_of_strips(device().isa()))) {
+    SCOPED_TRACE(problem.label());
+    const auto bytes = [&](int64_t budget) {
+      problem.desc.workspace_budget_bytes = budget;
+      return selftest::Plan(*threads, problem.desc).workspace_bytes(NCE_PASS_FORWARD_BACKWARD);
+    };
+    const int64_t all = bytes(int64_t{1} << 30);
+    const int64_t necessary = bytes(0);
+    DeviceRun plain(*threads, problem);
+    const Result first = plain(Calls::kTogether);
+    EXPECT_TRUE(tiles_were_kept(plain));
+    // Room for the tiles of a strip, but not for all.
+    problem.desc.workspace_budget_bytes = necessary + (all - necessary) * 7 / 10;
+    DeviceRun strips(*threads, problem);
+    EXPECT_EQ(strips(Calls::kTogether).difference(first), "");
+    EXPECT_FALSE(tiles_were_kept(strips)) << "the call did not go by strips";
+    strips.poison_outputs();
+    Result again = strips(Calls::kBackward);
+    again.loss = first.loss;
+    again.metrics = first.metrics;
+    EXPECT_EQ(again.difference(first), "") << "backward again";
+    strips.poison();
+    EXPECT_EQ(strips(Calls::kSeparate).difference(first), "");
+    EXPECT_TRUE(tiles_were_kept(strips));
+  }
+}
+
+NCE_ON_EVERY_DEVICE(CpuBits);
+
+}  // namespace
+}  // namespace nce::test

@@ -1,0 +1,113 @@
+// What only a device has: memory of its own, orders of blocks, sizes that no device takes, capabilities.
+
+#include <optional>
+
+#include "device/device_test.h"
+#include "emulation_options.h"
+
+namespace nce::test {
+namespace {
+
+using oracle::kNtXent;
+using oracle::kSymmetric;
+
+class CudaDense : public DeviceTest {};
+
+TEST_P(CudaDense, OrdersOfBlocksAndArrivalsOfCopiesChangeNoBit) {
+  using emulation::Arrival;
+  uint64_t seed = 6500;
+  for (const Kind& kind : {kSymmetric, kNtXent}) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16}) {
+      for (const int64_t dim : {24, 290}) {                    // gradients by tiles, and by blocks
+        if (dtype == NCE_DTYPE_FLOAT64 && dim > 24) continue;  // by blocks in any case
+        if (!turn()) continue;
+        const Problem problem =
+            problem_of({.kind = kind, .dtype = dtype, .size = {140, 150, dim}, .tau = 0.1, .seed = ++seed});
+        SCOPED_TRACE(problem.label());
+        std::optional<Result> first;
+        for (const auto& [order, arrival] :
+             {std::pair{1, Arrival::kLate}, std::pair{2, Arrival::kEarly}, std::pair{3, Arrival::kShuffled}}) {
+          const emulation::test::Emulation how(static_cast<uint64_t>(order), arrival);
+          const Result result = run(problem);
+          if (!first) first = result;
+          EXPECT_EQ(result.difference(*first), "") << "order " << order;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(CudaDense, TheNullStreamGivesTheSameBits) {
+  const Problem problem = problem_of({.size = {9, 12, 7}, .tau = 0.25, .seed = 5});
+  DeviceRun run(device(), problem);
+  const Result first = run(Calls::kTogether);
+  run.poison();
+  EXPECT_EQ(nce_forward_backward(run.plan.get(), &run.in, &run.out, run.workspace, run.workspace_bytes, nullptr),
+            NCE_STATUS_OK);
+  EXPECT_EQ(nce_workspace_status(run.plan.get(), run.workspace, nullptr), NCE_STATUS_OK);
+  EXPECT_EQ(run.read().difference(first), "");
+}
+
+TEST_P(CudaDense, GradientsAreRoundedOnceToTheTypeThatThePlanNames) {
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16}) {
+    Problem problem = problem_of({.dtype = dtype, .size = {20, 30, 20}, .tau = 0.2, .seed = 9});
+    const Result wide = run(problem);
+    problem.desc.gradient_dtype = dtype;
+    const Result narrow = run(problem);
+    for (std::size_t i = 0; i < wide.d_queries.size(); ++i) {
+      EXPECT_EQ(narrow.d_queries[i], oracle::rounded(wide.d_queries[i], dtype));
+    }
+  }
+}
+
+TEST_P(CudaDense, WrongMemoryIsRefusedByName) {
+  const Problem problem = problem_of({.size = {9, 12, 7}, .tau = 0.25, .seed = 5});
+  const auto expect = [&](nce_status status, const std::string& name, const auto& spoil) {
+    DeviceRun run(device(), problem);
+    spoil(run);
+    EXPECT_EQ(run.call(Calls::kTogether), status) << name;
+    EXPECT_NE(std::string(nce_last_error()).find(name), std::string::npos) << nce_last_error();
+  };
+  expect(NCE_STATUS_WORKSPACE_TOO_SMALL, "workspace_bytes", [](DeviceRun& run) { --run.workspace_bytes; });
+  expect(NCE_STATUS_INVALID_ARGUMENT, "workspace",
+         [](DeviceRun& run) { run.workspace = static_cast<std::byte*>(run.workspace) + 32; });
+  std::vector<float> host(9 * 12);
+  expect(NCE_STATUS_INVALID_ARGUMENT, "inputs->queries", [&](DeviceRun& run) { run.in.queries = host.data(); });
+  double loss = 0.0;
+  expect(NCE_STATUS_INVALID_ARGUMENT, "outputs->loss", [&](DeviceRun& run) { run.out.loss = &loss; });
+  expect(NCE_STATUS_INVALID_ARGUMENT, "inputs->keys",
+         [](DeviceRun& run) { run.in.keys = static_cast<const std::byte*>(run.in.keys) + 2; });
+  expect(NCE_STATUS_INVALID_ARGUMENT, "inputs->queries_stride", [](DeviceRun& run) { run.in.queries_stride = 6; });
+}
+
+TEST_P(CudaDense, SizesBeyondAnyDeviceAreUnsupported) {
+  nce_plan_desc desc = empty_problem_of({}).desc;
+  nce_plan* plan = nullptr;
+  desc.dim = 0;
+  EXPECT_EQ(nce_plan_create(device().context(), &desc, &plan), NCE_STATUS_INVALID_ARGUMENT);
+  desc.dim = 1 << 20;
+  desc.n = desc.m = 1 << 19;
+  EXPECT_EQ(nce_plan_create(device().context(), &desc, &plan), NCE_STATUS_UNSUPPORTED);
+  EXPECT_NE(std::string(nce_last_error()).find("n = 524288"), std::string::npos) << nce_last_error();
+  desc.dim = 1;
+  desc.n = 1;
+  desc.m = int64_t{1} << 45;
+  EXPECT_EQ(nce_plan_create(device().context(), &desc, &plan), NCE_STATUS_UNSUPPORTED);
+  // Beyond 2^31 elements, but not beyond every device.
+  desc.dim = 1024;
+  desc.n = desc.m = int64_t{1} << 22;
+  EXPECT_GT(selftest::Plan(device(), desc).workspace_bytes(NCE_PASS_FORWARD), int64_t{1} << 33);
+}
+
+NCE_ON_EVERY_DEVICE(CudaDense);
+
+TEST(CudaContext, ACapBelowEveryArchitectureIsRefused) {
+  nce_context_desc desc = test_devices()[0].desc;
+  desc.max_compute_capability = 70;
+  nce_context* context = nullptr;
+  EXPECT_EQ(nce_context_create(&desc, &context), NCE_STATUS_INVALID_ARGUMENT);
+  EXPECT_EQ(std::string(nce_last_error()), "desc->max_compute_capability is 70; allowed: 75 or more, or 0 for no cap");
+}
+
+}  // namespace
+}  // namespace nce::test

@@ -1,0 +1,163 @@
+#include "device_test.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+namespace nce::test {
+namespace {
+
+/// Gradients of 16 bits, or made of products of bfloat16 or of factors of 16 bits.
+constexpr double kHalf = 5e-3;
+
+}  // namespace
+
+DeviceTest::DeviceTest() {
+  set_machine(&GetParam());
+  device_ = std::make_unique<selftest::Device>(selftest::linked_library(), GetParam().desc);
+}
+
+void DeviceTest::SetUp() {
+  if (device().isa() < GetParam().desc.max_isa) GTEST_SKIP() << "this processor has no " << GetParam().name;
+  EXPECT_EQ(device().compute_capability(), GetParam().desc.max_compute_capability);
+}
+
+void DeviceTest::TearDown() {
+  set_machine(nullptr);
+  for (const auto& [what, share] : worst_) {
+    RecordProperty("worst_" + what, std::to_string(share));
+    if (std::getenv("INFONCE_PRINT_ERRORS") != nullptr) {
+      std::printf("worst error of %s as a share of what is allowed: %.3f\n", what.c_str(), share);
+    }
+  }
+}
+
+std::unique_ptr<selftest::Device> DeviceTest::with_threads(int32_t threads) const {
+  nce_context_desc desc = GetParam().desc;
+  desc.threads = threads;
+  return std::make_unique<selftest::Device>(selftest::linked_library(), desc);
+}
+
+bool DeviceTest::turn() {
+  constexpr uint64_t kSample = 11;
+  return cases_++ % kSample == 0 || !GetParam().sampled;
+}
+
+Answer DeviceTest::answer_to(const Problem& problem) {
+  // Rowwise losses are computed in double whatever the elements.
+  const bool wide = problem.dtype() == NCE_DTYPE_FLOAT64 || problem.shape().rowwise;
+  return wide ? oracle::oracle<long double>(problem) : oracle::oracle<double>(problem);
+}
+
+void DeviceTest::expect_close(const Problem& problem, const Result& result, const Answer& answer,
+                              const Bounds& bounds) {
+  oracle::compare(problem, result, answer, bounds, [&](const char* what, double error, double allowed) {
+    EXPECT_LE(error, allowed) << what << ": " << problem.label();
+    if (allowed > 0) worst_[what] = std::max(worst_[what], error / allowed);
+  });
+  // The CPU leaves this field as it was.
+  if (emulated() && problem.desc.metrics != 0) {
+    EXPECT_EQ(result.metrics.reserved, 0);
+  }
+}
+
+Bounds DeviceTest::dense_bounds(const Problem& problem) const {
+  // Metrics are for reading.
+  Bounds bounds{.metrics = 1e-4, .effective = 1e-4, .accuracy = 1e-12};
+  const bool half = oracle::bytes_of(problem.dtype()) == 2;
+  if (problem.dtype() == NCE_DTYPE_FLOAT64) {
+    // 2^-53 a term, times 1 / tau = 100 in the exponent, with room for sums.
+    bounds.loss = bounds.gradient = bounds.temperature = 1e-11;
+  } else if (emulated()) {
+    const double steep = 0.01 / problem.tau;
+    bounds.loss = std::max(1e-6, 2e-5 * steep);
+    bounds.gradient = half ? kHalf : std::max(3e-6, 5e-5 * steep);
+    bounds.temperature = std::max(bounds.loss, std::min(bounds.gradient, 1e-4));
+  } else {
+    // What float32 promises in "precise".
+    bounds.loss = bounds.temperature = 1e-5;
+    const bool products = problem.dtype() == NCE_DTYPE_BFLOAT16 && (problem.desc.similarity == NCE_SIMILARITY_COSINE ||
+                                                                    problem.desc.similarity == NCE_SIMILARITY_DOT);
+    bounds.gradient = products || problem.gradient_dtype() != NCE_DTYPE_FLOAT32 ? kHalf : 1e-5;
+  }
+  if (emulated()) bounds.loss_floor = bounds.loss;
+  if (half) bounds.similarity = 0x1p-22;
+  if (half && problem.desc.dim == 1) bounds.accuracy = 1;  // there cosines are equal, and rounding orders them
+  // Below a hundredth of its terms a gradient is their cancellation (wholly so in one dimension).
+  bounds.terms = 0.01 * bounds.gradient;
+  return bounds;
+}
+
+Bounds DeviceTest::rowwise_bounds(const Problem& problem, const Answer& answer) {
+  // Similarities carry at most (dim + 16) roundings of 2^-53, which the condition multiplies, and 4 covers the
+  // exponentials and sums after them. Both factors of a slope have them; then it is rounded to its type.
+  const auto roundings = static_cast<double>(problem.desc.dim + 16);
+  const bool single = problem.gradient_dtype() == NCE_DTYPE_FLOAT32;
+  Bounds bounds;
+  bounds.loss = 4.0 * roundings * 0x1p-53 * answer.condition;
+  bounds.gradient = bounds.temperature = 2.0 * bounds.loss + (single ? 0x1p-24 : 0x1p-53) + 1e-13;
+  // In one dimension the cosine has no gradient, and what the projection cancels leaves its roundings.
+  if (problem.desc.dim == 1) bounds.terms = bounds.gradient;
+  // Below the normal numbers of float32, elements round to multiples of 2^-149.
+  bounds.smallest = single ? 0x1p-150 : 0x1p-1074;
+  bounds.metrics = bounds.effective = 1e-9;
+  bounds.accuracy = 1e-12;
+  return bounds;
+}
+
+void DeviceTest::check_dense(const Problem& problem) {
+  if (!turn()) return;
+  SCOPED_TRACE(problem.label());
+  expect_close(problem, run(problem), answer_to(problem), dense_bounds(problem));
+}
+
+void DeviceTest::check_rowwise(const Problem& problem) {
+  if (!turn()) return;
+  SCOPED_TRACE(problem.label());
+  const Answer answer = answer_to(problem);
+  expect_close(problem, run(problem), answer, rowwise_bounds(problem, answer));
+}
+
+void DeviceTest::expect_refused(const Problem& problem, nce_status status, const std::string& message) const {
+  SCOPED_TRACE(problem.label() + ": " + message);
+  DeviceRun run(device(), problem);
+  EXPECT_EQ(run.ended(Calls::kTogether), status);
+  EXPECT_EQ(std::string(nce_last_error()), message);
+  EXPECT_TRUE(run.untouched());
+  EXPECT_EQ(run.ended(Calls::kForward), status);
+  const nce_status backward = run.ended(Calls::kBackward);
+  if (problem.shape().rowwise && backward == status) {
+    EXPECT_EQ(std::string(nce_last_error()), message);  // it may look at its numbers before its workspace
+  } else {
+    EXPECT_EQ(backward, NCE_STATUS_INVALID_STATE) << "a backward pass after a failed forward pass";
+  }
+  EXPECT_TRUE(run.untouched());
+}
+
+void expect_near(const std::vector<double>& a, const std::vector<double>& b, double allowed) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], allowed) << "element " << i;
+}
+
+double largest(const std::vector<double>& values) {
+  double result = 0.0;
+  for (const double value : values) {
+    // Comparisons with NaN are false, so that NaN would be lost, or lose what came before it.
+    if (std::isnan(value)) return value;
+    result = std::max(result, std::fabs(value));
+  }
+  return result;
+}
+
+std::vector<std::vector<double>*> matrices(Problem& problem) {
+  return {&problem.queries, &problem.keys, &problem.negatives};
+}
+std::vector<std::vector<double>*> gradients(Result& result) {
+  return {&result.d_queries, &result.d_keys, &result.d_negatives};
+}
+std::vector<const std::vector<double>*> gradients(const Result& result) {
+  return {&result.d_queries, &result.d_keys, &result.d_negatives};
+}
+
+}  // namespace nce::test

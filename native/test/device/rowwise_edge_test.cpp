@@ -1,0 +1,249 @@
+// What rowwise losses promise beside their values: closed forms, edges, metrics, refusals.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "device_test.h"
+
+namespace nce::test {
+namespace {
+
+using oracle::kContrastive;
+using oracle::kOwn;
+using oracle::kRowwiseKinds;
+using oracle::kTriplet;
+
+class RowwiseEdges : public DeviceTest {};
+class RowwiseMetrics : public DeviceTest {};
+
+TEST_P(RowwiseEdges, IdenticalVectorsGiveTheLogarithmOfTheirNumber) {
+  for (const int32_t similarity : measures_of(kOwn)) {
+    Problem problem = problem_of({.kind = kOwn, .measure = similarity, .size = {3, 7, 5}, .tau = 0.07});
+    for (auto* matrix : matrices(problem)) std::fill(matrix->begin(), matrix->end(), 0.5);
+    SCOPED_TRACE(problem.label());
+    const Result result = run(problem);
+    EXPECT_NEAR(result.loss[0], std::log(8.0), 4 * 0x1p-52);
+    EXPECT_EQ(result.d_temperature, 0.0);
+    EXPECT_NEAR(result.metrics.effective_negatives, 7.0, 1e-14);
+    EXPECT_EQ(result.metrics.top1_accuracy, 1.0);
+  }
+}
+
+TEST_P(RowwiseEdges, OrthonormalVectorsGiveTheClosedForm) {
+  const double tau = 0.5;
+  Problem problem = problem_of({.kind = kOwn, .size = {1, 3, 4}, .tau = tau});
+  problem.queries = {2, 0, 0, 0};
+  problem.keys = {3, 0, 0, 0};
+  problem.negatives = {0, 1, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0.25};
+  const Result result = run(problem);
+  const double e = std::exp(-1.0 / tau);
+  EXPECT_NEAR(result.loss[0], std::log1p(3 * e), 1e-15);
+  EXPECT_NEAR(result.d_temperature, 3 * e / (tau * tau * (1 + 3 * e)), 1e-14);
+}
+
+TEST_P(RowwiseEdges, NoNegativesMeanNoLossAndNoGradient) {
+  for (const int32_t similarity : measures_of(kOwn)) {
+    const Problem problem = problem_of({.kind = kOwn, .measure = similarity, .size = {3, 0, 9}, .tau = 0.07});
+    const Result result = run(problem);
+    EXPECT_EQ(result.loss[0], 0.0);
+    EXPECT_EQ(result.d_queries, std::vector<double>(27, 0.0));
+    EXPECT_EQ(result.d_keys, std::vector<double>(27, 0.0));
+    EXPECT_EQ(result.d_temperature, 0.0);
+    EXPECT_TRUE(std::isnan(result.metrics.negative_similarity));
+    EXPECT_TRUE(std::isnan(result.metrics.uniformity));
+    EXPECT_TRUE(std::isnan(result.metrics.effective_negatives));
+    EXPECT_EQ(result.metrics.top1_accuracy, 1.0);
+  }
+}
+
+TEST_P(RowwiseEdges, EqualVectorsHaveZeroSubgradientsOfDistances) {
+  for (const Kind& kind : kRowwiseKinds) {
+    for (const int32_t measure : measures_of(kind)) {
+      for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+        Problem problem =
+            problem_of({.kind = kind, .measure = measure, .dtype = dtype, .size = {2, 2, 6}, .tau = 0.3, .seed = 3});
+        problem.keys = problem.queries;
+        for (std::size_t i = 0; i < problem.negatives.size(); ++i) problem.negatives[i] = problem.queries[i % 6];
+        SCOPED_TRACE(problem.label());
+        const Result result = run(problem);
+        EXPECT_TRUE(std::isfinite(result.loss[0]));
+        for (const auto* gradient : gradients(result)) EXPECT_TRUE(std::isfinite(largest(*gradient)));
+        if (is_margin(kind) && measure == NCE_DISTANCE_EUCLIDEAN) {
+          EXPECT_EQ(result.d_keys, std::vector<double>(12, 0.0));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(RowwiseEdges, ZeroRowsHaveNoGradientAreCountedAndKeepTheirLoss) {
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+    Problem problem = problem_of({.kind = kOwn, .dtype = dtype, .size = {2, 3, 5}, .tau = 0.5, .seed = 4});
+    problem.desc.reduction = NCE_REDUCTION_NONE;
+    std::fill_n(problem.queries.begin(), 5, 0.0);         // query 0
+    std::fill_n(problem.negatives.begin() + 15, 5, 0.0);  // negative 0 of row 1
+    const Result result = run(problem);
+    EXPECT_NEAR(result.loss[0], std::log(4.0), 1e-15);  // every cosine of a zero row is 0
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(result.d_queries[i], 0.0);
+    for (std::size_t i = 15; i < 20; ++i) EXPECT_EQ(result.d_negatives[i], 0.0);
+    EXPECT_NE(result.d_negatives[25], 0.0);
+    EXPECT_EQ(result.metrics.zero_rows, 2);
+  }
+}
+
+TEST_P(RowwiseEdges, AllZeroWeightsGiveZero) {
+  Problem problem = problem_of({.kind = kOwn, .size = {2, 3, 5}, .tau = 0.5, .seed = 4});
+  problem.weights = {0.0F, 0.0F};
+  const Result result = run(problem);
+  EXPECT_EQ(result.loss[0], 0.0);
+  EXPECT_EQ(result.d_temperature, 0.0);
+  EXPECT_EQ(largest(result.d_queries), 0.0);
+}
+
+TEST_P(RowwiseEdges, HugeAndTinyVectorsKeepTheirCosine) {
+  // Their squares leave the range of their type; in float64 also that of double.
+  const std::pair<nce_dtype, double> cases[] = {{NCE_DTYPE_FLOAT32, 0x1p100},
+                                                {NCE_DTYPE_FLOAT32, 0x1p-100},
+                                                {NCE_DTYPE_FLOAT64, 0x1p900},
+                                                {NCE_DTYPE_FLOAT64, 0x1p-900}};
+  for (const Kind& kind : kRowwiseKinds) {
+    const int32_t cosine = is_margin(kind) ? int32_t{NCE_DISTANCE_COSINE} : int32_t{NCE_SIMILARITY_COSINE};
+    for (const auto& [dtype, scale] : cases) {
+      const Problem plain =
+          problem_of({.kind = kind, .measure = cosine, .dtype = dtype, .size = {3, 2, 11}, .tau = 0.2, .seed = 9});
+      Problem scaled = plain;
+      for (auto* matrix : matrices(scaled)) {
+        for (double& x : *matrix) x *= scale;
+      }
+      SCOPED_TRACE(plain.label() + ", scale 2^" + std::to_string(std::log2(scale)));
+      Result result = run(scaled);
+      for (auto* gradient : gradients(result)) {
+        for (double& x : *gradient) x *= scale;  // d cos / dx goes with 1 / |x|
+      }
+      const Answer answer = answer_to(plain);
+      Bounds bounds = rowwise_bounds(plain, answer);
+      bounds.metrics = 1e-13;
+      expect_close(plain, result, answer, bounds);
+    }
+  }
+}
+
+TEST_P(RowwiseEdges, HugeAndTinyDistancesAreFinite) {
+  for (const double scale : {0x1p600, 0x1p-600}) {
+    Problem problem = problem_of({.kind = kTriplet, .dtype = NCE_DTYPE_FLOAT64, .size = {1, 1, 2}});
+    problem.desc.margin = 5 * scale;
+    problem.queries = {0.0, 0.0};
+    problem.keys = {3.0 * scale, 4.0 * scale};
+    problem.negatives = {0.0, 8.0 * scale};
+    const Result result = run(problem);
+    EXPECT_EQ(result.loss[0], 2.0 * scale);
+    EXPECT_NEAR(result.d_keys[0], 0.6, 1e-15);
+    EXPECT_NEAR(result.d_keys[1], 0.8, 1e-15);
+    EXPECT_EQ(result.d_negatives[1], -1.0);
+  }
+}
+
+TEST_P(RowwiseEdges, BadNumbersAreToldByNameAndTouchNothing) {
+  const Problem good =
+      problem_of({.kind = kOwn, .dtype = NCE_DTYPE_FLOAT64, .size = {40, 3, 5}, .tau = 0.5, .seed = 4});
+  const double infinity = std::numeric_limits<double>::infinity();
+  const auto refuse = [&](nce_status status, const std::string& message, const auto& spoil) {
+    Problem problem = good;
+    spoil(problem);
+    expect_refused(problem, status, message);
+  };
+  const auto bad_row = [&](const std::string& name, const auto& spoil) {
+    refuse(NCE_STATUS_NON_FINITE, "inputs->" + name + "; all elements must be finite", spoil);
+  };
+  bad_row("queries holds a NaN or an infinity in row 37", [&](Problem& p) { p.queries[37 * 5 + 4] = infinity; });
+  bad_row("keys holds a NaN or an infinity in row 9", [&](Problem& p) {
+    p.keys[38 * 5] = std::nan("");
+    p.keys[9 * 5] = infinity;
+  });
+  bad_row("negatives holds a NaN or an infinity in row 119", [&](Problem& p) { p.negatives[119 * 5 + 1] = -infinity; });
+  refuse(NCE_STATUS_NON_FINITE, "inputs->queries has a similarity or distance beyond the range of float64 in row 3",
+         [](Problem& p) {
+           p.desc.similarity = NCE_SIMILARITY_DOT;
+           p.queries[15] = p.keys[15] = 1e200;
+         });
+  refuse(NCE_STATUS_INVALID_ARGUMENT, "*inputs->temperature is 0; allowed: 1e-9 to 1e9",
+         [](Problem& p) { p.tau = 0.0; });
+  refuse(NCE_STATUS_INVALID_ARGUMENT, "inputs->weights[33] is -2; allowed: finite and >= 0", [](Problem& p) {
+    p.weights.assign(40, 1.0F);
+    p.weights[33] = -2.0F;
+  });
+}
+
+TEST_P(RowwiseEdges, ABackwardPassNeedsItsForwardPassAndItsTemperature) {
+  Problem problem = problem_of({.kind = kOwn, .size = {3, 2, 5}, .tau = 0.5, .seed = 4});
+  const Result expected = run(problem);
+  DeviceRun run(device(), problem);
+  EXPECT_EQ(run.ended(Calls::kForward), NCE_STATUS_OK);
+  const Result forward = run.read();
+  problem.tau = 0.25;
+  run.upload(problem);
+  EXPECT_EQ(run.ended(Calls::kBackward), NCE_STATUS_INVALID_STATE);
+  EXPECT_EQ(run.read().difference(forward), "");
+  problem.tau = 0.5;
+  run.upload(problem);
+  EXPECT_EQ(run.ended(Calls::kBackward), NCE_STATUS_OK);
+  EXPECT_EQ(run.read().difference(expected), "");
+}
+
+TEST_P(RowwiseMetrics, FollowTheirDefinitions) {
+  Problem problem = problem_of({.kind = kOwn, .size = {2, 2, 2}});
+  problem.desc.top_k = 2;
+  problem.queries = {1, 0, 0, 2};
+  problem.keys = {0, 1, 0, 1};         // cosines 0 and 1
+  problem.negatives = {1, 1,  -1, 0,   // row 0: sqrt(1/2), -1: one is closer than the positive
+                       0, -3, 0,  0};  // row 1: -1, a zero row: 0
+  const nce_metrics metrics = run(problem).metrics;
+  const double s = std::sqrt(0.5);
+  EXPECT_EQ(metrics.struct_size, sizeof metrics);
+  EXPECT_EQ(metrics.top1_accuracy, 0.5);
+  EXPECT_EQ(metrics.topk_accuracy, 1.0);
+  EXPECT_NEAR(metrics.positive_similarity, 0.5, 1e-15);
+  EXPECT_NEAR(metrics.negative_similarity, (s - 2.0) / 4.0, 1e-15);
+  EXPECT_NEAR(metrics.alignment, 1.0, 1e-15);  // |x - y|^2 is 2 and 0
+  const double uniformity = std::exp(-2 * (2 - 2 * s)) + 2 * std::exp(-8.0) + std::exp(-2.0);
+  EXPECT_NEAR(metrics.uniformity, std::log(uniformity / 4.0), 1e-14);
+  const auto effective = [](double a, double b) {
+    const double p = std::exp(a) / (std::exp(a) + std::exp(b));
+    return std::exp(-p * std::log(p) - (1 - p) * std::log(1 - p));
+  };
+  EXPECT_NEAR(metrics.effective_negatives, (effective(s, -1.0) + effective(-1.0, 0.0)) / 2.0, 1e-14);
+  EXPECT_EQ(metrics.rows, 2);
+  EXPECT_EQ(metrics.zero_rows, 1);
+  EXPECT_EQ(metrics.non_finite_rows, 0);
+}
+
+TEST_P(RowwiseMetrics, OfMarginLossesUseMinusTheDistance) {
+  Problem contrastive = problem_of({.kind = kContrastive, .size = {2, 2, 2}});
+  contrastive.queries = {1, 0, 0, 1};
+  contrastive.keys = {1, 2, 3, 1};  // distances 2 (alike) and 3 (not)
+  contrastive.labels = {1, 0};
+  nce_metrics metrics = run(contrastive).metrics;
+  EXPECT_EQ(metrics.positive_similarity, -2.0);
+  EXPECT_EQ(metrics.negative_similarity, -3.0);
+  EXPECT_TRUE(std::isnan(metrics.top1_accuracy));
+  EXPECT_TRUE(std::isnan(metrics.topk_accuracy));
+  EXPECT_TRUE(std::isnan(metrics.effective_negatives));
+
+  Problem triplet = problem_of({.kind = kTriplet, .size = {2, 2, 1}});
+  triplet.desc.top_k = 1;
+  triplet.queries = {0, 0};
+  triplet.keys = {1, 3};
+  triplet.negatives = {1, 2};  // a tie counts for the positive
+  metrics = run(triplet).metrics;
+  EXPECT_EQ(metrics.top1_accuracy, 0.5);
+  EXPECT_EQ(metrics.topk_accuracy, 0.5);
+  EXPECT_EQ(metrics.positive_similarity, -2.0);
+  EXPECT_EQ(metrics.negative_similarity, -1.5);
+}
+
+NCE_ON_EVERY_DEVICE(RowwiseEdges);
+NCE_ON_EVERY_DEVICE(RowwiseMetrics);
+
+}  // namespace
+}  // namespace nce::test
