@@ -232,9 +232,7 @@ class Table {
     // Rows depend on neither measure nor temperature, and take as long as a call.
     Problem rows = problem_of({.kind = kind,
                                .dtype = types.dtype,
-                               .n = shape.n,
-                               .m = m,
-                               .dim = shape.dim,
+                               .size = {shape.n, m, shape.dim},
                                .noise = 1.0,
                                .seed = 7,
                                .narrow_gradients = !types.wide_gradients});
