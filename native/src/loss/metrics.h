@@ -30,12 +30,12 @@ NCE_HOST_DEVICE inline double mean_of(double sum, int64_t count) {
 
 /// Whether rows have both a positive and negatives to rank it among.
 NCE_HOST_DEVICE inline bool has_ranks(RowFunction function) {
-  switch (function) {
-    case RowFunction::kSoftmax:
-    case RowFunction::kLogistic:
-    case RowFunction::kTriplet:
+  switch (family_of(function)) {
+    case RowFamily::kOdds:
+    case RowFamily::kLogistic:
+    case RowFamily::kTriplet:
       return true;
-    case RowFunction::kContrastive:
+    case RowFamily::kContrastive:
       return false;
   }
   return false;

@@ -145,14 +145,14 @@ NCE_HOST_DEVICE inline RowTerms logistic_terms(const Comparison* comparisons, do
 template <typename Lanes>
 NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* comparisons, int64_t count, bool alike,
                                    const Lanes& lanes) {
-  switch (rule.function) {
-    case RowFunction::kSoftmax:
+  switch (family_of(rule.function)) {
+    case RowFamily::kOdds:
       return softmax_terms(rule, comparisons, count, lanes);
-    case RowFunction::kLogistic:
+    case RowFamily::kLogistic:
       return logistic_terms(comparisons, rule.tau);
-    case RowFunction::kContrastive:
+    case RowFamily::kContrastive:
       return {contrastive_loss(comparisons[0].value, alike, rule.margin), 0.0, 0.0, 0.0};
-    case RowFunction::kTriplet:
+    case RowFamily::kTriplet:
       return {triplet_loss(comparisons[0].value, comparisons[1].value, rule.margin), 0.0, 0.0, 0.0};
   }
   return {std::nan(""), std::nan(""), 0.0, 0.0};
@@ -162,19 +162,19 @@ NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* c
 NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparison* comparisons, int64_t k, bool alike,
                                         const RowTerms& terms) {
   const double tau = rule.tau;
-  switch (rule.function) {
-    case RowFunction::kSoftmax: {
+  switch (family_of(rule.function)) {
+    case RowFamily::kOdds: {
       const double mass = mass_of_odds(rule.function, terms.log_odds);
       if (k == 0) return -mass / tau;
       return mass * std::exp((comparisons[k].value - comparisons[0].value) / tau - terms.log_odds) / tau;
     }
-    case RowFunction::kLogistic:
+    case RowFamily::kLogistic:
       return (k == 0 ? logistic_positive_slope(comparisons[0].value / tau)
                      : logistic_negative_slope(comparisons[1].value / tau)) /
              tau;
-    case RowFunction::kContrastive:
+    case RowFamily::kContrastive:
       return contrastive_slope(comparisons[0].value, alike, rule.margin);
-    case RowFunction::kTriplet: {
+    case RowFamily::kTriplet: {
       const double slope = triplet_slope(comparisons[0].value, comparisons[1].value, rule.margin);
       return k == 0 ? slope : -slope;
     }

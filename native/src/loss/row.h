@@ -49,13 +49,13 @@ NCE_HOST_DEVICE inline double largest_similarity(nce_similarity similarity, doub
 
 /// The form of a row function whose largest |z| is small enough for kBounded, or not.
 NCE_HOST_DEVICE inline Form form_of(RowFunction function, bool bounded) {
-  switch (function) {
-    case RowFunction::kSoftmax:
+  switch (family_of(function)) {
+    case RowFamily::kOdds:
       return bounded ? Form::kBounded : Form::kOnline;
-    case RowFunction::kLogistic:
+    case RowFamily::kLogistic:
       return Form::kLogistic;
-    case RowFunction::kContrastive:
-    case RowFunction::kTriplet:
+    case RowFamily::kContrastive:
+    case RowFamily::kTriplet:
       break;  // rows that do not meet have no tiles
   }
   return Form::kOnline;
@@ -63,12 +63,12 @@ NCE_HOST_DEVICE inline Form form_of(RowFunction function, bool bounded) {
 
 /// Whether the function is of the odds of negatives against the positive, so that its negatives have a softmax.
 NCE_HOST_DEVICE inline bool has_softmax(RowFunction function) {
-  switch (function) {
-    case RowFunction::kSoftmax:
+  switch (family_of(function)) {
+    case RowFamily::kOdds:
       return true;
-    case RowFunction::kLogistic:
-    case RowFunction::kContrastive:
-    case RowFunction::kTriplet:
+    case RowFamily::kLogistic:
+    case RowFamily::kContrastive:
+    case RowFamily::kTriplet:
       return false;
   }
   return false;
@@ -165,13 +165,13 @@ NCE_HOST_DEVICE inline RowResult logistic_result(const RowSums& sums, double pos
 /// A row, or a column, from its sums and the similarity of its positive.
 NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& sums, double positive,
                                             const Scaling& scaling) {
-  switch (rule.function) {
-    case RowFunction::kSoftmax:
+  switch (family_of(rule.function)) {
+    case RowFamily::kOdds:
       return softmax_result(rule.function, sums, positive, scaling);
-    case RowFunction::kLogistic:
+    case RowFamily::kLogistic:
       return logistic_result(sums, positive, rule.negative_share, scaling.tau);
-    case RowFunction::kContrastive:
-    case RowFunction::kTriplet:
+    case RowFamily::kContrastive:
+    case RowFamily::kTriplet:
       break;
   }
   return {std::nan(""), 0.0, std::nan(""), std::nan("")};
@@ -180,13 +180,13 @@ NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& 
 /// -dl/dz+ of a row; `lse` as in RowResult.
 NCE_HOST_DEVICE inline double positive_mass(RowFunction function, double lse, double positive, double tau) {
   const double z = positive / tau;
-  switch (function) {
-    case RowFunction::kSoftmax:
+  switch (family_of(function)) {
+    case RowFamily::kOdds:
       return mass_of_odds(function, lse - z);
-    case RowFunction::kLogistic:
+    case RowFamily::kLogistic:
       return -logistic_positive_slope(z);
-    case RowFunction::kContrastive:
-    case RowFunction::kTriplet:
+    case RowFamily::kContrastive:
+    case RowFamily::kTriplet:
       break;
   }
   return std::nan("");
@@ -195,13 +195,13 @@ NCE_HOST_DEVICE inline double positive_mass(RowFunction function, double lse, do
 /// A bound of the slopes of a row whose objective has the derivative `factor` by its loss. All coefficients are divided
 /// by the largest of a call, so that gradients as small as 1e-50 pass through float; the last step multiplies by it.
 NCE_HOST_DEVICE inline double largest_slope(RowFunction function, double factor, double mass) {
-  switch (function) {
-    case RowFunction::kSoftmax:
+  switch (family_of(function)) {
+    case RowFamily::kOdds:
       return std::fabs(factor) * mass;
-    case RowFunction::kLogistic:
+    case RowFamily::kLogistic:
       return std::fabs(factor);
-    case RowFunction::kContrastive:
-    case RowFunction::kTriplet:
+    case RowFamily::kContrastive:
+    case RowFamily::kTriplet:
       break;
   }
   return std::nan("");
@@ -230,15 +230,15 @@ NCE_HOST_DEVICE Coefficients softmax_coefficients(double lse, double mass, doubl
 template <typename Real>
 NCE_HOST_DEVICE Coefficients coefficients_of(const RowRule& rule, double lse, double mass, double factor,
                                              double largest, const Scaling& scaling) {
-  switch (rule.function) {
-    case RowFunction::kSoftmax:
+  switch (family_of(rule.function)) {
+    case RowFamily::kOdds:
       return softmax_coefficients<Real>(lse, mass, factor, largest, scaling);
-    case RowFunction::kLogistic: {
+    case RowFamily::kLogistic: {
       const double scaled = largest == 0.0 ? 0.0 : factor / largest;
       return {scaled * rule.negative_share, 0.0, scaled * -mass};
     }
-    case RowFunction::kContrastive:
-    case RowFunction::kTriplet:
+    case RowFamily::kContrastive:
+    case RowFamily::kTriplet:
       break;
   }
   return {std::nan(""), 0.0, std::nan("")};

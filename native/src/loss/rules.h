@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "infonce.h"
+#include "loss/scalar.h"
 
 namespace nce::loss {
 
@@ -15,6 +16,39 @@ enum class RowFunction : int32_t {
   kContrastive,  ///< d^2 / 2, or hinge(margin - d)^2 / 2
   kTriplet       ///< hinge(d+ - d- + margin)
 };
+
+/// Row functions that are computed alike. Those of the odds of negatives against the positive differ in two functions
+/// of a number, loss_of_odds and mass_of_odds.
+enum class RowFamily : int32_t { kOdds, kLogistic, kContrastive, kTriplet };
+
+NCE_HOST_DEVICE constexpr RowFamily family_of(RowFunction function) {
+  switch (function) {
+    case RowFunction::kSoftmax:
+      return RowFamily::kOdds;
+    case RowFunction::kLogistic:
+      return RowFamily::kLogistic;
+    case RowFunction::kContrastive:
+      return RowFamily::kContrastive;
+    case RowFunction::kTriplet:
+      return RowFamily::kTriplet;
+  }
+  return {};
+}
+
+/// What a row function is computed from: similarities over a temperature, or distances against a margin.
+enum class Measured : int32_t { kSimilarity, kDistance };
+
+constexpr Measured measured_by(RowFunction function) {
+  switch (family_of(function)) {
+    case RowFamily::kOdds:
+    case RowFamily::kLogistic:
+      return Measured::kSimilarity;
+    case RowFamily::kContrastive:
+    case RowFamily::kTriplet:
+      return Measured::kDistance;
+  }
+  return {};
+}
 
 /// How a loss arranges its matrices: who is compared with whom.
 enum class Arrangement : int32_t {
@@ -91,21 +125,6 @@ constexpr LossRule rule_of(nce_loss loss) {
               .symmetric = false,
               .reduces_negatives = false,
               .positive_margin = false};
-  }
-  return {};
-}
-
-/// What a row function is computed from: similarities over a temperature, or distances against a margin.
-enum class Measured : int32_t { kSimilarity, kDistance };
-
-constexpr Measured measured_by(RowFunction row) {
-  switch (row) {
-    case RowFunction::kSoftmax:
-    case RowFunction::kLogistic:
-      return Measured::kSimilarity;
-    case RowFunction::kContrastive:
-    case RowFunction::kTriplet:
-      return Measured::kDistance;
   }
   return {};
 }
