@@ -81,7 +81,6 @@ public final class JavaPlanExecutor implements PlanExecutor {
         DenseLoss plain = new DenseLoss(loss, terms, shape, topK, room.workers);
         return room.vectors && TileLayout.fits(terms, shape)
                 ? new TiledLoss(
-                        VectorModule.tiles(),
                         new TileLayout(loss, terms, shape),
                         loss.reduction(),
                         topK,

@@ -115,25 +115,25 @@ final class MarginLoss implements LossExecutor {
         }
 
         void row(int row, Tally tally) {
-            boolean alike = !spec.labels() || labels[row] == ALIKE;
-            Embeddings negative = spec.labels() ? (alike ? null : keys) : negatives;
-            double toPositive = alike ? measure.distance(queries, keys, row) : Double.NaN;
+            Embeddings positive = spec.labels() && labels[row] != ALIKE ? null : keys;
+            Embeddings negative = spec.labels() && positive == null ? keys : negatives;
+            double toPositive = positive == null ? Double.NaN : measure.distance(queries, positive, row);
             double toNegative = negative == null ? Double.NaN : measure.distance(queries, negative, row);
             losses[row] = loss.loss(toPositive, toNegative, margin);
             double scale = reducer.scale(row);
             dQueries[row] = new double[dim];
             dKeys[row] = new double[dim];
             dNegatives[row] = spec.labels() ? dKeys[row] : new double[dim];
-            if (alike) {
+            if (positive != null) {
                 double slope = scale * loss.positiveSlope(toPositive, toNegative, margin);
-                measure.addGradients(slope, toPositive, queries, keys, row, dQueries[row], dKeys[row]);
+                measure.addGradients(slope, toPositive, queries, positive, row, dQueries[row], dKeys[row]);
             }
             if (negative != null) {
                 double slope = scale * loss.negativeSlope(toPositive, toNegative, margin);
                 measure.addGradients(slope, toNegative, queries, negative, row, dQueries[row], dNegatives[row]);
             }
             if (topK > 0) {
-                tally(row, alike ? keys : null, toPositive, negative, toNegative, tally);
+                tally(row, positive, toPositive, negative, toNegative, tally);
             }
         }
 

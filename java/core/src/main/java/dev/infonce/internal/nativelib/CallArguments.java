@@ -14,9 +14,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * The structs nce_inputs and nce_outputs of one call at a time, every field written anew for each, and the numbers that they point
- * to beside the matrices: in memory of the device, or in one block of host memory, first what the call reads, then what it
- * writes, of which a context with memory of its own has a copy.
+ * The structs nce_inputs and nce_outputs of one call at a time, every field written anew for each, and the numbers beside the
+ * matrices that they point to. The numbers lie in memory of the device, or in one block of host memory, first what the call
+ * reads, then what it writes; a context with memory of its own has a copy of the block.
  */
 final class CallArguments {
     private static final long ALIGNMENT = 8;
@@ -54,7 +54,7 @@ final class CallArguments {
         return outputs;
     }
 
-    /** Lays out a call in the block, and writes what it reads. Numbers that are not there have no place: temperature NaN, arrays null. */
+    /** Lays out a call in the block, and writes what it reads. What is NaN (the temperature) or null (an array) has no place. */
     void lay(Inputs in, double temperatureOfCall, boolean gradients, long losses, boolean wantMetrics) {
         float[] upstreamNumbers = gradients ? in.upstream() : null;
         size = 0;

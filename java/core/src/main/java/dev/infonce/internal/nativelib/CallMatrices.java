@@ -9,8 +9,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * The matrices of one call at a time as the library sees them: those in memory of the context in place, all others as dense copies. A
- * matrix that is null or has no rows is a null pointer.
+ * The matrices of one call at a time as the library sees them: those in memory of the context in place, all others as dense copies.
+ * A matrix that is null or has no rows is a null pointer.
  */
 final class CallMatrices {
     static final int QUERIES = 0;

@@ -69,7 +69,7 @@ record TileCall(
         };
     }
 
-    /** What moments of a block's rows take off similarities: what is the row's own cancels in a softmax. */
+    /** What moments of a block's rows take off similarities: the positive's for exp, as a softmax needs differences from it. */
     float[] origin(int block) {
         return switch (layout().function()) {
             case EXP -> space.positive[block];

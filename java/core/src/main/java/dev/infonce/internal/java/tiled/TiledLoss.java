@@ -10,11 +10,12 @@ import dev.infonce.internal.java.MatrixRows;
 import dev.infonce.internal.java.Reducer;
 import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
+import dev.infonce.internal.java.vector.VectorModule;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * Losses in which every row meets the same columns, in float32 on vectors, where that is precise: cosines or dot products whose largest logit is
- * small.
+ * Losses in which every row meets the same columns, in float32 on vectors, where that is precise: cosines or dot products whose
+ * largest logit is small.
  */
 public final class TiledLoss implements LossExecutor {
     /** Up to which |s| / tau exponentials neither overflow nor lose digits. */
@@ -36,7 +37,6 @@ public final class TiledLoss implements LossExecutor {
 
     /** spare holds a workspace that no call uses, or null; plain does the calls for which float32 is not precise enough. */
     public TiledLoss(
-            Tiles tiles,
             TileLayout layout,
             Reduction reduction,
             int topK,
@@ -44,7 +44,7 @@ public final class TiledLoss implements LossExecutor {
             Workers workers,
             AtomicReference<TileWorkspace> spare,
             LossExecutor plain) {
-        this.tiles = tiles;
+        this.tiles = VectorModule.tiles();
         this.layout = layout;
         this.reduction = reduction;
         this.topK = topK;
