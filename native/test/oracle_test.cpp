@@ -69,7 +69,8 @@ TEST(Oracle, GradientsAreTheDifferencesOfLosses) {
     const auto expect = [&](std::vector<double>& matrix, const GradientRows& gradient, const char* name) {
       ASSERT_EQ(matrix.size(), gradient.values.size());
       for (std::size_t i = 0; i < matrix.size(); ++i) {
-        EXPECT_NEAR(gradient.values[i], slope(problem, matrix[i]), 1e-9 * (1 + gradient.terms)) << name << ", element " << i;
+        EXPECT_NEAR(gradient.values[i], slope(problem, matrix[i]), 1e-9 * (1 + gradient.terms))
+            << name << ", element " << i;
       }
     };
     expect(problem.queries, answer.d_queries, "queries");
@@ -82,7 +83,8 @@ TEST(Oracle, GradientsAreTheDifferencesOfLosses) {
     const double by_tau = slope(problem, problem.tau);
     EXPECT_NEAR(answer.d_temperature, by_tau, 1e-9 * (1 + answer.d_temperature_terms));
     problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
-    EXPECT_NEAR(oracle<long double>(problem).d_temperature, problem.tau * by_tau, 1e-9 * (1 + answer.d_temperature_terms));
+    EXPECT_NEAR(oracle<long double>(problem).d_temperature, problem.tau * by_tau,
+                1e-9 * (1 + answer.d_temperature_terms));
   });
 }
 
