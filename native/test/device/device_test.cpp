@@ -96,7 +96,7 @@ Bounds DeviceTest::rowwise_bounds(const Problem& problem, const Answer& answer) 
   const bool single = problem.gradient_dtype() == NCE_DTYPE_FLOAT32;
   Bounds bounds;
   bounds.loss = 4.0 * roundings * 0x1p-53 * answer.condition;
-  bounds.gradient = bounds.temperature = 2.0 * bounds.loss + (single ? 0x1p-24 : 0x1p-53) + 1e-13;
+  bounds.gradient = bounds.temperature = 2.0 * bounds.loss + (single ? 0x1p-24 : 0x1p-53);
   // In one dimension the cosine has no gradient, and what the projection cancels leaves its roundings.
   if (problem.desc.dim == 1) bounds.terms = bounds.gradient;
   // Below the normal numbers of float32, elements round to multiples of 2^-149.
