@@ -87,12 +87,12 @@ __global__ void begin_call(const BeginParams p) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kTemperature, p.logarithm ? 1 : 0, given);
   } else if (bad_weight != kNoRow) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kWeights, bad_weight,
-           static_cast<double>(p.weights[bad_weight]));
+               static_cast<double>(p.weights[bad_weight]));
   } else if (bad_label != kNoRow) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kLabels, bad_label, p.labels[bad_label]);
   } else if (bad_upstream != kNoRow) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kUpstream, bad_upstream,
-           static_cast<double>(p.upstream[bad_upstream]));
+               static_cast<double>(p.upstream[bad_upstream]));
   } else if (tau != call.tau) {
     set_status(call, NCE_STATUS_INVALID_STATE, Argument::kTemperature, 0, tau);
   } else {

@@ -1,19 +1,11 @@
 #include "cuda/call_state.h"
 
-#include <cstdio>
-#include <string>
-
-#include "api/backend.h"
+#include "api/refusals.h"
 
 namespace nce::cuda {
 namespace {
 
-std::string text(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.9g", value);
-  return buffer;
-}
-
+/// The field of nce_inputs.
 const char* name_of(Argument argument) {
   switch (argument) {
     case Argument::kTemperature:
@@ -25,30 +17,29 @@ const char* name_of(Argument argument) {
     case Argument::kUpstream:
       return "upstream";
     case Argument::kQueries:
+    case Argument::kSimilarity:
       return "queries";
     case Argument::kKeys:
       return "keys";
     case Argument::kNegatives:
       return "negatives";
     case Argument::kNone:
-    case Argument::kSimilarity:
       break;
   }
   return "an unknown argument";
 }
 
-std::string invalid_argument(const CallState& call) {
-  const std::string element =
-      std::string("inputs->") + name_of(call.argument) + "[" + std::to_string(call.row) + "] is ";
+[[noreturn]] void refuse_argument_of(const CallState& call) {
+  const char* allowed = "finite";
   switch (call.argument) {
     case Argument::kTemperature:
-      if (call.row == 0) return "*inputs->temperature is " + text(call.value) + "; allowed: 1e-9 to 1e9";
-      return "*inputs->temperature is " + text(call.value) +
-             " as a logarithm; allowed: ln 1e-9 = -20.7232658 to ln 1e9 = 20.7232658";
+      refuse_temperature(call.value, call.row != 0);
     case Argument::kWeights:
-      return element + text(call.value) + "; allowed: finite and >= 0";
+      allowed = "finite and >= 0";
+      break;
     case Argument::kLabels:
-      return element + text(call.value) + "; allowed: 0 or 1";
+      allowed = "0 or 1";
+      break;
     case Argument::kNone:
     case Argument::kUpstream:
     case Argument::kQueries:
@@ -57,25 +48,7 @@ std::string invalid_argument(const CallState& call) {
     case Argument::kSimilarity:
       break;
   }
-  return element + text(call.value) + "; allowed: finite";
-}
-
-std::string invalid_state(const CallState& call) {
-  if (call.argument == Argument::kTemperature) {
-    return "*inputs->temperature is tau = " + std::to_string(call.value) + ", the forward pass in the workspace had " +
-           std::to_string(call.tau);
-  }
-  return "workspace holds no forward pass of this plan; call nce_forward before nce_backward, with the same workspace "
-         "of NCE_PASS_FORWARD_BACKWARD bytes";
-}
-
-std::string non_finite(const CallState& call) {
-  if (call.argument == Argument::kSimilarity) {
-    return "inputs->queries has a similarity or distance beyond the range of float64 in row " +
-           std::to_string(call.row);
-  }
-  return std::string("inputs->") + name_of(call.argument) + " holds a NaN or an infinity in row " +
-         std::to_string(call.row) + "; all elements must be finite";
+  refuse_element(name_of(call.argument), call.row, call.value, allowed);
 }
 
 }  // namespace
@@ -86,11 +59,13 @@ void throw_unless_ok(const CallState& call) {
     case NCE_STATUS_OK:
       return;
     case NCE_STATUS_INVALID_ARGUMENT:
-      throw Error(NCE_STATUS_INVALID_ARGUMENT, invalid_argument(call));
+      refuse_argument_of(call);
     case NCE_STATUS_INVALID_STATE:
-      throw Error(NCE_STATUS_INVALID_STATE, invalid_state(call));
+      if (call.argument == Argument::kTemperature) refuse_other_temperature(call.value, call.tau);
+      refuse_state();
     case NCE_STATUS_NON_FINITE:
-      throw Error(NCE_STATUS_NON_FINITE, non_finite(call));
+      if (call.argument == Argument::kSimilarity) refuse_similarity(call.row);
+      refuse_row(name_of(call.argument), call.row);
     case NCE_STATUS_UNSUPPORTED:
     case NCE_STATUS_OUT_OF_MEMORY:
     case NCE_STATUS_WORKSPACE_TOO_SMALL:

@@ -38,6 +38,9 @@ struct CallState {
   loss::Form form;
 };
 
+/// log2(e): exponentials are powers of two.
+constexpr double kLog2E = 1.4426950408889634;
+
 /// In place of the first of some rows, where there is none.
 constexpr int64_t kNoRow = int64_t{1} << 62;
 

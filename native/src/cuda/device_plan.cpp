@@ -1,6 +1,7 @@
 #include "cuda/device_plan.h"
 
 #include <atomic>
+#include <string>
 
 namespace nce::cuda {
 namespace {
@@ -20,10 +21,6 @@ std::string what_else(const void* memory, int device) {
 }
 
 }  // namespace
-
-void refuse_sizes(const std::string& sizes) {
-  throw Error(NCE_STATUS_UNSUPPORTED, "desc: " + sizes + " would need a workspace of more than 2^41 bytes");
-}
 
 Carver::Carver(std::byte* base) {
   if (base == nullptr) return;

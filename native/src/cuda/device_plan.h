@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "api/backend.h"
 #include "cuda/call_state.h"
@@ -14,8 +13,7 @@ namespace nce::cuda {
 
 /// No device has so much memory, and no launch below it more blocks than a grid may have.
 constexpr int64_t kLargestWorkspace = int64_t{1} << 41;
-/// Throws UNSUPPORTED for a larger one; `sizes` are what makes it so.
-[[noreturn]] void refuse_sizes(const std::string& sizes);
+constexpr const char* kLargestWorkspaceText = "2^41 bytes";
 
 /// Tiles read packed matrices from addresses that are multiples of this.
 constexpr int64_t kArrayAlignment = 128;

@@ -11,4 +11,6 @@ void throw_cuda_error(cudaError_t code, const char* what) {
               std::string(what) + ": " + cudaGetErrorName(code) + ", " + cudaGetErrorString(code));
 }
 
+void throw_no_kernel(const char* what) { throw Error(NCE_STATUS_INTERNAL, what); }
+
 }  // namespace nce::cuda

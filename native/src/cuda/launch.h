@@ -10,6 +10,9 @@ namespace nce::cuda {
 /// Throws DEVICE_ERROR, or OUT_OF_MEMORY where `code` is that. `what` names the call.
 [[noreturn]] void throw_cuda_error(cudaError_t code, const char* what);
 
+/// Throws INTERNAL: there is no kernel for what a launch was asked for. `what` names the kernel and what it lacks.
+[[noreturn]] void throw_no_kernel(const char* what);
+
 inline void check(cudaError_t code, const char* what) {
   if (code != cudaSuccess) throw_cuda_error(code, what);
 }

@@ -22,7 +22,8 @@ struct Side {
   RowTarget target;
 };
 
-/// A block of G or of its transpose, [count][pitch], over rows `first` on of one side and `depth_first` on of the other.
+/// A block of G or of its transpose, [count][pitch], over rows `first` on of one side and `depth_first` on of the
+/// other.
 struct GBlock {
   const std::byte* g;
   int64_t pitch;
@@ -254,10 +255,8 @@ class Backward {
   }
 
   static PackedRows packed_rows(const PackedMatrix& matrix) {
-    return {.planes = matrix.planes,
-            .plane_stride = matrix.plane_stride,
-            .pitch = matrix.pitch,
-            .scales = matrix.scales};
+    return {
+        .planes = matrix.planes, .plane_stride = matrix.plane_stride, .pitch = matrix.pitch, .scales = matrix.scales};
   }
 
   void finish(const Side& side) const {

@@ -29,7 +29,6 @@ struct Decision {
 
 /// Whether exponentials of logits up to `logit` stay in float's range with one shift for all, and which.
 NCE_DEVICE bool fits_float(double logit, double largest, double most_terms, double& shift) {
-  constexpr double kLog2E = 1.4426950408889634;
   if (!(logit <= kLargestTrustedLogit) || !(largest > 0.0)) return false;
   const double size = std::log2(largest);
   const double top =

@@ -1,7 +1,6 @@
 #include "cuda/dense/dense_plan.h"
 
-#include <string>
-
+#include "api/refusals.h"
 #include "cuda/begin_call.h"
 #include "cuda/dense/call.h"
 
@@ -9,18 +8,13 @@ namespace nce::cuda {
 namespace dense {
 namespace {
 
-[[noreturn]] void refuse(const nce_plan_desc& desc) {
-  refuse_sizes("n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m) +
-               ", dim = " + std::to_string(desc.dim));
-}
-
 /// Refuses sizes whose bytes could not even be counted.
 const Problem& countable(const Problem& problem) {
   constexpr double kPadding = 512.0;  // of rows and of elements
   const nce_plan_desc& desc = problem.desc;
   const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m) + kPadding) *
                           (static_cast<double>(desc.dim) + kPadding);
-  if (elements > static_cast<double>(kLargestWorkspace)) refuse(desc);
+  if (elements > static_cast<double>(kLargestWorkspace)) refuse_sizes(desc, kLargestWorkspaceText);
   return problem;
 }
 
@@ -42,7 +36,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
       forward_bytes_ = std::max(forward_bytes_, carver.used());
       both_bytes_ = std::max({both_bytes_, carver.used(), backward_carver.used()});
     }
-    if (both_bytes_ > kLargestWorkspace) refuse(problem.desc);
+    if (both_bytes_ > kLargestWorkspace) refuse_sizes(problem.desc, kLargestWorkspaceText);
   }
 
   int64_t workspace_bytes(nce_pass pass) const override {

@@ -1,6 +1,5 @@
 // Sums over the rows of a block of G, which the gradients of distances need: sum of G_ij (y_j - x_i).
 
-#include "api/backend.h"
 #include "cuda/dense/rows.cuh"
 #include "cuda/reduce.cuh"
 
@@ -32,7 +31,7 @@ void launch_g_sums(const GSumsParams& params, Arithmetic arithmetic, cudaStream_
     case Arithmetic::kTensorBfloat16:
       break;
   }
-  throw Error(NCE_STATUS_INTERNAL, "g_sums: distances have no tensor arithmetic");
+  throw_no_kernel("sum_g: distances have no tensor arithmetic");
 }
 
 }  // namespace nce::cuda::dense

@@ -1,7 +1,6 @@
 #include "cuda/rowwise/rowwise_plan.h"
 
-#include <string>
-
+#include "api/refusals.h"
 #include "cuda/begin_call.h"
 #include "cuda/device_plan.h"
 #include "cuda/rowwise/row_kernels.h"
@@ -13,11 +12,8 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
  public:
   RowwisePlan(const loss::Problem& problem, int device)
       : DevicePlan(device), problem_(problem), rows_(problem.loss_rows) {
-    const nce_plan_desc& desc = problem.desc;
     const double bytes = static_cast<double>(rows_) * (static_cast<double>(problem.comparisons_of_row) + 4.0) * 24.0;
-    if (bytes > static_cast<double>(kLargestWorkspace)) {
-      refuse_sizes("n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m));
-    }
+    if (bytes > static_cast<double>(kLargestWorkspace)) refuse_sizes(problem.desc, kLargestWorkspaceText);
     bytes_ = carve(nullptr).bytes;
   }
 

@@ -1,9 +1,6 @@
 // Sums over negatives of G times rows, without G ever leaving a warp's registers: run as (X, Y) it gives the gradient
 // of X, as (Y, X) that of Y.
 
-#include <string>
-
-#include "api/backend.h"
 #include "cuda/launch.h"
 #include "cuda/tile/similarity.h"
 
@@ -29,7 +26,7 @@ struct GradientShape {
   static constexpr int kRowSteps = kRowOctets / 2;  ///< mma have 16 rows
   static constexpr int kColumnOctets = kYRows / 8;
   static constexpr int kOuterSteps = kYRows / 16;  ///< of the product of G and Y
-  static constexpr int kOctets = kPitch / 8;       ///< of its columns, and how many of them are summed at a time
+  static constexpr int kOctets = kPitch / 8;       ///< of its columns
   static constexpr int kOctetsAtOnce = kSize.octets_at_once;
   static constexpr int kThreads = kXRows / 8 / kRowOctets * 32;
 
@@ -477,7 +474,7 @@ void with_pitch(int64_t pitch, const Use& use) {
     case 256:
       return use(GradientShape<kArithmetic, kPlanes, 256>{});
     default:
-      throw Error(NCE_STATUS_INTERNAL, "gradient_tiles: no tile for a pitch of " + std::to_string(pitch));
+      throw_no_kernel("gradient_tiles: no tile of this pitch");
   }
 }
 
@@ -493,7 +490,7 @@ void with_gradient_shape(Arithmetic arithmetic, int64_t pitch, int planes, const
     case Arithmetic::kFloat64:
       break;
   }
-  throw Error(NCE_STATUS_INTERNAL, "gradient_tiles: no tile without tensor cores");
+  throw_no_kernel("gradient_tiles: no tile without tensor cores");
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ struct Temperature {
 
   explicit NCE_DEVICE Temperature(const CallState& call)
       : inverse(static_cast<Real>(call.inverse_temperature)),
-        exponent(static_cast<Real>(call.inverse_temperature * 1.4426950408889634)),
+        exponent(static_cast<Real>(call.inverse_temperature * kLog2E)),
         shift(static_cast<Real>(call.shift)) {}
 
   /// kBounded.

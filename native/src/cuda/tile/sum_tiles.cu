@@ -328,7 +328,7 @@ template <typename S>
 NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& space, const Place<S>& place,
                              const Corner& corner, Fragment<S>& tile) {
   using Real = typename S::Real;
-  constexpr auto kExponent = static_cast<Real>(4.0 * 1.4426950408889634);
+  constexpr auto kExponent = static_cast<Real>(4.0 * kLog2E);
   const MetricSums& metrics = params.metrics;
   const Similarity<S> similarity(params.operands);
   const Mask mask(params.operands, corner.x, corner.y);
