@@ -5,44 +5,50 @@
 namespace nce::cuda {
 namespace {
 
+/// The field of nce_inputs.
+const char* name_of(Argument argument) {
+  switch (argument) {
+    case Argument::kTemperature:
+      return "temperature";
+    case Argument::kWeights:
+      return "weights";
+    case Argument::kLabels:
+      return "labels";
+    case Argument::kUpstream:
+      return "upstream";
+    case Argument::kQueries:
+    case Argument::kSimilarity:
+      return "queries";
+    case Argument::kKeys:
+      return "keys";
+    case Argument::kNegatives:
+      return "negatives";
+    case Argument::kNone:
+      break;
+  }
+  return "an unknown argument";
+}
+
 [[noreturn]] void refuse_argument_of(const CallState& call) {
+  const char* allowed = "finite";
   switch (call.argument) {
     case Argument::kTemperature:
       refuse_temperature(call.value, call.row != 0);
     case Argument::kWeights:
-      refuse_element("weights", call.row, call.value, "finite and >= 0");
+      allowed = "finite and >= 0";
+      break;
     case Argument::kLabels:
-      refuse_element("labels", call.row, call.value, "0 or 1");
-    case Argument::kUpstream:
-      refuse_element("upstream", call.row, call.value, "finite");
+      allowed = "0 or 1";
+      break;
     case Argument::kNone:
+    case Argument::kUpstream:
     case Argument::kQueries:
     case Argument::kKeys:
     case Argument::kNegatives:
     case Argument::kSimilarity:
       break;
   }
-  throw Error(NCE_STATUS_INTERNAL, "workspace: a call was refused for an argument that has no rule");
-}
-
-[[noreturn]] void refuse_numbers_of(const CallState& call) {
-  switch (call.argument) {
-    case Argument::kQueries:
-      refuse_row("queries", call.row);
-    case Argument::kKeys:
-      refuse_row("keys", call.row);
-    case Argument::kNegatives:
-      refuse_row("negatives", call.row);
-    case Argument::kSimilarity:
-      refuse_similarity(call.row);
-    case Argument::kNone:
-    case Argument::kTemperature:
-    case Argument::kWeights:
-    case Argument::kLabels:
-    case Argument::kUpstream:
-      break;
-  }
-  throw Error(NCE_STATUS_INTERNAL, "workspace: a call was refused for an argument that has no rows");
+  refuse_element(name_of(call.argument), call.row, call.value, allowed);
 }
 
 }  // namespace
@@ -58,7 +64,8 @@ void throw_unless_ok(const CallState& call) {
       if (call.argument == Argument::kTemperature) refuse_other_temperature(call.value, call.tau);
       refuse_state();
     case NCE_STATUS_NON_FINITE:
-      refuse_numbers_of(call);
+      if (call.argument == Argument::kSimilarity) refuse_similarity(call.row);
+      refuse_row(name_of(call.argument), call.row);
     case NCE_STATUS_UNSUPPORTED:
     case NCE_STATUS_OUT_OF_MEMORY:
     case NCE_STATUS_WORKSPACE_TOO_SMALL:

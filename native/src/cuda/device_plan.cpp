@@ -1,6 +1,7 @@
 #include "cuda/device_plan.h"
 
 #include <atomic>
+#include <string>
 
 namespace nce::cuda {
 namespace {

@@ -1,7 +1,6 @@
 #include "cuda/dense/dense_plan.h"
 
-#include <string>
-
+#include "api/refusals.h"
 #include "cuda/begin_call.h"
 #include "cuda/dense/call.h"
 

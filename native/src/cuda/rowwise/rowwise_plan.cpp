@@ -1,7 +1,6 @@
 #include "cuda/rowwise/rowwise_plan.h"
 
-#include <string>
-
+#include "api/refusals.h"
 #include "cuda/begin_call.h"
 #include "cuda/device_plan.h"
 #include "cuda/rowwise/row_kernels.h"
