@@ -140,8 +140,8 @@ NCE_DEVICE void for_each_element(const Place<S>& place, const Use& use) {
 }
 
 // Sums over a warp's part of a tile's rows and columns. A part of a row is 8 columns of each of some octets, a part of
-// a column is as many rows, and both are added in one order: octets in turn, then lanes that are one, two and four of
-// the 8 apart. So sums of rows and of columns are the same bits when X and Y change places.
+// a column is as many rows, and both are added in one order: octets in turn, then those of the 8 that are one, two and
+// four apart. So sums of rows and of columns are the same bits when X and Y change places.
 
 /// A step of kLive sums over lanes that differ in `bit`: each lane goes on with half of them, or with the only one.
 template <int kLive, std::size_t kCount, typename Real>
@@ -401,13 +401,12 @@ using Product = std::conditional_t<S::kTensor, TensorProduct<S>, SimtProduct<S>>
 
 /// The pipeline: a ring of stages that a stream fills kStages - 1 slabs ahead of the product that empties them.
 ///
-/// Barriers. There is one a slab, in the loop of add(), and it orders all that a block shares:
-///  - The slab. Each thread has waited for its own copies, so behind the barrier the whole slab is there.
-///  - The ring. All threads are done with the slab before, so the stage where that lay may be filled.
-///  - What a kernel writes to shared memory before a product (factors of rows and columns) is there after the product.
-///  - What it reads after a product (those factors, sums of parts) is read by all once they meet at a barrier: so a
-///    kernel that writes there again has a barrier of its own between the last reading and that. One that writes to the
-///    ring has it before, and a stream that has ended.
+/// Barriers. The loop of add() has one for each slab, and it orders the threads of a block:
+///  - The slab. Each thread first waits for its own copies, so after the barrier the whole slab is there.
+///  - The ring. At the barrier all threads have finished with the slab before, so its stage may be filled again.
+///  - What a kernel writes to shared memory before a product, such as factors of rows, may be read after the product.
+///  - What it reads after a product it may overwrite only after a barrier of its own. So with the ring, once the stream
+///    has ended.
 template <typename S, typename Stream, typename Multiply>
 class Mainloop {
  public:
