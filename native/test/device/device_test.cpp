@@ -40,7 +40,7 @@ std::unique_ptr<selftest::Device> DeviceTest::with_threads(int32_t threads) cons
 }
 
 bool DeviceTest::turn() {
-  constexpr uint64_t kSample = 11;
+  constexpr uint64_t kSample = 17;
   return cases_++ % kSample == 0 || !GetParam().sampled;
 }
 

@@ -34,7 +34,7 @@ using selftest::RunOptions;
 struct TestDevice {
   const char* name;
   nce_context_desc desc;
-  bool sampled = false;  ///< runs one case in eleven: it differs from another device in choices alone
+  bool sampled = false;  ///< runs one case in seventeen: it differs from another device in choices alone
 };
 inline void PrintTo(const TestDevice& device, std::ostream* out) { *out << device.name; }
 
