@@ -116,8 +116,11 @@ struct StoredTile {
   int64_t first_column;
 };
 
-/// Where a 16-byte chunk of a row of 128 16-bit elements lies in shared memory, in other banks than those around it.
-NCE_DEVICE int row_offset(int row, int chunk) { return row * 256 + ((chunk ^ (row & 7)) * kChunkBytes); }
+/// Where a 16-byte chunk of a row of 16-bit elements lies in shared memory, in other banks than those around it.
+template <typename S>
+NCE_DEVICE int row_offset(int row, int chunk) {
+  return row * (S::kSide * S::kElementBytes) + ((chunk ^ (row & 7)) * kChunkBytes);
+}
 
 /// Float and double elements go straight from registers: a warp fills sectors of 32 bytes.
 template <typename S, bool kTransposed>
@@ -144,7 +147,7 @@ NCE_DEVICE void copy_plane(const StoredTile& to, int plane, const unsigned char*
     const int chunk = i % kChunksARow;
     auto* const at =
         block + (to.first_row + row) * to.pitch + to.first_column + chunk * (kChunkBytes / S::kElementBytes);
-    *reinterpret_cast<uint4*>(at) = *reinterpret_cast<const uint4*>(from + row_offset(row, chunk));
+    *reinterpret_cast<uint4*>(at) = *reinterpret_cast<const uint4*>(from + row_offset<S>(row, chunk));
   }
 }
 
@@ -172,12 +175,12 @@ NCE_DEVICE void store_planes(const StoredTile& to, unsigned char* shared, const 
         unsigned char* const at = shared + plane * kPlaneBytes;
         if constexpr (kTransposed) {
           const int element = row % 8 * S::kElementBytes;
-          *reinterpret_cast<uint16_t*>(at + row_offset(column, row / 8) + element) =
+          *reinterpret_cast<uint16_t*>(at + row_offset<S>(column, row / 8) + element) =
               static_cast<uint16_t>(packed & 0xffffu);
-          *reinterpret_cast<uint16_t*>(at + row_offset(column + 1, row / 8) + element) =
+          *reinterpret_cast<uint16_t*>(at + row_offset<S>(column + 1, row / 8) + element) =
               static_cast<uint16_t>(packed >> 16);
         } else {
-          *reinterpret_cast<uint32_t*>(at + row_offset(row, column / 8) + column % 8 * S::kElementBytes) = packed;
+          *reinterpret_cast<uint32_t*>(at + row_offset<S>(row, column / 8) + column % 8 * S::kElementBytes) = packed;
         }
       }
     }

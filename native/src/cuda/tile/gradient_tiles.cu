@@ -5,10 +5,10 @@
 #include "cuda/tile/similarity.h"
 
 namespace nce::cuda::tile {
-namespace {
 
 /// A block's tile of X, which stays, meets tiles of Y one by one. A warp has all columns of 8 kRowOctets rows of the
-/// product, so that what it makes of them is an operand of its next product without leaving its registers.
+/// product, so that what it makes of them is an operand of its next product without leaving its registers. Not private
+/// to this file, since compilers warn of private members that nothing needs where there are no tensor cores.
 template <Arithmetic kOf, int kOfPlanes, int kOfPitch>
 struct GradientShape {
   static_assert(is_tensor(kOf));
@@ -37,6 +37,8 @@ struct GradientShape {
   static constexpr int kYFactors = kGradientYFactors * kYRows;
   static constexpr int64_t kSharedBytes = gradient_shared_bytes(kPlanes, kPitch);
 };
+
+namespace {
 
 template <typename S>
 struct GradientSpace {
