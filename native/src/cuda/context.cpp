@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cuda/dense/dense_plan.h"
-#include "cuda/launch.h"
+#include "cuda/device_plan.h"
 #include "cuda/rowwise/rowwise_plan.h"
 
 namespace nce::cuda {

@@ -17,26 +17,6 @@ inline void check(cudaError_t code, const char* what) {
   if (code != cudaSuccess) throw_cuda_error(code, what);
 }
 
-/// Makes a device the thread's current one, and gives the former back: the thread may serve other users of CUDA.
-class DeviceScope {
- public:
-  explicit DeviceScope(int device) {
-    check(cudaGetDevice(&former_), "cudaGetDevice");
-    if (former_ == device) return;
-    check(cudaSetDevice(device), "cudaSetDevice");
-    changed_ = true;
-  }
-  ~DeviceScope() {
-    if (changed_) static_cast<void>(cudaSetDevice(former_));
-  }
-  DeviceScope(const DeviceScope&) = delete;
-  DeviceScope& operator=(const DeviceScope&) = delete;
-
- private:
-  int former_ = 0;
-  bool changed_ = false;
-};
-
 /// What a launch needs. `name` is for messages.
 struct Launch {
   const char* name;
