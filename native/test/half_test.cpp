@@ -66,12 +66,12 @@ constexpr nce_dtype kHalves[] = {NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
 
 class HalfPlans : public DeviceTest {};
 
-/// Where products of bfloat16 are not the processor's own.
 TEST_P(HalfPlans, GiveWhatAPlanOfFloatGivesForTheSameNumbers) {
-  if (device().isa() == NCE_ISA_AVX512) GTEST_SKIP() << "bfloat16 may have products of its own";
   uint64_t seed = 40;
   const auto check = [&](const Kind& kind) {
     for (const nce_dtype dtype : kHalves) {
+      // With AVX-512 products of bfloat16 may be the processor's own.
+      if (dtype == NCE_DTYPE_BFLOAT16 && device().isa() == NCE_ISA_AVX512) continue;
       Problem problem = problem_of(
           {.kind = kind, .dtype = dtype, .size = {6, 9, 19}, .tau = 0.3, .seed = ++seed, .narrow_gradients = true});
       problem.gaps = {4, 4, 4, 4, 4, 4};
