@@ -28,8 +28,8 @@ template <typename Real, int kHalf>
     if ((r & kHalf) != 0) continue;
     const Vec<Real> a = rows[r];
     const Vec<Real> b = rows[r + kHalf];
-    rows[r] = __builtin_shuffle(a, b, low);
-    rows[r + kHalf] = __builtin_shuffle(a, b, high);
+    rows[r] = shuffled<Real>(a, b, low);
+    rows[r + kHalf] = shuffled<Real>(a, b, high);
   }
 }
 
