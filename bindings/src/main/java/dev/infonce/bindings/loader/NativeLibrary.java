@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.lang.foreign.SymbolLookup;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.security.CodeSource;
 import java.util.ArrayList;
@@ -22,8 +23,7 @@ import java.util.Map;
  * <ol>
  *   <li>the system property {@code infonce.library.path}, a folder, or the CPU library's file with the others beside it; if it
  *       is set, nothing else is tried;
- *   <li>the resource META-INF/native/linux-x86_64 with the file's name, unpacked into {@code $XDG_CACHE_HOME/infonce/native} (or
- *       {@code ~/.cache/infonce/native}), a folder of the user's own;
+ *   <li>the resource META-INF/native/linux-x86_64 with the file's name, unpacked into the folder "native" of {@link UserCache};
  *   <li>build/native and build/device of the source tree that this class was built in.
  * </ol>
  *
@@ -82,6 +82,12 @@ public final class NativeLibrary {
             } catch (NativeLibraryException e) {
                 FAILURES.put(kind, e);
                 throw e;
+            } catch (RuntimeException | LinkageError e) {
+                // Whatever a platform comes up with is a reason to do without the library, not to fail.
+                NativeLibraryException unforeseen =
+                        new NativeLibraryException("no usable " + kind.fileName() + ": " + e, e);
+                FAILURES.put(kind, unforeseen);
+                throw unforeseen;
             }
             LOADED.put(kind, library);
         }
@@ -156,7 +162,12 @@ public final class NativeLibrary {
 
     private static NativeLibrary fromProperty(LibraryKind kind, String path) {
         String what = "-D" + PATH_PROPERTY + "=" + path;
-        Path file = Path.of(path).toAbsolutePath();
+        Path file;
+        try {
+            file = Path.of(path).toAbsolutePath();
+        } catch (InvalidPathException e) {
+            throw new NativeLibraryException(what + ": " + UserCache.notAPath(path) + ". Nothing else was tried.", e);
+        }
         if (Files.isDirectory(file)) {
             file = file.resolve(kind.fileName());
         } else if (kind != LibraryKind.CPU) {
@@ -222,7 +233,7 @@ public final class NativeLibrary {
         Path classes;
         try {
             classes = Path.of(source.getLocation().toURI());
-        } catch (URISyntaxException e) {
+        } catch (URISyntaxException | InvalidPathException e) {
             return null;
         }
         Path target = classes.getParent();

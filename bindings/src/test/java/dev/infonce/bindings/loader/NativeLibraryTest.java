@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -134,6 +135,46 @@ class NativeLibraryTest {
     }
 
     @Test
+    void aLibraryThatWasCutOffIsRefusedBeforeItIsOpened() throws Exception {
+        byte[] whole = Files.readAllBytes(builtLibrary());
+        for (int bytes : List.of(whole.length - 1, whole.length / 2, 4096, 100)) {
+            Path file = Files.write(temp.resolve("cut.so"), Arrays.copyOf(whole, bytes));
+            assertRefused(
+                    ChildJvm.load(environment, "-Dinfonce.library.path=" + file),
+                    file + " is cut off: it has " + bytes + " bytes of " + whole.length,
+                    "Nothing else was tried");
+        }
+    }
+
+    @Test
+    void deniedNativeAccessIsAReasonWithItsRemedy() throws Exception {
+        builtLibrary();
+        assertRefused(
+                ChildJvm.withoutNativeAccess(environment, "--illegal-native-access=deny"),
+                "native access is denied to infonce",
+                "--enable-native-access=ALL-UNNAMED");
+    }
+
+    @Test
+    void aCacheWhoseNameTheLocaleCannotWriteIsReplacedByAnother() throws Exception {
+        builtLibrary();
+        Path temporary = Files.createDirectories(temp.resolve("tmp"));
+        String unwritable = temp + "/\u00e4";
+        Map<String, String> bare = Map.of("LC_ALL", "C", "XDG_CACHE_HOME", unwritable);
+        assertThat(ChildJvm.load(bare, "-Duser.home=" + unwritable, "-Djava.io.tmpdir=" + temporary))
+                .hasSize(2)
+                .allSatisfy(line -> assertThat(line).startsWith("LOADED the jar " + temporary));
+    }
+
+    @Test
+    void aPropertyThatTheLocaleCannotWriteIsRefused() throws Exception {
+        assertRefused(
+                ChildJvm.load(Map.of("LC_ALL", "C"), "-Dinfonce.library.path=" + temp + "/\u00e4.so"),
+                "-Dinfonce.library.path=",
+                "Nothing else was tried");
+    }
+
+    @Test
     void theSwitchHidesTheLibrary() throws Exception {
         assertRefused(ChildJvm.load(environment, "-Dinfonce.native=off"), "switched off by -Dinfonce.native=off");
     }
@@ -181,10 +222,12 @@ class NativeLibraryTest {
         Path resource = temp.resolve("tree/bindings/target/classes").resolve(RESOURCE);
         Files.createDirectories(resource.getParent());
         Files.copy(builtLibrary(), resource);
+        Path missing = temp.resolve("missing");
         assertRefused(
-                ChildJvm.load(classPathWithoutResource(), environment),
+                ChildJvm.load(classPathWithoutResource(), environment, "-Djava.io.tmpdir=" + missing),
                 "the jar's library could not be unpacked",
-                cache.toString());
+                cache.toString(),
+                missing.toString());
     }
 
     private static void assertRefused(List<String> said, String... parts) {
