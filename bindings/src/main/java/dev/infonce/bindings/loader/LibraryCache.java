@@ -22,10 +22,6 @@ final class LibraryCache {
         this.folder = folder;
     }
 
-    static LibraryCache ofUser() throws IOException {
-        return new LibraryCache(UserCache.folder("native"));
-    }
-
     /** Gives a file with exactly this content, and writes it only if it is not there. */
     Path unpack(byte[] content, String name) throws IOException {
         byte[] hash = sha256(content);

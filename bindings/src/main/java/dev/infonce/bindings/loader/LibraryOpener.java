@@ -31,8 +31,16 @@ final class LibraryOpener {
         @Serial
         private static final long serialVersionUID = 1L;
 
+        // What glibc's dlopen says of a file system mounted with noexec.
+        private static final String NO_EXEC = "failed to map segment";
+
         Refused(String message, Throwable cause) {
             super(message, cause);
+        }
+
+        /** Whether the file system, and not the file, is the reason. */
+        boolean mayBeUsedElsewhere() {
+            return getMessage().contains(NO_EXEC);
         }
     }
 
@@ -50,7 +58,8 @@ final class LibraryOpener {
             }
             return lookup(file, Arena.global());
         } catch (IllegalCallerException e) {
-            throw new Refused(
+            // No other file would fare better.
+            throw new NativeLibraryException(
                     "native access is denied to infonce; start Java with --enable-native-access=" + module() + " ("
                             + e.getMessage() + ")",
                     e);

@@ -53,12 +53,26 @@ public final class UserCache {
             }
         }
         try {
-            Path shared = Path.of(temporary).toAbsolutePath();
-            return privateFolder(shared.resolve(NAME + "-" + userName(shared)), name);
-        } catch (IOException | InvalidPathException e) {
+            return temporaryFolder(name, temporary);
+        } catch (IOException e) {
             reasons.add(e.toString());
         }
         throw new IOException("no folder for a cache can be had: " + String.join("; ", reasons));
+    }
+
+    /** A private folder where temporary files are, for what the first place does not allow, such as to run code in it. */
+    static Path temporaryFolder(String name) throws IOException {
+        return temporaryFolder(name, System.getProperty("java.io.tmpdir"));
+    }
+
+    private static Path temporaryFolder(String name, String temporary) throws IOException {
+        Path shared;
+        try {
+            shared = Path.of(temporary).toAbsolutePath();
+        } catch (InvalidPathException e) {
+            throw new IOException(notAPath(temporary), e);
+        }
+        return privateFolder(shared.resolve(NAME + "-" + userName(shared)), name);
     }
 
     /** Null, with a reason unless there is nothing to say, if the path is not absolute or cannot be a path here. */

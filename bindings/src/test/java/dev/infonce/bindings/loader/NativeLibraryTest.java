@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -167,6 +168,26 @@ class NativeLibraryTest {
     }
 
     @Test
+    void aCacheWhereNoCodeMayRunIsReplacedByAnother() throws Exception {
+        builtLibrary();
+        Path cache = Files.createDirectories(temp.resolve("cache"));
+        Path temporary = Files.createDirectories(temp.resolve("tmp"));
+        List<String> inNamespace = List.of(
+                "unshare",
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                "mount -t tmpfs -o noexec none '" + cache + "' && exec \"$@\"",
+                "sh");
+        assumeWorks(inNamespace);
+        assertThat(ChildJvm.load(inNamespace, environment, "-Djava.io.tmpdir=" + temporary))
+                .hasSize(2)
+                .allSatisfy(line -> assertThat(line).startsWith("LOADED the jar " + temporary));
+    }
+
+    @Test
     void aPropertyThatTheLocaleCannotWriteIsRefused() throws Exception {
         assertRefused(
                 ChildJvm.load(Map.of("LC_ALL", "C"), "-Dinfonce.library.path=" + temp + "/\u00e4.so"),
@@ -268,6 +289,17 @@ class NativeLibraryTest {
         return temp.resolve("tree/bindings/target/classes")
                 + File.pathSeparator
                 + temp.resolve("tree/bindings/target/test-classes");
+    }
+
+    private static void assumeWorks(List<String> prefix) throws InterruptedException {
+        List<String> command = new ArrayList<>(prefix);
+        command.add("true");
+        try {
+            Process process = new ProcessBuilder(command).start();
+            Assumptions.assumeTrue(process.waitFor() == 0, "no namespace of mounts can be had here");
+        } catch (IOException e) {
+            Assumptions.abort("there is no unshare: " + e.getMessage());
+        }
     }
 
     private Path compile(String source) throws IOException, InterruptedException {
