@@ -7,6 +7,8 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.List;
+import java.util.concurrent.CompletionException;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -33,13 +35,19 @@ public final class CommandRunner {
      * @return {@link #OK}, {@link #FAILURE} or {@link #USAGE}, or what the command returned
      */
     public static int run(Object command, PrintWriter out, PrintWriter err, String... arguments) {
-        int code = new CommandLine(command)
+        CommandLine line = new CommandLine(command)
                 .setOut(out)
                 .setErr(err)
                 .setUsageHelpAutoWidth(true)
                 .setParameterExceptionHandler((failure, args) -> usage(failure))
-                .setExecutionExceptionHandler(CommandRunner::failure)
-                .execute(arguments);
+                .setExecutionExceptionHandler(CommandRunner::failure);
+        int code;
+        try {
+            code = line.execute(arguments);
+        } catch (Error e) {
+            // picocli hands on what is no exception, such as an OutOfMemoryError.
+            code = failure(e, line, List.of(arguments).contains("--verbose"));
+        }
         out.flush();
         err.flush();
         if (out.checkError() && code == OK) {
@@ -67,8 +75,12 @@ public final class CommandRunner {
     }
 
     private static int failure(Exception failure, CommandLine command, ParseResult parsed) {
+        return failure(failure, command, parsed.expandedArgs().contains("--verbose"));
+    }
+
+    private static int failure(Throwable failure, CommandLine command, boolean verbose) {
         print(command, command.getCommandSpec().qualifiedName() + ": " + message(failure));
-        if (parsed.expandedArgs().contains("--verbose")) {
+        if (verbose) {
             failure.printStackTrace(command.getErr());
         }
         return FAILURE;
@@ -78,7 +90,7 @@ public final class CommandRunner {
         command.getErr().println(message.strip().replaceAll("\\s*\\R\\s*", "; "));
     }
 
-    private static String message(Exception failure) {
+    private static String message(Throwable failure) {
         return switch (failure) {
             case NoSuchFileException e -> e.getFile() + ": no such file or folder";
             case AccessDeniedException e -> e.getFile() + ": permission denied";
@@ -88,6 +100,10 @@ public final class CommandRunner {
             case InfoNceException e -> e.getMessage();
             case IllegalArgumentException e when e.getMessage() != null -> e.getMessage();
             case IOException e when e.getMessage() != null -> e.getMessage();
+            case OutOfMemoryError e ->
+                "out of memory (" + e.getMessage() + "); Java's heap has at most "
+                        + (Runtime.getRuntime().maxMemory() >> 20) + " MiB, which JAVA_TOOL_OPTIONS=-Xmx... raises";
+            case CompletionException e when e.getCause() != null -> message(e.getCause());
             default -> "unexpected " + failure + " (--verbose shows where)";
         };
     }
