@@ -262,6 +262,7 @@ TEST_P(EachArithmetic, DiagonalsBeginAnywhere) {
     double worst = 0.0;
     for (int64_t i = 0; i < p.count; ++i) {
       const double error = got[static_cast<std::size_t>(p.x_first + i)] - problem.s(p.x_first + i, p.y_first + i);
+      ASSERT_TRUE(std::isfinite(error)) << i;
       worst = std::max(worst, std::fabs(error));
     }
     for (int64_t i = 0; i < p.rows; ++i) {
