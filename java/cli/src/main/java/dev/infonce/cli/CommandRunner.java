@@ -78,7 +78,8 @@ public final class CommandRunner {
         command.getErr().println(message.strip().replaceAll("\\s*\\R\\s*", "; "));
     }
 
-    private static String message(Exception failure) {
+    /** A failure in one line: what, and why. */
+    static String message(Throwable failure) {
         return switch (failure) {
             case NoSuchFileException e -> e.getFile() + ": no such file or folder";
             case AccessDeniedException e -> e.getFile() + ": permission denied";

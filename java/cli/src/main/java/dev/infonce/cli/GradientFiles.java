@@ -4,6 +4,7 @@ import dev.infonce.DType;
 import dev.infonce.Gradients;
 import dev.infonce.Matrix;
 import dev.infonce.cli.npy.NpyFile;
+import dev.infonce.cli.npy.NpyHeader;
 import dev.infonce.cli.npy.NpyType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -12,7 +13,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Gradients as .npy files, each shaped and typed as the input it belongs to. */
+/** Gradients as .npy files, each shaped as the input it belongs to; float64 for one in float64, else float32. */
 final class GradientFiles {
     private static final long ALIGNMENT = 64;
 
@@ -28,11 +29,13 @@ final class GradientFiles {
         }
     }
 
-    static Gradients allocate(LossFiles files, Arena arena) {
+    /** Of the type that a plan of {@code dtype} writes. */
+    static Gradients allocate(LossFiles files, DType dtype, Arena arena) {
+        DType type = dtype == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
         return new Gradients(
-                allocate(files.queries(), files.dtype(), arena),
-                allocate(files.keys(), files.dtype(), arena),
-                allocate(files.negatives(), files.dtype(), arena));
+                allocate(files.queries(), type, arena),
+                allocate(files.keys(), type, arena),
+                allocate(files.negatives(), type, arena));
     }
 
     private static Matrix allocate(MatrixFile file, DType dtype, Arena arena) {
@@ -54,9 +57,11 @@ final class GradientFiles {
         if (file == null) {
             return;
         }
-        boolean narrow = file.type() == NpyType.FLOAT32 && gradient.dtype() == DType.FLOAT64;
-        MemorySegment data = narrow ? narrowed(gradient.segment(), arena) : gradient.segment();
-        NpyFile.write(path, file.array().header(), data);
+        boolean wide = file.dtype() == DType.FLOAT64;
+        NpyHeader header = new NpyHeader(
+                wide ? NpyType.FLOAT64 : NpyType.FLOAT32, file.array().header().shape());
+        boolean narrow = !wide && gradient.dtype() == DType.FLOAT64;
+        NpyFile.write(path, header, narrow ? narrowed(gradient.segment(), arena) : gradient.segment());
     }
 
     private static MemorySegment narrowed(MemorySegment wide, Arena arena) {

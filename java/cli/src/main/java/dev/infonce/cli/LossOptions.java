@@ -2,6 +2,7 @@ package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 
@@ -22,6 +23,7 @@ final class LossOptions {
     static ContrastiveLoss loss(LossCommand command) {
         LossOptions options = new LossOptions(command.kind);
         options.checkFiles(command);
+        checkStandardInput(command);
         // a loss with a margin ignores a temperature
         if (command.kind.loss().hasTemperature()) {
             options.need("temperature", command.temperature);
@@ -52,6 +54,20 @@ final class LossOptions {
             require(command.labels, "--labels");
         } else {
             forbid(command.labels, "--labels");
+        }
+    }
+
+    private static void checkStandardInput(LossCommand command) {
+        Map<String, String> files = new LinkedHashMap<>();
+        files.put("--queries", command.queries);
+        files.put("--keys", command.keys);
+        files.put("--negatives", command.negatives);
+        files.put("--labels", command.labels);
+        files.put("--weights", command.weights);
+        files.values().removeIf(file -> !"-".equals(file));
+        if (files.size() > 1) {
+            throw new IllegalArgumentException(
+                    String.join(" and ", files.keySet()) + " are all -; standard input can be read but once");
         }
     }
 
