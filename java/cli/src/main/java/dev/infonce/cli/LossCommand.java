@@ -16,6 +16,9 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -136,18 +139,18 @@ final class LossCommand implements Callable<Integer> {
             names = "--gradients",
             paramLabel = "DIR",
             description =
-                    "Writes dQueries.npy, dKeys.npy and dNegatives.npy there, shaped as the inputs; float64 for those"
-                            + " in float64, else float32.")
+                    "Writes dQueries.npy, dKeys.npy and dNegatives.npy there, all or none, shaped as the inputs; float64"
+                            + " for those in float64, else float32. Those of an earlier run go.")
     private Path gradientFolder;
 
     @Option(names = "--json", description = "Prints one JSON object.")
     private boolean json;
 
     @Override
-    public Integer call() throws IOException, CliException {
+    public Integer call() throws Exception {
         ContrastiveLoss loss = checkedLoss();
         if (gradientFolder != null) {
-            GradientFiles.checkFolder(gradientFolder);
+            GradientFiles.check(gradientFolder, files());
         }
         try (Arena arena = Arena.ofShared();
                 Device device = deviceName == null ? Device.best() : Device.named(deviceName)) {
@@ -162,8 +165,34 @@ final class LossCommand implements Callable<Integer> {
                 }
                 print(new LossReport(result, device.name(), device.description(), plan.shape(), plan.dtype()));
             }
+        } catch (InfoNceException e) {
+            throw withFile(e);
         }
         return CommandRunner.OK;
+    }
+
+    /** The names of files by the option that has them, of those that were given. */
+    Map<String, String> files() {
+        Map<String, String> files = new LinkedHashMap<>();
+        files.put("--queries", queries);
+        files.put("--keys", keys);
+        files.put("--negatives", negatives);
+        files.put("--labels", labels);
+        files.put("--weights", weights);
+        files.values().removeIf(Objects::isNull);
+        return files;
+    }
+
+    /** What a device says of a matrix, with the option and the file that it is from. */
+    private Exception withFile(InfoNceException failure) {
+        for (Map.Entry<String, String> file : files().entrySet()) {
+            String argument = file.getKey().substring("--".length()) + ": ";
+            if (failure.getMessage().startsWith(argument)) {
+                String what = failure.getMessage().substring(argument.length());
+                return new CliException(file.getKey() + ": " + file.getValue() + ": " + what, failure);
+            }
+        }
+        return failure;
     }
 
     /** Of the files' element type, or float32, which holds all their numbers, where the device has no 16-bit types. */

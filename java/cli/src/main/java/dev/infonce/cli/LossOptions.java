@@ -2,7 +2,6 @@ package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 
@@ -58,12 +57,7 @@ final class LossOptions {
     }
 
     private static void checkStandardInput(LossCommand command) {
-        Map<String, String> files = new LinkedHashMap<>();
-        files.put("--queries", command.queries);
-        files.put("--keys", command.keys);
-        files.put("--negatives", command.negatives);
-        files.put("--labels", command.labels);
-        files.put("--weights", command.weights);
+        Map<String, String> files = command.files();
         files.values().removeIf(file -> !"-".equals(file));
         if (files.size() > 1) {
             throw new IllegalArgumentException(

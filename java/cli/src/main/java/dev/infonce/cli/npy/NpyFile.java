@@ -10,7 +10,6 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -34,31 +33,30 @@ public final class NpyFile {
     }
 
     /**
-     * Writes a file, whole or not at all: a file of that name is replaced once all bytes are on their way.
+     * Writes a new file, down to the disk. One that fails is deleted.
      *
-     * @param path the file
-     * @param header type and shape
-     * @param data header.dataBytes() bytes, little-endian, C order
+     * @param path where no file is
+     * @param header type and shape, of little-endian data in C order
+     * @param data header.dataBytes() bytes
+     * @throws IOException if it cannot be written; what the system says of a full disk names no file
      */
-    public static void write(Path path, NpyHeader header, MemorySegment data) throws IOException {
+    public static void create(Path path, NpyHeader header, MemorySegment data) throws IOException {
         if (data.byteSize() != header.dataBytes()) {
             throw new IllegalArgumentException(
                     "data has " + data.byteSize() + " bytes, the header says " + header.dataBytes());
         }
-        Path unfinished = path.resolveSibling(
-                "." + path.getFileName() + "." + ProcessHandle.current().pid() + ".part");
-        try {
-            try (FileChannel channel =
-                    FileChannel.open(unfinished, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            try {
                 writeFully(channel, headerBytes(header));
                 for (long at = 0; at < data.byteSize(); at += WRITE_BYTES) {
                     long count = Math.min(WRITE_BYTES, data.byteSize() - at);
                     writeFully(channel, data.asSlice(at, count).asByteBuffer());
                 }
+                channel.force(true);
+            } catch (IOException e) {
+                Files.deleteIfExists(path);
+                throw e;
             }
-            Files.move(unfinished, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } finally {
-            Files.deleteIfExists(unfinished);
         }
     }
 

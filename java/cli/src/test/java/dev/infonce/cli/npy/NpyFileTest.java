@@ -48,8 +48,7 @@ class NpyFileTest {
             }
         }
         Path path = folder.resolve("x.npy");
-        NpyFile.write(path, header, data);
-        NpyFile.write(path, header, data);
+        NpyFile.create(path, header, data);
         NpyArray read = NpyFile.read(path, arena);
         assertThat(read.header()).isEqualTo(header);
         assertThat(read.data().mismatch(data)).isEqualTo(-1);
@@ -62,7 +61,7 @@ class NpyFileTest {
     @Test
     void writtenFilesStartTheirDataAtAMultipleOf64() throws IOException {
         Path path = folder.resolve("x.npy");
-        NpyFile.write(path, new NpyHeader(NpyType.FLOAT32, List.of(1L, 1L)), arena.allocate(4));
+        NpyFile.create(path, new NpyHeader(NpyType.FLOAT32, List.of(1L, 1L)), arena.allocate(4));
         byte[] bytes = Files.readAllBytes(path);
         assertThat(bytes).hasSize(128 + 4);
         assertThat(new String(bytes, 10, 118, StandardCharsets.ISO_8859_1))
@@ -160,7 +159,7 @@ class NpyFileTest {
     @Test
     void dataOfAnotherSizeThanTheHeaderAreNotWritten() {
         Path path = folder.resolve("x.npy");
-        assertThatThrownBy(() -> NpyFile.write(path, new NpyHeader(NpyType.FLOAT32, List.of(3L)), arena.allocate(8)))
+        assertThatThrownBy(() -> NpyFile.create(path, new NpyHeader(NpyType.FLOAT32, List.of(3L)), arena.allocate(8)))
                 .isInstanceOf(IllegalArgumentException.class);
         assertThat(path).doesNotExist();
     }
