@@ -13,6 +13,8 @@ source "$root/tools/lib/build.sh"
 source "$root/tools/lib/steps.sh"
 # shellcheck source=tools/lib/examples.sh
 source "$root/tools/lib/examples.sh"
+# shellcheck source=tools/lib/container.sh
+source "$root/tools/lib/container.sh"
 # shellcheck source=tools/lib/gpu.sh
 source "$root/tools/lib/gpu.sh"
 # shellcheck source=tools/lib/gates.sh
@@ -283,6 +285,7 @@ main() {
     step 'large batch in C' c_large_batch
   fi
   step 'command line' command_line
+  step 'start as in a container' container_start
   if [[ -v FLAG[quick] ]]; then
     left_out "NumPy's second opinion" '--quick'
     left_out 'training' '--quick'
