@@ -13,6 +13,10 @@ source "$root/tools/lib/build.sh"
 source "$root/tools/lib/steps.sh"
 # shellcheck source=tools/lib/examples.sh
 source "$root/tools/lib/examples.sh"
+# shellcheck source=tools/lib/container.sh
+source "$root/tools/lib/container.sh"
+# shellcheck source=tools/lib/supply.sh
+source "$root/tools/lib/supply.sh"
 # shellcheck source=tools/lib/gpu.sh
 source "$root/tools/lib/gpu.sh"
 # shellcheck source=tools/lib/gates.sh
@@ -245,6 +249,7 @@ main() {
 
   step 'formatting of C++ and shell' native_format
   step 'formatting of Java' java_format
+  step 'wrong checksums are refused' wrong_checksum_is_refused
   if [[ $DEVICE == java ]]; then
     left_out 'native tests' 'the native library is hidden'
     left_out 'native tests, sanitized' 'the native library is hidden'
@@ -283,6 +288,7 @@ main() {
     step 'large batch in C' c_large_batch
   fi
   step 'command line' command_line
+  step 'start as in a container' container_start
   if [[ -v FLAG[quick] ]]; then
     left_out "NumPy's second opinion" '--quick'
     left_out 'training' '--quick'

@@ -43,23 +43,77 @@ classpath_is_whole() {
   done < <(classpath_of "$1" && printf ':')
 }
 
+# Where Maven keeps what it fetches: the user's own repository, or another where that cannot be written to.
+maven_repository() {
+  local repository=$HOME/.m2/repository
+  # Its jars are on the class path, whose entries ':' parts.
+  if [[ $HOME == *:* ]] || ! mkdir -p "$repository" 2>/dev/null || [[ ! -w $repository ]]; then
+    repository=$(temporary_home)/maven || return 1
+  fi
+  printf '%s\n' "$repository"
+}
+
 maven() {
+  local repository
+  repository=$(maven_repository) || return 1
   # CMake reads the variable; Maven's build and this project's own share build/native.
   if command -v ninja >/dev/null; then
     export CMAKE_GENERATOR=Ninja
   fi
-  local options=(-Duser.home="$HOME")
+  local options=(-Duser.home="$HOME" "-Dmaven.repo.local=$repository")
   if native_is_off; then
     options+=(-Dinfonce.native.skip=true -Dinfonce.test.jvm=-Dinfonce.native=off)
   fi
   mvn -B -ntp -f "$root/pom.xml" "${options[@]}" "$@"
 }
 
+# Whether this user may build here: not in a folder that is another's, or mounted to be read only.
+can_build() {
+  local folder=$root/$1/target
+  [[ -d $folder ]] || folder=$root/$1
+  mkdir -p "$root/build/stamps" 2>/dev/null && [[ -w $root/build/stamps && -w $folder ]] &&
+    [[ ! -e $root/build/stamps/lock || -w $root/build/stamps/lock ]]
+}
+
+# use_as_built MODULE STAMP: what is there, where nothing can be built.
+use_as_built() {
+  local newer
+  classpath_is_whole "$1" ||
+    die "$1 is not built, and $(id -un 2>/dev/null || id -u) cannot write to $root; build it there as its owner, with ./infonce doctor"
+  newer=$(cd "$root" && sources_of "$1" | xargs -I{} find {} -name target -prune -o -type f -newer "$2" -print -quit 2>/dev/null) || true
+  if [[ -n $newer ]]; then
+    say "infonce: running $1 as it was built, before ${newer%%$'\n'*} changed, as $root cannot be written to"
+  fi
+}
+
+# keep_jars MODULE: makes the command independent of the repository of the user who built it, which others may not be able to
+# read. Benchmarks are run by who builds them.
+keep_jars() {
+  local module=$1 folder="$root/$1/target/lib" entry kept number=0 entries=()
+  [[ $module == java/* ]] || return 0
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  IFS=: read -r -a entries <"$root/$module/target/classpath.txt" || true
+  kept=''
+  for entry in "${entries[@]}"; do
+    if [[ $entry != "$root"/* ]]; then
+      number=$((number + 1))
+      ln "$entry" "$folder/$number-${entry##*/}" 2>/dev/null || cp "$entry" "$folder/$number-${entry##*/}"
+      entry=$folder/$number-${entry##*/}
+    fi
+    kept+=${kept:+:}$entry
+  done
+  printf '%s' "$kept" >"$root/$module/target/classpath.txt"
+}
+
 # build_java MODULE: its jar, those it depends on, and its class path, unless nothing has changed; asks for the tools that
 # this takes.
 build_java() {
   local module=$1 stamp="$root/build/stamps/${1//\//-}" now profile=()
-  mkdir -p "$root/build/stamps"
+  if ! can_build "$module"; then
+    use_as_built "$module" "$stamp"
+    return
+  fi
   exec 9>"$root/build/stamps/lock"
   flock 9
   now=$(fingerprint "$module")
@@ -69,6 +123,7 @@ build_java() {
     need_native_tools
     [[ $module == bench/peers ]] && profile=(-Ppeers)
     logged "build-${module//\//-}" "building $module" maven "${profile[@]}" -pl "$module" -am package -Dmaven.test.skip=true 9>&- || exit 1
+    keep_jars "$module"
     printf '%s\n' "$now" >"$stamp"
   fi
   exec 9>&-
@@ -83,6 +138,8 @@ device_option() {
 # Without a driver there is nothing to compile CUDA for, and the command says so.
 build_device_library() {
   native_is_off && return
+  # Where nothing can be built, what is there is used, and else missed with its reason.
+  [[ ! -d $GPU_BUILD || -w $GPU_BUILD ]] || return 0
   case $(device_option "$@") in
     emulated) build_quietly infonce_emulated ;;
     cuda)
@@ -110,7 +167,13 @@ run_java() {
   fi
   if [[ $module == java/cli ]]; then
     # Classes as the last run left them, since these commands are short; Java remakes the file when a jar has changed.
-    options+=(-XX:+AutoCreateSharedArchive "-XX:SharedArchiveFile=$root/build/stamps/$archive.jsa" -Xlog:cds=off -Xlog:cds+dynamic=off)
+    options+=("-XX:SharedArchiveFile=$root/build/stamps/$archive.jsa" -Xlog:cds=off -Xlog:cds+dynamic=off)
+    if [[ -w $root/build/stamps ]]; then
+      options+=(-XX:+AutoCreateSharedArchive)
+    fi
   fi
+  # OpenMP, which PyTorch computes with, reads it once: its threads sleep while they wait, instead of taking a processor from
+  # the loss and the views.
+  export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
   exec "$JAVA_HOME/bin/java" "${options[@]}" -cp "$(classpath_of "$module")" "$main_class" "$@"
 }

@@ -14,6 +14,43 @@ die() {
   exit 1
 }
 
+# Java names files in the locale's encoding, so that under ASCII, as where there is no locale at all, it could not open "ä".
+use_utf8_locale() {
+  local name
+  [[ $(locale charmap 2>/dev/null) == ANSI_X3.4* ]] || return 0
+  for name in C.UTF-8 C.utf8 en_US.UTF-8; do
+    if [[ $(LC_ALL=$name locale charmap 2>/dev/null) == UTF-8 ]]; then
+      export LC_ALL=$name
+      return
+    fi
+  done
+}
+
+# private_folder PATH: creates a folder of the user's own that nobody else may write to, or makes it so.
+private_folder() {
+  mkdir -m 700 -- "$1" 2>/dev/null || true
+  [[ -d $1 && ! -L $1 && -O $1 && -w $1 ]] || die "$1 must be a folder of this user that can be written to"
+  chmod go-w -- "$1"
+}
+
+# A private folder for a user without a home, or with one that cannot be written to.
+temporary_home() {
+  local folder
+  folder=${TMPDIR:-/tmp}/infonce-home-$(id -u)
+  private_folder "$folder"
+  printf '%s\n' "$folder"
+}
+
+# Sets and exports HOME where there is none, as for a user id without an entry in the user database.
+use_home() {
+  [[ ${HOME:-} == /* ]] && return
+  HOME=$(getent passwd "$(id -u)" | cut -d : -f 6) || true
+  if [[ $HOME != /* ]]; then
+    HOME=$(temporary_home) || exit 1
+  fi
+  export HOME
+}
+
 # The major version of the JDK in a folder, or nothing if there is no JDK.
 jdk_major() {
   [[ -x $1/bin/javac && -r $1/release ]] || return 0
@@ -186,3 +223,9 @@ clock() {
     sleep 1
   done
 }
+
+if [[ $root == *:* ]]; then
+  die "$root: a path with ':' cannot be on Java's class path; move the folder"
+fi
+use_utf8_locale
+use_home

@@ -79,10 +79,10 @@ class RowwisePlan final : public Plan {
   }
 
   void backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void*) const override {
-    const Call call = begin(in, true);
     Token token;
     std::memcpy(&token, workspace.data + backward_layout_.token, sizeof token);
     if (token.magic != kTokenMagic || token.plan != number_) refuse_state();
+    const Call call = begin(in, true);
     if (token.tau != call.rule.tau) refuse_other_temperature(call.rule.tau, token.tau);
     gradients(call, out, workspace);
   }

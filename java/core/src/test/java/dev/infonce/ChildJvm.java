@@ -16,9 +16,16 @@ final class ChildJvm {
     /** What the main class printed on either stream; anything but success fails the test. */
     static String run(List<String> options, Class<?> main, String... arguments)
             throws IOException, InterruptedException {
+        List<String> all = new ArrayList<>(options);
+        all.addFirst("--enable-native-access=ALL-UNNAMED");
+        return runWithoutNativeAccess(all, main, arguments);
+    }
+
+    /** The same in a JVM that was not given native access. */
+    static String runWithoutNativeAccess(List<String> options, Class<?> main, String... arguments)
+            throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.add("--enable-native-access=ALL-UNNAMED");
         command.addAll(options);
         command.add("-cp");
         command.add(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));

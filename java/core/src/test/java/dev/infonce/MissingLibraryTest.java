@@ -27,11 +27,17 @@ class MissingLibraryTest {
                 System.out.printf(
                         "loss %.12f%n", plan.forward(identity, identity).loss());
             }
-            System.out.println("report " + Device.report().get(1).reason());
-            try (Device cpu = Device.named("cpu")) {
-                System.out.println("named " + cpu);
-            } catch (InfoNceException e) {
-                System.out.println("named " + e.status() + " " + e.getMessage());
+            for (DeviceReport line : Device.report()) {
+                if (!line.name().equals("java")) {
+                    System.out.println("report " + line.name() + " " + line.reason());
+                }
+            }
+            for (String name : List.of("cuda", "cpu", "emulated")) {
+                try (Device device = Device.named(name)) {
+                    System.out.println("named " + device);
+                } catch (InfoNceException e) {
+                    System.out.println("named " + name + " " + e.status() + " " + e.getMessage());
+                }
             }
         }
     }
@@ -76,16 +82,37 @@ class MissingLibraryTest {
                 file + " has ABI version 7, but this version of infonce needs 2");
     }
 
+    @Test
+    void deniedNativeAccess() throws Exception {
+        String said = ChildJvm.runWithoutNativeAccess(List.of("--illegal-native-access=deny"), Child.class);
+        Assumptions.assumeFalse(
+                said.contains("the jar was built without META-INF/native/linux-x86_64/libinfonce.so"),
+                "this build was made without the native library");
+        assertFallsBackToJava(said, "native access is denied", "start Java with --enable-native-access=ALL-UNNAMED");
+    }
+
+    @Test
+    void deniedNativeAccessAndSwitchedOff() throws Exception {
+        String said = ChildJvm.runWithoutNativeAccess(
+                List.of("--illegal-native-access=deny", "-Dinfonce.native=off"), Child.class);
+        assertFallsBackToJava(said, "switched off by -Dinfonce.native=off");
+        assertThat(said).doesNotContain("WARNING");
+        assertThat(said.lines().filter(line -> line.startsWith("named ")))
+                .as("no device touches what needs native access before it asks for the switch")
+                .hasSize(3)
+                .allSatisfy(line -> assertThat(line).contains("switched off"));
+    }
+
     private static void assertFallsBackToJava(String said, String... reasons) {
         // ln(1 + exp(-1)), the closed form of two orthonormal pairs at temperature 1.
         assertThat(said).contains("best java\n", "loss 0.313261687518\n");
-        assertThat(said.lines().filter(line -> line.startsWith("report ")))
+        assertThat(said.lines().filter(line -> line.startsWith("report cpu ")))
                 .singleElement()
                 .satisfies(line -> assertThat(line).contains(reasons));
-        assertThat(said.lines().filter(line -> line.startsWith("named ")))
+        assertThat(said.lines().filter(line -> line.startsWith("named cpu ")))
                 .singleElement()
                 .satisfies(line -> assertThat(line)
-                        .startsWith("named NO_DEVICE device cpu: ")
+                        .startsWith("named cpu NO_DEVICE device cpu: ")
                         .contains(reasons));
     }
 

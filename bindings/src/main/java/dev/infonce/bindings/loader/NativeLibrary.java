@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.lang.foreign.SymbolLookup;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.security.CodeSource;
 import java.util.ArrayList;
@@ -22,8 +23,7 @@ import java.util.Map;
  * <ol>
  *   <li>the system property {@code infonce.library.path}, a folder, or the CPU library's file with the others beside it; if it
  *       is set, nothing else is tried;
- *   <li>the resource META-INF/native/linux-x86_64 with the file's name, unpacked into {@code $XDG_CACHE_HOME/infonce/native} (or
- *       {@code ~/.cache/infonce/native}), a folder of the user's own;
+ *   <li>the resource META-INF/native/linux-x86_64 with the file's name, unpacked into the folder "native" of {@link UserCache};
  *   <li>build/native and build/device of the source tree that this class was built in.
  * </ol>
  *
@@ -38,6 +38,8 @@ public final class NativeLibrary {
 
     private static final String PLATFORM = "linux-x86_64";
     private static final String RESOURCES = "/META-INF/native/" + PLATFORM + "/";
+    private static final String JAR = "the jar";
+    private static final String CACHE = "native";
     private static final List<String> BUILD_FOLDERS = List.of("native", "device");
 
     private static final Map<LibraryKind, NativeLibrary> LOADED = new EnumMap<>(LibraryKind.class);
@@ -82,6 +84,12 @@ public final class NativeLibrary {
             } catch (NativeLibraryException e) {
                 FAILURES.put(kind, e);
                 throw e;
+            } catch (RuntimeException | LinkageError e) {
+                // Whatever a platform comes up with is a reason to do without the library, not to fail.
+                NativeLibraryException unforeseen =
+                        new NativeLibraryException("no usable " + kind.fileName() + ": " + e + ". " + remedy(kind), e);
+                FAILURES.put(kind, unforeseen);
+                throw unforeseen;
             }
             LOADED.put(kind, library);
         }
@@ -124,6 +132,16 @@ public final class NativeLibrary {
         return symbols;
     }
 
+    /**
+     * What a user can do where no library is found.
+     *
+     * @param kind which is missing
+     * @return a sentence
+     */
+    public static String remedy(LibraryKind kind) {
+        return "Set -D" + PATH_PROPERTY + "=FOLDER to one with a " + kind.fileName() + " that fits.";
+    }
+
     private static NativeLibrary find(LibraryKind kind) {
         String wanted = System.getProperty(SWITCH_PROPERTY, "on");
         if (wanted.equals("off")) {
@@ -150,13 +168,18 @@ public final class NativeLibrary {
         if (library != null) {
             return library;
         }
-        throw new NativeLibraryException("no usable " + kind.fileName() + ": " + String.join("; ", tried) + ". Set -D"
-                + PATH_PROPERTY + "=FOLDER to one with a " + kind.fileName() + " that fits.");
+        throw new NativeLibraryException(
+                "no usable " + kind.fileName() + ": " + String.join("; ", tried) + ". " + remedy(kind));
     }
 
     private static NativeLibrary fromProperty(LibraryKind kind, String path) {
         String what = "-D" + PATH_PROPERTY + "=" + path;
-        Path file = Path.of(path).toAbsolutePath();
+        Path file;
+        try {
+            file = Path.of(path).toAbsolutePath();
+        } catch (InvalidPathException e) {
+            throw new NativeLibraryException(what + ": " + UserCache.notAPath(path) + ". Nothing else was tried.", e);
+        }
         if (Files.isDirectory(file)) {
             file = file.resolve(kind.fileName());
         } else if (kind != LibraryKind.CPU) {
@@ -174,18 +197,27 @@ public final class NativeLibrary {
 
     private static NativeLibrary fromResource(LibraryKind kind, List<String> tried) {
         String resourceName = RESOURCES + kind.fileName();
-        Path file;
         try (InputStream resource = NativeLibrary.class.getResourceAsStream(resourceName)) {
             if (resource == null) {
                 tried.add("the jar was built without " + resourceName.substring(1));
                 return null;
             }
-            file = LibraryCache.ofUser().unpack(resource.readAllBytes(), kind.fileName());
+            byte[] content = resource.readAllBytes();
+            Path file = new LibraryCache(UserCache.folder(CACHE)).unpack(content, kind.fileName());
+            try {
+                return new NativeLibrary(file, JAR, LibraryOpener.open(kind, file));
+            } catch (LibraryOpener.Refused e) {
+                tried.add(JAR + "'s library: " + e.getMessage());
+                if (!e.mayBeUsedElsewhere()) {
+                    return null;
+                }
+            }
+            file = new LibraryCache(UserCache.temporaryFolder(CACHE)).unpack(content, kind.fileName());
+            return opened(kind, file, JAR, tried);
         } catch (IOException e) {
             tried.add("the jar's library could not be unpacked: " + e);
             return null;
         }
-        return opened(kind, file, "the jar", tried);
     }
 
     private static NativeLibrary fromBuildFolder(LibraryKind kind, List<String> tried) {
@@ -222,7 +254,7 @@ public final class NativeLibrary {
         Path classes;
         try {
             classes = Path.of(source.getLocation().toURI());
-        } catch (URISyntaxException e) {
+        } catch (URISyntaxException | InvalidPathException e) {
             return null;
         }
         Path target = classes.getParent();

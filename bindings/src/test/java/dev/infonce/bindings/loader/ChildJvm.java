@@ -33,12 +33,35 @@ final class ChildJvm {
         return load(CLASS_PATH, environment, options);
     }
 
+    /** The same in a JVM that was not given native access. */
+    static List<String> withoutNativeAccess(Map<String, String> environment, String... options)
+            throws IOException, InterruptedException {
+        return run(List.of(), CLASS_PATH, environment, List.of(options));
+    }
+
     static List<String> load(String classPath, Map<String, String> environment, String... options)
             throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>();
+        return run(List.of(), classPath, environment, withNativeAccess(options));
+    }
+
+    /** The same in a JVM that another command starts. */
+    static List<String> load(List<String> prefix, Map<String, String> environment, String... options)
+            throws IOException, InterruptedException {
+        return run(prefix, CLASS_PATH, environment, withNativeAccess(options));
+    }
+
+    private static List<String> withNativeAccess(String... options) {
+        List<String> all = new ArrayList<>(List.of(options));
+        all.addFirst("--enable-native-access=ALL-UNNAMED");
+        return all;
+    }
+
+    private static List<String> run(
+            List<String> prefix, String classPath, Map<String, String> environment, List<String> options)
+            throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(prefix);
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.add("--enable-native-access=ALL-UNNAMED");
-        command.addAll(List.of(options));
+        command.addAll(options);
         command.addAll(List.of("-cp", classPath, ChildJvm.class.getName()));
         Path said = Files.createTempFile("infonce-child", ".txt");
         try {

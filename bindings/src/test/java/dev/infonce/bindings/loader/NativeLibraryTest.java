@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -134,6 +136,66 @@ class NativeLibraryTest {
     }
 
     @Test
+    void aLibraryThatWasCutOffIsRefusedBeforeItIsOpened() throws Exception {
+        byte[] whole = Files.readAllBytes(builtLibrary());
+        for (int bytes : List.of(whole.length - 1, whole.length / 2, 4096, 100)) {
+            Path file = Files.write(temp.resolve("cut.so"), Arrays.copyOf(whole, bytes));
+            assertRefused(
+                    ChildJvm.load(environment, "-Dinfonce.library.path=" + file),
+                    file + " is cut off: it has " + bytes + " bytes of " + whole.length,
+                    "Nothing else was tried");
+        }
+    }
+
+    @Test
+    void deniedNativeAccessIsAReasonWithItsRemedy() throws Exception {
+        builtLibrary();
+        assertRefused(
+                ChildJvm.withoutNativeAccess(environment, "--illegal-native-access=deny"),
+                "native access is denied to infonce",
+                "--enable-native-access=ALL-UNNAMED");
+    }
+
+    @Test
+    void aCacheWhoseNameTheLocaleCannotWriteIsReplacedByAnother() throws Exception {
+        builtLibrary();
+        Path temporary = Files.createDirectories(temp.resolve("tmp"));
+        String unwritable = temp + "/\u00e4";
+        Map<String, String> bare = Map.of("LC_ALL", "C", "XDG_CACHE_HOME", unwritable);
+        assertThat(ChildJvm.load(bare, "-Duser.home=" + unwritable, "-Djava.io.tmpdir=" + temporary))
+                .hasSize(2)
+                .allSatisfy(line -> assertThat(line).startsWith("LOADED the jar " + temporary));
+    }
+
+    @Test
+    void aCacheWhereNoCodeMayRunIsReplacedByAnother() throws Exception {
+        builtLibrary();
+        Path cache = Files.createDirectories(temp.resolve("cache"));
+        Path temporary = Files.createDirectories(temp.resolve("tmp"));
+        List<String> inNamespace = List.of(
+                "unshare",
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                "mount -t tmpfs -o noexec none '" + cache + "' && exec \"$@\"",
+                "sh");
+        assumeWorks(inNamespace);
+        assertThat(ChildJvm.load(inNamespace, environment, "-Djava.io.tmpdir=" + temporary))
+                .hasSize(2)
+                .allSatisfy(line -> assertThat(line).startsWith("LOADED the jar " + temporary));
+    }
+
+    @Test
+    void aPropertyThatTheLocaleCannotWriteIsRefused() throws Exception {
+        assertRefused(
+                ChildJvm.load(Map.of("LC_ALL", "C"), "-Dinfonce.library.path=" + temp + "/\u00e4.so"),
+                "-Dinfonce.library.path=",
+                "Nothing else was tried");
+    }
+
+    @Test
     void theSwitchHidesTheLibrary() throws Exception {
         assertRefused(ChildJvm.load(environment, "-Dinfonce.native=off"), "switched off by -Dinfonce.native=off");
     }
@@ -181,10 +243,12 @@ class NativeLibraryTest {
         Path resource = temp.resolve("tree/bindings/target/classes").resolve(RESOURCE);
         Files.createDirectories(resource.getParent());
         Files.copy(builtLibrary(), resource);
+        Path missing = temp.resolve("missing");
         assertRefused(
-                ChildJvm.load(classPathWithoutResource(), environment),
+                ChildJvm.load(classPathWithoutResource(), environment, "-Djava.io.tmpdir=" + missing),
                 "the jar's library could not be unpacked",
-                cache.toString());
+                cache.toString(),
+                missing.toString());
     }
 
     private static void assertRefused(List<String> said, String... parts) {
@@ -225,6 +289,17 @@ class NativeLibraryTest {
         return temp.resolve("tree/bindings/target/classes")
                 + File.pathSeparator
                 + temp.resolve("tree/bindings/target/test-classes");
+    }
+
+    private static void assumeWorks(List<String> prefix) throws InterruptedException {
+        List<String> command = new ArrayList<>(prefix);
+        command.add("true");
+        try {
+            Process process = new ProcessBuilder(command).start();
+            Assumptions.assumeTrue(process.waitFor() == 0, "no namespace of mounts can be had here");
+        } catch (IOException e) {
+            Assumptions.abort("there is no unshare: " + e.getMessage());
+        }
     }
 
     private Path compile(String source) throws IOException, InterruptedException {

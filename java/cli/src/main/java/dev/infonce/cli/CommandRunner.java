@@ -3,10 +3,12 @@ package dev.infonce.cli;
 import dev.infonce.InfoNceException;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.concurrent.CompletionException;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -33,13 +35,19 @@ public final class CommandRunner {
      * @return {@link #OK}, {@link #FAILURE} or {@link #USAGE}, or what the command returned
      */
     public static int run(Object command, PrintWriter out, PrintWriter err, String... arguments) {
-        int code = new CommandLine(command)
+        CommandLine line = new CommandLine(command)
                 .setOut(out)
                 .setErr(err)
                 .setUsageHelpAutoWidth(true)
                 .setParameterExceptionHandler((failure, args) -> usage(failure))
-                .setExecutionExceptionHandler(CommandRunner::failure)
-                .execute(arguments);
+                .setExecutionExceptionHandler((failure, failing, parsed) -> failure(failure, failing));
+        int code;
+        try {
+            code = line.execute(arguments);
+        } catch (Error e) {
+            // Memory that ends, for one; picocli hands on exceptions alone.
+            code = failure(e, running(line));
+        }
         out.flush();
         err.flush();
         if (out.checkError() && code == OK) {
@@ -66,19 +74,32 @@ public final class CommandRunner {
         return USAGE;
     }
 
-    private static int failure(Exception failure, CommandLine command, ParseResult parsed) {
+    /** The subcommand that was asked for. */
+    private static CommandLine running(CommandLine line) {
+        ParseResult parsed = line.getParseResult();
+        while (parsed != null && parsed.hasSubcommand()) {
+            parsed = parsed.subcommand();
+        }
+        return parsed == null ? line : parsed.commandSpec().commandLine();
+    }
+
+    private static int failure(Throwable failure, CommandLine command) {
         print(command, command.getCommandSpec().qualifiedName() + ": " + message(failure));
-        if (parsed.expandedArgs().contains("--verbose")) {
-            failure.printStackTrace(command.getErr());
+        ParseResult parsed = command.getParseResult();
+        if (parsed != null && parsed.expandedArgs().contains("--verbose")) {
+            StringWriter trace = new StringWriter();
+            failure.printStackTrace(new PrintWriter(trace, true));
+            trace.toString().lines().map(Printable::indented).forEach(command.getErr()::println);
         }
         return FAILURE;
     }
 
     private static void print(CommandLine command, String message) {
-        command.getErr().println(message.strip().replaceAll("\\s*\\R\\s*", "; "));
+        command.getErr().println(Printable.line(message));
     }
 
-    private static String message(Exception failure) {
+    /** A failure in one line: what, and why. */
+    static String message(Throwable failure) {
         return switch (failure) {
             case NoSuchFileException e -> e.getFile() + ": no such file or folder";
             case AccessDeniedException e -> e.getFile() + ": permission denied";
@@ -88,6 +109,10 @@ public final class CommandRunner {
             case InfoNceException e -> e.getMessage();
             case IllegalArgumentException e when e.getMessage() != null -> e.getMessage();
             case IOException e when e.getMessage() != null -> e.getMessage();
+            case OutOfMemoryError e ->
+                "there is not enough memory (" + e.getMessage()
+                        + "); JDK_JAVA_OPTIONS=-Xmx8g would give Java's heap 8 GiB";
+            case CompletionException e when e.getCause() != null -> message(e.getCause());
             default -> "unexpected " + failure + " (--verbose shows where)";
         };
     }

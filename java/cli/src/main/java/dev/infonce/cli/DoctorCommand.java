@@ -7,6 +7,8 @@ import dev.infonce.InfoNce;
 import dev.infonce.Matrix;
 import dev.infonce.Plan;
 import dev.infonce.Shape;
+import dev.infonce.bindings.loader.UserCache;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,25 +45,23 @@ final class DoctorCommand implements Callable<Integer> {
     @Override
     public Integer call() throws CliException {
         out = spec.commandLine().getOut();
-        java();
-        tools();
-        processor();
-        gpu();
-        nativeLibrary();
-        caches();
-        devices();
+        section("Java", this::java);
+        section("Build tools", this::tools);
+        section("Processor", this::processor);
+        section("GPU", this::gpu);
+        section("Native libraries", this::nativeLibrary);
+        section("Caches", this::caches);
+        section("Devices", this::devices);
         defaultDevice();
         return CommandRunner.OK;
     }
 
     private void java() {
-        section("Java");
         line("version", System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version"));
         line("home", System.getProperty("java.home"));
     }
 
     private void tools() {
-        section("Build tools");
         line("c++ compiler", first(Probe.line(compiler(), "--version")));
         line("cmake", first(Probe.line("cmake", "--version")));
         line("ninja", first(Probe.line("ninja", "--version")));
@@ -81,7 +81,6 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private void processor() {
-        section("Processor");
         line("model", first(Probe.field(CPU_INFO, "model name")));
         line("processors", Runtime.getRuntime().availableProcessors() + " usable");
         line("memory", first(Probe.field(Path.of("/proc/meminfo"), "MemTotal")));
@@ -92,7 +91,6 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private void gpu() {
-        section("GPU");
         Path driver = Path.of("/proc/driver/nvidia/version");
         line(
                 "driver",
@@ -107,18 +105,16 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private void nativeLibrary() {
-        section("Native libraries");
         NativeLibraryReport.lines().forEach((name, text) -> line(name, text));
     }
 
     private void caches() {
-        section("Caches");
-        String home = System.getProperty("user.home");
-        Path cache = Path.of(Optional.ofNullable(System.getenv("XDG_CACHE_HOME"))
-                .filter(text -> !text.isBlank())
-                .orElse(home + "/.cache"));
-        cache("infonce", cache.resolve("infonce"));
-        cache("maven", Path.of(home, ".m2", "repository"));
+        try {
+            cache("infonce", UserCache.folder("native").getParent());
+        } catch (IOException e) {
+            line("infonce", e.getMessage());
+        }
+        cache("maven", Path.of(System.getProperty("user.home"), ".m2", "repository"));
     }
 
     private void cache(String name, Path folder) {
@@ -131,7 +127,6 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private void devices() {
-        section("Devices");
         for (DeviceReport device : Device.report()) {
             line(
                     device.name(),
@@ -163,12 +158,18 @@ final class DoctorCommand implements Callable<Integer> {
         return text.isEmpty() ? "-" : text;
     }
 
-    private void section(String title) {
+    /** What one section cannot find out, for whatever reason, must not keep the next from being shown. */
+    private void section(String title, Runnable content) {
         out.println(title);
+        try {
+            content.run();
+        } catch (RuntimeException | LinkageError e) {
+            line("not known", e.toString());
+        }
     }
 
     private void line(String name, String text) {
-        out.printf(Locale.ROOT, "  %-14s %s%n", name, text);
+        out.printf(Locale.ROOT, "  %-14s %s%n", name, Printable.escaped(text));
         out.flush();
     }
 }

@@ -1,6 +1,7 @@
 package dev.infonce.cli;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -52,7 +53,7 @@ final class Probe {
             return lines.filter(line -> line.startsWith(key) && line.contains(":"))
                     .map(line -> line.substring(line.indexOf(':') + 1).strip())
                     .findFirst();
-        } catch (IOException e) {
+        } catch (IOException | UncheckedIOException e) {
             return Optional.empty();
         }
     }
@@ -66,7 +67,7 @@ final class Probe {
             return Optional.of(files.filter(Files::isRegularFile)
                     .mapToLong(file -> file.toFile().length())
                     .sum());
-        } catch (IOException | java.io.UncheckedIOException e) {
+        } catch (IOException | UncheckedIOException e) {
             return Optional.empty();
         }
     }

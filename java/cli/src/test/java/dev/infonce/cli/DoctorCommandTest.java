@@ -21,6 +21,20 @@ class DoctorCommandTest {
     }
 
     @Test
+    void whatCannotBeFoundOutKeepsNothingElseFromBeingShown() {
+        String home = System.getProperty("user.home");
+        // No path in any locale, as one outside ASCII is in the locale C.
+        System.setProperty("user.home", "\0");
+        try {
+            Cli.Result result = Cli.run("doctor");
+            assertThat(result.code()).isZero();
+            assertThat(result.out()).contains("Caches\n", "not known", "Devices\n", "computes a small loss correctly");
+        } finally {
+            System.setProperty("user.home", home);
+        }
+    }
+
+    @Test
     void whereVectorsAreNotEnabledItSaysHowToEnableThem() {
         boolean enabled = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
         assertThat(Cli.run("doctor").out().contains("--add-modules jdk.incubator.vector"))

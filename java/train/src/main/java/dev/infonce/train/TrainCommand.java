@@ -22,7 +22,7 @@ import picocli.CommandLine.Spec;
             "then measures it with a k-nearest-neighbour classifier and a linear probe and writes a report."
         },
         footer = {
-            "Ctrl-C once ends the training and evaluates what was learned so far.",
+            "Ctrl-C or SIGTERM ends the training and evaluates what was learned so far; once more aborts.",
             "Exit code: 0 done, 1 failure, 2 wrong usage."
         })
 public final class TrainCommand implements Callable<Integer> {
@@ -39,8 +39,14 @@ public final class TrainCommand implements Callable<Integer> {
                     + " installed or fetched into the user's cache).")
     private Path data;
 
-    @Option(names = "--out", paramLabel = "DIR", description = "Folder of the results (default: runs/DATE-TIME).")
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            description = "Folder of the results, new or empty (default: runs/DATE-TIME).")
     private Path out;
+
+    @Option(names = "--overwrite", description = "Replaces the results of an earlier run in --out.")
+    private boolean overwrite;
 
     @Option(names = "--epochs", paramLabel = "N", description = "Passes over the images, 1 to 1000.")
     private Integer epochs;
@@ -96,12 +102,13 @@ public final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        return SimClrTraining.run(options(), System.out);
+        return SimClrTraining.run(options(), System.out, System.err);
     }
 
     private TrainOptions options() {
         try {
-            return new TrainOptions(data, out, epochs, steps, quick, seed, batch, device, resume, requireGain);
+            return new TrainOptions(
+                    data, out, overwrite, epochs, steps, quick, seed, batch, device, resume, requireGain);
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), e.getMessage(), e);
         }

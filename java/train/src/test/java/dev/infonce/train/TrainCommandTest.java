@@ -28,7 +28,7 @@ class TrainCommandTest {
         assertThat(out.toString())
                 .startsWith("Usage: infonce train")
                 .contains("--data", "--out", "--epochs", "--steps", "--quick", "--seed", "--batch", "--device")
-                .contains("--resume", "--require-gain");
+                .contains("--resume", "--require-gain", "--overwrite");
     }
 
     @ParameterizedTest
@@ -45,6 +45,7 @@ class TrainCommandTest {
                 "--seed 1.5; --seed",
                 "--device tpu; device",
                 "--require-gain much; --require-gain",
+                "--overwrite; --overwrite",
                 "--data; --data",
                 "stray; stray",
                 "--bogus; --bogus",

@@ -75,8 +75,14 @@ final class NativeApi {
             if (api == null) {
                 try {
                     api = new NativeApi(NativeLibrary.load(kind).symbols());
-                } catch (NativeLibraryException | LinkageError e) {
+                } catch (NativeLibraryException e) {
                     throw new InfoNceException(Status.NO_DEVICE, "device " + device + ": " + e.getMessage(), e);
+                } catch (RuntimeException | LinkageError e) {
+                    throw new InfoNceException(
+                            Status.NO_DEVICE,
+                            "device " + device + ": the functions of " + kind.fileName() + " cannot be bound: " + e
+                                    + ". " + NativeLibrary.remedy(kind),
+                            e);
                 }
                 BOUND.put(kind, api);
             }

@@ -35,7 +35,7 @@ public final class NativeBackend implements Backend {
     public static NativeBackend cpu(CpuOptions options) {
         NativeApi api = NativeApi.of(LibraryKind.CPU, "cpu");
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment desc = describe(infonce_h.NCE_BACKEND_CPU(), arena);
+            MemorySegment desc = describe(number(LibraryKind.CPU), arena);
             nce_context_desc.threads(desc, options.threads());
             nce_context_desc.max_isa(desc, NativeLoss.isa(options.maxIsa()));
             return open("cpu", api, desc, arena);
@@ -44,22 +44,31 @@ public final class NativeBackend implements Backend {
 
     /** Opens a CUDA device. Throws InfoNceException, NO_DEVICE if there is none such. */
     public static NativeBackend cuda(CudaOptions options) {
-        return gpu("cuda", LibraryKind.CUDA, infonce_h.NCE_BACKEND_CUDA(), options);
+        return gpu("cuda", LibraryKind.CUDA, options);
     }
 
     /** Opens the emulated device. Throws InfoNceException, NO_DEVICE if the library cannot be used. */
     public static NativeBackend emulated(CudaOptions options) {
-        return gpu("emulated", LibraryKind.EMULATED, infonce_h.NCE_BACKEND_EMULATED(), options);
+        return gpu("emulated", LibraryKind.EMULATED, options);
     }
 
-    private static NativeBackend gpu(String name, LibraryKind kind, int backend, CudaOptions options) {
+    private static NativeBackend gpu(String name, LibraryKind kind, CudaOptions options) {
+        // First of all, since the generated classes can be initialised only where a library can be loaded.
         NativeApi api = NativeApi.of(kind, name);
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment desc = describe(backend, arena);
+            MemorySegment desc = describe(number(kind), arena);
             nce_context_desc.device_index(desc, options.index());
             nce_context_desc.max_compute_capability(desc, options.maxComputeCapability());
             return open(name, api, desc, arena);
         }
+    }
+
+    private static int number(LibraryKind kind) {
+        return switch (kind) {
+            case CPU -> infonce_h.NCE_BACKEND_CPU();
+            case CUDA -> infonce_h.NCE_BACKEND_CUDA();
+            case EMULATED -> infonce_h.NCE_BACKEND_EMULATED();
+        };
     }
 
     private static MemorySegment describe(int backend, Arena arena) {

@@ -1,5 +1,7 @@
 package dev.infonce.djl.data;
 
+import dev.infonce.bindings.loader.UserCache;
+import dev.infonce.djl.files.AtomicFile;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -8,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -19,25 +22,38 @@ import java.util.stream.Stream;
 public final class DataFinder {
     private static final Path INSTALLED = Path.of("/usr/share/datasets/fashion-mnist");
     private static final String PACKAGE = "dataset-fashion-mnist";
+    private static final String CACHE = "fashion-mnist";
     private static final long COMMAND_MINUTES = 5;
 
     private final Path installed;
     private final Path cache;
+    private final Map<String, String> expected;
+    private final Source source;
     private final PrintStream log;
 
     /** Uses the system's folder and the user's cache; progress goes to {@code log}. */
     public DataFinder(PrintStream log) {
-        this(INSTALLED, UserCache.folder(), log);
+        this(INSTALLED, null, FashionMnist.PUBLISHED, DataFinder::unpackPackage, log);
     }
 
-    DataFinder(Path installed, Path cache, PrintStream log) {
+    /** Gets the files from outside. */
+    @FunctionalInterface
+    interface Source {
+        /** Puts the four files somewhere into an empty folder, and gives the folder that has them. */
+        Path fetch(Path work) throws IOException;
+    }
+
+    /** Null for {@code cache} is the user's own, which is made when it is needed; {@code expected} are SHA-256 by name. */
+    DataFinder(Path installed, Path cache, Map<String, String> expected, Source source, PrintStream log) {
         this.installed = installed;
         this.cache = cache;
+        this.expected = expected;
+        this.source = source;
         this.log = log;
     }
 
     /**
-     * The folder that holds the four IDX files.
+     * The folder that holds the four IDX files. What the user did not choose is checked to be what was published.
      *
      * @param given the user's choice, used alone if not null
      * @throws IOException with a message that says what to do, if there is no data and none can be had
@@ -51,37 +67,73 @@ public final class DataFinder {
             return given;
         }
         if (FashionMnist.isIn(installed)) {
+            verifyInstalled();
             return installed;
         }
-        Path unpacked = cache.resolve("fashion-mnist");
-        if (FashionMnist.isIn(unpacked)) {
-            return unpacked;
+        Path unpacked = cache == null ? UserCache.folder(CACHE) : cache.resolve(CACHE);
+        if (!isWhole(unpacked)) {
+            download(unpacked);
         }
-        download(unpacked);
         return unpacked;
     }
 
-    private void download(Path target) throws IOException {
-        log.println("Fashion-MNIST: downloading the Debian package " + PACKAGE + " (31 MB) into " + cache);
-        Files.createDirectories(cache);
-        Path work = Files.createTempDirectory(cache, "download");
+    private void verifyInstalled() throws IOException {
         try {
-            run(work, "apt-get", "download", PACKAGE);
-            Path archive = onlyDeb(work);
-            run(work, "dpkg-deb", "-x", archive.getFileName().toString(), "unpacked");
-            Path data = work.resolve("unpacked").resolve(Path.of("/").relativize(INSTALLED));
-            if (!FashionMnist.isIn(data)) {
-                throw new IOException(PACKAGE + " does not hold the four IDX files in " + INSTALLED);
+            FashionMnist.verify(installed, expected);
+        } catch (IOException e) {
+            throw new IOException(
+                    AtomicFile.reason(e) + "; reinstall the package " + PACKAGE + ", or pass --data FOLDER", e);
+        }
+    }
+
+    private boolean isWhole(Path unpacked) {
+        if (!FashionMnist.isIn(unpacked)) {
+            return false;
+        }
+        try {
+            FashionMnist.verify(unpacked, expected);
+            return true;
+        } catch (IOException e) {
+            log.println("Fashion-MNIST: " + AtomicFile.reason(e) + "; it is fetched again");
+            return false;
+        }
+    }
+
+    private void download(Path target) throws IOException {
+        Path folder = target.getParent();
+        log.println("Fashion-MNIST: downloading the Debian package " + PACKAGE + " (31 MB) into " + folder);
+        Files.createDirectories(folder);
+        Path work = Files.createTempDirectory(folder, "download");
+        try {
+            Path data = source.fetch(work);
+            FashionMnist.verify(data, expected);
+            if (isWhole(target)) {
+                return; // another run was faster
+            }
+            if (Files.exists(target)) {
+                // Out of the way, and not deleted under a run that is reading it.
+                Files.move(target, work.resolve("old"), StandardCopyOption.ATOMIC_MOVE);
             }
             Files.move(data, target, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            if (FashionMnist.isIn(target)) {
-                return; // another run was faster
+            if (isWhole(target)) {
+                return;
             }
-            throw new IOException(howToHelp(e.getMessage()), e);
+            throw new IOException(howToHelp(AtomicFile.reason(e)), e);
         } finally {
             deleteTree(work);
         }
+    }
+
+    private static Path unpackPackage(Path work) throws IOException {
+        run(work, "apt-get", "download", PACKAGE);
+        Path archive = onlyDeb(work);
+        run(work, "dpkg-deb", "-x", archive.getFileName().toString(), "unpacked");
+        Path data = work.resolve("unpacked").resolve(Path.of("/").relativize(INSTALLED));
+        if (!FashionMnist.isIn(data)) {
+            throw new IOException(PACKAGE + " does not hold the four IDX files in " + INSTALLED);
+        }
+        return data;
     }
 
     private static String howToHelp(String cause) {

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Fashion-MNIST: 60 000 training and 10 000 test images of clothes, 28 x 28, ten classes.
@@ -21,6 +22,13 @@ public record FashionMnist(ImageSet train, ImageSet test) {
     private static final String TEST_IMAGES = "t10k-images-idx3-ubyte";
     private static final String TEST_LABELS = "t10k-labels-idx1-ubyte";
     private static final List<String> FILES = List.of(TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS);
+
+    /** SHA-256 of the four files as they were published, unpacked, by name. */
+    static final Map<String, String> PUBLISHED = Map.of(
+            TRAIN_IMAGES, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            TRAIN_LABELS, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            TEST_IMAGES, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            TEST_LABELS, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34");
 
     /**
      * Reads the four files of a folder, each plain or with .gz.
@@ -41,6 +49,22 @@ public record FashionMnist(ImageSet train, ImageSet test) {
         return FILES.stream()
                 .allMatch(name ->
                         Files.isRegularFile(folder.resolve(name)) || Files.isRegularFile(folder.resolve(name + ".gz")));
+    }
+
+    /**
+     * Checks that the files of a folder are the expected ones, plain or with .gz.
+     *
+     * @param expected SHA-256 of what is unpacked, in lower-case hexadecimal, by the name without .gz
+     * @throws IOException with a message that names the file and the reason, if one is missing, unreadable or another
+     */
+    static void verify(Path folder, Map<String, String> expected) throws IOException {
+        for (String name : FILES) {
+            Path file = find(folder, name);
+            String found = IdxFile.sha256(file);
+            if (!found.equals(expected.get(name))) {
+                throw new IdxException(file, "its content has SHA-256 " + found + ", not " + expected.get(name));
+            }
+        }
     }
 
     private static Path find(Path folder, String name) throws IOException {

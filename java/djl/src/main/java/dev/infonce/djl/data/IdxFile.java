@@ -7,7 +7,10 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
@@ -23,6 +26,8 @@ public record IdxFile(int[] dimensions, byte[] data) {
     private static final int TYPE_UNSIGNED_BYTE = 0x08;
     private static final int GZIP_MAGIC = 0x1f8b;
     private static final long MAX_BYTES = 1L << 30;
+    // zlib.net/zlib_tech.html: the most that a byte of deflated data can hold.
+    private static final long DEFLATE_RATIO = 1032;
 
     /**
      * Reads a file that must have {@code rank} dimensions.
@@ -37,16 +42,13 @@ public record IdxFile(int[] dimensions, byte[] data) {
         try (InputStream in = open(file)) {
             int[] dimensions = readHeader(file, in, rank);
             long count = elementCount(file, dimensions);
-            byte[] data = in.readNBytes((int) count);
-            if (data.length < count) {
-                throw new IdxException(
-                        file,
-                        "truncated: the header promises "
-                                + Arrays.toString(dimensions)
-                                + " = "
-                                + count
-                                + " bytes, the file has "
-                                + data.length);
+            if (count > DEFLATE_RATIO * Files.size(file)) {
+                throw truncated(file, dimensions, count, "is too small even for packed ones");
+            }
+            byte[] data = allocate(file, (int) count);
+            int read = in.readNBytes(data, 0, data.length);
+            if (read < count) {
+                throw truncated(file, dimensions, count, "has " + read);
             }
             if (in.read() >= 0) {
                 throw new IdxException(
@@ -55,6 +57,45 @@ public record IdxFile(int[] dimensions, byte[] data) {
             return new IdxFile(dimensions, data);
         } catch (ZipException | EOFException e) {
             throw new IdxException(file, "broken gzip data (" + e.getMessage() + ")");
+        }
+    }
+
+    private static byte[] allocate(Path file, int count) throws IdxException {
+        try {
+            return new byte[count];
+        } catch (OutOfMemoryError e) {
+            throw new IdxException(
+                    file,
+                    "needs " + (count >> 20) + " MiB, and Java's heap of "
+                            + (Runtime.getRuntime().maxMemory() >> 20) + " MiB has no room for that; -Xmx raises it");
+        }
+    }
+
+    private static IdxException truncated(Path file, int[] dimensions, long count, String found) {
+        return new IdxException(
+                file,
+                "truncated: the header promises " + Arrays.toString(dimensions) + " = " + count + " bytes, the file "
+                        + found);
+    }
+
+    /**
+     * The SHA-256 of a file, or of what is unpacked from it.
+     *
+     * @return in lower-case hexadecimal
+     * @throws IOException with a message that names the file, if it cannot be read or unpacked
+     */
+    static String sha256(Path file) throws IOException {
+        try (InputStream in = open(file)) {
+            MessageDigest hash = MessageDigest.getInstance("SHA-256");
+            byte[] block = new byte[1 << 16];
+            for (int count = in.read(block); count >= 0; count = in.read(block)) {
+                hash.update(block, 0, count);
+            }
+            return HexFormat.of().formatHex(hash.digest());
+        } catch (ZipException | EOFException e) {
+            throw new IdxException(file, "broken gzip data (" + e.getMessage() + ")");
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java platform has SHA-256", e);
         }
     }
 

@@ -3,10 +3,10 @@ package dev.infonce.djl.report;
 import dev.infonce.djl.data.FashionMnist;
 import dev.infonce.djl.data.ImageSet;
 import dev.infonce.djl.eval.Geometry;
+import dev.infonce.djl.files.AtomicFile;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -29,12 +29,12 @@ public final class HtmlReport {
     }
 
     /**
-     * Writes the page.
+     * Writes the page, whole or not at all.
      *
      * @param data the images that the report's neighbours refer to
      */
     public static void write(RunReport report, FashionMnist data, Path file) throws IOException {
-        Files.writeString(file, new HtmlReport(report, data).page());
+        AtomicFile.writeText(file, new HtmlReport(report, data).page());
     }
 
     private String page() throws IOException {

@@ -4,10 +4,10 @@ import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonPrimitive;
 import com.google.gson.JsonSerializer;
+import dev.infonce.djl.files.AtomicFile;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.math.MathContext;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** A run as JSON: the record's components under their names, numbers with seven digits. */
@@ -29,8 +29,8 @@ public final class JsonReport {
         return GSON.toJson(report);
     }
 
-    /** Writes {@link #text} to a file. */
+    /** Writes {@link #text} to a file, whole or not at all. */
     public static void write(RunReport report, Path file) throws IOException {
-        Files.writeString(file, text(report) + System.lineSeparator());
+        AtomicFile.writeText(file, text(report) + System.lineSeparator());
     }
 }

@@ -2,6 +2,7 @@ package dev.infonce.djl.simclr;
 
 import dev.infonce.djl.data.ViewSettings;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Everything that decides what a run learns, apart from the seed.
@@ -46,11 +47,40 @@ public record Recipe(
      * @param kernel side of the kernel, odd
      * @param stride step in both directions
      */
-    public record Convolution(int filters, int kernel, int stride) {}
+    public record Convolution(int filters, int kernel, int stride) {
+        /** Checks the ranges. */
+        public Convolution {
+            require(filters >= 1, "filters", filters, "1 or more");
+            require(kernel >= 1 && kernel % 2 == 1, "kernel", kernel, "an odd number");
+            require(stride >= 1, "stride", stride, "1 or more");
+        }
+    }
 
-    /** Copies the list. */
+    /** Checks the ranges and copies the list. */
     public Recipe {
         convolutions = List.copyOf(convolutions);
+        Objects.requireNonNull(name, "name");
+        Objects.requireNonNull(views, "views");
+        require(!convolutions.isEmpty(), "convolutions", convolutions.size(), "1 or more");
+        require(headHidden >= 1, "headHidden", headHidden, "1 or more");
+        require(headOutput >= 1, "headOutput", headOutput, "1 or more");
+        require(temperature > 0 && temperature < Double.POSITIVE_INFINITY, "temperature", temperature, "above 0");
+        require(
+                learningRate >= 0 && learningRate < Double.POSITIVE_INFINITY,
+                "learningRate",
+                learningRate,
+                "0 or more");
+        require(weightDecay >= 0 && weightDecay < Double.POSITIVE_INFINITY, "weightDecay", weightDecay, "0 or more");
+        require(warmUp >= 0 && warmUp <= 1, "warmUp", warmUp, "0 to 1");
+        require(images >= 1, "images", images, "1 or more");
+        require(batch >= 2, "batch", batch, "2 or more");
+        require(steps >= 1, "steps", steps, "1 or more");
+    }
+
+    private static void require(boolean holds, String name, double value, String allowed) {
+        if (!holds) {
+            throw new IllegalArgumentException(name + " is " + value + ", allowed is " + allowed);
+        }
     }
 
     /** 60 000 images, 865 steps: the run of the acceptance line, 256 features. */

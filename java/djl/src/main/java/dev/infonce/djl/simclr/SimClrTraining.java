@@ -13,10 +13,9 @@ import dev.infonce.djl.report.JsonReport;
 import dev.infonce.djl.report.RunReport;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.file.Files;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
-import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -24,39 +23,54 @@ import java.util.zip.CRC32;
 
 /** SimCLR on Fashion-MNIST from data to report: what {@code ./infonce train} does. */
 public final class SimClrTraining {
-    private static final String CHECKPOINT = "checkpoint.bin";
     private static final int CHECKPOINT_STEPS = 100;
-    private static final DateTimeFormatter FOLDER_NAME = DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss");
 
     private final TrainOptions options;
     private final PrintStream out;
+    private final PrintStream err;
     private final long startNanos = System.nanoTime();
 
-    private SimClrTraining(TrainOptions options, PrintStream out) {
+    private SimClrTraining(TrainOptions options, PrintStream out, PrintStream err) {
         this.options = options;
         this.out = out;
+        this.err = err;
     }
 
     /**
-     * Trains, evaluates and writes report.html, report.json and checkpoint.bin. The first Ctrl-C ends training early, and
-     * what was learned by then is evaluated.
+     * Trains, evaluates and writes report.html, report.json and checkpoint.bin. The first Ctrl-C or SIGTERM ends training
+     * early, and what was learned by then is evaluated.
      *
-     * @param out messages and progress
-     * @return 0 if all went well, 1 if not (a message was printed) or if the gain asked for was missed
+     * @param out progress
+     * @param err one line if something fails
+     * @return 0 if all went well, 1 if not or if the gain asked for was missed
      */
-    public static int run(TrainOptions options, PrintStream out) {
+    public static int run(TrainOptions options, PrintStream out, PrintStream err) {
         try {
-            return new SimClrTraining(options, out).run();
-        } catch (IOException | InfoNceException | EngineException | IllegalStateException e) {
-            out.println("train: " + e.getMessage());
+            return new SimClrTraining(options, out, err).run();
+        } catch (IOException | UncheckedIOException | InfoNceException | EngineException | IllegalStateException e) {
+            err.println("train: " + String.valueOf(e.getMessage()).strip().replaceAll("\\s*\\R\\s*", "; "));
             return 1;
         }
     }
 
     private int run() throws IOException {
-        Checkpoint earlier = options.resume() == null
-                ? null
-                : Checkpoint.load(options.resume().resolve(CHECKPOINT));
+        try (RunFolder folder = folder()) {
+            return run(folder);
+        }
+    }
+
+    /** Before any work, so that a run does not end where its results cannot be written. */
+    private RunFolder folder() throws IOException {
+        if (options.resume() != null) {
+            return RunFolder.resume(options.resume());
+        }
+        return options.out() != null
+                ? RunFolder.create(options.out(), options.overwrite())
+                : RunFolder.createByTime(Path.of("runs"), LocalDateTime.now());
+    }
+
+    private int run(RunFolder folder) throws IOException {
+        Checkpoint earlier = options.resume() == null ? null : Checkpoint.load(folder.checkpoint());
         FashionMnist data = FashionMnist.read(new DataFinder(out).find(options.data()));
         Recipe recipe = earlier == null ? options.recipe(data.train().count()) : earlier.recipe();
         long seed = earlier == null ? options.seed() : earlier.seed();
@@ -69,7 +83,6 @@ public final class SimClrTraining {
         if (earlier != null && earlier.dataChecksum() != checksum) {
             throw new IOException("--resume: the training images are not those of the earlier run");
         }
-        Path folder = Files.createDirectories(outputFolder());
         Engine engine = TorchRuntime.start();
         try (Device device = device();
                 NDManager manager = engine.newBaseManager(ai.djl.Device.cpu());
@@ -84,16 +97,17 @@ public final class SimClrTraining {
                     recipe.batch(),
                     (double) recipe.steps() * recipe.batch() / images.count(),
                     seed,
-                    folder);
+                    folder.path());
             double seconds = 0;
             if (earlier != null) {
-                trainer.restore(earlier);
+                restore(trainer, earlier, folder.checkpoint());
                 seconds = earlier.seconds();
                 out.println("going on after step " + trainer.curve().size());
             }
             Map<String, Double> timings = new LinkedHashMap<>();
             timings.put("preparationSeconds", secondsSince(startNanos));
-            seconds += train(trainer, recipe, folder.resolve(CHECKPOINT), checksum, seconds);
+            folder.begin(earlier == null);
+            seconds += train(trainer, recipe, folder.checkpoint(), checksum, seconds);
             timings.put("trainingSeconds", seconds);
             timings.put("imagesPerSecond", trainer.curve().size() * (double) recipe.batch() / seconds);
             return evaluate(manager, data, trainer, recipe, seed, device, folder, timings, engine);
@@ -104,13 +118,12 @@ public final class SimClrTraining {
         return options.device().equals("best") ? Device.best() : Device.named(options.device());
     }
 
-    private Path outputFolder() {
-        if (options.resume() != null) {
-            return options.resume();
+    private static void restore(ContrastiveTrainer trainer, Checkpoint earlier, Path file) throws IOException {
+        try {
+            trainer.restore(earlier);
+        } catch (IllegalArgumentException e) {
+            throw new IOException(file + ": " + e.getMessage(), e);
         }
-        return options.out() != null
-                ? options.out()
-                : Path.of("runs", LocalDateTime.now().format(FOLDER_NAME));
     }
 
     private double train(ContrastiveTrainer trainer, Recipe recipe, Path checkpoint, long checksum, double before)
@@ -139,7 +152,7 @@ public final class SimClrTraining {
             Recipe recipe,
             long seed,
             Device device,
-            Path folder,
+            RunFolder folder,
             Map<String, Double> timings,
             Engine engine)
             throws IOException {
@@ -166,16 +179,15 @@ public final class SimClrTraining {
                 versions(engine),
                 trainer.curve(),
                 trainer.snapshots());
-        JsonReport.write(report, folder.resolve("report.json"));
-        Path html = folder.resolve("report.html");
-        HtmlReport.write(report, data, html);
+        JsonReport.write(report, folder.json());
+        HtmlReport.write(report, data, folder.html());
         out.printf(
                 Locale.ROOT,
                 "training %.0f s (%.0f images/s), evaluation %.0f s; report: %s%n",
                 timings.get("trainingSeconds"),
                 timings.get("imagesPerSecond"),
                 timings.get("evaluationSeconds"),
-                html);
+                folder.html());
         return checkGain(report.evaluation().linearGain());
     }
 
@@ -184,7 +196,7 @@ public final class SimClrTraining {
         if (options.requireGain() == null || gain >= options.requireGain()) {
             return 0;
         }
-        out.printf(
+        err.printf(
                 Locale.ROOT,
                 "train: the gain of %.2f points is below the %.2f required%n",
                 gain,

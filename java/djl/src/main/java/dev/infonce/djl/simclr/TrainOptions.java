@@ -7,7 +7,8 @@ import java.util.List;
  * What a user may choose about a training run.
  *
  * @param data folder of the IDX files; null: look for the Debian package, then fetch it into the user's cache
- * @param out folder for report and checkpoint; null: runs/ and the time
+ * @param out folder for report and checkpoint, new or empty; null: runs/ and the time
+ * @param overwrite whether {@code out} may hold the results of an earlier run, which are replaced
  * @param epochs passes over the training images, 1 to 1000; null: the recipe's steps. Not together with steps
  * @param steps optimiser steps, 1 to 1 000 000; null: the recipe's
  * @param quick the smoke recipe: fewer images, smaller encoder
@@ -20,6 +21,7 @@ import java.util.List;
 public record TrainOptions(
         Path data,
         Path out,
+        boolean overwrite,
         Integer epochs,
         Integer steps,
         boolean quick,
@@ -42,6 +44,7 @@ public record TrainOptions(
                         || (epochs == null && steps == null && batch == null && !quick && seed == 0 && out == null),
                 "--resume goes on with the run's own settings in its own folder; "
                         + "--epochs, --steps, --batch, --quick, --seed and --out cannot be given with it");
+        require(!overwrite || out != null, "--overwrite needs --out, the folder whose results are to be replaced");
         require(
                 requireGain == null || Double.isFinite(requireGain),
                 "--require-gain is " + requireGain + ", allowed is a number of percentage points");
@@ -49,7 +52,7 @@ public record TrainOptions(
 
     /** The default run. */
     public static TrainOptions defaults() {
-        return new TrainOptions(null, null, null, null, false, 0, null, "best", null, null);
+        return new TrainOptions(null, null, false, null, null, false, 0, null, "best", null, null);
     }
 
     /** The recipe that these options ask for, given how many training images there are. */

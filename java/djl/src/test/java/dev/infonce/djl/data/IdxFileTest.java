@@ -6,10 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.infonce.djl.TestData;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.SplittableRandom;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -64,6 +66,46 @@ class IdxFileTest {
             assertThatThrownBy(() -> IdxFile.read(file, 3))
                     .isInstanceOf(IdxException.class)
                     .hasMessageContaining("broken gzip data");
+        }
+    }
+
+    @Test
+    void aFileThatCannotHoldWhatItPromisesIsRefusedWithoutAllocatingIt() throws IOException {
+        Path file = file(gzip(bytes("00000801 40000000 0102")));
+        assertThatThrownBy(() -> IdxFile.read(file, 1))
+                .isInstanceOf(IdxException.class)
+                .hasMessageContaining("[1073741824] = 1073741824 bytes, the file is too small even for packed ones");
+    }
+
+    @Test
+    void whatTheHeapHasNoRoomForIsToldInOneLine() throws Exception {
+        byte[] content = Arrays.copyOf(bytes("00000801 40000000"), 1_100_000);
+        new SplittableRandom(1).nextBytes(content);
+        System.arraycopy(bytes("00000801 40000000"), 0, content, 0, 8);
+        Path file = file(gzip(content));
+        Process child = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-Xmx64m",
+                        "-cp",
+                        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                        Child.class.getName(),
+                        file.toString())
+                .redirectErrorStream(true)
+                .start();
+        assertThat(new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                .isEqualTo(file + ": needs 1024 MiB, and Java's heap of 64 MiB has no room for that; -Xmx raises it\n");
+    }
+
+    /** Runs with a small heap. */
+    static final class Child {
+        private Child() {}
+
+        public static void main(String[] arguments) {
+            try {
+                IdxFile.read(Path.of(arguments[0]), 1);
+            } catch (IOException e) {
+                System.out.println(e.getMessage());
+            }
         }
     }
 

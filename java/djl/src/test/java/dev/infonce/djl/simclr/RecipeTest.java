@@ -41,14 +41,17 @@ class RecipeTest {
         assertThatThrownBy(() -> options(null, 5, false, null, Path.of("run"))).hasMessageContaining("--resume");
         assertThatThrownBy(() -> options(null, null, true, null, Path.of("run")))
                 .hasMessageContaining("--quick");
-        assertThatThrownBy(() -> new TrainOptions(null, null, null, null, false, 0, null, "tpu", null, null))
+        assertThatThrownBy(() -> new TrainOptions(null, null, false, null, null, false, 0, null, "tpu", null, null))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("--device is tpu");
-        assertThatThrownBy(() -> new TrainOptions(null, null, null, null, false, 0, null, "best", null, Double.NaN))
+        assertThatThrownBy(
+                        () -> new TrainOptions(null, null, false, null, null, false, 0, null, "best", null, Double.NaN))
                 .hasMessageContaining("--require-gain");
+        assertThatThrownBy(() -> new TrainOptions(null, null, true, null, null, false, 0, null, "best", null, null))
+                .hasMessageContaining("--overwrite");
     }
 
     private static TrainOptions options(Integer epochs, Integer steps, boolean quick, Integer batch, Path resume) {
-        return new TrainOptions(null, null, epochs, steps, quick, 0, batch, "best", resume, null);
+        return new TrainOptions(null, null, false, epochs, steps, quick, 0, batch, "best", resume, null);
     }
 }

@@ -11,6 +11,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -19,13 +20,27 @@ class SimClrTrainingTest {
     private Path folder;
 
     private final ByteArrayOutputStream text = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream failures = new ByteArrayOutputStream();
     private final PrintStream out = new PrintStream(text, true, StandardCharsets.UTF_8);
+    private final PrintStream err = new PrintStream(failures, true, StandardCharsets.UTF_8);
+
+    private int run(TrainOptions options) {
+        return SimClrTraining.run(options, out, err);
+    }
+
+    private void assertFailed(TrainOptions options, String... reasons) {
+        failures.reset();
+        assertThat(run(options)).isEqualTo(1);
+        assertThat(failures.toString(StandardCharsets.UTF_8).lines())
+                .singleElement()
+                .satisfies(line -> assertThat(line).startsWith("train: ").contains(reasons));
+    }
 
     @Test
     void aRunWritesItsReportAndCheckpointAndChecksTheGain() throws IOException {
         Path data = TestData.write(folder.resolve("data"), TestData.bars(200, 1), TestData.bars(100, 2));
         Path run = folder.resolve("run");
-        int status = SimClrTraining.run(options(data, run, 3, null, -100.0), out);
+        int status = run(options(data, run, 3, null, -100.0));
         assertThat(status).as(text.toString(StandardCharsets.UTF_8)).isZero();
         JsonObject report = JsonParser.parseString(Files.readString(run.resolve("report.json")))
                 .getAsJsonObject();
@@ -41,11 +56,37 @@ class SimClrTrainingTest {
         assertThat(html).doesNotContain("{{").doesNotContain("<link").doesNotContain("src=\"http");
 
         text.reset();
-        assertThat(SimClrTraining.run(options(data, null, null, run, 100.0), out))
-                .isEqualTo(1);
-        assertThat(text.toString(StandardCharsets.UTF_8))
-                .contains("going on after step 3")
-                .contains("below the 100.00 required");
+        assertFailed(options(data, null, null, run, 100.0), "below the 100.00 required");
+        assertThat(text.toString(StandardCharsets.UTF_8)).contains("going on after step 3");
+
+        String json = Files.readString(run.resolve("report.json"));
+        assertFailed(options(data, run, 2, null, null), run + ": is not empty", "--overwrite");
+        assertThat(run.resolve("report.json")).hasContent(json);
+        TrainOptions again = new TrainOptions(data, run, true, null, 2, false, 0, 20, "best", null, null);
+        assertThat(run(again)).isZero();
+        assertThat(Files.readString(run.resolve("report.json"))).contains("\"stepsDone\":2");
+        try (Stream<Path> files = Files.list(run)) {
+            assertThat(files.map(file -> file.getFileName().toString()))
+                    .containsExactlyInAnyOrder(".lock", "checkpoint.bin", "report.html", "report.json");
+        }
+    }
+
+    @Test
+    void thePlaceOfTheResultsIsTriedBeforeTheWork() throws IOException {
+        Path run = Files.createDirectories(folder.resolve("run/report.html")).getParent();
+        // The data is looked for later: there is none.
+        TrainOptions options =
+                new TrainOptions(folder.resolve("none"), run, true, null, 1, false, 0, 20, "best", null, null);
+        assertFailed(options, run.resolve("report.html") + ": is a folder");
+    }
+
+    @Test
+    void aDamagedCheckpointIsRefusedWithItsNameAndLeftAlone() throws IOException {
+        Path data = TestData.write(folder.resolve("data"), TestData.bars(200, 1), TestData.bars(100, 2));
+        Path run = Files.createDirectories(folder.resolve("run"));
+        Path checkpoint = Files.write(run.resolve("checkpoint.bin"), new byte[1000]);
+        assertFailed(options(data, null, null, run, null), checkpoint + ": not a checkpoint of infonce");
+        assertThat(checkpoint).hasBinaryContent(new byte[1000]);
     }
 
     @Test
@@ -53,11 +94,7 @@ class SimClrTrainingTest {
         Path data = TestData.write(folder.resolve("data"), TestData.bars(200, 1), TestData.bars(100, 2));
         Path labels = data.resolve("t10k-labels-idx1-ubyte");
         Files.write(labels, java.util.Arrays.copyOf(Files.readAllBytes(labels), 50));
-        assertThat(SimClrTraining.run(options(data, folder.resolve("run"), 1, null, null), out))
-                .isEqualTo(1);
-        assertThat(text.toString(StandardCharsets.UTF_8))
-                .contains("t10k-labels-idx1-ubyte")
-                .contains("truncated");
+        assertFailed(options(data, folder.resolve("run"), 1, null, null), "t10k-labels-idx1-ubyte", "truncated");
         assertThat(folder.resolve("run")).doesNotExist();
     }
 
@@ -66,15 +103,13 @@ class SimClrTrainingTest {
         Path data = TestData.write(folder.resolve("data"), TestData.bars(200, 1), TestData.bars(100, 2));
         Path other = TestData.write(folder.resolve("other"), TestData.bars(200, 3), TestData.bars(100, 2));
         Path run = folder.resolve("run");
-        int status = SimClrTraining.run(options(data, run, 1, null, null), out);
+        int status = run(options(data, run, 1, null, null));
         assertThat(status).as(text.toString(StandardCharsets.UTF_8)).isZero();
-        assertThat(SimClrTraining.run(options(other, null, null, run, null), out))
-                .isEqualTo(1);
-        assertThat(text.toString(StandardCharsets.UTF_8)).contains("not those of the earlier run");
+        assertFailed(options(other, null, null, run, null), "not those of the earlier run");
     }
 
     private static TrainOptions options(Path data, Path run, Integer steps, Path resume, Double gain) {
         boolean isNew = resume == null;
-        return new TrainOptions(data, run, null, steps, isNew, 0, isNew ? 20 : null, "best", resume, gain);
+        return new TrainOptions(data, run, false, null, steps, isNew, 0, isNew ? 20 : null, "best", resume, gain);
     }
 }
