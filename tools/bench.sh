@@ -18,6 +18,7 @@ Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./
        ./infonce bench --check                      fails if the cpu device is slower than it was
        ./infonce bench native [OPTION...]
        ./infonce bench java [OPTION...]
+       ./infonce bench versus LIBRARY [THREADS]
        ./infonce bench --device cuda [--quick] [--minutes N] [--library PATH] [--index N] [--log FILE]
 
   (no word)  this library through Java: losses by size, type and device, the cost of a small call, memory by N; with --peers
@@ -26,6 +27,8 @@ Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./
              one device, --only PART one part (suite, calls, memory, scaling, dtypes, peers). See docs/benchmarks.md
   native     Google Benchmark of the kernels on one core, with their share of the FMA peak measured in the same run;
              further options go to it, such as --benchmark_filter=REGEX
+  versus     this build's cpu device beside that of another build of the native library, in turns within one process: what a
+             change costs. LIBRARY is the other's libinfonce.so, of the same version of the interface
   java       JMH with its own options, such as LossBenchmark -p n=1024 -p loss=symmetric -prof gc
 
   --device cuda  the kernels on a GPU, beside its peaks measured in the same run and a baseline on cuBLAS where that is
@@ -48,6 +51,21 @@ build_native_benchmark() {
   cd "$root"
   export CMAKE_GENERATOR=Ninja
   cmake --preset release && cmake --build --preset release --target infonce_benchmark --parallel
+}
+
+versus_bench() {
+  if (($# < 1 || $# > 2)); then
+    wrong 'versus takes LIBRARY [THREADS]'
+  fi
+  need_tools cmake g++ ninja
+  logged bench-build-versus 'building the library and the comparison' build_versus || exit 1
+  "$root/build/native/infonce_versus" "$1" "$root/build/native/libinfonce.so" "${@:2}"
+}
+
+build_versus() {
+  cd "$root"
+  export CMAKE_GENERATOR=Ninja
+  cmake --preset release && cmake --build --preset release --target infonce infonce_versus --parallel
 }
 
 java_bench() {
@@ -130,6 +148,10 @@ case ${1:-} in
     shift
     java_bench "$@"
     ;;
+  versus)
+    shift
+    versus_bench "$@"
+    ;;
   -h | --help) usage ;;
   '' | -*)
     if device_option "$@" | grep -qxE 'cuda|emulated'; then
@@ -138,5 +160,5 @@ case ${1:-} in
       suite_bench "$@"
     fi
     ;;
-  *) wrong "unknown word '$1'; allowed are native and java" ;;
+  *) wrong "unknown word '$1'; allowed are native, java and versus" ;;
 esac

@@ -76,6 +76,7 @@ TEST(ApiPlan, RefusesMalformedDescriptions) {
       {own, [](auto& d) { d.n = int64_t{1} << 40, d.m = int64_t{1} << 40; }, "2^60"},
       {own, [](auto& d) { d.n = INT64_MAX, d.m = INT64_MAX, d.dim = 1 << 20; }, "2^60"},
       {own, [](auto& d) { d.n = int64_t{1} << 60, d.m = 0, d.dim = 1; }, "2^60"},
+      {own, [](auto& d) { d.n = int64_t{1} << 24, d.m = int64_t{1} << 24, d.dim = 1 << 12; }, "2^60"},
       {in_batch, [](auto& d) { d.m = 3; }, "desc->m"},
       {tower, [](auto& d) { d.n = 5; }, "desc->n"},
       {tower, [](auto& d) { d.m = 3; }, "desc->m"},

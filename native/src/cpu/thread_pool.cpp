@@ -1,6 +1,7 @@
 #include "cpu/thread_pool.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <exception>
 #include <string>
@@ -64,30 +65,35 @@ class alignas(64) Share {
 
 }  // namespace
 
+/// Lies on the stack of its caller.
 struct ThreadPool::Job {
-  Job(const std::function<void(int64_t, int)>& of, int64_t tasks, int threads)
-      : body(of), shares(static_cast<size_t>(threads)) {
-    for (int64_t worker = 0; worker < threads; ++worker) {
-      shares[static_cast<size_t>(worker)].set(tasks * worker / threads, tasks * (worker + 1) / threads);
+  Job(TaskBody of, int64_t tasks, int threads)
+      : body(of), count(std::min<size_t>(static_cast<size_t>(threads), kShares)) {
+    const auto parts = static_cast<int64_t>(count);
+    for (int64_t part = 0; part < parts; ++part) {
+      shares[static_cast<size_t>(part)].set(tasks * part / parts, tasks * (part + 1) / parts);
     }
   }
 
   /// A task of the worker's own, or else of another's, or -1.
   int64_t take(int worker) {
-    int64_t task = shares[static_cast<size_t>(worker)].take_first();
-    for (size_t k = 1; k < shares.size() && task < 0; ++k) {
-      task = shares[(static_cast<size_t>(worker) + k) % shares.size()].take_last();
-    }
+    const size_t own = static_cast<size_t>(worker) % count;
+    int64_t task = shares[own].take_first();
+    for (size_t k = 1; k < count && task < 0; ++k) task = shares[(own + k) % count].take_last();
     return task;
   }
 
   void stop() {
-    for (Share& share : shares) share.set(0, 0);
+    for (size_t k = 0; k < count; ++k) shares[k].set(0, 0);
   }
 
-  const std::function<void(int64_t, int)>& body;
-  std::vector<Share> shares;
-  int joined = 1;              // guarded by the pool's mutex
+  static constexpr size_t kShares = 64;  // more workers share them
+
+  const TaskBody body;
+  const size_t count;
+  std::array<Share, kShares> shares;
+  Job* next = nullptr;  // guarded by the pool's mutex, as are:
+  int joined = 1;
   std::atomic<int> active{1};  // written under the pool's mutex
   // Written by whoever sets failed first, read after all have left.
   std::atomic<bool> failed{false};
@@ -106,7 +112,7 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::parallel_for(int64_t tasks, const std::function<void(int64_t task, int worker)>& body) {
+void ThreadPool::parallel_for(int64_t tasks, TaskBody body) {
   if (threads_ == 1 || tasks <= 1) {
     for (int64_t task = 0; task < tasks; ++task) body(task, 0);
     return;
@@ -115,14 +121,13 @@ void ThreadPool::parallel_for(int64_t tasks, const std::function<void(int64_t ta
   {
     const std::lock_guard lock(mutex_);
     start();
-    open_.push_back(&job);
-    anything_ = true;
+    open(job);
   }
   wake_.notify_all();
   run(job, 0);
   {
     const std::lock_guard lock(mutex_);
-    drop(&job);
+    drop(job);
     --job.active;
   }
   const auto ended = [&job] { return job.active.load(std::memory_order_acquire) == 0; };
@@ -150,20 +155,20 @@ void ThreadPool::start() {
 void ThreadPool::serve(int worker) {
   std::unique_lock lock(mutex_);
   while (true) {
-    if (open_.empty() && !stopping_) {
+    if (open_ == nullptr && !stopping_) {
       lock.unlock();
       look_for_a_while([this] { return anything_.load(std::memory_order_relaxed); });
       lock.lock();
     }
-    wake_.wait(lock, [this] { return stopping_ || !open_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || open_ != nullptr; });
     if (stopping_) return;
-    Job* job = open_.front();
+    Job* job = open_;
     ++job->active;
-    if (++job->joined == threads_) drop(job);
+    if (++job->joined == threads_) drop(*job);
     lock.unlock();
     run(*job, worker);
     lock.lock();
-    drop(job);  // it has no tasks left to hand out
+    drop(*job);  // it has no tasks left to hand out
     if (--job->active == 0) idle_.notify_all();
   }
 }
@@ -177,9 +182,21 @@ void ThreadPool::run(Job& job, int worker) {
   }
 }
 
-void ThreadPool::drop(const Job* job) {
-  open_.erase(std::remove(open_.begin(), open_.end(), job), open_.end());
-  anything_ = stopping_ || !open_.empty();
+void ThreadPool::open(Job& job) {
+  Job** end = &open_;
+  while (*end != nullptr) end = &(*end)->next;
+  *end = &job;
+  anything_ = true;
+}
+
+void ThreadPool::drop(const Job& job) {
+  for (Job** at = &open_; *at != nullptr; at = &(*at)->next) {
+    if (*at == &job) {
+      *at = job.next;
+      break;
+    }
+  }
+  anything_ = stopping_ || open_ != nullptr;
 }
 
 }  // namespace nce::cpu

@@ -107,12 +107,17 @@ NCE_HOST_DEVICE inline double logistic_positive_slope(double z) { return -sigmoi
 NCE_HOST_DEVICE inline double logistic_negative(double z) { return softplus(z); }
 NCE_HOST_DEVICE inline double logistic_negative_slope(double z) { return sigmoid(z); }
 
-/// Sums over a row's negatives; see Sums.
+/// Sums over a row's negatives; see Sums. The maximum is 0 unless kOnline.
 struct RowSums {
   double maximum;
   double value;
   double weighted;
 };
+
+/// A sum of e^z (s - old maximum) as one of e^z (s - maximum), the exponentials' own factor apart.
+NCE_HOST_DEVICE inline double moved(double weighted, double value, double old_maximum, double maximum) {
+  return weighted + value * (old_maximum - maximum);
+}
 
 /// The sums of a row's groups, added in their order. `logit` makes a logit of a similarity, as the backend's tiles do.
 template <typename Logit>
@@ -132,14 +137,29 @@ NCE_HOST_DEVICE RowSums merged(const Sums& sums, int64_t groups, int64_t stride,
     if (sums.value[at] == 0.0) continue;
     const double factor = online ? std::exp(logit(sums.maximum[at] - total.maximum)) : 1.0;
     total.value += sums.value[at] * factor;
-    total.weighted += sums.weighted[at] * factor;
+    const double weighted = sums.weighted[at];
+    total.weighted += factor * (online ? moved(weighted, sums.value[at], sums.maximum[at], total.maximum) : weighted);
   }
   return total;
 }
 
+/// ln of the sum of e^z over negatives in two parts, maximum / tau + log_sum. As one number it would be rounded where
+/// logits are large, and every exponential against it be wrong by a factor.
+struct LogSum {
+  double maximum;  ///< kOnline: the largest s, else 0
+  double log_sum;  ///< -inf without negatives; 0 unless softmax
+};
+
+/// ln of the negatives' sum over the positive's exponential. The two similarities are subtracted before they are
+/// divided: that is exact where they are near, whatever their size.
+NCE_HOST_DEVICE inline double log_odds_of(const LogSum& lse, double positive, double tau) {
+  if (lse.log_sum == -HUGE_VAL) return -HUGE_VAL;
+  return (lse.maximum - positive) / tau + lse.log_sum;
+}
+
 struct RowResult {
   double loss;
-  double lse;                ///< softmax: ln of the sum of e^z over negatives, -inf without any; else 0
+  LogSum lse;
   double temperature_slope;  ///< dl/dtau
   double entropy;            ///< softmax: of the softmax over negatives; else NaN
 };
@@ -147,19 +167,23 @@ struct RowResult {
 NCE_HOST_DEVICE inline RowResult softmax_result(RowFunction function, const RowSums& sums, double positive,
                                                 const Scaling& scaling) {
   const double tau = scaling.tau;
-  if (sums.value == 0.0) return {0.0, -HUGE_VAL, 0.0, std::nan("")};
-  const double log_sum = std::log(sums.value) + scaling.log_scale;
-  const double log_odds = (sums.maximum - positive) / tau + log_sum;
-  const double mean_gap = sums.weighted / sums.value;  // mean of s - s+ over negatives
+  if (sums.value == 0.0) return {0.0, {0.0, -HUGE_VAL}, 0.0, std::nan("")};
+  const LogSum lse{sums.maximum, std::log(sums.value) + scaling.log_scale};
+  const double log_odds = log_odds_of(lse, positive, tau);
+  const bool online = scaling.form == Form::kOnline;
+  const double mean = sums.weighted / sums.value;
+  const double mean_gap = online ? (sums.maximum - positive) + mean : mean;  // mean of s - s+ over negatives
   const double mass = mass_of_odds(function, log_odds);
-  return {loss_of_odds(function, log_odds), sums.maximum / tau + log_sum, -mass * mean_gap / (tau * tau),
-          log_odds - mean_gap / tau};
+  return {loss_of_odds(function, log_odds), lse, -mass * mean_gap / tau / tau,
+          (online ? lse.log_sum : log_odds) - mean / tau};
 }
 
 NCE_HOST_DEVICE inline RowResult logistic_result(const RowSums& sums, double positive, double share, double tau) {
   const double z = positive / tau;
-  return {logistic_positive(z) + share * sums.value, 0.0,
-          -(logistic_positive_slope(z) * z + share * sums.weighted / tau) / tau, std::nan("")};
+  return {logistic_positive(z) + share * sums.value,
+          {0.0, 0.0},
+          -(logistic_positive_slope(z) * z + share * sums.weighted / tau) / tau,
+          std::nan("")};
 }
 
 /// A row, or a column, from its sums and the similarity of its positive.
@@ -174,17 +198,16 @@ NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& 
     case RowFamily::kTriplet:
       break;
   }
-  return {std::nan(""), 0.0, std::nan(""), std::nan("")};
+  return {std::nan(""), {0.0, 0.0}, std::nan(""), std::nan("")};
 }
 
 /// -dl/dz+ of a row; `lse` as in RowResult.
-NCE_HOST_DEVICE inline double positive_mass(RowFunction function, double lse, double positive, double tau) {
-  const double z = positive / tau;
+NCE_HOST_DEVICE inline double positive_mass(RowFunction function, const LogSum& lse, double positive, double tau) {
   switch (family_of(function)) {
     case RowFamily::kOdds:
-      return mass_of_odds(function, lse - z);
+      return mass_of_odds(function, log_odds_of(lse, positive, tau));
     case RowFamily::kLogistic:
-      return -logistic_positive_slope(z);
+      return -logistic_positive_slope(positive / tau);
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
       break;
@@ -214,25 +237,21 @@ struct Coefficients {
   double positive;   ///< the slope of the positive's logit, dl/dz+ times the row's factor
 };
 
-/// `lse` and `mass` as above; `largest` is the call's largest slope. Real is what tiles compute in: the reference is
-/// the number that they subtract, hence rounded as they see it.
-template <typename Real>
-NCE_HOST_DEVICE Coefficients softmax_coefficients(double lse, double mass, double factor, double largest,
-                                                  const Scaling& scaling) {
-  if (lse == -HUGE_VAL) return {0.0, 0.0, 0.0};
-  const double reference =
-      scaling.form == Form::kOnline ? static_cast<double>(static_cast<Real>(scaling.tau * lse)) : 0.0;
-  if (largest == 0.0) return {0.0, reference, 0.0};
+/// `lse` and `mass` as above; `largest` is the call's largest slope. The reference is the row's maximum, which tiles
+/// found and subtract without an error.
+NCE_HOST_DEVICE inline Coefficients softmax_coefficients(const LogSum& lse, double mass, double factor, double largest,
+                                                         const Scaling& scaling) {
+  if (lse.log_sum == -HUGE_VAL) return {0.0, 0.0, 0.0};
+  if (largest == 0.0) return {0.0, lse.maximum, 0.0};
   const double slope = factor * mass / largest;
-  return {slope * std::exp(reference / scaling.tau - lse + scaling.log_scale), reference, -slope};
+  return {slope * std::exp(scaling.log_scale - lse.log_sum), lse.maximum, -slope};
 }
 
-template <typename Real>
-NCE_HOST_DEVICE Coefficients coefficients_of(const RowRule& rule, double lse, double mass, double factor,
-                                             double largest, const Scaling& scaling) {
+NCE_HOST_DEVICE inline Coefficients coefficients_of(const RowRule& rule, const LogSum& lse, double mass, double factor,
+                                                    double largest, const Scaling& scaling) {
   switch (family_of(rule.function)) {
     case RowFamily::kOdds:
-      return softmax_coefficients<Real>(lse, mass, factor, largest, scaling);
+      return softmax_coefficients(lse, mass, factor, largest, scaling);
     case RowFamily::kLogistic: {
       const double scaled = largest == 0.0 ? 0.0 : factor / largest;
       return {scaled * rule.negative_share, 0.0, scaled * -mass};

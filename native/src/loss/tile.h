@@ -15,7 +15,7 @@ namespace nce::loss {
 /// What becomes of a similarity: f, and how its exponentials are kept in range.
 enum class Form : int32_t {
   kBounded = 0,  ///< f = e^z; the caller has bounded |z|, so that no maximum is needed
-  kOnline = 1,  ///< f = e^z by online softmax: relative to a maximum found on the way, or backward to the row's own LSE
+  kOnline = 1,   ///< f = e^z by online softmax: relative to a maximum found on the way, backward to the row's own
   kLogistic = 2  ///< f = sigmoid(z), whose sums are of softplus(z)
 };
 
@@ -31,7 +31,7 @@ enum class Excluded : int32_t {
 struct Sums {
   double* maximum;   ///< kOnline: the row max, in units of s, that the two sums below are relative to
   double* value;     ///< sum of e^z, or of softplus(z)
-  double* weighted;  ///< sum of e^z (s - s+), or of sigmoid(z) s
+  double* weighted;  ///< sum of e^z (s - s+), kOnline: of e^z (s - maximum); or of sigmoid(z) s
 };
 
 }  // namespace nce::loss

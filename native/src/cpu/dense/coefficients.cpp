@@ -52,7 +52,7 @@ class CoefficientsOfRows {
     }
   }
 
-  double mass(const double* lse, int64_t row) const {
+  double mass(const loss::LogSum* lse, int64_t row) const {
     return loss::positive_mass(problem_.row.function, lse[row], state_.positive[row], scaling_.tau);
   }
 
@@ -64,9 +64,9 @@ class CoefficientsOfRows {
     return write(state_.column_lse, scratch_.column_masses, i, scratch_.y_coefficients, scratch_.y_references);
   }
 
-  double write(const double* lse, const double* masses, int64_t i, double* a, double* references) const {
+  double write(const loss::LogSum* lse, const double* masses, int64_t i, double* a, double* references) const {
     const loss::Coefficients coefficients =
-        loss::coefficients_of<Real>(problem_.row, lse[i], masses[i], scratch_.row_factors[i], largest_, scaling_);
+        loss::coefficients_of(problem_.row, lse[i], masses[i], scratch_.row_factors[i], largest_, scaling_);
     a[i] = coefficients.a;
     references[i] = coefficients.reference;
     return coefficients.positive;

@@ -62,9 +62,9 @@ State::State(Carver& carver, const Problem& problem) {
   y_factors = !scaled ? nullptr : problem.tower ? x_factors : carver.take<double>(y);
   z_factors = scaled ? carver.take<double>(z) : nullptr;
   positive = carver.take<double>(x);
-  row_lse = carver.take<double>(x);
+  row_lse = carver.take<loss::LogSum>(x);
   row_slope = carver.take<double>(x);
-  column_lse = problem.symmetric ? carver.take<double>(y) : nullptr;
+  column_lse = problem.symmetric ? carver.take<loss::LogSum>(y) : nullptr;
   column_slope = problem.symmetric ? carver.take<double>(y) : nullptr;
 }
 

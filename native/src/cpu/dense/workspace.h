@@ -8,6 +8,7 @@
 #include "cpu/dense/kernels.h"
 #include "cpu/dense/rows.h"
 #include "loss/problem.h"
+#include "loss/row.h"
 
 namespace nce::cpu::dense {
 
@@ -67,8 +68,8 @@ struct State {
   double *x_squares, *y_squares, *z_squares;
   double *x_factors, *y_factors, *z_factors;  ///< where words may be two bfloat16: see Operands
   double* positive;                           ///< s+
-  double *row_lse, *row_slope;                ///< see loss::RowResult
-  double *column_lse, *column_slope;
+  loss::LogSum *row_lse, *column_lse;
+  double *row_slope, *column_slope;  ///< see loss::RowResult
 };
 
 /// Packed panels, the biggest part of the state.

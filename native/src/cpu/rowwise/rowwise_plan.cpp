@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <functional>
 
 #include "api/refusals.h"
 #include "cpu/rowwise/row_sweep.h"
@@ -79,10 +78,10 @@ class RowwisePlan final : public Plan {
   }
 
   void backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void*) const override {
-    const Call call = begin(in, true);
     Token token;
     std::memcpy(&token, workspace.data + backward_layout_.token, sizeof token);
     if (token.magic != kTokenMagic || token.plan != number_) refuse_state();
+    const Call call = begin(in, true);
     if (token.tau != call.rule.tau) refuse_other_temperature(call.rule.tau, token.tau);
     gradients(call, out, workspace);
   }
@@ -147,8 +146,9 @@ class RowwisePlan final : public Plan {
     return call;
   }
 
-  /// Runs body for every chunk of rows; chunks are cut from the shape alone.
-  void for_rows(const std::function<void(int64_t chunk, int64_t begin, int64_t end, int worker)>& body) const {
+  /// body(chunk, begin, end, worker) for every chunk of rows; chunks are cut from the shape alone.
+  template <typename Body>
+  void for_rows(const Body& body) const {
     pool_.parallel_for(chunks_, [&](int64_t chunk, int worker) {
       const int64_t begin = chunk * chunk_rows_;
       body(chunk, begin, std::min(begin + chunk_rows_, n()), worker);

@@ -13,7 +13,7 @@ NCE_DEVICE double factor_of(const CoefficientsParams& p, int64_t i) {
   return p.column_lse != nullptr ? 0.5 * factor : factor;
 }
 
-NCE_DEVICE double mass_of(const CoefficientsParams& p, const double* lse, int64_t i) {
+NCE_DEVICE double mass_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {
   return loss::positive_mass(p.rule.function, lse[i], p.positive[i], p.call->tau);
 }
 
@@ -46,20 +46,18 @@ __global__ void finish_slopes(const CoefficientsParams p) {
   if (p.d_temperature != nullptr) *p.d_temperature = temperature * p.call->temperature_factor;
 }
 
-template <typename Real>
-NCE_DEVICE loss::Coefficients coefficients_of(const CoefficientsParams& p, const double* lse, int64_t i) {
-  return loss::coefficients_of<Real>(p.rule, lse[i], mass_of(p, lse, i), factor_of(p, i), p.call->largest_slope,
-                                     scaling_of(*p.call));
+NCE_DEVICE loss::Coefficients coefficients_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {
+  return loss::coefficients_of(p.rule, lse[i], mass_of(p, lse, i), factor_of(p, i), p.call->largest_slope,
+                               scaling_of(*p.call));
 }
 
 /// The coefficients of row and column i.
-template <typename Real>
 struct Both {
   loss::Coefficients row, column;
 
   NCE_DEVICE Both(const CoefficientsParams& p, int64_t i)
-      : row(coefficients_of<Real>(p, p.row_lse, i)),
-        column(p.column_lse == nullptr ? loss::Coefficients{} : coefficients_of<Real>(p, p.column_lse, i)) {}
+      : row(coefficients_of(p, p.row_lse, i)),
+        column(p.column_lse == nullptr ? loss::Coefficients{} : coefficients_of(p, p.column_lse, i)) {}
 
   NCE_DEVICE double positive() const { return row.positive + column.positive; }
 };
@@ -71,12 +69,12 @@ __global__ void find_coefficients(const CoefficientsParams p) {
   loss::Coefficients row{}, column{};
   double positive = 0.0;
   if (i < p.rows) {
-    const Both<Real> both(p, i);
+    const Both both(p, i);
     row = both.row;
     column = both.column;
     positive = both.positive();
     // Both views of a tower feel both of their losses.
-    if (p.views_half > 0) positive += Both<Real>(p, i < p.views_half ? i + p.views_half : i - p.views_half).positive();
+    if (p.views_half > 0) positive += Both(p, i < p.views_half ? i + p.views_half : i - p.views_half).positive();
     if (p.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN) {
       const double distance = -p.positive[i];
       positive = distance == 0.0 ? 0.0 : positive / distance;

@@ -179,10 +179,10 @@ struct FinishRowsParams {
   Norms x_norms;
   const double* positive;
   int32_t top_k;
-  double *row_lse, *row_slope;        ///< see loss::RowResult; the slope is dl/dtau
-  double *column_lse, *column_slope;  ///< null: no columns
-  double* losses;                     ///< w_i l_i of every row, if wanted
-  RowTotals* totals;                  ///< one a part
+  loss::LogSum *row_lse, *column_lse;  ///< columns null: none
+  double *row_slope, *column_slope;    ///< see loss::RowResult: dl/dtau
+  double* losses;                      ///< w_i l_i of every row, if wanted
+  RowTotals* totals;                   ///< one a part
 };
 void launch_finish_rows(const FinishRowsParams& params, cudaStream_t stream);
 
@@ -219,12 +219,12 @@ struct CoefficientsParams {
   int64_t x_allocated, y_allocated;
   int64_t views_half;  ///< tower; else 0
   const double* positive;
-  const double *row_lse, *row_slope;
-  const double *column_lse, *column_slope;  ///< null: no columns
-  void *x_coefficients, *x_references;      ///< float, or double for kFloat64
-  void *y_coefficients, *y_references;      ///< null: no columns
-  double* positive_coefficients;            ///< what the row of the positive is multiplied by
-  double* d_temperature;                    ///< null: not wanted
+  const loss::LogSum *row_lse, *column_lse;  ///< columns null: none
+  const double *row_slope, *column_slope;
+  void *x_coefficients, *x_references;  ///< float, or double for kFloat64
+  void *y_coefficients, *y_references;  ///< null: no columns
+  double* positive_coefficients;        ///< what the row of the positive is multiplied by
+  double* d_temperature;                ///< null: not wanted
   SlopeTotals* totals;
 };
 /// The largest slope, by which all coefficients are divided, and the gradient by the temperature.

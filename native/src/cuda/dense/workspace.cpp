@@ -51,9 +51,9 @@ State::State(Carver& carver, const Problem& problem)
   if (!problem.tower) y_norms = {carver.take<double>(problem.y_rows), carver.take<double>(problem.y_rows)};
   z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
   positive = carver.take<double>(x_allocated);
-  row_lse = carver.take<double>(problem.x_rows);
+  row_lse = carver.take<loss::LogSum>(problem.x_rows);
   row_slope = carver.take<double>(problem.x_rows);
-  column_lse = carver.take<double>(problem.symmetric ? problem.y_rows : 0);
+  column_lse = carver.take<loss::LogSum>(problem.symmetric ? problem.y_rows : 0);
   column_slope = carver.take<double>(problem.symmetric ? problem.y_rows : 0);
 }
 

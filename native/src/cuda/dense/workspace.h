@@ -19,9 +19,9 @@ struct State {
   int64_t x_allocated, y_allocated, z_allocated;  ///< rows with their padding
   RowRange* ranges;                               ///< of X, Y, Z
   Norms x_norms, y_norms, z_norms;
-  double* positive;             ///< s+
-  double *row_lse, *row_slope;  ///< see loss::RowResult
-  double *column_lse, *column_slope;
+  double* positive;  ///< s+
+  loss::LogSum *row_lse, *column_lse;
+  double *row_slope, *column_slope;  ///< see loss::RowResult
 };
 
 /// Scratch that does not depend on the method.

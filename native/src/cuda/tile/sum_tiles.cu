@@ -151,10 +151,10 @@ class TileSums {
           space_.rows.maximum[place_.warp_column * S::kSide + place_.row(r)] = maximum;
         }
         const Real reference = finite_maximum(maximum);
-        const auto term = [&](Real s, int, int, Real positive, Real& to_value, Real& to_weighted) {
+        const auto term = [&](Real s, int, int, Real, Real& to_value, Real& to_weighted) {
           const Real exponential = temperature.relative(s, reference);
           to_value += exponential;
-          to_weighted = fused(exponential, s - positive, to_weighted);
+          to_weighted = fused(exponential, s - reference, to_weighted);
         };
         row(r, term, value[i], weighted[i]);
       }
@@ -178,13 +178,12 @@ class TileSums {
         maximum = maximum_over_column(maximum);
         if (place_.lane_row == at) space_.columns.maximum[column_part(part) * S::kSide + column] = maximum;
         const Real reference = finite_maximum(maximum);
-        const Real positive = space_.y_positives[column];
         NCE_UNROLL
         for (int i = 0; i < S::kPart; ++i) {
           const Real s = tile_.at(part * S::kPart + i, at / 2, at % 2);
           const Real exponential = temperature.relative(s, reference);
           value[at] += exponential;
-          weighted[at] = fused(exponential, s - positive, weighted[at]);
+          weighted[at] = fused(exponential, s - reference, weighted[at]);
         }
       }
       store_columns(part, value, space_.columns.value);
@@ -295,13 +294,18 @@ struct RunningSums {
       const int place = unit * S::kSide + at;
       const Real part_max = parts.maximum[place];
       if (!(part_max > kNothing<Real>)) continue;
-      const auto old_max = static_cast<Real>(maximum);
+      // Sums of nothing are relative to whatever comes first.
+      const Real old_max = value == 0.0 ? part_max : static_cast<Real>(maximum);
       const Real row_max = larger(part_max, old_max);
       const auto part_scale = static_cast<double>(temperature.relative(part_max, row_max));
       const auto rescale = static_cast<double>(temperature.relative(old_max, row_max));
+      const auto part_value = static_cast<double>(parts.value[place]);
+      const auto part_weighted = static_cast<double>(parts.weighted[place]);
+      const auto fall = static_cast<double>(old_max - row_max);
+      const auto part_fall = static_cast<double>(part_max - row_max);
+      weighted = fma(fma(value, fall, weighted), rescale, fma(part_value, part_fall, part_weighted) * part_scale);
+      value = fma(value, rescale, part_value * part_scale);
       maximum = static_cast<double>(row_max);
-      value = fma(value, rescale, static_cast<double>(parts.value[place]) * part_scale);
-      weighted = fma(weighted, rescale, static_cast<double>(parts.weighted[place]) * part_scale);
     }
   }
 };

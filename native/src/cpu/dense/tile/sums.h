@@ -33,12 +33,19 @@ struct ColumnLanes {
 inline void merge(double maximum, double value, double weighted, double inverse_temperature, double* total_maximum,
                   double* total_value, double* total_weighted) {
   if (value == 0.0) return;
+  if (*total_value == 0.0) {
+    *total_maximum = maximum;
+    *total_value = value;
+    *total_weighted = weighted;
+    return;
+  }
   const double reference = maximum > *total_maximum ? maximum : *total_maximum;
   const double mine = __builtin_exp((maximum - reference) * inverse_temperature);
   const double theirs = __builtin_exp((*total_maximum - reference) * inverse_temperature);
-  *total_maximum = reference;
+  *total_weighted = (*total_weighted + *total_value * (*total_maximum - reference)) * theirs +
+                    (weighted + value * (maximum - reference)) * mine;
   *total_value = *total_value * theirs + value * mine;
-  *total_weighted = *total_weighted * theirs + weighted * mine;
+  *total_maximum = reference;
 }
 
 /// The sum of a vector's lanes in double, by halves.
@@ -144,12 +151,16 @@ void raise_rows(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
   }
   for (int v = 0; v < kVectors; ++v) {
     Real factor[kLanes<Real>];
+    Real fall[kLanes<Real>];
+    store<Real>(fall, old[v] - maximum[v]);
     store<Real>(factor, exp2_clamped<Real>(old[v] - maximum[v], scale));
     for (int l = 0; l < kLanes<Real>; ++l) {
       const int64_t row = tile.x_first + v * kLanes<Real> + l;
+      double& value = task.rows.value[row];
+      double& weighted = task.rows.weighted[row];
+      weighted = (weighted + value * static_cast<double>(fall[l])) * static_cast<double>(factor[l]);
+      value *= static_cast<double>(factor[l]);
       task.rows.maximum[row] = static_cast<double>(maximum[v][l]);
-      task.rows.value[row] *= static_cast<double>(factor[l]);
-      task.rows.weighted[row] *= static_cast<double>(factor[l]);
     }
   }
 }
@@ -161,8 +172,6 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
   Mask<Real> mask(task.operands, tile);
   Vec<Real> maximum[kVectors];
   raise_rows<Real, kMasked>(task, tile, scale, maximum);
-  Vec<Real> positive[kVectors];
-  load_row<Real>(task.x_positive + tile.x_first, positive);
   Vec<Real> value[kVectors] = {};
   Vec<Real> weighted[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
@@ -172,10 +181,9 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
       Vec<Real> e = exp2_clamped<Real>(s - maximum[v], scale);
       if constexpr (kMasked) e = mask.apply(v, e, Real{0});
       value[v] += e;
-      weighted[v] += e * (s - positive[v]);
+      weighted[v] += e * (s - maximum[v]);
     }
     if constexpr (kColumns) {
-      const auto column_positive = static_cast<Real>(task.y_positive[tile.y_first + j]);
       const int64_t at = j * kLanes<Real>;
       const Vec<Real> old = load(lanes.maximum + at);
       Vec<Real> top = old;
@@ -185,14 +193,15 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
         top = larger<Real>(top, s);
       }
       const Vec<Real> factor = exp2_clamped<Real>(old - top, scale);
-      Vec<Real> column_value = load(lanes.value + at) * factor;
-      Vec<Real> column_weighted = load(lanes.weighted + at) * factor;
+      const Vec<Real> old_value = load(lanes.value + at);
+      Vec<Real> column_value = old_value * factor;
+      Vec<Real> column_weighted = (load(lanes.weighted + at) + old_value * (old - top)) * factor;
       for (int v = 0; v < kVectors; ++v) {
         const Vec<Real> s = tile.at(j, v);
         Vec<Real> e = exp2_clamped<Real>(s - top, scale);
         if constexpr (kMasked) e = mask.apply(v, e, Real{0});
         column_value += e;
-        column_weighted += e * (s - column_positive);
+        column_weighted += e * (s - top);
       }
       store<Real>(lanes.maximum + at, top);
       store<Real>(lanes.value + at, column_value);

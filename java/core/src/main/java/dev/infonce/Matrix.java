@@ -9,6 +9,9 @@ import java.util.Objects;
  * or the arena of the segment, belongs to the caller and must live as long as the matrix is used; only {@link Device#allocate}
  * gives a matrix whose memory belongs to somebody else, the device. Use after its arena was closed is an
  * {@link IllegalStateException}. A matrix may be read by several threads, as far as its segment allows.
+ *
+ * <p>The segment may be a mapped file, as long as nobody cuts the file off meanwhile: where its bytes are gone, Java throws an
+ * {@link InternalError}, and native code ends the whole process (SIGBUS). Read a file that others may change.
  */
 public final class Matrix {
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;

@@ -8,4 +8,9 @@ public final class CliException extends Exception {
     public CliException(String message) {
         super(message);
     }
+
+    /** With what caused it, which --verbose shows. */
+    CliException(String message, Throwable cause) {
+        super(message, cause);
+    }
 }

@@ -3,11 +3,11 @@ package dev.infonce.cli;
 import dev.infonce.InfoNceException;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
-import java.util.List;
 import java.util.concurrent.CompletionException;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
@@ -40,13 +40,13 @@ public final class CommandRunner {
                 .setErr(err)
                 .setUsageHelpAutoWidth(true)
                 .setParameterExceptionHandler((failure, args) -> usage(failure))
-                .setExecutionExceptionHandler(CommandRunner::failure);
+                .setExecutionExceptionHandler((failure, failing, parsed) -> failure(failure, failing));
         int code;
         try {
             code = line.execute(arguments);
         } catch (Error e) {
-            // picocli hands on what is no exception, such as an OutOfMemoryError.
-            code = failure(e, line, List.of(arguments).contains("--verbose"));
+            // Memory that ends, for one; picocli hands on exceptions alone.
+            code = failure(e, running(line));
         }
         out.flush();
         err.flush();
@@ -74,23 +74,32 @@ public final class CommandRunner {
         return USAGE;
     }
 
-    private static int failure(Exception failure, CommandLine command, ParseResult parsed) {
-        return failure(failure, command, parsed.expandedArgs().contains("--verbose"));
+    /** The subcommand that was asked for. */
+    private static CommandLine running(CommandLine line) {
+        ParseResult parsed = line.getParseResult();
+        while (parsed != null && parsed.hasSubcommand()) {
+            parsed = parsed.subcommand();
+        }
+        return parsed == null ? line : parsed.commandSpec().commandLine();
     }
 
-    private static int failure(Throwable failure, CommandLine command, boolean verbose) {
+    private static int failure(Throwable failure, CommandLine command) {
         print(command, command.getCommandSpec().qualifiedName() + ": " + message(failure));
-        if (verbose) {
-            failure.printStackTrace(command.getErr());
+        ParseResult parsed = command.getParseResult();
+        if (parsed != null && parsed.expandedArgs().contains("--verbose")) {
+            StringWriter trace = new StringWriter();
+            failure.printStackTrace(new PrintWriter(trace, true));
+            trace.toString().lines().map(Printable::indented).forEach(command.getErr()::println);
         }
         return FAILURE;
     }
 
     private static void print(CommandLine command, String message) {
-        command.getErr().println(message.strip().replaceAll("\\s*\\R\\s*", "; "));
+        command.getErr().println(Printable.line(message));
     }
 
-    private static String message(Throwable failure) {
+    /** A failure in one line: what, and why. */
+    static String message(Throwable failure) {
         return switch (failure) {
             case NoSuchFileException e -> e.getFile() + ": no such file or folder";
             case AccessDeniedException e -> e.getFile() + ": permission denied";
@@ -101,8 +110,8 @@ public final class CommandRunner {
             case IllegalArgumentException e when e.getMessage() != null -> e.getMessage();
             case IOException e when e.getMessage() != null -> e.getMessage();
             case OutOfMemoryError e ->
-                "out of memory (" + e.getMessage() + "); Java's heap has at most "
-                        + (Runtime.getRuntime().maxMemory() >> 20) + " MiB, which JAVA_TOOL_OPTIONS=-Xmx... raises";
+                "there is not enough memory (" + e.getMessage()
+                        + "); JDK_JAVA_OPTIONS=-Xmx8g would give Java's heap 8 GiB";
             case CompletionException e when e.getCause() != null -> message(e.getCause());
             default -> "unexpected " + failure + " (--verbose shows where)";
         };

@@ -169,7 +169,7 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private void line(String name, String text) {
-        out.printf(Locale.ROOT, "  %-14s %s%n", name, text);
+        out.printf(Locale.ROOT, "  %-14s %s%n", name, Printable.escaped(text));
         out.flush();
     }
 }

@@ -4,35 +4,82 @@ import dev.infonce.DType;
 import dev.infonce.Gradients;
 import dev.infonce.Matrix;
 import dev.infonce.cli.npy.NpyFile;
+import dev.infonce.cli.npy.NpyHeader;
+import dev.infonce.cli.npy.NpyInput;
 import dev.infonce.cli.npy.NpyType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 
-/** Gradients as .npy files, each shaped and typed as the input it belongs to. */
+/** Gradients as .npy files, each shaped as the input it belongs to; float64 for one in float64, else float32. */
 final class GradientFiles {
+    private static final List<String> NAMES = List.of("dQueries.npy", "dKeys.npy", "dNegatives.npy");
+    private static final Path STANDARD_INPUT = Path.of("/dev/stdin");
     private static final long ALIGNMENT = 64;
 
     private GradientFiles() {}
 
-    /** Fails before anything is computed if the folder cannot become one with new files in it. */
-    static void checkFolder(Path folder) throws CliException {
-        if (Files.exists(folder) && !Files.isDirectory(folder)) {
-            throw new CliException("--gradients: " + folder + " is no folder");
+    /**
+     * Fails before anything is computed if new files cannot appear in the folder, or an input lies in the place of one.
+     *
+     * @param inputs names of files by the option that has them
+     */
+    static void check(Path folder, Map<String, String> inputs) throws CliException {
+        if (folder.toString().isEmpty()) {
+            throw new CliException("--gradients: the path is empty");
         }
-        if (Files.exists(folder) && !Files.isWritable(folder)) {
-            throw new CliException("--gradients: " + folder + " is not writable");
+        Path there = folder.toAbsolutePath();
+        while (there.getParent() != null && Files.notExists(there, LinkOption.NOFOLLOW_LINKS)) {
+            there = there.getParent();
+        }
+        if (!Files.isDirectory(there)) {
+            throw wrong(there.equals(folder.toAbsolutePath()) ? folder : there, "is no folder");
+        }
+        if (!Files.isWritable(there)) {
+            throw wrong(there.equals(folder.toAbsolutePath()) ? folder : there, "is not writable");
+        }
+        for (String name : NAMES) {
+            Path file = folder.resolve(name);
+            if (Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) {
+                throw wrong(file, "is a folder");
+            }
+            for (Map.Entry<String, String> input : inputs.entrySet()) {
+                if (isFileOf(input, file)) {
+                    throw wrong(
+                            file,
+                            "is the file of " + input.getKey() + ", which is never replaced; name another folder");
+                }
+            }
         }
     }
 
-    static Gradients allocate(LossFiles files, Arena arena) {
+    private static boolean isFileOf(Map.Entry<String, String> input, Path file) throws CliException {
+        try {
+            NpyInput named = NpyInput.of(input.getValue());
+            Path read = named.isStandardInput() ? STANDARD_INPUT : named.file();
+            return Files.exists(file) && Files.exists(read) && Files.isSameFile(read, file);
+        } catch (IOException e) {
+            throw new CliException(input.getKey() + ": " + CommandRunner.message(e), e);
+        }
+    }
+
+    private static CliException wrong(Path file, String what) {
+        return new CliException("--gradients: " + file + " " + what);
+    }
+
+    /** Of the type that a plan of {@code dtype} writes. */
+    static Gradients allocate(LossFiles files, DType dtype, Arena arena) {
+        DType type = dtype == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
         return new Gradients(
-                allocate(files.queries(), files.dtype(), arena),
-                allocate(files.keys(), files.dtype(), arena),
-                allocate(files.negatives(), files.dtype(), arena));
+                allocate(files.queries(), type, arena),
+                allocate(files.keys(), type, arena),
+                allocate(files.negatives(), type, arena));
     }
 
     private static Matrix allocate(MatrixFile file, DType dtype, Arena arena) {
@@ -43,20 +90,32 @@ final class GradientFiles {
         return Matrix.of(arena.allocate(bytes, ALIGNMENT), dtype, file.rows(), file.dim());
     }
 
-    static void write(Path folder, LossFiles files, Gradients gradients, Arena arena) throws IOException {
-        Files.createDirectories(folder);
-        write(folder.resolve("dQueries.npy"), files.queries(), gradients.dQueries(), arena);
-        write(folder.resolve("dKeys.npy"), files.keys(), gradients.dKeys(), arena);
-        write(folder.resolve("dNegatives.npy"), files.negatives(), gradients.dNegatives(), arena);
+    /** All files or none; those of an earlier run go. */
+    static void write(Path folder, LossFiles files, Gradients gradients, Arena arena) throws CliException {
+        try {
+            Files.createDirectories(folder);
+            try (FileReplacement replacement = new FileReplacement(folder, NAMES)) {
+                write(replacement, "dQueries.npy", files.queries(), gradients.dQueries(), arena);
+                write(replacement, "dKeys.npy", files.keys(), gradients.dKeys(), arena);
+                write(replacement, "dNegatives.npy", files.negatives(), gradients.dNegatives(), arena);
+                replacement.commit();
+            }
+        } catch (IOException e) {
+            throw new CliException("--gradients: " + CommandRunner.message(e), e);
+        }
     }
 
-    private static void write(Path path, MatrixFile file, Matrix gradient, Arena arena) throws IOException {
+    private static void write(FileReplacement replacement, String name, MatrixFile file, Matrix gradient, Arena arena)
+            throws IOException {
         if (file == null) {
             return;
         }
-        boolean narrow = file.type() == NpyType.FLOAT32 && gradient.dtype() == DType.FLOAT64;
+        boolean wide = file.dtype() == DType.FLOAT64;
+        NpyHeader header = new NpyHeader(
+                wide ? NpyType.FLOAT64 : NpyType.FLOAT32, file.array().header().shape());
+        boolean narrow = !wide && gradient.dtype() == DType.FLOAT64;
         MemorySegment data = narrow ? narrowed(gradient.segment(), arena) : gradient.segment();
-        NpyFile.write(path, file.array().header(), data);
+        replacement.write(name, place -> NpyFile.create(place, header, data));
     }
 
     private static MemorySegment narrowed(MemorySegment wide, Arena arena) {

@@ -1,17 +1,24 @@
 package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
+import dev.infonce.DType;
 import dev.infonce.Device;
 import dev.infonce.Distance;
 import dev.infonce.GradientResult;
 import dev.infonce.Gradients;
+import dev.infonce.InfoNceException;
 import dev.infonce.Plan;
+import dev.infonce.PlanOptions;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
+import dev.infonce.Status;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -30,8 +37,11 @@ import picocli.CommandLine.Spec;
         footer = {
             "${bundle:matrices}",
             "",
-            "Files hold float32 or float64 in C order. If all matrices are float32, the",
-            "loss is exact to 1e-5 relative; else all is computed in float64.",
+            "A FILE is a .npy file, a pipe, - for standard input, or FILE.npz:NAME for an",
+            "array of an archive. Matrices hold float16, bfloat16, float32 or float64, of",
+            "either byte order, in C or Fortran order. If all have one type, it is the type",
+            "of the computation where the device has it; else that is float64 if any is,",
+            "or float32. The loss is exact to 1e-5 relative if no matrix is float64.",
             "Exit code: 0 done, 1 failure (files, devices), 2 wrong usage."
         })
 final class LossCommand implements Callable<Integer> {
@@ -51,28 +61,28 @@ final class LossCommand implements Callable<Integer> {
     LossKind kind;
 
     @Option(names = "--queries", required = true, paramLabel = "FILE", description = "Queries, anchors or a tower.")
-    Path queries;
+    String queries;
 
     @Option(names = "--keys", paramLabel = "FILE", description = "Keys, positives or second views.")
-    Path keys;
+    String keys;
 
     @Option(
             names = "--negatives",
             paramLabel = "FILE",
             description = "All the negatives; for ${bundle:with negatives}.")
-    Path negatives;
+    String negatives;
 
     @Option(
             names = "--labels",
             paramLabel = "FILE",
-            description = "N labels 1 or 0 of any number type; for ${bundle:with labels}.")
-    Path labels;
+            description = "N or N x 1 labels 1 or 0 of any number type; for ${bundle:with labels}.")
+    String labels;
 
     @Option(
             names = "--weights",
             paramLabel = "FILE",
             description = "A weight >= 0 for each row that has a loss (default: 1).")
-    Path weights;
+    String weights;
 
     @Option(
             names = "--temperature",
@@ -128,32 +138,76 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--gradients",
             paramLabel = "DIR",
-            description = "Writes dQueries.npy, dKeys.npy and dNegatives.npy there, shaped and typed as the inputs.")
+            description =
+                    "Writes dQueries.npy, dKeys.npy and dNegatives.npy there, all or none, shaped as the inputs; float64"
+                            + " for those in float64, else float32. Those of an earlier run go.")
     private Path gradientFolder;
 
     @Option(names = "--json", description = "Prints one JSON object.")
     private boolean json;
 
     @Override
-    public Integer call() throws IOException, CliException {
+    public Integer call() throws Exception {
         ContrastiveLoss loss = checkedLoss();
         if (gradientFolder != null) {
-            GradientFiles.checkFolder(gradientFolder);
+            GradientFiles.check(gradientFolder, files());
         }
         try (Arena arena = Arena.ofShared();
                 Device device = deviceName == null ? Device.best() : Device.named(deviceName)) {
             LossFiles files = LossFiles.read(this, loss, arena);
-            try (Plan plan = device.plan(files.loss(), files.shape(), files.dtype())) {
-                Gradients gradients =
-                        gradientFolder == null ? new Gradients(null, null, null) : GradientFiles.allocate(files, arena);
-                GradientResult result = plan.forwardBackward(files.inputs(), gradients);
+            try (Plan plan = plan(device, files)) {
+                Gradients gradients = gradientFolder == null
+                        ? new Gradients(null, null, null)
+                        : GradientFiles.allocate(files, plan.dtype(), arena);
+                GradientResult result = plan.forwardBackward(files.inputs(plan.dtype(), arena), gradients);
                 if (gradientFolder != null) {
                     GradientFiles.write(gradientFolder, files, gradients, arena);
                 }
                 print(new LossReport(result, device.name(), device.description(), plan.shape(), plan.dtype()));
             }
+        } catch (InfoNceException e) {
+            throw withFile(e);
         }
         return CommandRunner.OK;
+    }
+
+    /** The names of files by the option that has them, of those that were given. */
+    Map<String, String> files() {
+        Map<String, String> files = new LinkedHashMap<>();
+        files.put("--queries", queries);
+        files.put("--keys", keys);
+        files.put("--negatives", negatives);
+        files.put("--labels", labels);
+        files.put("--weights", weights);
+        files.values().removeIf(Objects::isNull);
+        return files;
+    }
+
+    /** What a device says of a matrix, with the option and the file that it is from. */
+    private Exception withFile(InfoNceException failure) {
+        for (Map.Entry<String, String> file : files().entrySet()) {
+            String argument = file.getKey().substring("--".length()) + ": ";
+            if (failure.getMessage().startsWith(argument)) {
+                String what = failure.getMessage().substring(argument.length());
+                return new CliException(file.getKey() + ": " + file.getValue() + ": " + what, failure);
+            }
+        }
+        return failure;
+    }
+
+    /** Of the files' element type, or float32, which holds all their numbers, where the device has no 16-bit types. */
+    private static Plan plan(Device device, LossFiles files) {
+        DType dtype = files.dtype();
+        PlanOptions options =
+                PlanOptions.defaults().withGradientDType(dtype == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32);
+        try {
+            return device.plan(files.loss(), files.shape(), dtype, options);
+        } catch (InfoNceException e) {
+            if (e.status() == Status.UNSUPPORTED && (dtype == DType.FLOAT16 || dtype == DType.BFLOAT16)) {
+                return device.plan(files.loss(), files.shape(), DType.FLOAT32);
+            }
+            throw e;
+        }
     }
 
     private void print(LossReport report) throws IOException {

@@ -3,15 +3,16 @@ package dev.infonce.cli;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Inputs;
-import dev.infonce.Matrix;
 import dev.infonce.Negatives;
 import dev.infonce.Shape;
 import dev.infonce.cli.npy.NpyArray;
-import dev.infonce.cli.npy.NpyFile;
-import dev.infonce.cli.npy.NpyType;
+import dev.infonce.cli.npy.NpyInput;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -20,19 +21,20 @@ import java.util.stream.Stream;
  * @param queries never null
  * @param keys null for one tower in one matrix
  * @param negatives null if not given
+ * @param labels null if not given
+ * @param weights null if not given
  * @param loss with the negatives that the files hold
- * @param dtype float32 if every matrix is, else float64
  */
 record LossFiles(
         MatrixFile queries,
         MatrixFile keys,
         MatrixFile negatives,
+        int[] labels,
+        float[] weights,
         ContrastiveLoss loss,
-        Shape shape,
-        DType dtype,
-        Inputs inputs) {
-    /** Maps the files into memory that lives as long as the arena. */
-    static LossFiles read(LossCommand options, ContrastiveLoss given, Arena arena) throws IOException, CliException {
+        Shape shape) {
+    /** Reads the files into memory that lives as long as the arena. */
+    static LossFiles read(LossCommand options, ContrastiveLoss given, Arena arena) throws CliException {
         int dimensions = given.possibleNegatives().contains(Negatives.OWN) ? 3 : 2;
         MatrixFile queries = MatrixFile.read("--queries", options.queries, 2, arena);
         MatrixFile keys = MatrixFile.read("--keys", options.keys, 2, arena);
@@ -42,24 +44,43 @@ record LossFiles(
         }
         ContrastiveLoss loss = settled(given, negatives);
         Shape shape = shape(loss, queries, keys, negatives);
-        DType dtype =
-                Stream.of(queries, keys, negatives).anyMatch(file -> file != null && file.type() == NpyType.FLOAT64)
-                        ? DType.FLOAT64
-                        : DType.FLOAT32;
-        Matrix keyMatrix = keys == null ? null : keys.matrix(dtype, arena);
-        Matrix queryMatrix = queries.matrix(dtype, arena);
-        Inputs inputs = keys == null ? Inputs.of(queryMatrix) : Inputs.of(queryMatrix, keyMatrix);
+        int[] labels = options.labels == null ? null : labels(options.labels, queries.rows(), arena);
+        long rows = loss.isOneTower() && keys != null ? Math.multiplyExact(2, queries.rows()) : queries.rows();
+        float[] weights = options.weights == null ? null : weights(options.weights, rows, arena);
+        return new LossFiles(queries, keys, negatives, labels, weights, loss, shape);
+    }
+
+    /** The narrowest type that holds the numbers of every matrix: that of all, or float32, or float64. */
+    DType dtype() {
+        Set<DType> types = Stream.of(queries, keys, negatives)
+                .filter(Objects::nonNull)
+                .map(MatrixFile::dtype)
+                .collect(Collectors.toSet());
+        if (types.size() == 1) {
+            return queries.dtype();
+        }
+        return types.contains(DType.FLOAT64) ? DType.FLOAT64 : DType.FLOAT32;
+    }
+
+    /** What a plan of that element type reads. */
+    Inputs inputs(DType dtype, Arena arena) {
+        Inputs inputs = Inputs.of(queries.matrix(dtype, arena), keys == null ? null : keys.matrix(dtype, arena));
         if (negatives != null) {
             inputs = inputs.withNegatives(negatives.matrix(dtype, arena));
         }
-        if (options.labels != null) {
-            inputs = inputs.withLabels(labels(options.labels, queries.rows(), arena));
+        if (labels != null) {
+            inputs = inputs.withLabels(labels);
         }
-        if (options.weights != null) {
-            long rows = loss.isOneTower() && keys != null ? Math.multiplyExact(2, queries.rows()) : queries.rows();
-            inputs = inputs.withWeights(weights(options.weights, rows, arena));
+        return weights == null ? inputs : inputs.withWeights(weights);
+    }
+
+    /** The array that an option names. */
+    static NpyArray array(String option, String name, Arena arena) throws CliException {
+        try {
+            return NpyInput.of(name).read(arena);
+        } catch (IOException e) {
+            throw new CliException(option + ": " + CommandRunner.message(e), e);
         }
-        return new LossFiles(queries, keys, negatives, loss, shape, dtype, inputs);
     }
 
     /** With a file, those negatives that have a matrix of its dimensions: own ones N x M x D, others two. */
@@ -107,40 +128,42 @@ record LossFiles(
         };
     }
 
-    private static int[] labels(Path path, long rows, Arena arena) throws IOException, CliException {
-        NpyArray array = vector("--labels", path, rows, arena);
+    private static int[] labels(String name, long rows, Arena arena) throws CliException {
+        NpyArray array = vector("--labels", name, rows, arena);
         int[] labels = new int[Math.toIntExact(rows)];
         for (int i = 0; i < labels.length; i++) {
             double label = array.get(i);
             if (label != 0 && label != 1) {
                 throw new CliException(
-                        "--labels: " + path + " has " + number(label) + " at row " + i + "; allowed are 0 and 1");
+                        "--labels: " + name + " has " + number(label) + " at row " + i + "; allowed are 0 and 1");
             }
             labels[i] = (int) label;
         }
         return labels;
     }
 
-    private static float[] weights(Path path, long rows, Arena arena) throws IOException, CliException {
-        NpyArray array = vector("--weights", path, rows, arena);
+    private static float[] weights(String name, long rows, Arena arena) throws CliException {
+        NpyArray array = vector("--weights", name, rows, arena);
         float[] weights = new float[Math.toIntExact(rows)];
         for (int i = 0; i < weights.length; i++) {
             double weight = array.get(i);
             weights[i] = (float) weight;
             if (!(weight >= 0) || Float.isInfinite(weights[i])) {
-                throw new CliException("--weights: " + path + " has " + number(weight) + " at row " + i
+                throw new CliException("--weights: " + name + " has " + number(weight) + " at row " + i
                         + "; allowed are finite float32 numbers >= 0");
             }
         }
         return weights;
     }
 
-    private static NpyArray vector(String option, Path path, long rows, Arena arena) throws IOException, CliException {
-        NpyArray array = NpyFile.read(path, arena);
-        if (array.header().dimensions() != 1 || array.size(0) != rows) {
-            throw new CliException(
-                    option + ": " + path + " has shape " + array.header().shapeText() + "; needed is one dimension of "
-                            + rows + ", the rows that have a loss");
+    /** A number for each row that has a loss, as one dimension or as a column. */
+    private static NpyArray vector(String option, String name, long rows, Arena arena) throws CliException {
+        NpyArray array = array(option, name, arena);
+        List<Long> shape = array.header().shape();
+        if (!shape.equals(List.of(rows)) && !shape.equals(List.of(rows, 1L))) {
+            throw new CliException(option + ": " + name + " has shape "
+                    + array.header().shapeText() + "; allowed are " + rows + " and " + rows
+                    + " x 1, for the rows that have a loss");
         }
         return array;
     }

@@ -22,6 +22,7 @@ final class LossOptions {
     static ContrastiveLoss loss(LossCommand command) {
         LossOptions options = new LossOptions(command.kind);
         options.checkFiles(command);
+        checkStandardInput(command);
         // a loss with a margin ignores a temperature
         if (command.kind.loss().hasTemperature()) {
             options.need("temperature", command.temperature);
@@ -52,6 +53,15 @@ final class LossOptions {
             require(command.labels, "--labels");
         } else {
             forbid(command.labels, "--labels");
+        }
+    }
+
+    private static void checkStandardInput(LossCommand command) {
+        Map<String, String> files = command.files();
+        files.values().removeIf(file -> !"-".equals(file));
+        if (files.size() > 1) {
+            throw new IllegalArgumentException(
+                    String.join(" and ", files.keySet()) + " are all -; standard input can be read but once");
         }
     }
 

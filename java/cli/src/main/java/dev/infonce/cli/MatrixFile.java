@@ -3,32 +3,25 @@ package dev.infonce.cli;
 import dev.infonce.DType;
 import dev.infonce.Matrix;
 import dev.infonce.cli.npy.NpyArray;
-import dev.infonce.cli.npy.NpyFile;
 import dev.infonce.cli.npy.NpyHeader;
-import dev.infonce.cli.npy.NpyType;
-import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.file.Path;
 
 /**
- * Embeddings in a .npy file: float32 or float64, two dimensions, or three (N x M x D) seen as N*M rows.
+ * Embeddings in a .npy file: floating-point numbers, two dimensions, or three (N x M x D) seen as N*M rows.
  *
  * @param option the command-line option that named the file, for messages
  */
 record MatrixFile(String option, NpyArray array) {
-    /** Maps the file; null if the option was not given. */
-    static MatrixFile read(String option, Path path, int maxDimensions, Arena arena) throws IOException, CliException {
-        if (path == null) {
+    /** Reads the file; null if the option was not given. */
+    static MatrixFile read(String option, String name, int maxDimensions, Arena arena) throws CliException {
+        if (name == null) {
             return null;
         }
-        NpyArray array = NpyFile.read(path, arena);
-        MatrixFile matrix = new MatrixFile(option, array);
-        NpyHeader header = array.header();
-        if (!header.type().isMatrixType()) {
-            throw matrix.wrong("has elements of type '" + header.type().descriptor()
-                    + "'; allowed are float32 ('<f4') and float64 ('<f8')");
+        MatrixFile matrix = new MatrixFile(option, LossFiles.array(option, name, arena));
+        NpyHeader header = matrix.array.header();
+        if (!header.type().isFloat()) {
+            throw matrix.wrong("has elements of type " + header.type().word()
+                    + "; allowed are float16, bfloat16, float32 and float64");
         }
         if (header.dimensions() < 2 || header.dimensions() > maxDimensions) {
             throw matrix.wrong("has " + header.dimensions() + " dimension" + (header.dimensions() == 1 ? "" : "s")
@@ -40,8 +33,16 @@ record MatrixFile(String option, NpyArray array) {
         return matrix;
     }
 
-    NpyType type() {
-        return array.header().type();
+    /** The type of its elements. */
+    DType dtype() {
+        return switch (array.header().type()) {
+            case FLOAT16 -> DType.FLOAT16;
+            case BFLOAT16 -> DType.BFLOAT16;
+            case FLOAT32 -> DType.FLOAT32;
+            case FLOAT64 -> DType.FLOAT64;
+            case BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, INT64, UINT64 ->
+                throw new IllegalStateException("a matrix has no integers");
+        };
     }
 
     int dimensions() {
@@ -62,19 +63,22 @@ record MatrixFile(String option, NpyArray array) {
         return dimensions() == 3 ? Math.multiplyExact(first(), array.size(1)) : first();
     }
 
-    /** The file's memory as a matrix, or a widened copy if {@code dtype} is not the file's. */
+    /** What was read as a matrix, or a copy if {@code dtype}, which holds all its numbers, is another. */
     Matrix matrix(DType dtype, Arena arena) {
-        boolean asIs = type() == NpyType.FLOAT32 ? dtype == DType.FLOAT32 : dtype == DType.FLOAT64;
-        return Matrix.of(asIs ? array.data() : widened(arena), dtype, rows(), dim());
-    }
-
-    private MemorySegment widened(Arena arena) {
-        long elements = array.header().elements();
-        MemorySegment wide = arena.allocate(ValueLayout.JAVA_DOUBLE, elements);
-        for (long i = 0; i < elements; i++) {
-            wide.setAtIndex(ValueLayout.JAVA_DOUBLE, i, array.data().getAtIndex(ValueLayout.JAVA_FLOAT, i));
+        if (dtype == dtype()) {
+            return Matrix.of(array.data(), dtype, rows(), dim());
         }
-        return wide;
+        Matrix copy = Matrix.of(
+                arena.allocate(Math.multiplyExact(array.header().elements(), dtype.bytes()), dtype.bytes()),
+                dtype,
+                rows(),
+                dim());
+        for (long row = 0; row < rows(); row++) {
+            for (long column = 0; column < dim(); column++) {
+                copy.set(row, column, array.get(row * dim() + column));
+            }
+        }
+        return copy;
     }
 
     void requireDim(MatrixFile other) throws CliException {

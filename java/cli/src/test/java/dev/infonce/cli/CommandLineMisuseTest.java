@@ -41,12 +41,13 @@ class CommandLineMisuseTest {
         floats("wneg", "(3,)", 1, -1, 1);
         floats("wnan", "(3,)", 1, Double.NaN, 1);
         NpyTestFiles.doubles(folder.resolve("whuge.npy"), "(3,)", 1, 1e300, 1);
-        floats("w2d", "(3, 1)", 1, 1, 1);
+        floats("w2d", "(1, 3)", 1, 1, 1);
         NpyTestFiles.bytes(folder.resolve("y.npy"), "|i1", "(3,)", 0, 1, 1);
         NpyTestFiles.bytes(folder.resolve("y2.npy"), "|i1", "(3,)", 0, 2, 1);
         NpyTestFiles.bytes(folder.resolve("ints.npy"), "|i1", "(3, 4)", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
-        NpyTestFiles.file(folder.resolve("big.npy"), 1, NpyTestFiles.header(">f4", "False", "(3, 4)"), new byte[48]);
-        NpyTestFiles.file(folder.resolve("fortran.npy"), 1, NpyTestFiles.header("<f4", "True", "(3, 4)"), new byte[48]);
+        NpyTestFiles.bytes(folder.resolve("yhalf.npy"), "<f4", "(3,)", 0, 0, 0, 0, 0, 0, 0, 0x3f, 0, 0, 0x80, 0x3f);
+        NpyTestFiles.file(
+                folder.resolve("complex.npy"), 1, NpyTestFiles.header("<c8", "False", "(3, 4)"), new byte[96]);
         NpyTestFiles.file(folder.resolve("cut.npy"), 1, NpyTestFiles.header("<f4", "False", "(3, 4)"), new byte[47]);
         NpyTestFiles.file(folder.resolve("long.npy"), 1, NpyTestFiles.header("<f4", "False", "(3, 4)"), new byte[49]);
         Files.writeString(folder.resolve("text.npy"), "1 2 3");
@@ -107,13 +108,12 @@ class CommandLineMisuseTest {
             delimiter = ';',
             value = {
                 "--loss infonce --queries missing --keys k --temperature 1; missing.npy: no such file",
-                "--loss infonce --queries folder --keys k --temperature 1; folder.npy: is no regular file",
+                "--loss infonce --queries folder --keys k --temperature 1; folder.npy: is a folder",
                 "--loss infonce --queries text --keys k --temperature 1; text.npy: is no .npy file",
                 "--loss infonce --queries cut --keys k --temperature 1; cut.npy: is truncated",
                 "--loss infonce --queries long --keys k --temperature 1; long.npy: has trailing bytes",
-                "--loss infonce --queries big --keys k --temperature 1; big.npy: element type '>f4' is big-endian",
-                "--loss infonce --queries fortran --keys k --temperature 1; fortran.npy: is in Fortran order",
-                "--loss infonce --queries ints --keys k --temperature 1; ints.npy has elements of type '|i1'",
+                "--loss infonce --queries complex --keys k --temperature 1; complex.npy: element type '<c8' is not read",
+                "--loss infonce --queries ints --keys k --temperature 1; ints.npy has elements of type int8",
                 "--loss infonce --queries row --keys k --temperature 1; row.npy has 1 dimension (4)",
                 "--loss infonce --queries scalar --keys k --temperature 1; scalar.npy has 0 dimensions",
                 "--loss infonce --queries cube --keys k --temperature 1; cube.npy has 3 dimensions (3 x 1 x 4)",
@@ -130,13 +130,14 @@ class CommandLineMisuseTest {
                 "--loss nt-logistic --queries q --keys k --negatives two --temperature 1; two.npy has shape 2 x 4",
                 "--loss triplet --queries q --keys k --negatives cube --margin 1; cube.npy has 3 dimensions",
                 "--loss contrastive --queries q --keys k --labels y2 --margin 1; y2.npy has 2 at row 1; allowed are 0 and 1",
-                "--loss contrastive --queries q --keys k --labels w2 --margin 1; w2.npy has shape 2; needed is one dimension",
+                "--loss contrastive --queries q --keys k --labels yhalf --margin 1; yhalf.npy has 0.5 at row 1; allowed",
+                "--loss contrastive --queries q --keys k --labels w2 --margin 1; w2.npy has shape 2; allowed are 3 and 3 x 1",
                 "--loss infonce --queries q --keys k --weights w2 --temperature 1; w2.npy has shape 2",
-                "--loss infonce --queries q --keys k --weights w2d --temperature 1; w2d.npy has shape 3 x 1",
+                "--loss infonce --queries q --keys k --weights w2d --temperature 1; w2d.npy has shape 1 x 3",
                 "--loss infonce --queries q --keys k --weights wneg --temperature 1; wneg.npy has -1 at row 1",
                 "--loss infonce --queries q --keys k --weights wnan --temperature 1; wnan.npy has NaN at row 1",
                 "--loss infonce --queries q --keys k --weights whuge --temperature 1; whuge.npy has 1.0E300 at row 1",
-                "--loss ntxent --queries q --keys k --weights w --temperature 1; needed is one dimension of 6",
+                "--loss ntxent --queries q --keys k --weights w --temperature 1; allowed are 6 and 6 x 1",
                 "--loss infonce --queries nan --keys k --temperature 1; queries",
                 "--loss infonce --queries q --keys infinite --temperature 1; keys",
                 "--loss infonce --queries q --keys k --negatives nan --temperature 1; negatives",

@@ -9,10 +9,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** Writes .npy files, well-formed or not, byte by byte and without the code under test. */
-final class NpyTestFiles {
+public final class NpyTestFiles {
     private NpyTestFiles() {}
 
-    static Path floats(Path path, String shape, double... values) throws IOException {
+    public static Path floats(Path path, String shape, double... values) throws IOException {
         ByteBuffer data = ByteBuffer.allocate(values.length * 4).order(ByteOrder.LITTLE_ENDIAN);
         for (double value : values) {
             data.putFloat((float) value);
@@ -20,7 +20,7 @@ final class NpyTestFiles {
         return file(path, 1, header("<f4", "False", shape), data.array());
     }
 
-    static Path doubles(Path path, String shape, double... values) throws IOException {
+    public static Path doubles(Path path, String shape, double... values) throws IOException {
         ByteBuffer data = ByteBuffer.allocate(values.length * 8).order(ByteOrder.LITTLE_ENDIAN);
         for (double value : values) {
             data.putDouble(value);
@@ -28,7 +28,7 @@ final class NpyTestFiles {
         return file(path, 1, header("<f8", "False", shape), data.array());
     }
 
-    static Path bytes(Path path, String descriptor, String shape, int... values) throws IOException {
+    public static Path bytes(Path path, String descriptor, String shape, int... values) throws IOException {
         byte[] data = new byte[values.length];
         for (int i = 0; i < values.length; i++) {
             data[i] = (byte) values[i];
@@ -36,12 +36,12 @@ final class NpyTestFiles {
         return file(path, 1, header(descriptor, "False", shape), data);
     }
 
-    static String header(String descriptor, String fortran, String shape) {
+    public static String header(String descriptor, String fortran, String shape) {
         return "{'descr': '" + descriptor + "', 'fortran_order': " + fortran + ", 'shape': " + shape + ", }";
     }
 
     /** A file of version {@code major}.0 with that header text, padded as NumPy pads it. */
-    static Path file(Path path, int major, String header, byte[] data) throws IOException {
+    public static Path file(Path path, int major, String header, byte[] data) throws IOException {
         int lengthBytes = major == 1 ? 2 : 4;
         int unpadded = 8 + lengthBytes + header.length() + 1;
         String padded = header + " ".repeat((64 - unpadded % 64) % 64) + "\n";

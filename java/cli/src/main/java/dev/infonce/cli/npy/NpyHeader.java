@@ -4,16 +4,28 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * What a .npy header says of the data that follow: element type and sizes, C order.
+ * What a .npy header says of the data that follow: element type, sizes and order.
  *
  * @param type element type
  * @param shape sizes of the dimensions, slowest first; empty for a scalar; every size is at least 0 and the number of
  *     bytes fits a long
+ * @param bigEndian whether the bytes of an element come in big-endian order
+ * @param fortranOrder whether the first index varies fastest
  */
-public record NpyHeader(NpyType type, List<Long> shape) {
+public record NpyHeader(NpyType type, List<Long> shape, boolean bigEndian, boolean fortranOrder) {
     /** Copies the shape. */
     public NpyHeader {
         shape = List.copyOf(shape);
+    }
+
+    /** Of little-endian data in C order. */
+    public NpyHeader(NpyType type, List<Long> shape) {
+        this(type, shape, false, false);
+    }
+
+    /** The same type and sizes, little-endian and in C order. */
+    NpyHeader plain() {
+        return new NpyHeader(type, shape);
     }
 
     /** The number of dimensions. */

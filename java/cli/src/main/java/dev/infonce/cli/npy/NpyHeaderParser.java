@@ -4,11 +4,13 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Reads the Python dictionary in a .npy header, strictly: the three keys of the format, each once, and nothing else
- * (numpy.lib.format, versions 1.0 to 3.0).
+ * Reads the Python dictionary in a .npy header: the three keys of the format, each once, and nothing else (numpy.lib.format,
+ * versions 1.0 to 3.0), as Python 3 and Python 2 write it.
  */
 final class NpyHeaderParser {
     private static final int MAX_DIMENSIONS = 32;
+    /** Little, big, this machine's and none: what stands before the name of a type, or nothing does. */
+    private static final String BYTE_ORDERS = "<>=|";
 
     private final String file;
     private final String text;
@@ -70,22 +72,17 @@ final class NpyHeaderParser {
     }
 
     private NpyHeader checked() throws NpyException {
-        if (descriptor.startsWith(">")) {
-            throw new NpyException(
-                    file + ": element type '" + descriptor + "' is big-endian; write it with .astype('<f4') or '<f8'");
-        }
-        NpyType type = NpyType.ofDescriptor(descriptor)
+        boolean hasOrder = !descriptor.isEmpty() && BYTE_ORDERS.indexOf(descriptor.charAt(0)) >= 0;
+        NpyType type = NpyType.ofName(hasOrder ? descriptor.substring(1) : descriptor)
                 .orElseThrow(() -> new NpyException(file + ": element type '" + descriptor
-                        + "' is not read; allowed are little-endian floats, integers and booleans, such as '<f4'"));
-        if (fortranOrder) {
-            throw new NpyException(file + ": is in Fortran order; write it with numpy.ascontiguousarray");
-        }
+                        + "' is not read; allowed are booleans, integers of up to 64 bits, and float16, bfloat16, float32"
+                        + " and float64, such as '<f4'"));
         try {
             Math.multiplyExact(NpyHeader.elements(shape), type.bytes());
         } catch (ArithmeticException e) {
             throw new NpyException(file + ": shape " + NpyHeader.describe(shape) + " has more bytes than 2^63 - 1");
         }
-        return new NpyHeader(type, shape);
+        return new NpyHeader(type, shape, descriptor.startsWith(">") && type.bytes() > 1, fortranOrder);
     }
 
     private List<Long> tuple() throws NpyException {
@@ -120,11 +117,14 @@ final class NpyHeaderParser {
         if (position == start) {
             throw malformed("shape has a size that is no whole number");
         }
+        String digits = text.substring(start, position);
+        if (peek() == 'L') {
+            position++; // Python 2's long
+        }
         try {
-            return Long.parseLong(text.substring(start, position));
+            return Long.parseLong(digits);
         } catch (NumberFormatException e) {
-            throw new NpyException(
-                    file + ": shape has the size " + text.substring(start, position) + ", more than 2^63 - 1");
+            throw new NpyException(file + ": shape has the size " + digits + ", more than 2^63 - 1");
         }
     }
 
@@ -141,6 +141,9 @@ final class NpyHeaderParser {
 
     private String string() throws NpyException {
         skipSpace();
+        if (peek() == 'u' || peek() == 'b') {
+            position++; // Python 2's unicode, or bytes
+        }
         char quote = peek();
         if (quote != '\'' && quote != '"') {
             throw malformed("a quoted text is missing at character " + position);

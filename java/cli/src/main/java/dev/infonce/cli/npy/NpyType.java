@@ -4,6 +4,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 
 /** Element types of .npy files that this program reads, with the name that NumPy gives each in a header. */
@@ -18,6 +20,8 @@ public enum NpyType {
     INT64("<i8", 8),
     UINT64("<u8", 8),
     FLOAT16("<f2", 2),
+    /** The upper half of a float32. NumPy has no name for it; ml_dtypes, and with it JAX, writes it as a void of two bytes. */
+    BFLOAT16("<V2", 2),
     FLOAT32("<f4", 4),
     FLOAT64("<f8", 8);
 
@@ -34,11 +38,20 @@ public enum NpyType {
         this.bytes = bytes;
     }
 
-    /** The type of a header's {@code descr}, such as {@code <f4}; empty if this program does not read it. */
-    public static Optional<NpyType> ofDescriptor(String descriptor) {
+    /**
+     * The type of a header's {@code descr} without its byte order, such as {@code f4} or {@code float32}; empty if this program
+     * does not read it.
+     */
+    static Optional<NpyType> ofName(String name) {
         return Arrays.stream(values())
-                .filter(type -> type.descriptor.equals(descriptor))
+                .filter(type ->
+                        type.descriptor.substring(1).equals(name) || type.word().equals(name))
                 .findFirst();
+    }
+
+    /** What NumPy calls the type in code, such as {@code float32}. */
+    public String word() {
+        return name().toLowerCase(Locale.ROOT);
     }
 
     /** What a header calls this type. */
@@ -51,9 +64,9 @@ public enum NpyType {
         return bytes;
     }
 
-    /** Whether elements are floating-point numbers of 32 or 64 bits. */
-    public boolean isMatrixType() {
-        return this == FLOAT32 || this == FLOAT64;
+    /** Whether elements are floating-point numbers. */
+    public boolean isFloat() {
+        return List.of(FLOAT16, BFLOAT16, FLOAT32, FLOAT64).contains(this);
     }
 
     /** Element {@code index} of little-endian data as a double; 64-bit integers beyond 2^53 are rounded. */
@@ -69,6 +82,7 @@ public enum NpyType {
             case INT64 -> data.get(LONG, offset);
             case UINT64 -> unsigned(data.get(LONG, offset));
             case FLOAT16 -> Float.float16ToFloat(data.get(SHORT, offset));
+            case BFLOAT16 -> Float.intBitsToFloat(data.get(SHORT, offset) << Short.SIZE);
             case FLOAT32 -> Float.intBitsToFloat(data.get(INT, offset));
             case FLOAT64 -> Double.longBitsToDouble(data.get(LONG, offset));
         };

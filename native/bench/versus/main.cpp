@@ -1,0 +1,132 @@
+// infonce_versus BEFORE AFTER [THREADS]: how long calls of the cpu device take with one build of the library and with
+// another, in turns within one process, so that whatever changes the clock changes it for both. Other load can only
+// slow a call, so the ratio of the fastest turns tells most on a busy machine.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "oracle/elements.h"
+#include "oracle/problem.h"
+#include "selftest/library.h"
+#include "selftest/run.h"
+
+namespace {
+
+using nce::oracle::Kind;
+using nce::oracle::Problem;
+using nce::selftest::Calls;
+using nce::selftest::Device;
+using nce::selftest::Failure;
+using nce::selftest::Library;
+using nce::selftest::Run;
+
+constexpr double kSecondsOfShape = 2.0;
+constexpr int kLeastTurns = 7;
+
+struct Shape {
+  Kind kind;
+  int32_t measure;
+  nce_dtype dtype;
+  int64_t n, m, dim;
+  Calls calls;
+};
+
+constexpr nce_similarity kCosine = NCE_SIMILARITY_COSINE;
+constexpr nce_similarity kDot = NCE_SIMILARITY_DOT;
+constexpr nce_similarity kEuclidean = NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN;
+
+const std::vector<Shape> kShapes = {
+    {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_FLOAT32, 32, 32, 64, Calls::kTogether},
+    {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_FLOAT32, 256, 256, 128, Calls::kTogether},
+    {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_FLOAT32, 4096, 4096, 128, Calls::kForward},
+    {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_FLOAT32, 4096, 4096, 128, Calls::kTogether},
+    {nce::oracle::kInfoNce, kCosine, NCE_DTYPE_FLOAT32, 4096, 4096, 256, Calls::kTogether},
+    {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_FLOAT32, 4096, 4096, 512, Calls::kTogether},
+    {nce::oracle::kSymmetric, kDot, NCE_DTYPE_FLOAT32, 2048, 2048, 128, Calls::kTogether},
+    {nce::oracle::kSymmetric, kEuclidean, NCE_DTYPE_FLOAT32, 2048, 2048, 128, Calls::kTogether},
+    {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_FLOAT64, 2048, 2048, 128, Calls::kTogether},
+    {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_BFLOAT16, 2048, 2048, 128, Calls::kTogether},
+    {nce::oracle::kShared, kCosine, NCE_DTYPE_FLOAT32, 256, 65536, 128, Calls::kTogether},
+    {nce::oracle::kNtXent, kCosine, NCE_DTYPE_FLOAT32, 2048, 2048, 128, Calls::kTogether},
+    {nce::oracle::kPaired, kCosine, NCE_DTYPE_FLOAT32, 16384, 16384, 128, Calls::kTogether},
+    {nce::oracle::kTriplet, NCE_DISTANCE_COSINE, NCE_DTYPE_FLOAT32, 16384, 16384, 128, Calls::kTogether},
+};
+
+const char* name_of(Calls calls) { return calls == Calls::kForward ? "forward" : "forward+backward"; }
+
+double seconds_of(Run& run, Calls calls, int times) {
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < times; ++i) {
+    if (run.call(calls) != NCE_STATUS_OK) throw Failure(run.device.library().last_error());
+  }
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / times;
+}
+
+double median(std::vector<double>& values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// Turns of at least a millisecond: before, after, after, before.
+void compare(const Device& before, const Device& after, const Shape& shape) {
+  Problem problem = nce::oracle::problem_of({.kind = shape.kind,
+                                             .measure = shape.measure,
+                                             .dtype = shape.dtype,
+                                             .size = {shape.n, shape.m, shape.dim},
+                                             .tau = 0.07,
+                                             .seed = 1});
+  problem.desc.metrics = 0;
+  Run first(before, problem), second(after, problem);
+  const double once = std::max(seconds_of(first, shape.calls, 1), seconds_of(second, shape.calls, 1));
+  const int times = std::max(1, static_cast<int>(1e-3 / once));
+  std::vector<double> firsts, seconds, ratios;
+  double spent = 0.0;
+  while (spent < kSecondsOfShape || static_cast<int>(ratios.size()) < kLeastTurns) {
+    const double a = seconds_of(first, shape.calls, times);
+    const double b = seconds_of(second, shape.calls, times);
+    const double c = seconds_of(second, shape.calls, times);
+    const double d = seconds_of(first, shape.calls, times);
+    firsts.insert(firsts.end(), {a, d});
+    seconds.insert(seconds.end(), {b, c});
+    ratios.push_back((b + c) / (a + d));
+    spent += (a + b + c + d) * times;
+  }
+  const double ratio = median(ratios);
+  const double first_fastest = *std::min_element(firsts.begin(), firsts.end());
+  const double second_fastest = *std::min_element(seconds.begin(), seconds.end());
+  std::printf("%-22s %-16s %-9s %6lld x %6lld x %4lld %10.1f %10.1f   %.3f   %.3f (%.3f to %.3f of %zu)\n",
+              shape.kind.name, name_of(shape.calls), nce::oracle::name_of(shape.dtype), static_cast<long long>(shape.n),
+              static_cast<long long>(shape.m), static_cast<long long>(shape.dim), 1e6 * first_fastest,
+              1e6 * second_fastest, second_fastest / first_fastest, ratio, ratios[ratios.size() / 4],
+              ratios[ratios.size() * 3 / 4], ratios.size());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const int threads = count == 4 ? std::atoi(arguments[3]) : 1;
+  if (count < 3 || count > 4 || threads < 1 || threads > 1024) {
+    std::fputs("usage: infonce_versus BEFORE.so AFTER.so [THREADS], 1 to 1024 (default 1)\n", stderr);
+    return 2;
+  }
+  try {
+    const Library before(arguments[1]), after(arguments[2]);
+    nce_context_desc desc{};
+    desc.struct_size = sizeof desc;
+    desc.backend = NCE_BACKEND_CPU;
+    desc.threads = threads;
+    const Device first(before, desc), second(after, desc);
+    std::printf("%-22s %-16s %-9s %-24s %10s %10s  ratio  median ratio (quartiles of turns)\n", "loss", "call", "type",
+                "shape", "before/us", "after/us");
+    for (const Shape& shape : kShapes) compare(first, second, shape);
+  } catch (const Failure& failure) {
+    std::fprintf(stderr, "infonce_versus: %s\n", failure.what());
+    return 1;
+  }
+  return 0;
+}
