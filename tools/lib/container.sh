@@ -108,7 +108,7 @@ started_by_java() {
 
 # A checkout that cannot be written to, as a copy of links to the same files.
 built_and_read_only() {
-  local copy="$CONTAINER/copy" part
+  local copy="$CONTAINER/ü copy" part
   for part in infonce pom.xml tools java/cli/target build/stamps; do
     mkdir -p "$copy/$(dirname "$part")"
     cp -a "$root/$part" "$copy/$part"
