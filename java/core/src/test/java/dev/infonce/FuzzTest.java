@@ -1,6 +1,8 @@
-package dev.infonce.suite;
+package dev.infonce;
 
 import dev.infonce.fuzz.FuzzRun;
+import dev.infonce.suite.MisuseFuzz;
+import dev.infonce.suite.PlanFuzz;
 import java.io.IOException;
 import org.junit.jupiter.api.Test;
 
