@@ -122,8 +122,14 @@ class GradientRow {
 
   /// `s` is seen from this row; `other` is the other row.
   void add(Number slope, const Similarity<Number>& s, const Number* other) {
-    add_scaled(slope * s.cross, other, static_cast<int64_t>(sum_.size()), sum_.data());
-    own_slope_ += slope * s.x_own;
+    const auto dim = static_cast<int64_t>(sum_.size());
+    if (s.x_own == -s.cross) {
+      // A distance's: far from the origin nothing would be left of two sums that cancel.
+      add_difference(slope * s.cross, other, own_, dim, sum_.data());
+    } else {
+      add_scaled(slope * s.cross, other, dim, sum_.data());
+      own_slope_ += slope * s.x_own;
+    }
     terms_ += std::fabs(slope) * s.x_size;
   }
   Number terms() const { return terms_; }

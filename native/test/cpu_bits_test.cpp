@@ -1,6 +1,7 @@
 // The CPU backend to the same bits for any number of threads, and by strips of whole rows.
 
 #include <algorithm>
+#include <cstring>
 
 #include "cpu/dense/kernels.h"
 #include "cpu/dense/workspace.h"
@@ -42,6 +43,44 @@ TEST_P(CpuBits, OfRowwiseLossesDoNotDependOnThreads) {
   }
 }
 
+/// Whether every pass of a problem, in a workspace of its own size, gives the bits of `expected`.
+void expect_each_pass(const selftest::Device& device, const Problem& problem, const Result& expected) {
+  const selftest::Plan plan(device, problem.desc);
+  EXPECT_LE(plan.workspace_bytes(NCE_PASS_FORWARD), plan.workspace_bytes(NCE_PASS_FORWARD_BACKWARD));
+  const Result forward = DeviceRun(device, problem, {.pass = NCE_PASS_FORWARD})(Calls::kForward);
+  EXPECT_EQ(forward.loss, expected.loss);
+  EXPECT_EQ(std::memcmp(&forward.metrics, &expected.metrics, sizeof expected.metrics), 0);
+  EXPECT_EQ(DeviceRun(device, problem)(Calls::kTogether).difference(expected), "");
+  EXPECT_EQ(DeviceRun(device, problem)(Calls::kSeparate).difference(expected), "");
+}
+
+TEST_P(CpuBits, DoNotDependOnThreadsMoreThanThereAreRows) {
+  std::vector<Kind> kinds(std::begin(oracle::kDenseKinds), std::end(oracle::kDenseKinds));
+  kinds.insert(kinds.end(), std::begin(oracle::kRowwiseKinds), std::end(oracle::kRowwiseKinds));
+  const auto one = with_threads(1);
+  const auto many = with_threads(100);
+  for (const Kind& kind : kinds) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT16}) {
+      for (const oracle::Extent& size : {oracle::Extent{2, 3, 5}, oracle::Extent{60, 70, 9}}) {
+        const Problem problem = problem_of({.kind = kind, .dtype = dtype, .size = size, .tau = 0.2, .seed = 8});
+        SCOPED_TRACE(problem.label());
+        const Result expected = DeviceRun(*one, problem)(Calls::kTogether);
+        expect_each_pass(*one, problem, expected);
+        expect_each_pass(*many, problem, expected);
+      }
+    }
+  }
+}
+
+TEST_P(CpuBits, OfRowwiseForwardPassesDoNotDependOnThreads) {
+  const auto many = with_threads(8);
+  for (const Kind& kind : oracle::kRowwiseKinds) {
+    const Problem problem = problem_of({.kind = kind, .size = {2000, 5, 37}, .tau = 0.2, .seed = 5});
+    SCOPED_TRACE(problem.label());
+    expect_each_pass(*many, problem, run(problem));
+  }
+}
+
 /// More rows than a strip has, for tiles of any width.
 int64_t rows_of_strips(nce_isa isa) {
   switch (isa) {
@@ -62,6 +101,19 @@ TEST_P(CpuBits, DoNotDependOnStripsAndGroupsOfLargeShapes) {
   const Result first = run(problem);
   problem.desc.workspace_budget_bytes = int64_t{64} << 20;
   EXPECT_EQ(DeviceRun(*with_threads(4), problem)(Calls::kTogether).difference(first), "");
+}
+
+TEST_P(CpuBits, GradientsOfColumnsAddUpOverStrips) {
+  const int64_t n = rows_of_strips(device().isa());
+  const auto check = [&](int32_t similarity, nce_dtype dtype, nce_precision precision) {
+    Problem problem = problem_of(
+        {.kind = kShared, .measure = similarity, .dtype = dtype, .size = {n, 30, 3}, .tau = 0.5, .seed = 12});
+    problem.desc.precision = precision;
+    problem.desc.metrics = 0;
+    check_dense(problem);
+  };
+  check(NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, NCE_PRECISION_PRECISE);
+  check(NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_DTYPE_FLOAT64, NCE_PRECISION_PRECISE);
 }
 
 /// The rows of the first strip have no weight.

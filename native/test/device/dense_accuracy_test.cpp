@@ -116,6 +116,37 @@ TEST_P(DenseAccuracy, UnboundedSimilaritiesAndNormsFarApart) {
   }
 }
 
+/// Keys of norm 2^exponent whose products with their queries are about 1, as large terms cancel.
+void make_keys_across(Problem& problem, int exponent) {
+  const auto dim = static_cast<std::size_t>(problem.desc.dim);
+  for (std::size_t first = 0; first < problem.keys.size(); first += dim) {
+    const double* const x = problem.queries.data() + first;
+    double* const z = problem.keys.data() + first;
+    double along = 0.0, squares = 0.0;
+    for (std::size_t d = 0; d < dim; ++d) along += x[d] * z[d], squares += x[d] * x[d];
+    for (std::size_t d = 0; d < dim; ++d) {
+      z[d] = oracle::rounded(std::ldexp(z[d] - along / squares * x[d], exponent) + x[d], problem.dtype());
+    }
+  }
+}
+
+// The keys' products may be beyond what an arithmetic keeps digits of, while the negatives' are not.
+TEST_P(DenseAccuracy, KeysAndSharedNegativesOfDifferentSize) {
+  uint64_t seed = 4000;
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+    for (const int exponent : {-12, 0, 9, 14}) {
+      Problem problem = problem_of({.kind = oracle::kShared,
+                                    .measure = NCE_SIMILARITY_DOT,
+                                    .dtype = dtype,
+                                    .size = {20, 31, 20},
+                                    .tau = 0.5,
+                                    .seed = ++seed});
+      make_keys_across(problem, exponent);
+      check_dense(problem);
+    }
+  }
+}
+
 TEST_P(DenseAccuracy, SixteenBitElementsAndGradients) {
   constexpr Extent kCpu[] = {{1, 1, 1}, {2, 5, 5}, {31, 33, 32}, {63, 64, 7}, {65, 127, 33}, {64, 129, 129}};
   constexpr Extent kEmulated[] = {{2, 5, 5}};

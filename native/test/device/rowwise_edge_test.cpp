@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "device_test.h"
@@ -189,6 +190,83 @@ TEST_P(RowwiseEdges, ABackwardPassNeedsItsForwardPassAndItsTemperature) {
   run.upload(problem);
   EXPECT_EQ(run.ended(Calls::kBackward), NCE_STATUS_OK);
   EXPECT_EQ(run.read().difference(expected), "");
+}
+
+TEST_P(RowwiseEdges, AFailedForwardPassLeavesNothingToABackwardPass) {
+  for (const Kind& kind : kRowwiseKinds) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16}) {
+      const Problem problem = problem_of({.kind = kind, .dtype = dtype, .size = {3, 2, 5}, .tau = 0.5, .seed = 4});
+      SCOPED_TRACE(problem.label());
+      DeviceRun run(device(), problem);
+      EXPECT_EQ(run.ended(Calls::kForward), NCE_STATUS_OK);
+      Problem broken = problem;
+      broken.keys[1] = std::nan("");
+      run.upload(broken);
+      EXPECT_EQ(run.ended(Calls::kForward), NCE_STATUS_NON_FINITE);
+      run.upload(problem);
+      run.poison_outputs();
+      EXPECT_EQ(run.ended(Calls::kBackward), NCE_STATUS_INVALID_STATE);
+      EXPECT_TRUE(run.untouched());
+    }
+  }
+}
+
+TEST_P(RowwiseEdges, TheKinkOfATripletHasNoGradient) {
+  for (const int32_t distance : {NCE_DISTANCE_EUCLIDEAN, NCE_DISTANCE_SQUARED_EUCLIDEAN}) {
+    for (const double past : {0.0, 0x1p-40}) {
+      Problem problem =
+          problem_of({.kind = kTriplet, .measure = distance, .dtype = NCE_DTYPE_FLOAT64, .size = {1, 1, 2}});
+      problem.queries = {4.0, 0.0};
+      problem.keys = {2.0, 0.0};
+      problem.negatives = {4.0, 4.0};  // distances 2 and 4
+      problem.desc.margin = (distance == NCE_DISTANCE_EUCLIDEAN ? 2.0 : 12.0) + past;
+      SCOPED_TRACE(problem.label());
+      const Result result = run(problem);
+      EXPECT_EQ(result.loss[0], past);
+      EXPECT_EQ(result.d_temperature, 0.0);
+      EXPECT_EQ(largest(result.d_queries) > 0.0, past > 0.0);
+      EXPECT_EQ(largest(result.d_keys) > 0.0, past > 0.0);
+      EXPECT_EQ(largest(result.d_negatives) > 0.0, past > 0.0);
+    }
+  }
+}
+
+TEST_P(RowwiseEdges, TheFirstBadRowIsNamedHoweverManyThereAre) {
+  // Rows of so many elements that each task has a few of them.
+  Problem problem =
+      problem_of({.kind = kContrastive, .size = {emulated() ? 6 : 24, 24, emulated() ? 512 : 8192}, .seed = 4});
+  const auto rows = static_cast<std::size_t>(problem.desc.n), dim = static_cast<std::size_t>(problem.desc.dim);
+  for (const std::size_t first : {std::size_t{1}, rows / 2}) {
+    Problem broken = problem;
+    for (std::size_t row = first; row < rows; row += 2) broken.keys[row * dim] = HUGE_VAL;
+    expect_refused(
+        broken, NCE_STATUS_NON_FINITE,
+        "inputs->keys holds a NaN or an infinity in row " + std::to_string(first) + "; all elements must be finite");
+  }
+}
+
+TEST_P(RowwiseEdges, GradientByLnTauIsTauTimesTheOneByTau) {
+  for (const Kind& kind : {kOwn, oracle::kPaired}) {
+    Problem problem = problem_of({.kind = kind, .size = {7, 3, 5}, .tau = 0.2, .seed = 3});
+    SCOPED_TRACE(problem.label());
+    const Result plain = run(problem);
+    problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
+    EXPECT_NEAR(run(problem).d_temperature / (0.2 * plain.d_temperature), 1.0, 1e-12);
+  }
+}
+
+TEST_P(RowwiseEdges, AForwardPassAloneNeedsItsOwnWorkspaceOnly) {
+  for (const Kind& kind : kRowwiseKinds) {
+    for (const nce_dtype dtype : oracle::kDtypes) {
+      const Problem problem = problem_of({.kind = kind, .dtype = dtype, .size = {70, 3, 9}, .tau = 0.2, .seed = 6});
+      SCOPED_TRACE(problem.label());
+      DeviceRun alone(device(), problem, {.pass = NCE_PASS_FORWARD});
+      const Result forward = alone(Calls::kForward);
+      const Result both = run(problem);
+      EXPECT_EQ(forward.loss, both.loss);
+      EXPECT_EQ(std::memcmp(&forward.metrics, &both.metrics, sizeof both.metrics), 0);
+    }
+  }
 }
 
 TEST_P(RowwiseMetrics, FollowTheirDefinitions) {

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "cpu/dense/call.h"
+#include "cpu/dense/center.h"
 #include "cpu/processor.h"
 #include "loss/metrics.h"
 
@@ -24,7 +25,10 @@ class Forward {
         scratch_(scratch),
         metrics_(call.out.metrics != nullptr) {}
 
-  void begin() const {
+  void begin() {
+    if (problem_.euclidean() && find_center(call_.y, problem_.y_rows, problem_.desc.dim, state_.center)) {
+      center_ = state_.center;
+    }
     pack_matrices();
     find_positives();
     if (metrics_) prepare_metrics();
@@ -79,8 +83,8 @@ class Forward {
         of.factors[first + l] = inside ? scale_to_one(of.norms, first + l, scales[l], inverses[l]) : 0.0;
       }
     }
-    kernels_.pack(
-        {packed, addresses, scales, inverses, problem_.desc.dim, panels_.steps, of.source.dtype, problem_.cosine()});
+    kernels_.pack({packed, addresses, scales, inverses, center_, problem_.desc.dim, panels_.steps, of.source.dtype,
+                   problem_.cosine()});
     if (of.squares != nullptr) {
       kernels_.diagonal(packed, packed, panels_.words, of.squares + panel * kernels_.width);
     }
@@ -104,18 +108,28 @@ class Forward {
       const auto scaled = static_cast<Real>(product) * static_cast<Real>(state_.x_factors[row]);
       return static_cast<double>(scaled * static_cast<Real>(positive_factors()[problem_.positive_row(row)]));
     }
-    if (!problem_.euclidean()) return product;
-    return distance_of(product, state_.x_squares[row], positive_square(row));
+    return product;
   }
 
   const double* positive_factors() const { return problem_.shared ? state_.z_factors : state_.y_factors; }
 
-  double distance_of(double product, double x_square, double y_square) const {
-    const auto twice = static_cast<Real>(product) + static_cast<Real>(product);
-    const Real squared = (static_cast<Real>(x_square) + static_cast<Real>(y_square)) - twice;
-    if (!(squared > Real{0})) return -0.0;
-    if (problem_.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN) return -static_cast<double>(squared);
-    return -static_cast<double>(std::sqrt(squared));
+  /// Products of a panel's rows and their positives to minus their distances, as products_to_similarities has them.
+  void products_to_distances(const Real* x, const Real* positives, int64_t first, double* result) const {
+    const bool root = problem_.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+    double near[kRowPadding];
+    bool found = false;
+    for (int64_t l = 0; l < std::min(kernels_.width, problem_.x_rows - first); ++l) {
+      const auto twice = static_cast<Real>(result[l]) + static_cast<Real>(result[l]);
+      const Real both = static_cast<Real>(state_.x_squares[first + l]) + static_cast<Real>(positive_square(first + l));
+      const Real squared = both - twice;
+      if (squared > both * kCancelledShare<Real> + kSmallestSquare<Real>) {
+        result[l] = -static_cast<double>(root ? std::sqrt(squared) : squared);
+        continue;
+      }
+      if (!found) kernels_.near_distances(x, positives, problem_.desc.dim, root, near);
+      found = true;
+      result[l] = -near[l];
+    }
   }
 
   double positive_square(int64_t row) const {
@@ -129,7 +143,9 @@ class Forward {
       const Real* const positives = positive_panel(problem_, kernels_, panels_, panel, space);
       const int64_t first = panel * kernels_.width;
       double* const result = state_.positive + first;
-      kernels_.diagonal(panels_.x + panel * panels_.stride, positives, panels_.words, result);
+      const Real* const x = panels_.x + panel * panels_.stride;
+      kernels_.diagonal(x, positives, panels_.words, result);
+      if (problem_.euclidean()) products_to_distances(x, positives, first, result);
       for (int64_t l = 0; l < kernels_.width; ++l) {
         const int64_t row = first + l;
         result[l] = row < problem_.x_rows ? similarity_of(row, result[l]) : 0.0;
@@ -150,7 +166,7 @@ class Forward {
   }
 
   static double inverse_norm(const Norms& norms, int64_t row) {
-    constexpr double kLargest = 1e300;
+    constexpr double kLargest = sizeof(Real) == sizeof(float) ? 1e38 : 1e300;
     return std::min(kLargest, norms.inverse(row) * norms.scale[row]);
   }
 
@@ -298,6 +314,7 @@ class Forward {
   const Panels<Real>& panels_;
   const ForwardScratch<Real>& scratch_;
   const bool metrics_;
+  const double* center_ = nullptr;  ///< what distances are measured from; null: 0
 };
 
 }  // namespace

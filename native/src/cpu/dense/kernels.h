@@ -21,6 +21,13 @@ using loss::Excluded;
 using loss::Form;
 using loss::Sums;
 
+/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or so small that they may have
+/// underflowed; there it is summed from differences. A power of two: comparing with it rounds nothing.
+template <typename Real>
+constexpr Real kCancelledShare = Real{1} / 64;
+template <typename Real>
+constexpr Real kSmallestSquare = sizeof(Real) == 4 ? Real{0x1p-100} : static_cast<Real>(0x1p-900);
+
 /// The two matrices and the similarity between their rows.
 template <typename Real>
 struct Operands {
@@ -46,7 +53,7 @@ struct MetricSums {
   double* above;                  ///< how many negatives have s > s+
   double* similarity;             ///< sum of s
   double* uniformity;             ///< sum of y_factor exp(4 cos)
-  const double* x_inverse_norms;  ///< for cos, null where s is cos
+  const double* x_inverse_norms;  ///< for cos, null where s is cos; within Real
   const double* y_inverse_norms;
   const double* y_factors;
 };
@@ -114,6 +121,7 @@ struct PackTask {
   const void* const* rows;  ///< [width]; null beyond the matrix
   const double* scales;     ///< [width]
   const double* inverses;   ///< [width]
+  const double* center;     ///< subtracted from every row, [dim] and as many zeros as a vector has lanes; null: nothing
   int64_t dim;
   int64_t steps;
   nce_dtype dtype;  ///< of the rows; FLOAT64 for panels of double only, BFLOAT16 for words of two
@@ -160,6 +168,9 @@ struct Kernels {
   /// holds.
   /// dim counts words.
   void (*diagonal)(const Real* x, const Real* y, int64_t dim, double* products);
+  /// distances[l] = |row l of panel x - row l of panel y|, or its square, from differences: what a tile holds where
+  /// products cancel.
+  void (*near_distances)(const Real* x, const Real* y, int64_t dim, bool root, double* distances);
   void (*forward)(const ForwardTask<Real>& task);
   void (*gradient)(const GradientTask<Real>& task);
   void (*pack)(const PackTask<Real>& task);

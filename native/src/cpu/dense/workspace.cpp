@@ -1,5 +1,7 @@
 #include "cpu/dense/workspace.h"
 
+#include "cpu/dense/center.h"
+
 #include <bit>
 
 namespace nce::cpu::dense {
@@ -61,6 +63,7 @@ State::State(Carver& carver, const Problem& problem) {
   x_factors = scaled ? carver.take<double>(x) : nullptr;
   y_factors = !scaled ? nullptr : problem.tower ? x_factors : carver.take<double>(y);
   z_factors = scaled ? carver.take<double>(z) : nullptr;
+  center = problem.euclidean() ? carver.take<double>(problem.desc.dim + kCenterPadding) : nullptr;
   positive = carver.take<double>(x);
   row_lse = carver.take<loss::LogSum>(x);
   row_slope = carver.take<double>(x);

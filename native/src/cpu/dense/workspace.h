@@ -67,6 +67,7 @@ struct State {
   Norms x_norms, y_norms, z_norms;
   double *x_squares, *y_squares, *z_squares;
   double *x_factors, *y_factors, *z_factors;  ///< where words may be two bfloat16: see Operands
+  double* center;                             ///< room for find_center; Euclidean only
   double* positive;                           ///< s+
   loss::LogSum *row_lse, *column_lse;
   double *row_slope, *column_slope;  ///< see loss::RowResult

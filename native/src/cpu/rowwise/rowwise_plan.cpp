@@ -68,7 +68,8 @@ class RowwisePlan final : public Plan {
         backward_layout_(layout(true)) {}
 
   int64_t workspace_bytes(nce_pass pass) const override {
-    return pass == NCE_PASS_FORWARD ? forward_layout_.bytes : backward_layout_.bytes;
+    // Few rows may keep what they compared in less than many threads work in.
+    return pass == NCE_PASS_FORWARD ? std::min(forward_layout_.bytes, backward_layout_.bytes) : backward_layout_.bytes;
   }
 
   void forward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void*) const override {

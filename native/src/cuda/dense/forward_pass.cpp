@@ -54,6 +54,7 @@ class Forward {
                  .dim = problem_.desc.dim,
                  .norms = matrix.norms,
                  .range = matrix.range,
+                 .center = problem_.euclidean() ? call_.scratch.center : nullptr,
                  .planes = to.planes,
                  .plane_count = method_.planes,
                  .plane_stride = to.plane_stride,
@@ -239,6 +240,15 @@ void choose(const Call& call) {
                 call.stream);
 }
 
+void find_center(const Call& call) {
+  launch_center({.call = call.call_state,
+                 .rows = call.y,
+                 .count = call.problem.y_rows,
+                 .dim = call.problem.desc.dim,
+                 .center = call.scratch.center},
+                call.stream);
+}
+
 void align(const Call& call) {
   const Problem& problem = call.problem;
   const State& state = call.state;
@@ -301,6 +311,7 @@ tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& 
 void enqueue_forward(const Call& call, uint64_t plan) {
   measure(call);
   choose(call);
+  if (call.problem.euclidean()) find_center(call);
   if (call.out.metrics != nullptr) align(call);
   for (int32_t index = 0; index < static_cast<int32_t>(call.methods.size()); ++index) {
     Carver carver = call.rest;

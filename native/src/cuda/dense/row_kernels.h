@@ -86,6 +86,16 @@ struct ChooseParams {
 };
 void launch_choose(const ChooseParams& params, cudaStream_t stream);
 
+/// Chooses one of Y's rows to subtract from all and writes it, or zeros: near the middle of what there is, and a row
+/// itself, so that differences of round numbers stay exact. Zeros where it would not bring the rows much nearer to 0.
+struct CenterParams {
+  const CallState* call;
+  RowSource rows;
+  int64_t count, dim;
+  double* center;  ///< [dim]
+};
+void launch_center(const CenterParams& params, cudaStream_t stream);
+
 /// How elements become packed ones.
 enum class Packing : int32_t {
   kRaw = 0,         ///< as they are
@@ -104,6 +114,7 @@ struct PackParams {
   int64_t dim;
   Norms norms;
   const RowRange* range;
+  const double* center;  ///< subtracted from every row; null: nothing
   void* planes;
   int32_t plane_count;
   int64_t plane_stride;

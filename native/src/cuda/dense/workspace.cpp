@@ -63,6 +63,7 @@ Scratch::Scratch(Carver& carver, const Problem& problem) {
   totals = carver.take<RowTotals>(kMostParts);
   slopes = carver.take<SlopeTotals>(kMostParts);
   alignment = carver.take<double>(problem.desc.metrics != 0 ? problem.x_rows : 0);
+  center = carver.take<double>(problem.euclidean() ? problem.desc.dim : 0);
 }
 
 MethodState::MethodState(Carver& carver, const Problem& problem, const State& state, const Method& method)

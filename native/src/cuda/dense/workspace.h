@@ -33,6 +33,7 @@ struct Scratch {
   RowTotals* totals;
   SlopeTotals* slopes;
   double* alignment;
+  double* center;  ///< Euclidean
 };
 
 /// A packed matrix with what belongs to its rows.

@@ -86,7 +86,7 @@ template <size_t kCount>
 #pragma GCC unroll 8
   for (size_t v = 0; v < kCount; ++v) {
     const auto bits = reinterpret_cast<Bits<float>>(shifted[v]);
-    const Bits<float> fraction = __builtin_shuffle(E::kPowers[0], E::kPowers[1], bits);
+    const Bits<float> fraction = shuffled<float>(E::kPowers[0], E::kPowers[1], bits);
     power[v] = reinterpret_cast<Vec<float>>(fraction + (bits << E::kShift));
   }
 #pragma GCC unroll 8

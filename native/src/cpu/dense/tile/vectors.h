@@ -77,6 +77,22 @@ template <typename Real>
   return a > b ? a : b;
 }
 
+/// Lane l is lane index[l] of a and b, one behind the other.
+template <typename Real, typename Lanes, typename Index>
+[[gnu::always_inline]] inline Lanes shuffled(const Lanes& a, const Lanes& b, const Index& index) {
+#if defined(__clang__)
+  // Without GCC's instruction for it; what Clang compiles is for fuzzing.
+  Lanes result{};
+  for (int l = 0; l < kLanes<Real>; ++l) {
+    const auto from = static_cast<int>(index[l]) & (2 * kLanes<Real> - 1);
+    result[l] = from < kLanes<Real> ? a[from] : b[from - kLanes<Real>];
+  }
+  return result;
+#else
+  return __builtin_shuffle(a, b, index);
+#endif
+}
+
 /// How many elements of a product's inner dimension a word holds: a Real, or the bits of two bfloat16, the first in
 /// the low half.
 #if defined(NCE_TILE_BFLOAT16X2)

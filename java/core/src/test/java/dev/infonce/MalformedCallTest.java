@@ -89,6 +89,7 @@ class MalformedCallTest extends OnEachDevice {
                 refused("too few weights", plan, good.withWeights(1, 1, 1), "weights: must be 4 numbers, but got 3"),
                 refused("weights of one view", views, good.withWeights(1, 1, 1, 1), "weights: must be 8 numbers"),
                 refused("weight negative", plan, good.withWeights(1, 1, -1, 1), "weights", "number 2 is -1.0"),
+                refused("weight infinite", plan, good.withWeights(1, 1, 1f / 0, 1), "weights", "number 2 is Infinity"),
                 refused("weight NaN", plan, good.withWeights(nan, 1, 1, 1), "weights", "number 0 is NaN"),
                 refused(
                         "upstream a row",
@@ -98,6 +99,7 @@ class MalformedCallTest extends OnEachDevice {
                         "MEAN",
                         "4"),
                 refused("upstream short", rows, good.withUpstream(1, 1), "upstream: must be 1 number or 4, but got 2"),
+                refused("last upstream NaN", rows, good.withUpstream(1, 1, 1, nan), "upstream", "number 3 is NaN"),
                 refused("upstream infinite", plan, good.withUpstream(1f / 0), "upstream: must be finite", "Infinity"),
                 refused(
                         "temperature of triplets",

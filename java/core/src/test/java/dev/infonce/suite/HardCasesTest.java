@@ -193,6 +193,65 @@ class HardCasesTest extends DeviceSuite {
         }
     }
 
+    /** Keys whose products with their queries are about 1, as large terms cancel: which arithmetic has the digits. */
+    @ParameterizedTest
+    @ValueSource(ints = {-12, 0, 9, 14})
+    void keysMayBeOfAnotherSizeThanSharedNegatives(int exponent) {
+        long seed = 57;
+        InfoNce loss =
+                InfoNce.withTemperature(0.5).withSimilarity(Similarity.DOT).withSharedNegatives();
+        for (DType dtype : DTYPES) {
+            Case c = Cases.random(loss, 20, 31, 20, dtype, seed);
+            double[][] keys = new double[c.keys().length][];
+            for (int i = 0; i < keys.length; i++) {
+                keys[i] = across(c.queries()[i], c.keys()[i], exponent);
+            }
+            assertAsOracle(c.withMatrices(c.queries(), keys, c.negatives()), seed);
+        }
+    }
+
+    private static double[] across(double[] x, double[] z, int exponent) {
+        double along = 0;
+        double squares = 0;
+        for (int d = 0; d < x.length; d++) {
+            along += x[d] * z[d];
+            squares += x[d] * x[d];
+        }
+        double[] across = new double[x.length];
+        for (int d = 0; d < x.length; d++) {
+            across[d] = Math.scalb(z[d] - along / squares * x[d], exponent) + x[d];
+        }
+        return across;
+    }
+
+    @Test
+    void theKinkOfATripletHasNoGradient() {
+        double[][] query = {{4, 0}};
+        double[][] key = {{2, 0}};
+        double[][] negative = {{4, 4}};
+        for (Distance distance : List.of(Distance.EUCLIDEAN, Distance.SQUARED_EUCLIDEAN)) {
+            double kink = distance == Distance.EUCLIDEAN ? 2 : 12;
+            for (double past : new double[] {0, 0x1p-20}) {
+                Case c = Case.of(
+                                Triplet.withMargin(kink + past).withDistance(distance),
+                                Double.NaN,
+                                DType.FLOAT64,
+                                query,
+                                key)
+                        .withNegatives(negative, 1);
+                Result result = Result.of(device, c);
+                assertThat(result.loss()).as(what(c, 0)).isEqualTo(past);
+                assertThat(Compare.largest(result.dQueries()) > 0)
+                        .as(what(c, 0))
+                        .isEqualTo(past > 0);
+                assertThat(Compare.largest(result.dKeys()) > 0).as(what(c, 0)).isEqualTo(past > 0);
+                assertThat(Compare.largest(result.dNegatives()) > 0)
+                        .as(what(c, 0))
+                        .isEqualTo(past > 0);
+            }
+        }
+    }
+
     @Test
     void oneRowHasNoNegativesAndLosesNothing() {
         for (Similarity similarity : Similarity.values()) {

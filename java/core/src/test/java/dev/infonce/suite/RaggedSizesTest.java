@@ -14,6 +14,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sizes around those of tiles, vectors and blocks: a tail in each dimension, alone and together. */
 class RaggedSizesTest extends DeviceSuite {
@@ -86,6 +87,26 @@ class RaggedSizesTest extends DeviceSuite {
         assertAsOracle(
                 Cases.random(InfoNce.withTemperature(TAU).withSharedNegatives(), 1000, 1000, 65, DType.FLOAT64, seed),
                 seed);
+    }
+
+    /** More rows than a strip has, whose shares of the gradients of columns are added up. */
+    @Test
+    void gradientsOfColumnsAddUpOverStrips() {
+        long seed = 63;
+        for (Similarity similarity : List.of(Similarity.COSINE, Similarity.DOT)) {
+            InfoNce loss =
+                    InfoNce.withTemperature(0.5).withSimilarity(similarity).withSharedNegatives();
+            assertAsOracle(Cases.random(loss, 4300, 30, 3, DType.FLOAT32, seed), seed);
+        }
+    }
+
+    /** Around the number that a device may keep in memory at once. */
+    @ParameterizedTest
+    @ValueSource(ints = {63, 64, 65, 127, 128, 129, 200})
+    void ownNegativesAreAsManyAsThereAre(int m) {
+        long seed = 64;
+        InfoNce loss = InfoNce.withTemperature(TAU).withOwnNegatives();
+        assertAsOracle(Cases.random(loss, 3, m, 5, DType.FLOAT64, seed), seed);
     }
 
     private void assertAsOracle(Case c, long seed) {

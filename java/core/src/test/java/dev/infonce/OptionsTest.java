@@ -1,0 +1,89 @@
+package dev.infonce;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import org.junit.jupiter.api.Test;
+
+/** What plans and calls are asked for arrives where the work is done. */
+class OptionsTest extends OnEachDevice {
+    private static final int N = 600;
+    private static final int DIM = 8;
+    private static final Shape SHAPE = Shape.of(N, N, DIM);
+
+    private final Inputs in = Inputs.of(Samples.heap(DType.FLOAT32, N, DIM, 1), Samples.heap(DType.FLOAT32, N, DIM, 2));
+
+    @Test
+    void fastPrecisionTakesLessMemoryAndKeepsAFewDigits() {
+        assumeTrue(deviceName.equals("cpu"), "only device cpu widens by its precision");
+        InfoNce loss = InfoNce.withTemperature(0.5).withSimilarity(Similarity.NEGATIVE_EUCLIDEAN);
+        Plan precise = device.plan(loss, SHAPE, DType.FLOAT32);
+        Plan fast =
+                device.plan(loss, SHAPE, DType.FLOAT32, PlanOptions.defaults().withPrecision(Precision.FAST));
+        assertThat(fast.workspaceBytes()).isLessThan(precise.workspaceBytes());
+        double right = precise.forward(in).loss();
+        double rough = fast.forward(in).loss();
+        assertThat(rough).isNotEqualTo(right);
+        assertThat(Math.abs(rough / right - 1)).isLessThan(1e-5);
+    }
+
+    @Test
+    void aSmallerBudgetTakesLessMemoryAndGivesTheSameBits() {
+        assumeTrue(!deviceName.equals("emulated"), "the emulator takes long for so many rows");
+        InfoNce loss = InfoNce.withTemperature(0.5);
+        Plan usual = device.plan(loss, SHAPE, DType.FLOAT32);
+        Plan small =
+                device.plan(loss, SHAPE, DType.FLOAT32, PlanOptions.defaults().withWorkspaceBudget(0));
+        assertThat(small.workspaceBytes()).isLessThan(usual.workspaceBytes());
+        GradientResult expected = usual.forwardBackward(in);
+        GradientResult result = small.forwardBackward(in);
+        assertThat(result.loss()).isEqualTo(expected.loss());
+        assertThat(result.dQueries().toFloatArray())
+                .isEqualTo(expected.dQueries().toFloatArray());
+        assertThat(result.dKeys().toFloatArray()).isEqualTo(expected.dKeys().toFloatArray());
+    }
+
+    @Test
+    void theAccuracyOfTheFirstKIsThatOfTheKAskedFor() {
+        int n = 40;
+        Shape shape = Shape.of(n, n, DIM);
+        Matrix queries = Samples.heap(DType.FLOAT32, n, DIM, 1);
+        Matrix keys = Samples.heap(DType.FLOAT32, n, DIM, 2);
+        InfoNce loss = InfoNce.withTemperature(0.5);
+        double[] accuracies = new double[n + 1];
+        for (int k : new int[] {1, 5, 20, n}) {
+            Metrics metrics = device.plan(
+                            loss, shape, DType.FLOAT32, PlanOptions.defaults().withTopK(k))
+                    .forward(queries, keys)
+                    .metrics();
+            accuracies[k] = metrics.topKAccuracy();
+            assertThat(accuracies[1]).isEqualTo(metrics.top1Accuracy());
+        }
+        assertThat(accuracies[5]).isGreaterThan(accuracies[1]);
+        assertThat(accuracies[20]).isGreaterThan(accuracies[5]);
+        assertThat(accuracies[n]).isEqualTo(1.0);
+    }
+
+    @Test
+    void twoRowsMayHaveTwoUpstreamGradients() {
+        InfoNce loss = InfoNce.withTemperature(0.5).withOwnNegatives().withReduction(Reduction.NONE);
+        Plan plan = device.plan(loss, Shape.of(2, 3, DIM), DType.FLOAT32);
+        Inputs two = Inputs.of(Samples.heap(DType.FLOAT32, 2, DIM, 1), Samples.heap(DType.FLOAT32, 2, DIM, 2))
+                .withNegatives(Samples.heap(DType.FLOAT32, 6, DIM, 3));
+        Matrix plain = plan.forwardBackward(two).dQueries();
+        Matrix scaled = plan.forwardBackward(two.withUpstream(2, -4)).dQueries();
+        for (int d = 0; d < DIM; d++) {
+            assertThat(scaled.get(0, d)).isEqualTo(2 * plain.get(0, d));
+            assertThat(scaled.get(1, d)).isEqualTo(-4 * plain.get(1, d));
+        }
+    }
+
+    @Test
+    void theEndsOfTheRangeOfTemperaturesAreAllowed() {
+        Plan plan = device.plan(InfoNce.withTemperature(0.5), Shape.of(2, 2, DIM), DType.FLOAT32);
+        Inputs two = Inputs.of(Samples.heap(DType.FLOAT32, 2, DIM, 1), Samples.heap(DType.FLOAT32, 2, DIM, 2));
+        for (double temperature : new double[] {1e-9, 1e9}) {
+            assertThat(plan.forward(two.withTemperature(temperature)).loss()).isNotNegative();
+        }
+    }
+}

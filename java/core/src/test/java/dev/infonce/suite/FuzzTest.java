@@ -1,0 +1,18 @@
+package dev.infonce.suite;
+
+import dev.infonce.fuzz.FuzzRun;
+import java.io.IOException;
+import org.junit.jupiter.api.Test;
+
+/** What fuzz targets found once, and some seconds of looking for more. */
+class FuzzTest {
+    @Test
+    void callsOfPlansGiveWhatTheOracleGivesOrRefuseAsDocumented() throws IOException {
+        FuzzRun.run("PlanFuzz", PlanFuzz::fuzzerTestOneInput);
+    }
+
+    @Test
+    void misuseIsRefusedAsDocumentedAndWritesNothing() throws IOException {
+        FuzzRun.run("MisuseFuzz", MisuseFuzz::fuzzerTestOneInput);
+    }
+}
