@@ -8,7 +8,6 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
-import java.util.concurrent.CompletionException;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -109,11 +108,14 @@ public final class CommandRunner {
             case InfoNceException e -> e.getMessage();
             case IllegalArgumentException e when e.getMessage() != null -> e.getMessage();
             case IOException e when e.getMessage() != null -> e.getMessage();
-            case OutOfMemoryError e ->
-                "there is not enough memory (" + e.getMessage()
-                        + "); JDK_JAVA_OPTIONS=-Xmx8g would give Java's heap 8 GiB";
-            case CompletionException e when e.getCause() != null -> message(e.getCause());
+            case OutOfMemoryError e -> "there is not enough memory (" + e.getMessage() + ")" + remedy(e);
             default -> "unexpected " + failure + " (--verbose shows where)";
         };
+    }
+
+    private static String remedy(OutOfMemoryError failure) {
+        return String.valueOf(failure.getMessage()).contains("heap")
+                ? "; JDK_JAVA_OPTIONS=-Xmx8g would give Java's heap 8 GiB"
+                : "";
     }
 }
