@@ -51,6 +51,7 @@ struct Operands {
 /// Sums that only metrics need, of rows of X.
 struct MetricSums {
   double* above;                  ///< how many negatives have s > s+
+  double* tied;                   ///< how many have s = s+
   double* similarity;             ///< sum of s
   double* uniformity;             ///< sum of y_factor exp(4 cos)
   const double* x_inverse_norms;  ///< for cos, null where s is cos; within Real

@@ -127,7 +127,7 @@ struct ForwardScratch {
   Groups groups;
   Sums rows;
   Sums columns;
-  double *above, *similarity, *uniformity;
+  double *above, *tied, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;
   double* effective;  ///< effective number of negatives of each row
   double* losses;

@@ -153,11 +153,14 @@ template <typename T>
 void RowSweep<T>::add_ranks(std::span<const Comparison> comparisons, const RowTerms& terms,
                             RowwiseTotals& totals) const {
   const double positive = measure_.similarity_sign * comparisons[0].value;
-  const auto closer = std::count_if(comparisons.begin() + 1, comparisons.end(), [&](const Comparison& negative) {
-    return measure_.similarity_sign * negative.value > positive;
-  });
-  if (closer == 0) ++totals.metrics.top1;
-  if (closer < problem_.desc.top_k) ++totals.metrics.topk;
+  double above = 0.0, tied = 0.0;
+  for (const Comparison& negative : comparisons.subspan(1)) {
+    const double similarity = measure_.similarity_sign * negative.value;
+    if (similarity > positive) above += 1.0;
+    if (similarity == positive) tied += 1.0;
+  }
+  totals.metrics.top1 += loss::rank_credit(above, tied, 1.0);
+  totals.metrics.topk += loss::rank_credit(above, tied, problem_.desc.top_k);
   totals.metrics.effective_negatives += std::exp(terms.entropy);
 }
 

@@ -151,6 +151,7 @@ class Forward {
   MetricSums metric_sums() const {
     if (!metrics_) return {};
     return {.above = scratch_.above,
+            .tied = scratch_.tied,
             .similarity = scratch_.similarity,
             .uniformity = scratch_.uniformity,
             .x_inverse_norms = scratch_.x_inverse,
@@ -274,6 +275,7 @@ void finish_loss(const Call& call, uint64_t plan) {
                                   : problem.shared ? 3
                                                    : 2,
                       .function = problem.row.function,
+                      .range = loss::similarity_range(problem),
                       .reducer = call.reducer(),
                       .rows = problem.x_rows,
                       .negatives = problem.negatives_of_row,

@@ -205,6 +205,7 @@ struct FinishLossParams {
   const RowRange* ranges;
   int32_t matrices;  ///< of `ranges`
   loss::RowFunction function;
+  loss::SimilarityRange range;
   loss::Reducer reducer;
   int64_t rows;
   int64_t negatives;  ///< of each row

@@ -74,17 +74,20 @@ NCE_DEVICE void finish_row(const RowwiseParams& p, int64_t row, const Lanes<kLan
   const Comparison* const comparisons = comparisons_of(p, row);
   const bool alike = is_alike(p, row);
   const bool good_query = is_finite(p.inverse_norms[row]);
-  int64_t closer = 0;
+  double above = 0.0, tied = 0.0;
   for (int64_t k = lanes.first(); k < p.comparisons_of_row; k += lanes.step()) {
     const Comparison comparison = comparisons[k];
     find_bad(p, row, k, comparison, totals);
     if (p.metrics == nullptr) continue;
     add_metrics(p, row, k, comparison, alike, totals.metrics);
-    if (k > 0 && p.measure.similarity_sign * comparison.value > p.measure.similarity_sign * comparisons[0].value) {
-      ++closer;
-    }
+    if (k == 0) continue;
+    const double similarity = p.measure.similarity_sign * comparison.value;
+    const double positive = p.measure.similarity_sign * comparisons[0].value;
+    above += similarity > positive ? 1.0 : 0.0;
+    tied += similarity == positive ? 1.0 : 0.0;
   }
-  closer = lanes.template combine<Count>(closer);
+  above = lanes.sum(above);
+  tied = lanes.sum(tied);
   const RowTerms terms = loss::row_terms(rule_of(p), comparisons, p.comparisons_of_row, alike, lanes);
   if (lanes.first() != 0) return;
   if (!good_query) keep_first(totals.bad_query, row);
@@ -92,8 +95,8 @@ NCE_DEVICE void finish_row(const RowwiseParams& p, int64_t row, const Lanes<kLan
   totals.loss += p.reducer.weighted(terms.loss, row);
   if (p.metrics == nullptr) return;
   if (p.inverse_norms[row] == 0.0) totals.metrics.zero_rows += 1;
-  if (closer == 0) totals.metrics.top1 += 1;
-  if (closer < p.top_k) totals.metrics.topk += 1;
+  totals.metrics.top1 += loss::rank_credit(above, tied, 1.0);
+  totals.metrics.topk += loss::rank_credit(above, tied, p.top_k);
   totals.metrics.effective_negatives += std::exp(terms.entropy);
 }
 
@@ -144,7 +147,7 @@ __global__ void finish_rowwise_loss(const RowwiseParams p) {
   if (p.loss_out != nullptr && p.reducer.reduction != NCE_REDUCTION_NONE) {
     *p.loss_out = p.reducer.reduced(all.loss, p.call->weight_sum);
   }
-  if (p.metrics != nullptr) *p.metrics = loss::metrics_of(p.function, all.metrics, p.rows);
+  if (p.metrics != nullptr) *p.metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows);
   p.call->plan = p.plan;
 }
 
