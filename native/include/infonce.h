@@ -52,7 +52,10 @@ typedef enum nce_status {
   NCE_STATUS_UNSUPPORTED = 2,      /* valid, but this backend does not do it */
   NCE_STATUS_OUT_OF_MEMORY = 3,    /* the host or the device refused an allocation */
   NCE_STATUS_WORKSPACE_TOO_SMALL = 4, /* fewer bytes than nce_plan_workspace_bytes said */
-  NCE_STATUS_NON_FINITE = 5,          /* an input holds a NaN or an infinity; the message names matrix and row */
+  NCE_STATUS_NON_FINITE = 5,          /* an input holds a NaN or an infinity, or a similarity, a distance or a loss is
+                                         beyond the range of its arithmetic; the message names matrix and row. Or a
+                                         gradient is beyond the range of its element type (65504 for FLOAT16): then
+                                         alone outputs may have been written, with infinities where it is */
   NCE_STATUS_INVALID_STATE = 6,       /* nce_backward on a workspace that holds no forward of this plan */
   NCE_STATUS_NO_DEVICE = 7,           /* the backend is not in this library, or the machine has no such device */
   NCE_STATUS_DEVICE_ERROR = 8,        /* the device runtime reported an error */

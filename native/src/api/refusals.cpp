@@ -37,6 +37,12 @@ void refuse_similarity(int64_t row) {
               "inputs->queries has a similarity or distance beyond the range of float64 in row " + std::to_string(row));
 }
 
+void refuse_gradient(const char* matrix, int64_t row) {
+  throw Error(NCE_STATUS_NON_FINITE, "outputs->" + std::string(matrix) + " overflows its element type in row " +
+                                         std::to_string(row) +
+                                         "; gradients may have been written, with infinities there");
+}
+
 void refuse_state() {
   throw Error(NCE_STATUS_INVALID_STATE,
               "workspace holds no forward pass of this plan; call nce_forward before nce_backward, with the same "

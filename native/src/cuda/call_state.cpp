@@ -23,6 +23,14 @@ const char* name_of(Argument argument) {
       return "keys";
     case Argument::kNegatives:
       return "negatives";
+    case Argument::kQueriesGradient:
+      return "d_queries";
+    case Argument::kKeysGradient:
+      return "d_keys";
+    case Argument::kNegativesGradient:
+      return "d_negatives";
+    case Argument::kTemperatureGradient:
+      return "d_temperature";
     case Argument::kNone:
       break;
   }
@@ -46,10 +54,17 @@ const char* name_of(Argument argument) {
     case Argument::kKeys:
     case Argument::kNegatives:
     case Argument::kSimilarity:
+    case Argument::kQueriesGradient:
+    case Argument::kKeysGradient:
+    case Argument::kNegativesGradient:
+    case Argument::kTemperatureGradient:
       break;
   }
   refuse_element(name_of(call.argument), call.row, call.value, allowed);
 }
+
+Argument overflow_argument(unsigned long long key) { return static_cast<Argument>(((1ULL << 62) - key) >> 50); }
+int64_t overflow_row(unsigned long long key) { return static_cast<int64_t>(((1ULL << 62) - key) & ((1ULL << 50) - 1)); }
 
 }  // namespace
 
@@ -57,7 +72,8 @@ void throw_unless_ok(const CallState& call) {
   const bool known = call.status >= NCE_STATUS_OK && call.status <= NCE_STATUS_INTERNAL;
   switch (known ? static_cast<nce_status>(call.status) : NCE_STATUS_INTERNAL) {
     case NCE_STATUS_OK:
-      return;
+      if (call.overflow == 0) return;
+      refuse_gradient(name_of(overflow_argument(call.overflow)), overflow_row(call.overflow));
     case NCE_STATUS_INVALID_ARGUMENT:
       refuse_argument_of(call);
     case NCE_STATUS_INVALID_STATE:

@@ -109,6 +109,7 @@ class DensePlan final : public Plan {
     call.form = static_cast<Form>(state.header->form);
     with_kernels(static_cast<Arithmetic>(state.header->arithmetic),
                  [&](const auto& kernels) { backward_with(call, kernels, carver); });
+    check_gradients(call);
   }
 
  private:
@@ -212,6 +213,7 @@ class DensePlan final : public Plan {
     const State state(carver, problem_);
     Call call = make_call(in, out, state);
     state.header->magic = 0;
+    state.header->overflow = 0;
     measure(call);
     const Decision decision = choose(call);
     call.form = decision.form;
@@ -225,8 +227,10 @@ class DensePlan final : public Plan {
                        .tau = call.tau(),
                        .arithmetic = static_cast<int32_t>(decision.arithmetic),
                        .form = static_cast<int32_t>(decision.form),
-                       .kept = kept ? 1 : 0};
+                       .kept = kept ? 1 : 0,
+                       .overflow = state.header->overflow};
     }
+    if (gradients) check_gradients(call);
   }
 
   void measure(const Call& call) const {

@@ -262,9 +262,10 @@ struct PackedRows {
   const float* scales;
 };
 
-/// Adds splits and positives, goes back through the norm or the distance, and writes the caller's gradient.
+/// Adds splits and positives, tells what overflows, goes back through the norm or the distance, and writes the caller's
+/// gradient.
 struct FinishGradientParams {
-  const CallState* call;
+  CallState* call;
   int32_t method;
   int32_t planes;
   nce_similarity similarity;
@@ -282,6 +283,7 @@ struct FinishGradientParams {
   const double* g_sums;     ///< Euclidean
   Norms norms;
   RowTarget target;
+  Argument argument, second_argument;  ///< the names of the target's matrices
 };
 void launch_finish_gradient(const FinishGradientParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
