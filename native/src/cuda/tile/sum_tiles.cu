@@ -503,7 +503,8 @@ class SumBlock {
     const Similarity<S> similarity(params_.operands);
     if (!similarity.distances()) return;
     const Mask mask(params_.operands, corner().x, corner().y);
-    const auto wanted = [&](int row, int column) { return mask.keeps(row, column); };
+    // Few rows meet themselves; not to look at those, float has no registers left.
+    const auto wanted = [&](int row, int column) { return sizeof(Real) == 4 || mask.keeps(row, column); };
     similarity.apply_distances(params_.operands, corner().x, corner().y, place(), space_.x_factors, space_.y_factors,
                                wanted, tile);
   }
