@@ -63,9 +63,6 @@ const char* name_of(Argument argument) {
   refuse_element(name_of(call.argument), call.row, call.value, allowed);
 }
 
-Argument overflow_argument(unsigned long long key) { return static_cast<Argument>(((1ULL << 62) - key) >> 50); }
-int64_t overflow_row(unsigned long long key) { return static_cast<int64_t>(((1ULL << 62) - key) & ((1ULL << 50) - 1)); }
-
 }  // namespace
 
 void throw_unless_ok(const CallState& call) {
@@ -80,7 +77,7 @@ void throw_unless_ok(const CallState& call) {
       if (call.argument == Argument::kTemperature) refuse_other_temperature(call.value, call.tau);
       refuse_state();
     case NCE_STATUS_NON_FINITE:
-      if (call.argument == Argument::kSimilarity) refuse_similarity(call.row);
+      if (call.argument == Argument::kSimilarity) refuse_similarity(call.row, call.far == 2);
       refuse_row(name_of(call.argument), call.row);
     case NCE_STATUS_UNSUPPORTED:
     case NCE_STATUS_OUT_OF_MEMORY:

@@ -23,6 +23,7 @@ struct Call {
   loss::Reducer reducer;
   double weight_sum;
   Form form;
+  bool far = false;  ///< similarities or logits may be beyond what nobody needs to look at, see loss::Reach
 
   double tau() const { return temperature.tau; }
   loss::Scaling scaling() const { return {.form = form, .tau = tau(), .log_scale = 0.0}; }

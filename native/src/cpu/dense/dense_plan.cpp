@@ -5,6 +5,7 @@
 
 #include "api/refusals.h"
 #include "cpu/dense/call.h"
+#include "cpu/dense/far_similarities.h"
 #include "cpu/processor.h"
 
 namespace nce::cpu {
@@ -50,6 +51,7 @@ enum class Arithmetic : int32_t { kFloat32, kFloat64, kBfloat16x2 };
 struct Decision {
   Arithmetic arithmetic;
   Form form;
+  bool far;  ///< see Call
 };
 
 struct NormRange {
@@ -217,6 +219,8 @@ class DensePlan final : public Plan {
     measure(call);
     const Decision decision = choose(call);
     call.form = decision.form;
+    call.far = decision.far;
+    if (call.far) refuse_far_similarities(call, decision.arithmetic != Arithmetic::kFloat64);
     const bool both = workspace.bytes >= both_bytes_;
     bool kept = false;
     with_kernels(decision.arithmetic,
@@ -272,11 +276,14 @@ class DensePlan final : public Plan {
     const bool use_float = single && (problem_.precision == NCE_PRECISION_FAST || trusted);
     const bool use_bfloat16x2 = use_float && bfloat16x2_kernels_ != nullptr &&
                                 range.smallest >= kSmallestBfloat16Norm && range.largest <= kLargestBfloat16Norm;
+    const double safe = loss::reach_of(use_float).safe;
+    const bool far = !problem_.cosine() && !(largest <= safe && logit <= safe);
     const bool bounded = use_float ? bounded_float : logit <= double_kernels_.largest_bounded_logit;
     return {.arithmetic = use_bfloat16x2 ? Arithmetic::kBfloat16x2
                           : use_float    ? Arithmetic::kFloat32
                                          : Arithmetic::kFloat64,
-            .form = loss::form_of(problem_.row.function, bounded)};
+            .form = loss::form_of(problem_.row.function, bounded),
+            .far = far};
   }
 
   /// Takes room for kept tiles from a workspace that is large enough for both passes.
@@ -303,7 +310,8 @@ class DensePlan final : public Plan {
       sum_rows<Real>(call, kernels, panels, of_strip, scratch, begin, end);
     };
     begin_forward<Real>(call, kernels, panels, scratch);
-    if (gradients && go_by_strips(kernels, panels, kept)) {
+    // Losses that may overflow are looked at before gradients are written.
+    if (gradients && !call.far && go_by_strips(kernels, panels, kept)) {
       const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
       run_backward<Real>(call, kernels, panels, kept, backward_scratch, sum);
       end_forward<Real>(call, kernels, panels, scratch);

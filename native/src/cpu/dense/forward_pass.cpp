@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "api/refusals.h"
 #include "cpu/dense/call.h"
 #include "cpu/dense/center.h"
 #include "cpu/processor.h"
@@ -40,6 +41,7 @@ class Forward {
   }
 
   void end() const {
+    if (call_.far) check_losses();
     write_loss();
     if (metrics_) write_metrics();
   }
@@ -266,6 +268,17 @@ class Forward {
     scratch_.losses[j] = 0.5 * (scratch_.losses[j] + column.loss);
     state_.column_lse[j] = column.lse;
     state_.column_slope[j] = column.temperature_slope;
+  }
+
+  /// Beyond the range of double, before anything is written.
+  void check_losses() const {
+    double sum = 0.0;
+    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+      const double loss = call_.reducer.weighted(scratch_.losses[i], i);
+      if (!std::isfinite(loss)) refuse_similarity(i);
+      sum += loss;
+    }
+    if (problem_.reduction != NCE_REDUCTION_NONE && !std::isfinite(sum)) refuse_similarity(-1);
   }
 
   void write_loss() const {

@@ -191,6 +191,11 @@ RowTerms RowSweep<T>::forward(int64_t row, const RowScratch& scratch, std::span<
   if (!good) return {};
   const RowTerms terms =
       loss::row_terms(rule_, comparisons.data(), std::ssize(comparisons), alike(row), loss::WholeRow{});
+  const double weighted = in_.weights == nullptr ? terms.loss : terms.loss * static_cast<double>(in_.weights[row]);
+  if (!std::isfinite(weighted) || !std::isfinite(terms.temperature_slope)) {
+    if (totals.overflow < 0) totals.overflow = row;
+    return {};
+  }
   if (metrics) {
     if (query.inverse_norm == 0.0) ++totals.metrics.zero_rows;
     add_ranks(comparisons, terms, totals);

@@ -175,6 +175,11 @@ class RowwisePlan final : public Plan {
     RowwiseTotals totals;
     for (int64_t chunk = 0; chunk < chunks_; ++chunk) totals.add(chunk_totals[chunk]);
     check_finite(totals);
+    if (problem_.reduction != NCE_REDUCTION_NONE) {
+      double sum = 0.0;
+      for (int64_t row = 0; row < n(); ++row) sum += call.reducer.weighted(terms[row].loss, row);
+      if (!std::isfinite(sum)) refuse_similarity(-1);
+    }
     if (keep) *token = {.magic = kTokenMagic, .plan = number_, .tau = call.rule.tau};
     if (out.loss != nullptr) write_loss(call, terms, out.loss);
     if (out.metrics == nullptr) return;

@@ -92,6 +92,9 @@ NCE_DEVICE void finish_row(const RowwiseParams& p, int64_t row, const Lanes<kLan
   if (lanes.first() != 0) return;
   if (!good_query) keep_first(totals.bad_query, row);
   p.terms[row] = terms;
+  if (!is_finite(p.reducer.weighted(terms.loss, row)) || !is_finite(terms.temperature_slope)) {
+    keep_first(totals.overflow, row);
+  }
   totals.loss += p.reducer.weighted(terms.loss, row);
   if (p.metrics == nullptr) return;
   if (p.inverse_norms[row] == 0.0) totals.metrics.zero_rows += 1;
@@ -127,7 +130,7 @@ __global__ void finish_rowwise(const RowwiseParams p) {
 }
 
 /// The first bad row, in the order of the matrices, ends the call.
-NCE_DEVICE bool refuse(const RowwiseTotals& all, CallState& call) {
+NCE_DEVICE bool refuse(const RowwiseTotals& all, bool sum, CallState& call) {
   const auto refused = [&](Argument argument, int64_t row) {
     if (row == kNoRow) return false;
     call.status = NCE_STATUS_NON_FINITE;
@@ -136,14 +139,16 @@ NCE_DEVICE bool refuse(const RowwiseTotals& all, CallState& call) {
     return true;
   };
   return refused(Argument::kQueries, all.bad_query) || refused(Argument::kKeys, all.bad_key) ||
-         refused(Argument::kNegatives, all.bad_negative) || refused(Argument::kSimilarity, all.overflow);
+         refused(Argument::kNegatives, all.bad_negative) || refused(Argument::kSimilarity, all.overflow) ||
+         (sum && refused(Argument::kSimilarity, is_finite(all.loss) ? kNoRow : -1));
 }
 
 __global__ void finish_rowwise_loss(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const RowwiseTotals mine = threadIdx.x < parts_of(p.rows) ? p.totals[threadIdx.x] : no_rows();
   const RowwiseTotals all = combine_totals(mine, p.metrics != nullptr);
-  if (threadIdx.x != 0 || refuse(all, *p.call)) return;
+  const bool sum = p.reducer.reduction != NCE_REDUCTION_NONE;
+  if (threadIdx.x != 0 || refuse(all, sum, *p.call)) return;
   if (p.loss_out != nullptr && p.reducer.reduction != NCE_REDUCTION_NONE) {
     *p.loss_out = p.reducer.reduced(all.loss, p.call->weight_sum);
   }
