@@ -48,11 +48,12 @@ class Euclidean : public DeviceTest {
 };
 
 TEST_P(Euclidean, DistancesFarFromTheOriginKeepTheirDigits) {
+  int cases = 0;
   for (const Kind& kind : kDenseKinds) {
     for (const nce_similarity similarity : kEuclidean) {
       for (const nce_dtype dtype : kDtypes) {
         for (int power = 2; power <= 12; power += 2) {
-          if (emulated() && power % 3 != 0) continue;
+          if (emulated() && ++cases % 5 != 0) continue;
           if (dtype == NCE_DTYPE_FLOAT16 && power > 4) continue;
           const double offset = std::pow(10.0, power);
           // At least a few steps of the type's digits about the offset.
@@ -93,17 +94,17 @@ TEST_P(Euclidean, MapCoordinatesKeepTheirDigits) {
 
 TEST_P(Euclidean, NearDuplicatesInAWideCloudKeepTheirDigits) {
   uint64_t seed = 50;
+  int cases = 0;
   for (const Kind& kind : kDenseKinds) {
     for (const nce_similarity similarity : kEuclidean) {
       for (const nce_dtype dtype : {NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT32}) {
         for (const double mean : {0.0, 1e4}) {
           for (int power = 1; power <= 6; ++power) {
             ++seed;
-            if (emulated() && power % 3 != 0) continue;
             const double near = std::pow(10.0, -power);
             if (dtype == NCE_DTYPE_FLOAT32 && mean * 0x1p-22 > near) continue;
             for (const double tau : {near * near, near, 1.0}) {
-              if (tau < 1e-9 || (emulated() && tau == near)) continue;
+              if (tau < 1e-9 || (emulated() && ++cases % 5 != 0)) continue;
               const Extent size = emulated() ? Extent{9, 13, 8} : Extent{37, 50, 8};
               Problem problem = problem_of({.kind = kind,
                                             .measure = similarity,

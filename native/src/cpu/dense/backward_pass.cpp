@@ -1,3 +1,7 @@
+#include <atomic>
+#include <cmath>
+
+#include "api/refusals.h"
 #include "cpu/dense/coefficients.h"
 
 namespace nce::cpu::dense {
@@ -68,6 +72,7 @@ class Backward {
       if (x.wanted() || y.wanted()) run_strip(x, y, begin, end);
     }
     write_temperature_gradient(call_, scratch_);
+    if (call_.out.d_temperature != nullptr && !std::isfinite(*call_.out.d_temperature)) overflow_ = true;
     const Side<Real> z = z_side();
     const int64_t last = (panels_.x_count - 1) / scratch_.strips.length * scratch_.strips.length;
     for_matrices(
@@ -80,6 +85,7 @@ class Backward {
             if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
           }
         });
+    state_.header->overflow = overflow_ ? 1 : 0;
   }
 
  private:
@@ -209,7 +215,7 @@ class Backward {
     const double* row_blocks = nullptr;
   };
 
-  void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker) const {
+  void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker) {
     const int64_t first = panel * kernels_.width;
     if (!side.target.wanted(first, std::min(first + kernels_.width, side.rows))) return;
     double g_sums[kRowPadding] = {};
@@ -224,7 +230,7 @@ class Backward {
     finish_panel(side, panel, worker, g_sums, sums);
   }
 
-  void finish_y(const Side<Real>& side, int64_t panel, int worker) const {
+  void finish_y(const Side<Real>& side, int64_t panel, int worker) {
     const bool weighed = y_summed_ && problem_.euclidean();
     PanelSums sums;
     if (y_summed_) sums = {nullptr, 0, scratch_.y_sums + panel * scratch_.row_stride};
@@ -232,8 +238,7 @@ class Backward {
   }
 
   /// Adds the positives' share, goes back through the norm and writes the rows.
-  void finish_panel(const Side<Real>& side, int64_t panel, int worker, const double* g_sums,
-                    const PanelSums& sums) const {
+  void finish_panel(const Side<Real>& side, int64_t panel, int worker, const double* g_sums, const PanelSums& sums) {
     const int64_t width = kernels_.width;
     const int64_t first = panel * width;
     const auto dtype = problem_.gradient_dtype;
@@ -287,9 +292,10 @@ class Backward {
                                 .sums = scratch_.worker_sums + worker * scratch_.worker_sums_stride,
                                 .to = rows,
                                 .dtype = dtype,
+                                .overflow = loss::overflow_of(dtype),
                                 .factors = factors,
                                 .scales = scales};
-    kernels_.finish(task);
+    if (kernels_.finish(task)) overflow_ = true;
   }
 
   const Call& call_;
@@ -302,9 +308,38 @@ class Backward {
   const BeforeStrip& before_strip_;
   double largest_ = 0.0;   ///< by which the strip's coefficients were divided
   bool y_summed_ = false;  ///< whether any strip has added to the sums of Y
+  std::atomic<bool> overflow_{false};
 };
 
+/// The first of `rows` rows that holds what is not finite, or -1.
+int64_t first_overflow(const void* matrix, int64_t stride, int64_t rows, int64_t dim, nce_dtype dtype) {
+  if (matrix == nullptr) return -1;
+  return with_element(dtype, [&](auto element) -> int64_t {
+    const auto* const elements = static_cast<const decltype(element)*>(matrix);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t d = 0; d < dim; ++d) {
+        if (!std::isfinite(static_cast<double>(elements[i * stride + d]))) return i;
+      }
+    }
+    return -1;
+  });
+}
+
 }  // namespace
+
+void check_gradients(const Call& call) {
+  if (call.state.header->overflow == 0) return;
+  const Problem& problem = call.problem;
+  const nce_outputs& out = call.out;
+  const auto check = [&](const char* name, const void* matrix, int64_t stride, int64_t rows) {
+    const int64_t row = first_overflow(matrix, stride, rows, problem.desc.dim, problem.gradient_dtype);
+    if (row >= 0) refuse_gradient(name, row);
+  };
+  check("d_queries", out.d_queries, out.d_queries_stride, problem.desc.n);
+  check("d_keys", out.d_keys, out.d_keys_stride, problem.key_rows);
+  check("d_negatives", out.d_negatives, out.d_negatives_stride, problem.negative_rows);
+  if (out.d_temperature != nullptr && !std::isfinite(*out.d_temperature)) refuse_gradient("d_temperature", 0);
+}
 
 template <typename Real>
 void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,

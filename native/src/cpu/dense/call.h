@@ -23,6 +23,7 @@ struct Call {
   loss::Reducer reducer;
   double weight_sum;
   Form form;
+  bool far = false;  ///< similarities or logits may be beyond what nobody needs to look at, see loss::Reach
 
   double tau() const { return temperature.tau; }
   loss::Scaling scaling() const { return {.form = form, .tau = tau(), .log_scale = 0.0}; }
@@ -44,12 +45,16 @@ template <typename Real>
 void end_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                  const ForwardScratch<Real>& scratch);
 
-/// Writes the gradients that are asked for, from what the forward pass left. A problem that goes by rows may have
-/// before_strip do that pass for panels [begin, end) of X, a strip before each of its own; then `kept` begins with it.
+/// Writes the gradients that are asked for, from what the forward pass left; what overflows is told by
+/// Header::overflow. A problem that goes by rows may have before_strip do that pass for panels [begin, end) of X, a
+/// strip before each of its own; then `kept` begins with it.
 template <typename Real>
 void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                   const KeptTiles<Real>& kept, const BackwardScratch<Real>& scratch,
                   const std::function<void(int64_t begin, int64_t end)>& before_strip);
+
+/// Throws if a gradient that was written overflowed; names the first row.
+void check_gradients(const Call& call);
 
 /// Rows that one task of a loop over rows takes.
 constexpr int64_t kRowsATask = 256;

@@ -5,6 +5,7 @@
 
 #include "api/refusals.h"
 #include "cpu/dense/call.h"
+#include "cpu/dense/far_similarities.h"
 #include "cpu/processor.h"
 
 namespace nce::cpu {
@@ -50,6 +51,7 @@ enum class Arithmetic : int32_t { kFloat32, kFloat64, kBfloat16x2 };
 struct Decision {
   Arithmetic arithmetic;
   Form form;
+  bool far;  ///< see Call
 };
 
 struct NormRange {
@@ -109,6 +111,7 @@ class DensePlan final : public Plan {
     call.form = static_cast<Form>(state.header->form);
     with_kernels(static_cast<Arithmetic>(state.header->arithmetic),
                  [&](const auto& kernels) { backward_with(call, kernels, carver); });
+    check_gradients(call);
   }
 
  private:
@@ -212,9 +215,12 @@ class DensePlan final : public Plan {
     const State state(carver, problem_);
     Call call = make_call(in, out, state);
     state.header->magic = 0;
+    state.header->overflow = 0;
     measure(call);
     const Decision decision = choose(call);
     call.form = decision.form;
+    call.far = decision.far;
+    if (call.far) refuse_far_similarities(call, decision.arithmetic != Arithmetic::kFloat64);
     const bool both = workspace.bytes >= both_bytes_;
     bool kept = false;
     with_kernels(decision.arithmetic,
@@ -225,8 +231,10 @@ class DensePlan final : public Plan {
                        .tau = call.tau(),
                        .arithmetic = static_cast<int32_t>(decision.arithmetic),
                        .form = static_cast<int32_t>(decision.form),
-                       .kept = kept ? 1 : 0};
+                       .kept = kept ? 1 : 0,
+                       .overflow = state.header->overflow};
     }
+    if (gradients) check_gradients(call);
   }
 
   void measure(const Call& call) const {
@@ -268,11 +276,14 @@ class DensePlan final : public Plan {
     const bool use_float = single && (problem_.precision == NCE_PRECISION_FAST || trusted);
     const bool use_bfloat16x2 = use_float && bfloat16x2_kernels_ != nullptr &&
                                 range.smallest >= kSmallestBfloat16Norm && range.largest <= kLargestBfloat16Norm;
+    const double safe = loss::reach_of(use_float).safe;
+    const bool far = !problem_.cosine() && !(largest <= safe && logit <= safe);
     const bool bounded = use_float ? bounded_float : logit <= double_kernels_.largest_bounded_logit;
     return {.arithmetic = use_bfloat16x2 ? Arithmetic::kBfloat16x2
                           : use_float    ? Arithmetic::kFloat32
                                          : Arithmetic::kFloat64,
-            .form = loss::form_of(problem_.row.function, bounded)};
+            .form = loss::form_of(problem_.row.function, bounded),
+            .far = far};
   }
 
   /// Takes room for kept tiles from a workspace that is large enough for both passes.
@@ -299,7 +310,8 @@ class DensePlan final : public Plan {
       sum_rows<Real>(call, kernels, panels, of_strip, scratch, begin, end);
     };
     begin_forward<Real>(call, kernels, panels, scratch);
-    if (gradients && go_by_strips(kernels, panels, kept)) {
+    // Losses that may overflow are looked at before gradients are written.
+    if (gradients && !call.far && go_by_strips(kernels, panels, kept)) {
       const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
       run_backward<Real>(call, kernels, panels, kept, backward_scratch, sum);
       end_forward<Real>(call, kernels, panels, scratch);

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "api/refusals.h"
 #include "cpu/dense/call.h"
 #include "cpu/dense/center.h"
 #include "cpu/processor.h"
@@ -40,6 +41,7 @@ class Forward {
   }
 
   void end() const {
+    if (call_.far) check_losses();
     write_loss();
     if (metrics_) write_metrics();
   }
@@ -218,13 +220,15 @@ class Forward {
     if (metrics_) {
       const bool scaled = !problem_.cosine();
       task.metrics = {.above = scratch_.above + row_shift,
+                      .tied = scratch_.tied + row_shift,
                       .similarity = scratch_.similarity + row_shift,
                       .uniformity = scratch_.uniformity + row_shift,
                       .x_inverse_norms = scaled ? scratch_.x_inverse : nullptr,
                       .y_inverse_norms = scaled ? scratch_.y_inverse : nullptr,
                       .y_factors = scratch_.y_factors};
       for (int64_t i = task.x_begin * kernels_.width; i < task.x_end * kernels_.width; ++i) {
-        task.metrics.above[i] = task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
+        task.metrics.above[i] = task.metrics.tied[i] = 0.0;
+        task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
       }
     }
     kernels_.forward(task);
@@ -266,6 +270,17 @@ class Forward {
     state_.column_slope[j] = column.temperature_slope;
   }
 
+  /// Beyond the range of double, before anything is written.
+  void check_losses() const {
+    double sum = 0.0;
+    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+      const double loss = call_.reducer.weighted(scratch_.losses[i], i);
+      if (!std::isfinite(loss)) refuse_similarity(i);
+      sum += loss;
+    }
+    if (problem_.reduction != NCE_REDUCTION_NONE && !std::isfinite(sum)) refuse_similarity(-1);
+  }
+
   void write_loss() const {
     double* const to = call_.out.loss;
     if (to == nullptr) return;
@@ -286,14 +301,15 @@ class Forward {
     totals.positives = rows;
     totals.negatives = rows * problem_.negatives_of_row;
     for (int64_t i = 0; i < rows; ++i) {
-      double above = 0.0, uniformity = 0.0;
+      double above = 0.0, tied = 0.0, uniformity = 0.0;
       for (int64_t g = 0; g < scratch_.groups.y; ++g) {
         above += scratch_.above[g * stride + i];
+        tied += scratch_.tied[g * stride + i];
         totals.negative_similarity += scratch_.similarity[g * stride + i];
         uniformity += scratch_.uniformity[g * stride + i];
       }
-      if (above == 0.0) ++totals.top1;
-      if (above < static_cast<double>(problem_.desc.top_k)) ++totals.topk;
+      totals.top1 += loss::rank_credit(above, tied, 1.0);
+      totals.topk += loss::rank_credit(above, tied, problem_.desc.top_k);
       totals.positive_similarity += state_.positive[i];
       totals.alignment += scratch_.alignment[i];
       totals.effective_negatives += scratch_.effective[i];
@@ -303,7 +319,7 @@ class Forward {
                        (problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows)) +
                        count_zero(state_.z_norms, problem_.z_rows);
     const uint32_t struct_size = call_.out.metrics->struct_size;
-    *call_.out.metrics = loss::metrics_of(problem_.row.function, totals, rows);
+    *call_.out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals, rows);
     call_.out.metrics->struct_size = struct_size;
   }
 

@@ -51,6 +51,7 @@ struct Operands {
 /// Sums that only metrics need, of rows of X.
 struct MetricSums {
   double* above;                  ///< how many negatives have s > s+
+  double* tied;                   ///< how many have s = s+
   double* similarity;             ///< sum of s
   double* uniformity;             ///< sum of y_factor exp(4 cos)
   const double* x_inverse_norms;  ///< for cos, null where s is cos; within Real
@@ -149,6 +150,7 @@ struct FinishTask {
   double* sums;           ///< scratch, [padded dim][width]
   void* const* to;        ///< [width] rows; null: not wanted
   nce_dtype dtype;        ///< of the rows
+  double overflow;        ///< the smallest number that is beyond the range of dtype
   const double* factors;  ///< [width]
   const double* scales;   ///< [width]
 };
@@ -176,7 +178,8 @@ struct Kernels {
   void (*pack)(const PackTask<Real>& task);
   /// A panel in row blocks.
   void (*row_blocks)(const Real* panel, int64_t dim, Real* to);
-  void (*finish)(const FinishTask<Real>& task);
+  /// Whether a number was beyond the range of its type.
+  bool (*finish)(const FinishTask<Real>& task);
 };
 
 template <typename Real>

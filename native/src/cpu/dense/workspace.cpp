@@ -111,6 +111,7 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
   const bool metrics = problem.desc.metrics != 0;
   above = carver.take<double>(metrics ? row_sums : 0);
+  tied = carver.take<double>(metrics ? row_sums : 0);
   similarity = carver.take<double>(metrics ? row_sums : 0);
   uniformity = carver.take<double>(metrics ? row_sums : 0);
   x_inverse = carver.take<double>(metrics ? x : 0);

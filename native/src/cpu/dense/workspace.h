@@ -56,7 +56,8 @@ struct Header {
   double tau;
   int32_t arithmetic;
   int32_t form;
-  int32_t kept;  ///< whether kept tiles are still there: a call of both passes may have overwritten them
+  int32_t kept;      ///< whether kept tiles are still there: a call of both passes may have overwritten them
+  int32_t overflow;  ///< whether the last backward pass wrote a gradient beyond the range of its type
 };
 
 /// State that does not depend on the arithmetic. One double a row each; Y's arrays are X's for one tower.
@@ -127,7 +128,7 @@ struct ForwardScratch {
   Groups groups;
   Sums rows;
   Sums columns;
-  double *above, *similarity, *uniformity;
+  double *above, *tied, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;
   double* effective;  ///< effective number of negatives of each row
   double* losses;

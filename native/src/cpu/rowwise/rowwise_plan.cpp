@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 
 #include "api/refusals.h"
 #include "cpu/rowwise/row_sweep.h"
@@ -175,11 +176,16 @@ class RowwisePlan final : public Plan {
     RowwiseTotals totals;
     for (int64_t chunk = 0; chunk < chunks_; ++chunk) totals.add(chunk_totals[chunk]);
     check_finite(totals);
+    if (problem_.reduction != NCE_REDUCTION_NONE) {
+      double sum = 0.0;
+      for (int64_t row = 0; row < n(); ++row) sum += call.reducer.weighted(terms[row].loss, row);
+      if (!std::isfinite(sum)) refuse_similarity(-1);
+    }
     if (keep) *token = {.magic = kTokenMagic, .plan = number_, .tau = call.rule.tau};
     if (out.loss != nullptr) write_loss(call, terms, out.loss);
     if (out.metrics == nullptr) return;
     const uint32_t struct_size = out.metrics->struct_size;
-    *out.metrics = loss::metrics_of(problem_.row.function, totals.metrics, n());
+    *out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals.metrics, n());
     out.metrics->struct_size = struct_size;
   }
 
@@ -200,19 +206,33 @@ class RowwisePlan final : public Plan {
     const Layout& layout = backward_layout_;
     const auto* terms = reinterpret_cast<const RowTerms*>(workspace.data + layout.terms);
     const auto factor = [&](int64_t row) { return call.reducer.factor(row, call.weight_sum); };
+    bool temperature_overflows = false;
+    GradientOverflow overflow;
+    std::mutex adding;
     if (out.d_temperature != nullptr) {
       double sum = 0.0;
       for (int64_t row = 0; row < n(); ++row) sum += factor(row) * terms[row].temperature_slope;
       *out.d_temperature = call.temperature_factor * sum;
+      if (!std::isfinite(*out.d_temperature)) temperature_overflows = true;
     }
-    if (out.d_queries == nullptr && out.d_keys == nullptr && out.d_negatives == nullptr) return;
-    const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
-    for_rows([&](int64_t, int64_t begin, int64_t end, int worker) {
-      for (int64_t row = begin; row < end; ++row) {
-        rows.backward(row, factor(row), scratch(workspace, layout, worker), comparisons(workspace, layout, row),
-                      terms[row], out);
-      }
-    });
+    if (out.d_queries != nullptr || out.d_keys != nullptr || out.d_negatives != nullptr) {
+      const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
+      for_rows([&](int64_t, int64_t begin, int64_t end, int worker) {
+        GradientOverflow of_chunk;
+        for (int64_t row = begin; row < end; ++row) {
+          rows.backward(row, factor(row), scratch(workspace, layout, worker), comparisons(workspace, layout, row),
+                        terms[row], out, of_chunk);
+        }
+        const std::lock_guard lock(adding);
+        overflow.query = std::min(overflow.query, of_chunk.query);
+        overflow.key = std::min(overflow.key, of_chunk.key);
+        overflow.negative = std::min(overflow.negative, of_chunk.negative);
+      });
+    }
+    if (overflow.query != GradientOverflow::kNone) refuse_gradient("d_queries", overflow.query);
+    if (overflow.key != GradientOverflow::kNone) refuse_gradient("d_keys", overflow.key);
+    if (overflow.negative != GradientOverflow::kNone) refuse_gradient("d_negatives", overflow.negative);
+    if (temperature_overflows) refuse_gradient("d_temperature", 0);
   }
 
   const loss::Problem problem_;

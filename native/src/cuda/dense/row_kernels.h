@@ -96,6 +96,17 @@ struct CenterParams {
 };
 void launch_center(const CenterParams& params, cudaStream_t stream);
 
+/// Where CallState::far says so, looks at every similarity, slowly, and tells the first row with one, or a logit,
+/// beyond loss::Reach.
+struct FarParams {
+  CallState* call;
+  RowSource x, y, z;
+  int64_t x_rows, y_rows, z_rows, dim;
+  bool tower;
+  nce_similarity similarity;
+};
+void launch_check_far(const FarParams& params, cudaStream_t stream);
+
 /// How elements become packed ones.
 enum class Packing : int32_t {
   kRaw = 0,         ///< as they are
@@ -176,7 +187,8 @@ struct RowTotals {
 
 /// Sums of groups to each row's loss and slope, and partial sums over rows.
 struct FinishRowsParams {
-  const CallState* call;
+  CallState* call;
+  bool late;  ///< writes losses alone, of calls that are far, whose first launch did not
   int32_t method;
   loss::RowRule rule;
   loss::Reducer reducer;
@@ -205,6 +217,7 @@ struct FinishLossParams {
   const RowRange* ranges;
   int32_t matrices;  ///< of `ranges`
   loss::RowFunction function;
+  loss::SimilarityRange range;
   loss::Reducer reducer;
   int64_t rows;
   int64_t negatives;  ///< of each row
@@ -261,9 +274,10 @@ struct PackedRows {
   const float* scales;
 };
 
-/// Adds splits and positives, goes back through the norm or the distance, and writes the caller's gradient.
+/// Adds splits and positives, tells what overflows, goes back through the norm or the distance, and writes the caller's
+/// gradient.
 struct FinishGradientParams {
-  const CallState* call;
+  CallState* call;
   int32_t method;
   int32_t planes;
   nce_similarity similarity;
@@ -281,6 +295,7 @@ struct FinishGradientParams {
   const double* g_sums;     ///< Euclidean
   Norms norms;
   RowTarget target;
+  Argument argument, second_argument;  ///< the names of the target's matrices
 };
 void launch_finish_gradient(const FinishGradientParams& params, Arithmetic arithmetic, cudaStream_t stream);
 

@@ -87,6 +87,7 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
   const bool metrics = problem.desc.metrics != 0;
   above = carver.take<double>(metrics ? row_sums : 0);
+  tied = carver.take<double>(metrics ? row_sums : 0);
   similarity = carver.take<double>(metrics ? row_sums : 0);
   uniformity = carver.take<double>(metrics ? row_sums : 0);
   const bool inverses = metrics && !problem.cosine();

@@ -61,7 +61,7 @@ struct MethodForward {
 
   Groups groups;  ///< 0 without columns
   Sums rows, columns;
-  double *above, *similarity, *uniformity;
+  double *above, *tied, *similarity, *uniformity;
   float *x_inverse, *y_inverse, *y_factors;
   double* wide_squares;  ///< before they are narrowed to float, or become scales
 };

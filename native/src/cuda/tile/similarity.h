@@ -90,7 +90,8 @@ NCE_DEVICE bool is_euclidean(nce_similarity similarity) {
 /// What a row brings to its similarities besides products: its scale, or its squared norm.
 template <typename Real>
 NCE_DEVICE Real similarity_factor(const Operands& operands, const Operand& operand, int64_t row) {
-  if (row >= operand.rows) return Real{0};
+  // Padding has a square of 1: two zeros would look as if they had underflowed.
+  if (row >= operand.rows) return is_euclidean(operands.similarity) ? Real{1} : Real{0};
   if (is_euclidean(operands.similarity)) return static_cast<const Real*>(operand.squares)[row];
   return operand.scales == nullptr ? Real{1} : static_cast<Real>(operand.scales[row]);
 }

@@ -326,6 +326,10 @@ struct Corner {
   int64_t y;
 };
 
+/// What a negative as similar as the positive counts beside the 1 of a more similar one.
+template <typename Real>
+constexpr Real kTie = static_cast<Real>(1.0 / 256.0);
+
 /// The cosine of rows with these inverse norms, 0 for zero rows, and this similarity, minus their distance or its
 /// square.
 template <typename Real>
@@ -363,7 +367,7 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
         if (!mask.keeps(row, column)) continue;
         const Real product = tile.at(r, at / 2, at % 2);
         const Real s = distances ? product : similarity.of(product, space.x_factors[row], space.y_factors[column]);
-        above[i] += s > space.x_positives[row] ? Real{1} : Real{0};
+        above[i] += s > space.x_positives[row] ? Real{1} : s == space.x_positives[row] ? kTie<Real> : Real{0};
         sum[i] += s;
         Real cosine = s;
         if (distances) {
@@ -386,17 +390,26 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
   }
 }
 
+/// Both numbers in one, exactly: a tile's row has at most 128 ties.
+template <typename Real>
+NCE_DEVICE double above_of(Real ranks) {
+  return floor(static_cast<double>(ranks));
+}
+template <typename Real>
+NCE_DEVICE double tied_of(Real ranks) {
+  return (static_cast<double>(ranks) - above_of(ranks)) / static_cast<double>(kTie<Real>);
+}
+
 /// Adds row `row` of the parts to the sums at `at`, which begin with the first tile.
 template <typename S>
 NCE_DEVICE void add_metrics(const MetricSums& sums, int64_t at, const Parts<typename S::Real>& parts, int row,
                             bool first) {
-  const auto add = [&](double* sum, const typename S::Real* part) {
-    const auto more = static_cast<double>(sum_of_parts<S>(part, row));
-    sum[at] = first ? more : sum[at] + more;
-  };
-  add(sums.above, parts.value);
-  add(sums.similarity, parts.weighted);
-  add(sums.uniformity, parts.maximum);
+  const auto add = [&](double* sum, double more) { sum[at] = first ? more : sum[at] + more; };
+  const auto ranks = sum_of_parts<S>(parts.value, row);
+  add(sums.above, above_of(ranks));
+  add(sums.tied, tied_of(ranks));
+  add(sums.similarity, static_cast<double>(sum_of_parts<S>(parts.weighted, row)));
+  add(sums.uniformity, static_cast<double>(sum_of_parts<S>(parts.maximum, row)));
 }
 
 /// The tiles and the places of block `blockIdx.x`.
@@ -490,7 +503,8 @@ class SumBlock {
     const Similarity<S> similarity(params_.operands);
     if (!similarity.distances()) return;
     const Mask mask(params_.operands, corner().x, corner().y);
-    const auto wanted = [&](int row, int column) { return mask.keeps(row, column); };
+    // Few rows meet themselves; not to look at those, float has no registers left.
+    const auto wanted = [&](int row, int column) { return sizeof(Real) == 4 || mask.keeps(row, column); };
     similarity.apply_distances(params_.operands, corner().x, corner().y, place(), space_.x_factors, space_.y_factors,
                                wanted, tile);
   }

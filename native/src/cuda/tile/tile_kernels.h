@@ -142,6 +142,7 @@ struct Operands {
 /// Sums that only metrics need, of rows of X, by group as Sums are.
 struct MetricSums {
   double* above;       ///< how many negatives have s > s+, compared as float or double like the tiles'
+  double* tied;        ///< how many have s = s+
   double* similarity;  ///< sum of s
   double* uniformity;  ///< sum of y_factors[j] 2^(4 log2(e) cos_ij)
   /// cos_ij = product_ij * product_scale * these two; null: cos is s. Distances: from them and these of the caller's

@@ -280,21 +280,27 @@ void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   add_row<Real>(sum, task.metrics.uniformity + tile.x_first);
 }
 
-/// How often a negative is more similar than the positive, and the sum of similarities.
+/// How often a negative is more similar than the positive, or as similar, and the sum of similarities.
 template <typename Real, bool kMasked>
 void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   Mask<Real> mask(task.operands, tile);
   Vec<Real> positive[kVectors];
   load_row<Real>(task.x_positive + tile.x_first, positive);
   Vec<Real> above[kVectors] = {};
+  Vec<Real> tied[kVectors] = {};
   Vec<Real> similarity[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
     if constexpr (kMasked) mask.select(j);
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> more = s > positive[v] ? broadcast(Real{1}) : Vec<Real>{};
-      if constexpr (kMasked) more = mask.apply(v, more, Real{0});
+      Vec<Real> same = s == positive[v] ? broadcast(Real{1}) : Vec<Real>{};
+      if constexpr (kMasked) {
+        more = mask.apply(v, more, Real{0});
+        same = mask.apply(v, same, Real{0});
+      }
       above[v] += more;
+      tied[v] += same;
       if constexpr (kMasked) {
         similarity[v] += mask.apply(v, s, Real{0});
       } else {
@@ -303,6 +309,7 @@ void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
     }
   }
   add_row<Real>(above, task.metrics.above + tile.x_first);
+  add_row<Real>(tied, task.metrics.tied + tile.x_first);
   add_row<Real>(similarity, task.metrics.similarity + tile.x_first);
 }
 
