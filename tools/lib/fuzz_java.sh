@@ -56,7 +56,8 @@ fuzz_java_target() {
       -Djava.awt.headless=true -Duser.home="$HOME" -cp "target/test-classes:target/classes:$(<target/fuzz-classpath.txt)" \
       com.code_intelligence.jazzer.Jazzer --target_class="$class" --instrumentation_includes='dev.infonce.**' \
       --instrumentation_excludes='dev.infonce.suite.**:dev.infonce.fuzz.**' --keep_going=100 \
-      -artifact_prefix="$folder/findings/" -max_total_time="$seconds" -timeout=120 -max_len=4096 -print_final_stats=1 \
+      --reproducer_path="$folder/findings" -artifact_prefix="$folder/findings/" -max_total_time="$seconds" \
+      -timeout=120 -max_len=4096 -print_final_stats=1 \
       "$folder/corpus" "src/test/resources/fuzz/$name"
   ) >"$log" 2>&1 </dev/null || code=$?
   FUZZ_CALLS=$(sed -n 's/^calls of .*: \([0-9]*\)$/\1/p' "$log" | tail -1)
