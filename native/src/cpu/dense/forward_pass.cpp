@@ -24,16 +24,34 @@ class Forward {
         kernels_(kernels),
         panels_(panels),
         scratch_(scratch),
-        metrics_(call.out.metrics != nullptr) {}
+        metrics_(call.out.metrics != nullptr),
+        center_(call.center) {}
 
   void begin() {
-    if (problem_.euclidean() && find_center(call_.y, problem_.y_rows, problem_.desc.dim, state_.center)) {
+    if (!strips() && problem_.euclidean() && find_center(call_.y, problem_.y_rows, problem_.desc.dim, state_.center)) {
       center_ = state_.center;
     }
-    pack_matrices();
+    pack_matrices({panels_.x_count, problem_.tower || strips() ? 0 : panels_.y_count, panels_.z_count});
     find_positives();
-    if (metrics_) prepare_metrics();
+    if (metrics_) prepare_row_metrics();
+    if (strips()) {
+      clear_totals();
+    } else if (metrics_) {
+      prepare_column_metrics();
+    }
   }
+
+  void pack_strip(bool metrics) const {
+    pack_matrices({0, panels_.y_count, 0});
+    if (metrics) prepare_column_metrics();
+  }
+
+  void sum_strip(const KeptTiles<Real>& kept) const {
+    sum_tiles(kept, 0, panels_.x_count);
+    add_to_totals();
+  }
+
+  void finish_strips() const { finish_rows(0, problem_.x_rows); }
 
   void sum_rows(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
     sum_tiles(kept, begin, end);
@@ -57,15 +75,42 @@ class Forward {
     double* factors;
   };
 
-  void pack_matrices() const {
+  /// Whether Y comes in strips, and group 0 of the sums are the totals.
+  bool strips() const { return scratch_.first_group > 0; }
+  /// Groups that hold sums when rows are finished.
+  int64_t summed_groups() const { return strips() ? 1 : scratch_.groups.y; }
+
+  void clear_totals() const {
+    clear(scratch_.rows, 0, panels_.x_count);
+    if (!metrics_) return;
+    for (double* numbers : {scratch_.above, scratch_.tied, scratch_.similarity, scratch_.uniformity}) {
+      std::fill(numbers, numbers + padded(problem_.x_rows), 0.0);
+    }
+  }
+
+  void add_to_totals() const {
+    const int64_t stride = padded(problem_.x_rows);
+    const int64_t groups = scratch_.groups.y + scratch_.first_group;
+    for_rows(call_.pool, 0, problem_.x_rows, [&](int64_t i) {
+      const loss::RowSums sums = sums_of(scratch_.rows, groups, stride, i);
+      scratch_.rows.maximum[i] = sums.maximum;
+      scratch_.rows.value[i] = sums.value;
+      scratch_.rows.weighted[i] = sums.weighted;
+      if (!metrics_) return;
+      for (double* numbers : {scratch_.above, scratch_.tied, scratch_.similarity, scratch_.uniformity}) {
+        for (int64_t g = 1; g < groups; ++g) numbers[i] += numbers[g * stride + i];
+      }
+    });
+  }
+
+  void pack_matrices(const std::array<int64_t, 3>& counts) const {
     const Packing matrices[] = {
         {call_.x, state_.x_norms, problem_.x_rows, panels_.x, state_.x_squares, state_.x_factors},
         {call_.y, state_.y_norms, problem_.y_rows, panels_.y, state_.y_squares, state_.y_factors},
         {call_.z, state_.z_norms, problem_.z_rows, panels_.z, state_.z_squares, state_.z_factors}};
-    for_matrices(call_.pool, 1, {panels_.x_count, problem_.tower ? 0 : panels_.y_count, panels_.z_count},
-                 [&](size_t matrix, int64_t begin, int64_t end, int) {
-                   for (int64_t panel = begin; panel < end; ++panel) pack(matrices[matrix], panel);
-                 });
+    for_matrices(call_.pool, 1, counts, [&](size_t matrix, int64_t begin, int64_t end, int) {
+      for (int64_t panel = begin; panel < end; ++panel) pack(matrices[matrix], panel);
+    });
   }
 
   void pack(const Packing& of, int64_t panel) const {
@@ -155,16 +200,19 @@ class Forward {
     });
   }
 
-  void prepare_metrics() const {
-    const double unit = std::exp(-2.0);
+  void prepare_row_metrics() const {
     for (int64_t i = 0; i < padded(problem_.x_rows); ++i) {
       scratch_.x_inverse[i] = i < problem_.x_rows ? inverse_norm(state_.x_norms, i) : 0.0;
     }
+    for_rows(call_.pool, 0, problem_.x_rows, [&](int64_t i) { scratch_.alignment[i] = alignment_of(i); });
+  }
+
+  void prepare_column_metrics() const {
+    const double unit = std::exp(-2.0);
     for (int64_t j = 0; j < padded(problem_.y_rows); ++j) {
       scratch_.y_inverse[j] = j < problem_.y_rows ? inverse_norm(state_.y_norms, j) : 0.0;
       scratch_.y_factors[j] = j < problem_.y_rows && state_.y_norms.zero(j) ? 1.0 : unit;
     }
-    for_rows(call_.pool, 0, problem_.x_rows, [&](int64_t i) { scratch_.alignment[i] = alignment_of(i); });
   }
 
   static double inverse_norm(const Norms& norms, int64_t row) {
@@ -195,7 +243,7 @@ class Forward {
   void sum_group(const KeptTiles<Real>& kept, int64_t x_begin, int64_t x_end, int64_t x_group, int64_t y_group,
                  Real* space) const {
     const int64_t panel_bytes = panels_.stride * static_cast<int64_t>(sizeof(Real));
-    const int64_t row_shift = y_group * padded(problem_.x_rows);
+    const int64_t row_shift = (scratch_.first_group + y_group) * padded(problem_.x_rows);
     ForwardTask<Real> task{
         .operands = tile_operands(call_, panels_),
         .x_begin = x_begin,
@@ -252,7 +300,7 @@ class Forward {
     const int64_t stride = padded(problem_.x_rows);
     const loss::Scaling scaling = call_.scaling();
     for_rows(call_.pool, begin, end, [&](int64_t i) {
-      const loss::RowSums sums = sums_of(scratch_.rows, scratch_.groups.y, stride, i);
+      const loss::RowSums sums = sums_of(scratch_.rows, summed_groups(), stride, i);
       const loss::RowResult row = loss::row_result(problem_.row, sums, state_.positive[i], scaling);
       scratch_.losses[i] = row.loss;
       state_.row_lse[i] = row.lse;
@@ -294,6 +342,11 @@ class Forward {
     *to = reducer.reduced(sum, call_.weight_sum);
   }
 
+  int64_t zero_columns() const {
+    if (strips()) return call_.zero_columns;
+    return problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows);
+  }
+
   void write_metrics() const {
     const int64_t rows = problem_.x_rows;
     const int64_t stride = padded(rows);
@@ -302,7 +355,7 @@ class Forward {
     totals.negatives = rows * problem_.negatives_of_row;
     for (int64_t i = 0; i < rows; ++i) {
       double above = 0.0, tied = 0.0, uniformity = 0.0;
-      for (int64_t g = 0; g < scratch_.groups.y; ++g) {
+      for (int64_t g = 0; g < summed_groups(); ++g) {
         above += scratch_.above[g * stride + i];
         tied += scratch_.tied[g * stride + i];
         totals.negative_similarity += scratch_.similarity[g * stride + i];
@@ -315,9 +368,8 @@ class Forward {
       totals.effective_negatives += scratch_.effective[i];
       totals.uniformity += uniformity * (state_.x_norms.zero(i) ? 1.0 : std::exp(-2.0));
     }
-    totals.zero_rows = count_zero(state_.x_norms, rows) +
-                       (problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows)) +
-                       count_zero(state_.z_norms, problem_.z_rows);
+    totals.zero_rows = count_zero(state_.x_norms, rows) + zero_columns();
+    if (call_.z_apart) totals.zero_rows += count_zero(state_.z_norms, problem_.z_rows);
     const uint32_t struct_size = call_.out.metrics->struct_size;
     *call_.out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals, rows);
     call_.out.metrics->struct_size = struct_size;
@@ -330,7 +382,7 @@ class Forward {
   const Panels<Real>& panels_;
   const ForwardScratch<Real>& scratch_;
   const bool metrics_;
-  const double* center_ = nullptr;  ///< what distances are measured from; null: 0
+  const double* center_;  ///< what distances are measured from; null: 0
 };
 
 }  // namespace
@@ -339,6 +391,24 @@ template <typename Real>
 void begin_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                    const ForwardScratch<Real>& scratch) {
   Forward<Real>(call, kernels, panels, scratch).begin();
+}
+
+template <typename Real>
+void pack_strip(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                const ForwardScratch<Real>& scratch, bool metrics) {
+  Forward<Real>(call, kernels, panels, scratch).pack_strip(metrics);
+}
+
+template <typename Real>
+void sum_strip(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
+               const ForwardScratch<Real>& scratch) {
+  Forward<Real>(call, kernels, panels, scratch).sum_strip(kept);
+}
+
+template <typename Real>
+void finish_strips(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                   const ForwardScratch<Real>& scratch) {
+  Forward<Real>(call, kernels, panels, scratch).finish_strips();
 }
 
 template <typename Real>
@@ -356,6 +426,18 @@ void end_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Re
 template void begin_forward<float>(const Call&, const Kernels<float>&, const Panels<float>&,
                                    const ForwardScratch<float>&);
 template void begin_forward<double>(const Call&, const Kernels<double>&, const Panels<double>&,
+                                    const ForwardScratch<double>&);
+template void pack_strip<float>(const Call&, const Kernels<float>&, const Panels<float>&, const ForwardScratch<float>&,
+                                bool);
+template void pack_strip<double>(const Call&, const Kernels<double>&, const Panels<double>&,
+                                 const ForwardScratch<double>&, bool);
+template void sum_strip<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
+                               const ForwardScratch<float>&);
+template void sum_strip<double>(const Call&, const Kernels<double>&, const Panels<double>&, const KeptTiles<double>&,
+                                const ForwardScratch<double>&);
+template void finish_strips<float>(const Call&, const Kernels<float>&, const Panels<float>&,
+                                   const ForwardScratch<float>&);
+template void finish_strips<double>(const Call&, const Kernels<double>&, const Panels<double>&,
                                     const ForwardScratch<double>&);
 template void sum_rows<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
                               const ForwardScratch<float>&, int64_t, int64_t);

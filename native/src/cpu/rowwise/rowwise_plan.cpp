@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "api/refusals.h"
+#include "api/sizes.h"
 #include "cpu/rowwise/row_sweep.h"
 #include "cpu/values.h"
 
@@ -29,13 +30,7 @@ class Cutter {
   /// The start of `rows` times `width` elements.
   int64_t take(int64_t rows, int64_t width, std::size_t element) {
     const int64_t start = bytes_;
-    int64_t size = 0;
-    if (__builtin_mul_overflow(rows, width, &size) ||
-        __builtin_mul_overflow(size, static_cast<int64_t>(element), &size) ||
-        __builtin_add_overflow(size, int64_t{NCE_WORKSPACE_ALIGNMENT - 1}, &size) ||
-        __builtin_add_overflow(bytes_, size / NCE_WORKSPACE_ALIGNMENT * NCE_WORKSPACE_ALIGNMENT, &bytes_)) {
-      throw Error(NCE_STATUS_UNSUPPORTED, "desc->n, desc->m and desc->dim need a workspace of 2^63 bytes or more");
-    }
+    bytes_ = checked_sum(bytes_, checked_bytes(checked_product(rows, width), element));
     return start;
   }
   int64_t bytes() const { return bytes_; }
@@ -65,7 +60,8 @@ class RowwisePlan final : public Plan {
         comparisons_(problem.comparisons_of_row),
         chunk_rows_(std::clamp<int64_t>(kChunkElements / problem.desc.dim / (comparisons_ + 1), 1, problem.desc.n)),
         chunks_((problem.desc.n + chunk_rows_ - 1) / chunk_rows_),
-        forward_layout_(layout(false)),
+        // With fewer rows than threads, what all rows leave is less than what the threads would need.
+        forward_layout_(layout(problem.desc.n <= pool.threads())),
         backward_layout_(layout(true)) {}
 
   int64_t workspace_bytes(nce_pass pass) const override {
