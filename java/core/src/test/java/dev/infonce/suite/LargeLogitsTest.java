@@ -62,7 +62,8 @@ class LargeLogitsTest extends DeviceSuite {
 
     private void assertAsOracle(Case c, String logits) {
         if (c.loss().negatives() == Negatives.OWN && !deviceName.startsWith("java")) {
-            System.out.println("left out on " + deviceName + ", whose own negatives lose digits at large logits: " + logits);
+            System.out.println(
+                    "left out on " + deviceName + ", whose own negatives lose digits at large logits: " + logits);
             return;
         }
         Result expected = Oracle.evaluate(c);
