@@ -1,42 +1,29 @@
 #!/usr/bin/env python3
 """Puts seeded bugs into copies of the CUDA sources, and expects the emulated kernel tests to catch each by name.
 
-Mutations lie in native/test/mutations/*.txt:
+They lie in native/test/mutations/*.txt, as mutations.py says, with two fields more:
 
-    name: what is wrong
-    file: cuda/tile/product.h          (under native/src)
     units: tile/sum_tiles.cu           (under native/src/cuda, what is compiled again; its mutations share one compilation)
-    kind: statement                    (or expression)
-    tests: SumTiles.*                  (a filter of GoogleTest)
     caught: race                       (a regular expression that the output must match)
-    --- old
-    ... exactly once in the file
-    +++ new
-    ...
-
-All of a file's mutations are compiled in at once, each behind a switch that the variable INFONCE_MUTATION turns: that is one
-compilation a unit instead of one a bug. With the switch at 0 the same program must pass.
 
 Exit code: 0 all caught, 1 some not, or a mutation no longer fits its file.
 """
 
 import argparse
-import collections
 import concurrent.futures
-import dataclasses
 import json
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 import time
 
+import mutations as seeded
 import sources
+from mutations import SWITCH, link_command, read_mutations, report, tests_run, write_if_changed
 
 FOLDER = sources.NATIVE / "test" / "mutations"
-SWITCH = "INFONCE_MUTATION"
 PROGRAM = "infonce_emulation_tests"
 SECONDS_EACH = 180
 # Tests need not print what the emulator reported; the program does.
@@ -63,88 +50,19 @@ int nce_mutation() {{ return on; }}
 """
 
 
-@dataclasses.dataclass
-class Mutation:
-    number: int
-    name: str
-    file: str
-    units: list
-    kind: str
-    tests: str
-    caught: str
-    old: str
-    new: str
-
-
-def read_mutations():
-    found = []
-    for path in sorted(FOLDER.glob("*.txt")):
-        for block in re.split(r"^={3,}\n", path.read_text(), flags=re.M):
-            if not block.strip():
-                continue
-            head, _, rest = block.partition("--- old\n")
-            old, _, new = rest.partition("+++ new\n")
-            fields = dict(re.findall(r"^(\w+): *(.*)$", head, flags=re.M))
-            found.append(Mutation(len(found) + 1, fields["name"], fields["file"], fields["units"].split(), fields["kind"],
-                                  fields["tests"], fields["caught"], old.rstrip("\n"), new.strip()))
-    names = [m.name for m in found]
-    if len(set(names)) != len(names):
-        raise SystemExit("two mutations have one name")
-    return found
-
-
-def apply_all(mutations, text):
-    """(the text with all mutations behind their switches, [(mutation, why it does not fit)])."""
-    places, misfits = collections.defaultdict(list), []
-    for m in mutations:
-        count = text.count(m.old)
-        if count != 1:
-            misfits.append((m, f"its old text is {count} times in {m.file}"))
-        else:
-            start = text.index(m.old)
-            places[start, start + len(m.old)].append(m)
-    ends = sorted(places)
-    for (_, end), (start, _) in zip(ends, ends[1:]):
-        if start < end:
-            raise SystemExit(f"mutations overlap in {mutations[0].file}: {[m.name for p in ends for m in places[p]]}")
-    for (start, end), here in sorted(places.items(), reverse=True):
-        old = text[start:end]
-        if here[0].kind == "expression":
-            new = "".join(f"nce_mutation() == {m.number} ? ({m.new}) : " for m in here)
-            text = f"{text[:start]}({new}({old})){text[end:]}"
-        else:
-            new = "".join(f"if (nce_mutation() == {m.number}) {{ {m.new} }} else " for m in here)
-            text = f"{text[:start]}{new}{{ {old}\n}}{text[end:]}"
-    return text, misfits
-
-
 def write_copies(mutations, folder):
     """Mutated copies of the files under folder/src; returns what does not fit."""
-    misfits = []
-    by_file = collections.defaultdict(list)
-    for m in mutations:
-        by_file[m.file].append(m)
-    for file, here in by_file.items():
-        source = sources.found(file)
-        text, wrong = apply_all(here, source.read_text())
-        misfits += wrong
-        write_if_changed(copy_of(source, folder), text)
     write_if_changed(folder / "mutation.h",
                      "#pragma once\n/// The number of the mutation that is on; kernels may not read the host's memory.\n"
                      "int nce_mutation();\n")
     write_if_changed(folder / "mutation.cpp", SWITCH_SOURCE)
-    return misfits
+    return seeded.write_copies(mutations, sources.found, lambda source: copy_of(source, folder),
+                               lambda number: f"nce_mutation() == {number}")
 
 
 def copy_of(source, folder):
     """Where the mutated copy of a source is, if it has one: an include of the source finds it there first."""
     return folder / "src" / source.relative_to(sources.NATIVE / "src")
-
-
-def write_if_changed(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.read_text() != text:
-        path.write_text(text)
 
 
 def compile_unit(unit, commands, folder):
@@ -169,23 +87,12 @@ def compile_unit(unit, commands, folder):
     return replaced, out, run.stderr if run.returncode else "", time.monotonic() - start
 
 
-def link_command(build):
-    """(words, folder): how CMake links the test program."""
-    if (build / "build.ninja").is_file():
-        run = subprocess.run(["ninja", "-C", str(build), "-t", "commands", PROGRAM], capture_output=True, text=True, check=True)
-        command = next(c for c in run.stdout.splitlines() if f" -o {PROGRAM} " in c)
-        command = next(part for part in command.split(" && ") if f" -o {PROGRAM} " in part)
-        return shlex.split(command), build
-    text = next(build.rglob(f"{PROGRAM}.dir/link.txt"))
-    return shlex.split(text.read_text()), text.parents[2]
-
-
 def build(mutations, options, folder):
     commands = json.loads((options.build / "compile_commands.json").read_text())
     units = sorted({u for m in mutations for u in m.units})
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda u: compile_unit(u, commands, folder), units))
-    words, where = link_command(options.build)
+    words, where = link_command(options.build, PROGRAM)
     for unit, (replaced, out, errors, seconds) in zip(units, results):
         print(f"compiled {unit} with its mutations in {seconds:.0f} s")
         if errors:
@@ -215,11 +122,6 @@ def run_tests(program, number, tests):
         return None, (e.stdout or b"").decode(errors="replace"), time.monotonic() - start
 
 
-def tests_run(output):
-    match = re.search(r"^\[==========\] (\d+) tests? from", output, flags=re.M)
-    return int(match.group(1)) if match else 0
-
-
 def judge(mutation, code, output):
     """(caught, the line that shows it)."""
     if tests_run(output) == 0:
@@ -245,10 +147,8 @@ def main():
     parser.add_argument("--only", help="a regular expression: only the mutations with such names")
     options = parser.parse_args()
     folder = options.build / "mutations"
-    mutations = read_mutations()
+    mutations = read_mutations(FOLDER)
     misfits = write_copies(mutations, folder)
-    for m, why in misfits:
-        print(f"MISFIT {m.name}: {why}")
     wrong = {m.name for m, _ in misfits}
     fitting = [m for m in mutations if m.name not in wrong and re.search(options.only or "", m.name)]
     program = build([m for m in mutations if m.name not in wrong], options, folder)
@@ -262,14 +162,8 @@ def main():
     print(f"without a mutation: {tests_run(output)} tests pass in {seconds:.0f} s")
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda m: run_tests(program, m.number, m.tests), fitting))
-    missed = 0
-    for m, (code, output, seconds) in zip(fitting, results):
-        caught, line = judge(m, code, output)
-        missed += not caught
-        print(f"{'caught' if caught else 'MISSED'} {m.name} ({seconds:.1f} s): {line}")
-    print(f"{len(fitting) - missed} of {len(fitting)} mutations caught in {time.monotonic() - start:.0f} s, "
-          f"{len(misfits)} do not fit their files")
-    return 1 if missed or misfits else 0
+    judged = [(*judge(m, code, output), seconds) for m, (code, output, seconds) in zip(fitting, results)]
+    return report(fitting, misfits, judged, start)
 
 
 if __name__ == "__main__":

@@ -37,13 +37,22 @@ neon_registers() {
     --build "$root/build/native-aarch64"
 }
 
+# seeded LOG COMMAND...: PASSED and FAILED are the bugs that its tests caught, and those that they did not.
 # shellcheck disable=SC2034  # `step` reads what is counted
-seeded_bugs() {
+seeded() {
   local code=0
-  gate test-mutations python3 "$root/tools/gates/mutation_gate.py" --build "$root/build/native" || code=$?
-  PASSED=$(grep -c '^caught ' "$root/build/logs/test-mutations.log" || true)
-  FAILED=$(grep -cE '^(MISSED|MISFIT) ' "$root/build/logs/test-mutations.log" || true)
+  gate "$@" || code=$?
+  PASSED=$(grep -c '^caught ' "$root/build/logs/$1.log" || true)
+  FAILED=$(grep -cE '^(MISSED|MISFIT) ' "$root/build/logs/$1.log" || true)
   return "$code"
+}
+
+seeded_bugs() {
+  seeded test-mutations python3 "$root/tools/gates/mutation_gate.py" --build "$root/build/native"
+}
+
+seeded_bugs_cpu() {
+  seeded test-mutations-cpu python3 "$root/tools/gates/cpu_mutation_gate.py" --build "$root/build/native"
 }
 
 gates() {
@@ -54,11 +63,13 @@ gates() {
   step 'passes only enqueue' only_enqueues
   if [[ ! -v FLAG[gates] ]]; then
     left_out 'seeded bugs' 'needs --gates'
+    left_out 'seeded bugs, CPU' 'needs --gates'
     left_out 'kernels, every architecture' 'needs --gates'
     left_out 'kernels through clang' 'needs --gates'
     return
   fi
   step 'seeded bugs' seeded_bugs
+  step 'seeded bugs, CPU' seeded_bugs_cpu
   if nvcc_there; then
     step 'kernels, every architecture' kernel_table
   else
