@@ -24,7 +24,7 @@ using loss::Sums;
 /// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or so small that they may have
 /// underflowed; there it is summed from differences. A power of two: comparing with it rounds nothing.
 template <typename Real>
-constexpr Real kCancelledShare = Real{1} / 64;
+constexpr Real kCancelledShare = Real{1} / 1024;
 template <typename Real>
 constexpr Real kSmallestSquare = sizeof(Real) == 4 ? Real{0x1p-100} : static_cast<Real>(0x1p-900);
 
