@@ -48,9 +48,9 @@ extern "C" {
 /* What a call ended with. */
 typedef enum nce_status {
   NCE_STATUS_OK = 0,
-  NCE_STATUS_INVALID_ARGUMENT = 1, /* a null, a size, a stride, an alignment, an enum value or a number out of range */
-  NCE_STATUS_UNSUPPORTED = 2,      /* valid, but this backend does not do it */
-  NCE_STATUS_OUT_OF_MEMORY = 3,    /* the host or the device refused an allocation */
+  NCE_STATUS_INVALID_ARGUMENT = 1,    /* a null, a size, a stride, an alignment, an enum value or a number out of range */
+  NCE_STATUS_UNSUPPORTED = 2,         /* valid, but this backend does not do it */
+  NCE_STATUS_OUT_OF_MEMORY = 3,       /* the host or the device refused an allocation */
   NCE_STATUS_WORKSPACE_TOO_SMALL = 4, /* fewer bytes than nce_plan_workspace_bytes said */
   NCE_STATUS_NON_FINITE = 5,          /* an input holds a NaN or an infinity, or a similarity, a distance or a loss is
                                          beyond the range of its arithmetic; the message names matrix and row. Or a
@@ -89,8 +89,8 @@ typedef enum nce_dtype {
 typedef enum nce_loss {
   /*
    * l_i = log(1 + sum over negatives j of exp((s_ij - s_i+) / tau)), s_i+ the similarity of query i and key i.
-   * nce_plan_desc.negatives says which negatives; with symmetric = 1 (in-batch, n = m) l_i is half the sum of the
-   * losses of row i and of column i.
+   * nce_plan_desc.negatives says which negatives; with symmetric = 1 (in-batch, n = m) l_i is half the sum of the losses
+   * of row i and of column i.
    */
   NCE_LOSS_INFONCE = 0,
   /*
@@ -175,10 +175,10 @@ typedef struct nce_context_desc {
   uint32_t struct_size;
   int32_t backend;      /* nce_backend */
   int32_t device_index; /* 0 ... nce_device_count - 1; 0 for the CPU */
-  int32_t threads; /* CPU: threads that work on a call, 1 ... 1024, or 0 for one a processor. Never changes a result */
-  int32_t max_isa; /* CPU: nce_isa, a cap */
-  int32_t max_compute_capability; /* CUDA, EMULATED: kernels are chosen as for this compute capability, such as 75 or
-                                     80, if the device has a higher one; 0 for no cap */
+  int32_t threads;      /* CPU: threads that work on a call, 1 ... 1024, or 0 for one a processor. Never changes a result */
+  int32_t max_isa;      /* CPU: nce_isa, a cap */
+  int32_t max_compute_capability; /* CUDA, EMULATED: kernels are chosen as for this compute capability, such as 75 or 80,
+                                     if the device has a higher one; 0 for no cap */
 } nce_context_desc;
 
 /* What nce_context_info answers. Strings live as long as the context. */
@@ -187,17 +187,17 @@ typedef struct nce_device_info {
   int32_t backend;
   int32_t device_index;
   int32_t threads;
-  int32_t isa;                /* CPU: the nce_isa in use, after the cap */
+  int32_t isa;              /* CPU: the nce_isa in use, after the cap */
   int32_t compute_capability; /* CUDA, EMULATED: 10 * major + minor, after the cap; 0 for the CPU */
-  const char* device_name;    /* such as "AVX-512, 2 threads" or a GPU's name */
-  int64_t memory_bytes;       /* memory of the context in all, 0 if unknown */
+  const char *device_name; /* such as "AVX-512, 2 threads" or a GPU's name */
+  int64_t memory_bytes;     /* memory of the context in all, 0 if unknown */
 } nce_device_info;
 
 /*
  * What nce_plan_create makes a plan of. Fields that the loss does not use must be 0.
  * Shapes: two towers: queries n x dim, keys m x dim, m >= n, m = n if symmetric. SHARED and OWN: keys n x dim, m >= 0
- * counts negatives (for each row, if OWN). One tower (NT_XENT, NT_LOGISTIC in-batch): m = 0 and n even: queries holds
- * all t = n rows; or m = n: queries is the first view, keys the second, t = 2n. PAIRED, CONTRASTIVE, TRIPLET: m = n.
+ * counts negatives (for each row, if OWN). One tower (NT_XENT, NT_LOGISTIC in-batch): m = 0 and n even: queries holds all
+ * t = n rows; or m = n: queries is the first view, keys the second, t = 2n. PAIRED, CONTRASTIVE, TRIPLET: m = n.
  * Limits: 1 <= n, 0 <= m, 1 <= dim <= 2^20, n * max(1, m) * dim < 2^60.
  */
 typedef struct nce_plan_desc {
@@ -232,16 +232,16 @@ typedef struct nce_inputs {
   int32_t temperature_form; /* nce_temperature_form */
   int32_t upstream_per_row; /* 0: upstream is one number; 1: upstream has r numbers (NONE only) */
   int32_t reserved;         /* 0 */
-  const void* queries;
-  const void* keys;      /* NULL for one tower in one matrix */
-  const void* negatives; /* SHARED (NULL allowed if m = 0), OWN (likewise) and PAIRED, else NULL */
+  const void *queries;
+  const void *keys;      /* NULL for one tower in one matrix */
+  const void *negatives; /* SHARED (NULL allowed if m = 0), OWN (likewise) and PAIRED, else NULL */
   int64_t queries_stride;
   int64_t keys_stride;
   int64_t negatives_stride;
-  const double* temperature; /* one number; NULL for CONTRASTIVE and TRIPLET */
-  const float* weights;      /* r finite numbers >= 0, or NULL for all 1 */
-  const int32_t* labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not; else NULL */
-  const float* upstream;     /* gradient of the caller's objective by the loss (finite), or NULL for 1 */
+  const double *temperature; /* one number; NULL for CONTRASTIVE and TRIPLET */
+  const float *weights;      /* r finite numbers >= 0, or NULL for all 1 */
+  const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not; else NULL */
+  const float *upstream;     /* gradient of the caller's objective by the loss (finite), or NULL for 1 */
 } nce_inputs;
 
 /*
@@ -267,20 +267,19 @@ typedef struct nce_metrics {
   int64_t non_finite_rows;    /* input rows with a NaN or an infinity; calls that can tell refuse them */
 } nce_metrics;
 
-/* What a call writes. NULL: not wanted. Matrices and arrays are in memory of the context; gradients are shaped as
- * inputs. */
+/* What a call writes. NULL: not wanted. Matrices and arrays are in memory of the context; gradients are shaped as inputs. */
 typedef struct nce_outputs {
   uint32_t struct_size;
   int32_t reserved;
-  double* loss;    /* one number, or r numbers for NONE; ignored by nce_backward */
-  void* d_queries; /* gradients, times upstream; ignored by nce_forward */
-  void* d_keys;
-  void* d_negatives;
+  double *loss;        /* one number, or r numbers for NONE; ignored by nce_backward */
+  void *d_queries;     /* gradients, times upstream; ignored by nce_forward */
+  void *d_keys;
+  void *d_negatives;
   int64_t d_queries_stride;
   int64_t d_keys_stride;
   int64_t d_negatives_stride;
-  double* d_temperature; /* one number: gradient by what temperature points to (tau or ln tau); 0 for margin losses */
-  nce_metrics* metrics;  /* memory of the context, struct_size set where that is host memory; the plan must have
+  double *d_temperature; /* one number: gradient by what temperature points to (tau or ln tau); 0 for margin losses */
+  nce_metrics *metrics;  /* memory of the context, struct_size set where that is host memory; the plan must have
                             metrics = 1; ignored by nce_backward */
 } nce_outputs;
 
@@ -288,8 +287,8 @@ typedef struct nce_outputs {
 typedef struct nce_layout {
   uint32_t struct_size;
   uint32_t reserved;
-  const char* name;  /* the struct's name */
-  const char* field; /* the field's name, or NULL */
+  const char *name;  /* the struct's name */
+  const char *field; /* the field's name, or NULL */
   int64_t offset;    /* in bytes */
   int64_t size;      /* in bytes */
 } nce_layout;
@@ -298,87 +297,87 @@ typedef struct nce_layout {
 NCE_API int32_t nce_abi_version(void);
 
 /* The library's version, such as "0.1.0". Static. Never fails. */
-NCE_API const char* nce_version(void);
+NCE_API const char *nce_version(void);
 
 /* The name of a status, such as "NCE_STATUS_OK"; "unknown status" for any other number. Static. Never fails. */
-NCE_API const char* nce_status_string(nce_status status);
+NCE_API const char *nce_status_string(nce_status status);
 
 /* What the last failed call of this thread said; "" before the first. Valid until the thread's next failure. */
-NCE_API const char* nce_last_error(void);
+NCE_API const char *nce_last_error(void);
 
 /* The number of lines of the layout report. Never fails. */
 NCE_API int64_t nce_layout_count(void);
 
 /* Line `index` (0 ... nce_layout_count() - 1) of the layout report. INVALID_ARGUMENT for any other index. */
-NCE_API nce_status nce_layout_at(int64_t index, nce_layout* layout);
+NCE_API nce_status nce_layout_at(int64_t index, nce_layout *layout);
 
 /* How many devices of a backend can be used here. *count is 0, with the reason in nce_last_error(), if none. */
-NCE_API nce_status nce_device_count(nce_backend backend, int32_t* count);
+NCE_API nce_status nce_device_count(nce_backend backend, int32_t *count);
 
 /* Opens a device. NO_DEVICE if there is none such. *context is to be closed with nce_context_destroy. */
-NCE_API nce_status nce_context_create(const nce_context_desc* desc, nce_context** context);
+NCE_API nce_status nce_context_create(const nce_context_desc *desc, nce_context **context);
 
 /* Describes an open device. The caller sets info->struct_size. */
-NCE_API nce_status nce_context_info(const nce_context* context, nce_device_info* info);
+NCE_API nce_status nce_context_info(const nce_context *context, nce_device_info *info);
 
 /* Closes a device, after its plans. NULL is allowed. */
-NCE_API void nce_context_destroy(nce_context* context);
+NCE_API void nce_context_destroy(nce_context *context);
 
 /* OK if nce_plan_create would succeed on this context; else its status and message. Allocates nothing that stays. */
-NCE_API nce_status nce_plan_supported(const nce_context* context, const nce_plan_desc* desc);
+NCE_API nce_status nce_plan_supported(const nce_context *context, const nce_plan_desc *desc);
 
 /* Validates and chooses kernels, on the host only. *plan is to be closed with nce_plan_destroy before the context. */
-NCE_API nce_status nce_plan_create(nce_context* context, const nce_plan_desc* desc, nce_plan** plan);
+NCE_API nce_status nce_plan_create(nce_context *context, const nce_plan_desc *desc, nce_plan **plan);
 
 /* Closes a plan. NULL is allowed. */
-NCE_API void nce_plan_destroy(nce_plan* plan);
+NCE_API void nce_plan_destroy(nce_plan *plan);
 
 /* The bytes of memory of the context that a call needs as workspace. At least 1. */
-NCE_API nce_status nce_plan_workspace_bytes(const nce_plan* plan, nce_pass pass, int64_t* bytes);
+NCE_API nce_status nce_plan_workspace_bytes(const nce_plan *plan, nce_pass pass, int64_t *bytes);
 
 /*
  * The loss, and the metrics if asked for. Leaves in the workspace what nce_backward needs, if it has the bytes of
  * NCE_PASS_FORWARD_BACKWARD. stream: NULL, or on CUDA a cudaStream_t, on which the work is enqueued.
  */
-NCE_API nce_status nce_forward(const nce_plan* plan, const nce_inputs* inputs, const nce_outputs* outputs,
-                               void* workspace, int64_t workspace_bytes, void* stream);
+NCE_API nce_status nce_forward(const nce_plan *plan, const nce_inputs *inputs, const nce_outputs *outputs,
+                               void *workspace, int64_t workspace_bytes, void *stream);
 
 /*
  * The gradients, after nce_forward of the same plan on the same workspace and the same inputs (upstream may differ).
  * INVALID_STATE if the workspace holds no such forward (a CUDA backend cannot always tell).
  */
-NCE_API nce_status nce_backward(const nce_plan* plan, const nce_inputs* inputs, const nce_outputs* outputs,
-                                void* workspace, int64_t workspace_bytes, void* stream);
+NCE_API nce_status nce_backward(const nce_plan *plan, const nce_inputs *inputs, const nce_outputs *outputs,
+                                void *workspace, int64_t workspace_bytes, void *stream);
 
 /* nce_forward and nce_backward in one, to the same bits. */
-NCE_API nce_status nce_forward_backward(const nce_plan* plan, const nce_inputs* inputs, const nce_outputs* outputs,
-                                        void* workspace, int64_t workspace_bytes, void* stream);
+NCE_API nce_status nce_forward_backward(const nce_plan *plan, const nce_inputs *inputs, const nce_outputs *outputs,
+                                        void *workspace, int64_t workspace_bytes, void *stream);
 
 /*
- * Waits for stream, then tells how the last call on that workspace ended: OK, or the INVALID_ARGUMENT or NON_FINITE
- * that the call would have ended with on the CPU; outputs are untouched then. OK at once on the CPU. workspace is one
- * that a call of this plan has used.
+ * Waits for stream, then tells how the last call on that workspace ended: OK, or the INVALID_ARGUMENT or NON_FINITE that
+ * the call would have ended with on the CPU; outputs are untouched then. OK at once on the CPU. workspace is one that a
+ * call of this plan has used.
  */
-NCE_API nce_status nce_workspace_status(const nce_plan* plan, const void* workspace, void* stream);
+NCE_API nce_status nce_workspace_status(const nce_plan *plan, const void *workspace, void *stream);
 
 /* Allocates bytes >= 1, aligned to NCE_WORKSPACE_ALIGNMENT and not cleared. To be freed with nce_memory_free. */
-NCE_API nce_status nce_memory_allocate(nce_context* context, nce_memory_kind kind, int64_t bytes, void** memory);
+NCE_API nce_status nce_memory_allocate(nce_context *context, nce_memory_kind kind, int64_t bytes, void **memory);
 
 /* Frees what nce_memory_allocate gave, with the same context and kind. NULL is allowed. */
-NCE_API nce_status nce_memory_free(nce_context* context, nce_memory_kind kind, void* memory);
+NCE_API nce_status nce_memory_free(nce_context *context, nce_memory_kind kind, void *memory);
 
 /* Copies bytes >= 0 between any two of host memory and memory of the context; on CUDA enqueued on stream. */
-NCE_API nce_status nce_memory_copy(nce_context* context, void* destination, const void* source, int64_t bytes,
-                                   void* stream);
+NCE_API nce_status nce_memory_copy(nce_context *context, void *destination, const void *source, int64_t bytes,
+                                   void *stream);
 
 /* Makes a stream. UNSUPPORTED on the CPU, where every call has ended when it returns. */
-NCE_API nce_status nce_stream_create(nce_context* context, void** stream);
+NCE_API nce_status nce_stream_create(nce_context *context, void **stream);
 
 /* Waits until all that was enqueued on stream has ended; returns at once on the CPU. */
-NCE_API nce_status nce_stream_synchronize(nce_context* context, void* stream);
+NCE_API nce_status nce_stream_synchronize(nce_context *context, void *stream);
 
 /* Closes a stream of nce_stream_create. NULL is allowed. */
-NCE_API nce_status nce_stream_destroy(nce_context* context, void* stream);
+NCE_API nce_status nce_stream_destroy(nce_context *context, void *stream);
 
 #ifdef __cplusplus
 }
