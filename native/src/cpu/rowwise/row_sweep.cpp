@@ -17,10 +17,6 @@ namespace {
 /// 1 / norm; 0 for a zero row, and for one so small that the quotient is no number.
 double inverse(double norm) { return norm >= std::numeric_limits<double>::min() ? 1.0 / norm : 0.0; }
 
-/// A distance that quotients of slopes are not divided by, and what brings it and its differences away from 0.
-constexpr double kSmallestDivisor = 1e-280;
-constexpr double kEnlarged = 0x1p600;
-
 /// Squares of finite float32 numbers stay in the range of double; only float64 rows can leave it.
 template <typename T>
 bool squares_fit(double sum_of_squares) {
@@ -259,9 +255,9 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
         query_bound += bound;
         if (measure_.base == Base::kDistance) scale = distance != 0.0 ? slope / distance : 0.0;
         if constexpr (std::is_same_v<T, double>) {
-          if (measure_.base == Base::kDistance && distance != 0.0 && distance < kSmallestDivisor) {
+          if (measure_.base == Base::kDistance && distance != 0.0 && distance < loss::kSmallestDivisor) {
             // Over so small a distance even 1 overflows; larger differences over a larger distance are the same.
-            std::transform(x, x + dim_, y, scratch.other, [](double a, double b) { return (a - b) * kEnlarged; });
+            std::transform(x, x + dim_, y, scratch.other, [](double a, double b) { return (a - b) * loss::kEnlarged; });
             scale = slope / scaled_distance<double>(scratch.other, nullptr, dim_);
             if (query_wanted) kernels_.add(sum, scale, scratch.other, dim_);
             if (gradient != nullptr) kernels_.write(gradient, -scale, scratch.other, 0.0, y, dim_);

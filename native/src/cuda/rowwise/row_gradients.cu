@@ -32,9 +32,8 @@ NCE_DEVICE Pull pull_of(const RowwiseParams& p, int64_t row, int64_t k, double f
     case loss::Base::kDistance: {
       // d|x - y| / dx = (x - y) / |x - y|, taken as 0 at 0. Over the smallest distances even 1 overflows; larger
       // differences over a larger distance are the same.
-      constexpr double kSmallestDivisor = 1e-280;
       const double distance = std::fabs(value);
-      const double unit = distance < kSmallestDivisor ? 0x1p600 : 1.0;
+      const double unit = distance < loss::kSmallestDivisor ? loss::kEnlarged : 1.0;
       return {value != 0.0 ? -slope / (distance * unit) : 0.0, unit, 1.0 / unit};
     }
   }
