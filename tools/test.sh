@@ -21,10 +21,13 @@ source "$root/tools/lib/supply.sh"
 source "$root/tools/lib/gpu.sh"
 # shellcheck source=tools/lib/gates.sh
 source "$root/tools/lib/gates.sh"
+# shellcheck source=tools/lib/fuzz_java.sh
+source "$root/tools/lib/fuzz_java.sh"
 
 usage() {
   cat <<'END'
 Usage: ./infonce test [--device java|cpu|emulated] [--quick] [--gates] [--neon]
+       ./infonce test --fuzz MINUTES
 
 Builds and tests everything: native tests (plain and under AddressSanitizer and UndefinedBehaviorSanitizer), gates over the
 CUDA sources, Java tests, formatting, the examples against the installed artifact, the command line against NumPy, and a short
@@ -39,6 +42,7 @@ training run.
                  instructions, and shows that seeded bugs are caught; needs nvcc, and takes many minutes more
   --neon         also cross-compiles for AArch64 and runs the native tests under qemu-user, some 10 minutes; installs Debian's
                  g++-aarch64-linux-gnu and qemu-user where they are missing
+  --fuzz MINUTES only fuzzes the Java modules for so long, with Jazzer; inputs that fail are kept in build/fuzz
   --quick        leaves out the sanitizers, most gates, NumPy's second opinion and the training run
 
 Exit code: 0 all passed, 1 something failed, 2 wrong usage.
@@ -229,10 +233,17 @@ training() {
 }
 
 main() {
-  parse_options device 'quick gates neon' "$@"
+  parse_options 'device fuzz' 'quick gates neon' "$@"
   DEVICE=${OPTION[device]-cpu}
   one_of --device "$DEVICE" java cpu emulated
   need_jdk
+  if [[ -v OPTION[fuzz] ]]; then
+    [[ ${OPTION[fuzz]} =~ ^[1-9][0-9]{0,3}$ ]] || wrong "--fuzz is '${OPTION[fuzz]}'; allowed are 1 to 9999 minutes"
+    need_tools mvn cmake g++ ninja
+    step 'fuzzing of the Java modules' fuzz
+    summary
+    return
+  fi
   need_tools mvn clang-format shellcheck
   if [[ $DEVICE == emulated ]]; then
     emulated
@@ -298,6 +309,10 @@ main() {
     step 'training' training
   fi
   summary
+}
+
+fuzz() {
+  fuzz_java "${OPTION[fuzz]}"
 }
 
 counted_release() {

@@ -1,6 +1,7 @@
 package dev.infonce.fuzz;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,6 +28,17 @@ public final class FuzzRun {
     public interface Target {
         /** Takes an input. */
         void take(byte[] input) throws Exception;
+    }
+
+    /** A file of a target's own, which is deleted when Java ends. */
+    public static Path temporaryFile(String suffix) {
+        try {
+            Path file = Files.createTempFile("infonce-fuzz", suffix);
+            file.toFile().deleteOnExit();
+            return file;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** The corpus is src/test/resources/fuzz/NAME of the module under test. */

@@ -1,8 +1,8 @@
 package dev.infonce.cli.npy;
 
+import dev.infonce.fuzz.FuzzRun;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.channels.Channels;
 import java.nio.file.Files;
@@ -15,19 +15,9 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 public final class NpyFuzz {
     private static final AtomicLong CALLS = new AtomicLong();
-    private static final Path FILE = file();
+    private static final Path FILE = FuzzRun.temporaryFile(".npz");
 
     private NpyFuzz() {}
-
-    private static Path file() {
-        try {
-            Path file = Files.createTempFile("infonce-fuzz", ".npz");
-            file.toFile().deleteOnExit();
-            return file;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
 
     /** Jazzer's entry. */
     public static void fuzzerTestOneInput(byte[] bytes) throws IOException {

@@ -1,8 +1,8 @@
 package dev.infonce.djl.data;
 
+import dev.infonce.fuzz.FuzzRun;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -15,19 +15,9 @@ import java.util.zip.GZIPOutputStream;
  */
 public final class IdxFuzz {
     private static final AtomicLong CALLS = new AtomicLong();
-    private static final Path FILE = file();
+    private static final Path FILE = FuzzRun.temporaryFile(".idx");
 
     private IdxFuzz() {}
-
-    private static Path file() {
-        try {
-            Path file = Files.createTempFile("infonce-fuzz", ".idx");
-            file.toFile().deleteOnExit();
-            return file;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
 
     /** Jazzer's entry. */
     public static void fuzzerTestOneInput(byte[] bytes) throws IOException {
