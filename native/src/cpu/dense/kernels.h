@@ -106,8 +106,8 @@ struct GradientTask {
   double* x_g_sums = nullptr;    ///< [panels of X][width], sum of G_ij over j, set; or null
   const Real* x_rows = nullptr;  ///< panels of X in row blocks, from x_begin on, row_stride / word_elements apart; for
                                  ///< y_sums only
-  double* y_sums = nullptr;      ///< panels of Y in row blocks, from panel 0 on; null: not wanted
-  double* y_g_sums = nullptr;    ///< by row of Y, sum of G_ij over i; or null
+  double* y_sums = nullptr;      ///< panels of Y in row blocks, from y_begin on; null: not wanted
+  double* y_g_sums = nullptr;    ///< by row of Y from y_begin on, sum of G_ij over i; or null
   int64_t row_stride;            ///< elements of a panel of sums in row blocks
   bool y_first;                  ///< y_sums and y_g_sums are set, not added to
   double y_scale;                ///< what they get is multiplied by

@@ -7,6 +7,7 @@ namespace {
 
 constexpr int64_t kMany = 16;  // rows of Y for each of X
 constexpr int64_t kStripBytes = int64_t{16} << 20;
+constexpr int64_t kNormBytes = int64_t{4} << 20;
 
 /// Of a row of Y: packed, its sums, and what else is kept of it.
 int64_t row_bytes(int64_t dim) { return 2 * dim * static_cast<int64_t>(sizeof(double)) + 128; }
@@ -22,6 +23,10 @@ KeyStrips::KeyStrips(const loss::Problem& problem)
   const int64_t shortest = (problem.x_rows + unit_ - 1) / unit_;
   const int64_t wanted = std::max<int64_t>(1, kStripBytes / (row_bytes(problem.desc.dim) * unit_));
   count_ = std::clamp<int64_t>((units_ + wanted - 1) / wanted, 1, units_ / shortest);
+}
+
+bool KeyStrips::keeps_norms() const {
+  return many_ && rows_ <= kNormBytes / (2 * static_cast<int64_t>(sizeof(double)));
 }
 
 loss::Problem KeyStrips::problem_of(const loss::Problem& whole, int64_t strip) const {

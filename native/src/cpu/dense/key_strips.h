@@ -16,6 +16,8 @@ class KeyStrips {
 
   /// Whether Y comes in strips, even if one is enough.
   bool many() const { return many_; }
+  /// Whether norms of all strips are kept, as they take little; else each strip is measured when its turn comes.
+  bool keeps_norms() const;
   int64_t count() const { return count_; }
   int64_t rows() const { return rows_; }
   int64_t begin(int64_t strip) const { return std::min(rows_, units_ * strip / count_ * unit_); }

@@ -63,7 +63,7 @@ struct Header {
 
 /// State that does not depend on the arithmetic. One double a row each; Y's arrays are X's for one tower.
 struct State {
-  State(Carver& carver, const Problem& problem);
+  State(Carver& carver, const Problem& problem, const KeyStrips& key_strips);
 
   Header* header;
   Norms x_norms, y_norms, z_norms;
@@ -158,8 +158,13 @@ struct BackwardScratch {
   Real* x_rows;      ///< a strip of X in row blocks; not for one tower
   double* x_totals;  ///< X in row blocks, the sums over strips of Y; null without strips
   double* x_g_totals;
-  double* y_sums;    ///< Y in row blocks; not for one tower
-  double* y_g_sums;  ///< Euclidean only
+  /// Whether a task finishes the rows of Y itself, as it has all of their sums. Then y_sums are those of a group for
+  /// each worker, if that takes less.
+  bool finishes_y;
+  bool y_sums_of_workers;
+  int64_t largest_group;  ///< panels of Y
+  double* y_sums;         ///< Y in row blocks; not for one tower
+  double* y_g_sums;       ///< Euclidean only
   int64_t worker_stride;
   int64_t worker_sums_stride;
   Real* workers;

@@ -132,7 +132,7 @@ MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const Sta
   y_sums = carver.take<std::byte>(y_sum);
   if (problem.y_rows == 0) return;
   const bool transposed = !problem.tower;
-  blocks = choose_blocks(method, problem.x_rows, problem.y_rows, transposed, problem.desc.workspace_budget_bytes,
+  blocks = choose_blocks(method, problem.x_rows, problem.y_rows, transposed, problem.budget_or(loss::kDefaultBudget),
                          architecture);
   const int64_t bytes = block_bytes(method, blocks.x_rows, blocks.y_rows, false);
   g = carver.take<std::byte>(bytes);
