@@ -74,7 +74,7 @@ class DensePlan final : public Plan {
  public:
   DensePlan(const Problem& problem, ThreadPool& pool, nce_isa isa)
       : problem_(problem),
-        key_strips_(problem),
+        key_strips_(key_strips_of(problem)),
         carved_(key_strips_.largest_of(problem)),
         pool_(pool),
         float_kernels_(kernels_of<float>(isa)),
@@ -250,7 +250,7 @@ class DensePlan final : public Plan {
     const int64_t begin = key_strips_.begin(strip);
     call.y.first = whole.y.row_address(begin);
     call.y.first_rows = part.y_rows;
-    if (key_strips_.keeps_norms()) call.y_norms = {whole.y_norms.length + begin, whole.y_norms.scale + begin};
+    if (keeps_norms(key_strips_)) call.y_norms = {whole.y_norms.length + begin, whole.y_norms.scale + begin};
     call.d_y = row_of(whole.d_y, whole.d_y_stride, begin);
     return call;
   }
@@ -275,7 +275,7 @@ class DensePlan final : public Plan {
   }
 
   /// Whether norms that were measured stay until the next call.
-  bool norms_last() const { return key_strips_.keeps_norms() || key_strips_.count() == 1; }
+  bool norms_last() const { return keeps_norms(key_strips_) || key_strips_.count() == 1; }
 
   /// Whether the norms of Y choose no arithmetic, so that each strip is looked at only when its turn comes.
   bool looks_late() const { return problem_.cosine(); }

@@ -26,6 +26,10 @@ constexpr int64_t kLongestStrip = 86;
 constexpr int64_t kStripTileBytes = int64_t{128} << 20;
 constexpr int64_t kShortestKeptStrip = 16;
 
+// Strips of Y: what is packed of one, and the norms of all if they are to be kept.
+constexpr int64_t kKeyStripBytes = int64_t{16} << 20;
+constexpr int64_t kNormBytes = int64_t{4} << 20;
+
 // With strips of Y, tiles are kept up to so many bytes in all, unless the caller has set a budget.
 constexpr int64_t kDefaultWithStrips = int64_t{62} << 20;
 
@@ -46,6 +50,16 @@ int64_t apart(int64_t count) {
 
 }  // namespace
 
+KeyStrips key_strips_of(const Problem& problem) {
+  if (!KeyStrips::suit(problem)) return KeyStrips(problem);
+  const int64_t row_bytes = 2 * problem.desc.dim * static_cast<int64_t>(sizeof(double)) + 128;
+  return {problem, kRowPadding, kKeyStripBytes / row_bytes};
+}
+
+bool keeps_norms(const KeyStrips& strips) {
+  return strips.many() && strips.rows() <= kNormBytes / (2 * static_cast<int64_t>(sizeof(double)));
+}
+
 State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
@@ -57,7 +71,7 @@ State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips
     y_norms = x_norms;
     y_squares = x_squares;
   } else {
-    const int64_t norms = key_strips.keeps_norms() ? padded(key_strips.rows()) : y;
+    const int64_t norms = keeps_norms(key_strips) ? padded(key_strips.rows()) : y;
     y_norms = {carver.take<double>(norms), carver.take<double>(norms)};
     y_squares = problem.euclidean() ? carver.take<double>(y) : nullptr;
   }

@@ -7,23 +7,26 @@
 #include "api/backend.h"
 #include "api/sizes.h"
 #include "cpu/dense/kernels.h"
-#include "cpu/dense/key_strips.h"
 #include "cpu/dense/rows.h"
+#include "loss/key_strips.h"
 #include "loss/problem.h"
 #include "loss/row.h"
 
 namespace nce::cpu::dense {
 
+using loss::by_rows;
+using loss::KeyStrips;
 using loss::Problem;
-
-/// Whether gradients of negatives need the sums of their own row of X alone, so that a strip of whole rows can go
-/// forward and backward while its tiles are kept.
-inline bool by_rows(const Problem& problem) { return !problem.tower && !problem.symmetric; }
 
 /// All panel widths divide this; arrays of one double a row are padded to it.
 constexpr int64_t kRowPadding = 48;
 
 inline int64_t padded(int64_t rows) { return (rows + kRowPadding - 1) / kRowPadding * kRowPadding; }
+
+/// From the shape alone.
+KeyStrips key_strips_of(const Problem& problem);
+/// Whether norms of all strips are kept, as they take little; else each strip is measured when its turn comes.
+bool keeps_norms(const KeyStrips& strips);
 
 /// Cuts consecutive, aligned arrays out of a block of memory; with a null base it only counts.
 class Carver {

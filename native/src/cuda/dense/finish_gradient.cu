@@ -102,7 +102,7 @@ __global__ void finish_gradient(const FinishGradientParams p) {
   }
   if (!beyond) return;
   const bool first = i < p.target.first_rows;
-  atomicMax(&call.overflow, overflow_key(first ? p.argument : p.second_argument, first ? i : i - p.target.first_rows));
+  atomicMax(&call.overflow, overflow_key(first ? p.argument : p.second_argument, first ? p.first_row + i : i - p.target.first_rows));
 }
 
 }  // namespace
