@@ -21,10 +21,12 @@ source "$root/tools/lib/supply.sh"
 source "$root/tools/lib/gpu.sh"
 # shellcheck source=tools/lib/gates.sh
 source "$root/tools/lib/gates.sh"
+# shellcheck source=tools/lib/fuzz.sh
+source "$root/tools/lib/fuzz.sh"
 
 usage() {
   cat <<'END'
-Usage: ./infonce test [--device java|cpu|emulated] [--quick] [--gates] [--neon]
+Usage: ./infonce test [--device java|cpu|emulated] [--quick] [--gates] [--neon] [--fuzz MINUTES]
 
 Builds and tests everything: native tests (plain and under AddressSanitizer and UndefinedBehaviorSanitizer), gates over the
 CUDA sources, Java tests, formatting, the examples against the installed artifact, the command line against NumPy, and a short
@@ -36,10 +38,13 @@ training run.
                  only what runs on the CUDA kernels under the emulator: the Java suite, smaller where it says so, the
                  self-test, and the command line against NumPy
   --gates        also compiles the CUDA kernels for every architecture and with clang, against a table of registers and
-                 instructions, and shows that seeded bugs are caught; needs nvcc, and takes many minutes more
+                 instructions, shows that seeded bugs in CUDA, C++ and Java are caught, and runs the native tests under
+                 ThreadSanitizer; takes many minutes more, and leaves out what needs nvcc where that is missing
   --neon         also cross-compiles for AArch64 and runs the native tests under qemu-user, some 10 minutes; installs Debian's
                  g++-aarch64-linux-gnu and qemu-user where they are missing
-  --quick        leaves out the sanitizers, most gates, NumPy's second opinion and the training run
+  --fuzz MINUTES only the fuzzers, each for so long: calls, findings, and the lines that they covered; a test run has
+                 some seconds of them. Installs Debian's clang-19, libclang-rt-19-dev and llvm-19 where they are missing
+  --quick        leaves out the sanitizers, the fuzzer, most gates, NumPy's second opinion and the training run
 
 Exit code: 0 all passed, 1 something failed, 2 wrong usage.
 END
@@ -71,6 +76,10 @@ native_tests() {
 
 sanitized_tests() {
   native_preset sanitize
+}
+
+thread_tests() {
+  native_preset tsan
 }
 
 # The emulator is slow, so each test shows that it has passed.
@@ -229,10 +238,14 @@ training() {
 }
 
 main() {
-  parse_options device 'quick gates neon' "$@"
+  parse_options 'device fuzz' 'quick gates neon' "$@"
   DEVICE=${OPTION[device]-cpu}
   one_of --device "$DEVICE" java cpu emulated
   need_jdk
+  if [[ -v OPTION[fuzz] ]]; then
+    only_fuzz
+    return
+  fi
   need_tools mvn clang-format shellcheck
   if [[ $DEVICE == emulated ]]; then
     emulated
@@ -254,6 +267,7 @@ main() {
     left_out 'native tests' 'the native library is hidden'
     left_out 'native tests, sanitized' 'the native library is hidden'
     left_out 'native tests, NEON' 'the native library is hidden'
+    left_out 'fuzzer of the C interface' 'the native library is hidden'
     left_out 'gates' 'the native library is hidden'
   else
     step 'native tests' counted_release
@@ -261,6 +275,13 @@ main() {
       left_out 'native tests, sanitized' '--quick'
     else
       step 'native tests, sanitized' counted_sanitize
+    fi
+    if [[ -v FLAG[quick] ]]; then
+      left_out 'fuzzer of the C interface' '--quick'
+    elif ! fuzzer_is_there; then
+      left_out 'fuzzer of the C interface' "there is no clang++-19 with libFuzzer and llvm-cov-19 (Debian's clang-19, libclang-rt-19-dev, llvm-19)"
+    else
+      step 'fuzzer of the C interface' fuzz_for_seconds
     fi
     if [[ -v FLAG[neon] ]]; then
       need_tools aarch64-linux-gnu-g++ qemu-aarch64 gtest-source
@@ -306,6 +327,10 @@ counted_release() {
 
 counted_sanitize() {
   counted sanitize sanitized_tests
+}
+
+counted_tsan() {
+  counted tsan thread_tests
 }
 
 counted_neon() {
