@@ -21,12 +21,15 @@ source "$root/tools/lib/supply.sh"
 source "$root/tools/lib/gpu.sh"
 # shellcheck source=tools/lib/gates.sh
 source "$root/tools/lib/gates.sh"
+# shellcheck source=tools/lib/fuzz_java.sh
+source "$root/tools/lib/fuzz_java.sh"
 # shellcheck source=tools/lib/fuzz.sh
 source "$root/tools/lib/fuzz.sh"
 
 usage() {
   cat <<'END'
-Usage: ./infonce test [--device java|cpu|emulated] [--quick] [--gates] [--neon] [--fuzz MINUTES]
+Usage: ./infonce test [--device java|cpu|emulated] [--quick] [--gates] [--neon]
+       ./infonce test --fuzz MINUTES
 
 Builds and tests everything: native tests (plain and under AddressSanitizer and UndefinedBehaviorSanitizer), gates over the
 CUDA sources, Java tests, formatting, the examples against the installed artifact, the command line against NumPy, and a short
@@ -42,9 +45,10 @@ training run.
                  ThreadSanitizer; takes many minutes more, and leaves out what needs nvcc where that is missing
   --neon         also cross-compiles for AArch64 and runs the native tests under qemu-user, some 10 minutes; installs Debian's
                  g++-aarch64-linux-gnu and qemu-user where they are missing
-  --fuzz MINUTES only the fuzzers, each for so long: calls, findings, and the lines that they covered; a test run has
-                 some seconds of them. Installs Debian's clang-19, libclang-rt-19-dev and llvm-19 where they are missing
-  --quick        leaves out the sanitizers, the fuzzer, most gates, NumPy's second opinion and the training run
+  --fuzz MINUTES only fuzzes, the C interface by libFuzzer beside Java by Jazzer, both for so long: calls, findings, and the
+                 share of the native lines that were run. Inputs that fail are kept in build/fuzz. Installs Debian's clang-19,
+                 libclang-rt-19-dev and llvm-19 where they are missing
+  --quick        leaves out the sanitizers, the fuzzers, most gates, NumPy's second opinion and the training run
 
 Exit code: 0 all passed, 1 something failed, 2 wrong usage.
 END

@@ -52,7 +52,10 @@ typedef enum nce_status {
   NCE_STATUS_UNSUPPORTED = 2,         /* valid, but this backend does not do it */
   NCE_STATUS_OUT_OF_MEMORY = 3,       /* the host or the device refused an allocation */
   NCE_STATUS_WORKSPACE_TOO_SMALL = 4, /* fewer bytes than nce_plan_workspace_bytes said */
-  NCE_STATUS_NON_FINITE = 5,          /* an input holds a NaN or an infinity; the message names matrix and row */
+  NCE_STATUS_NON_FINITE = 5,          /* an input holds a NaN or an infinity, or a similarity, a distance or a loss is
+                                         beyond the range of its arithmetic; the message names matrix and row. Or a
+                                         gradient is beyond the range of its element type (65504 for FLOAT16): then
+                                         alone outputs may have been written, with infinities where it is */
   NCE_STATUS_INVALID_STATE = 6,       /* nce_backward on a workspace that holds no forward of this plan */
   NCE_STATUS_NO_DEVICE = 7,           /* the backend is not in this library, or the machine has no such device */
   NCE_STATUS_DEVICE_ERROR = 8,        /* the device runtime reported an error */
@@ -242,19 +245,23 @@ typedef struct nce_inputs {
 } nce_inputs;
 
 /*
- * Metrics of one call, over the same similarities as the loss. A metric without meaning for the loss is NaN.
- * Unit vectors x^ = x / |x| (0 for zero rows).
+ * Metrics of one call, over the same similarities as the loss. A metric without meaning for the loss is NaN, and
+ * rounding takes none out of its range. Unit vectors x^ = x / |x| (0 for zero rows).
+ * Ranks: of the negatives of a row, g are more similar than its positive and e are equally similar (to the last bit).
+ * Those come in random order, so the positive is among the first k with the probability (k - g) / (1 + e), limited to
+ * 0 ... 1; the accuracies are means of it. A model that has collapsed to one point has 1 / (1 + negatives), not 1.
  */
 typedef struct nce_metrics {
   uint32_t struct_size;
   int32_t reserved;
-  double top1_accuracy;       /* share of rows whose positive is at least as similar as every negative */
-  double topk_accuracy;       /* share of rows with fewer than top_k negatives more similar than the positive */
+  double top1_accuracy;       /* how likely the positive of a row ranks first, see above; 0 ... 1 */
+  double topk_accuracy;       /* how likely it is among the first top_k; 0 ... 1 */
   double positive_similarity; /* mean of s over positives; of -distance for CONTRASTIVE and TRIPLET */
   double negative_similarity; /* mean over all negatives, likewise */
-  double alignment;           /* mean |x^ - y^|^2 over positives (2005.10242 eq. 1, alpha = 2) */
-  double uniformity;          /* ln of the mean of exp(-2 |x^ - y^|^2) over negatives (eq. 2, t = 2, across towers) */
-  double effective_negatives; /* mean over rows of exp(entropy of the softmax over the row's negatives) */
+  double alignment;           /* mean |x^ - y^|^2 over positives (2005.10242 eq. 1, alpha = 2); 0 ... 4 */
+  double uniformity;          /* ln of the mean of exp(-2 |x^ - y^|^2) over negatives (eq. 2, t = 2, across towers);
+                                 -8 ... 0 */
+  double effective_negatives; /* mean over rows of exp(entropy of the softmax over the row's negatives); at least 1 */
   int64_t rows;               /* r */
   int64_t zero_rows;          /* input rows of norm 0, over queries, keys and negatives */
   int64_t non_finite_rows;    /* input rows with a NaN or an infinity; calls that can tell refuse them */

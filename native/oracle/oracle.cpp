@@ -36,7 +36,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   const Number share = Shares<Number>(problem).share();
   Answer answer;
   RowSums<Number> all;
-  int64_t top1 = 0, topk = 0;
+  Number top1 = 0, topk = 0;
   for (const RowSums<Number>& row : rows) {
     answer.losses.push_back(static_cast<double>(row.loss));
     all.loss += row.loss * share;
@@ -51,8 +51,8 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
     all.effective += row.effective;
     all.positives += row.positives;
     all.negatives += row.negatives;
-    top1 += row.above == 0 ? 1 : 0;
-    topk += row.above < problem.desc.top_k ? 1 : 0;
+    top1 += row.credit(1);
+    topk += row.credit(problem.desc.top_k);
   }
   answer.loss = static_cast<double>(all.loss);
   answer.d_temperature = static_cast<double>(all.d_temperature);
@@ -63,8 +63,8 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   nce_metrics& metrics = answer.metrics;
   metrics.struct_size = sizeof metrics;
   metrics.rows = shape.rows;
-  metrics.top1_accuracy = shape.labelled ? kNone : mean(static_cast<Number>(top1), shape.rows);
-  metrics.topk_accuracy = shape.labelled ? kNone : mean(static_cast<Number>(topk), shape.rows);
+  metrics.top1_accuracy = shape.labelled ? kNone : mean(top1, shape.rows);
+  metrics.topk_accuracy = shape.labelled ? kNone : mean(topk, shape.rows);
   metrics.positive_similarity = mean(all.positive, all.positives);
   metrics.alignment = mean(all.alignment, all.positives);
   metrics.negative_similarity = mean(all.negative, all.negatives);

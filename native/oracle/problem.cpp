@@ -79,7 +79,7 @@ double Problem::temperature() const {
     case NCE_TEMPERATURE_VALUE:
       return tau;
     case NCE_TEMPERATURE_LOGARITHM:
-      return std::log(tau);
+      return ln_tau != 0.0 ? ln_tau : std::log(tau);
   }
   unknown("no such form of a temperature");
 }

@@ -19,6 +19,7 @@ struct Problem {
   nce_plan_desc desc{};
   double tau = 1.0;
   nce_temperature_form temperature_form = NCE_TEMPERATURE_VALUE;
+  double ln_tau = 0.0;  ///< what the library is given for a logarithm; 0: that of tau
   Gaps gaps;
   std::vector<double> queries, keys, negatives;  ///< row-major without gaps, exactly representable in desc.dtype
   std::vector<float> weights;                    ///< empty: all 1

@@ -72,7 +72,7 @@ template <typename Number>
 struct RowSums {
   Number loss = 0, d_temperature = 0, d_temperature_terms = 0, d_temperature_slopes = 0, condition = 1;
   Number positive = 0, alignment = 0, negative = 0, uniformity = 0, effective = 0;
-  int64_t positives = 0, negatives = 0, above = 0;
+  int64_t positives = 0, negatives = 0, above = 0, tied = 0;
 
   void add_loss(const Problem& problem, const RowLoss<Number>& row, Number weight, Number slope) {
     const Number factor = weight * slope * static_cast<Number>(problem.temperature_slope());
@@ -87,15 +87,27 @@ struct RowSums {
     alignment += unit_distance;
     ++positives;
   }
+  /// How likely the positive is among the first k if those as similar come in random order.
+  Number credit(int64_t k) const {
+    return std::clamp<Number>(static_cast<Number>(k - above) / static_cast<Number>(1 + tied), 0, 1);
+  }
   /// each(visit) calls visit(s, unit_distance) for the row's negatives.
   template <typename Each>
-  void add_negatives(const Shape& shape, double tau, const Each& each) {
+  void add_negatives(const Shape& shape, double tau, bool cosines, const Each& each) {
+    // Of cosines, which are sums of products of unit vectors even where they are small.
+    const Number least = cosines ? 1 : 0;
     Number top = -std::numeric_limits<Number>::infinity();
     each([&](Number s, Number unit_distance) {
       negative += s;
       uniformity += std::exp(-2 * unit_distance);
       ++negatives;
-      if (s > positive) ++above;
+      // What is equal by definition may differ by roundings, which sums of other order have.
+      const Number roundings = 1024 * std::numeric_limits<Number>::epsilon() * std::max<Number>(std::fabs(s), least);
+      if (std::fabs(s - positive) <= roundings) {
+        ++tied;
+      } else if (s > positive) {
+        ++above;
+      }
       top = std::max(top, s);
     });
     if (!shape.softmax || negatives == 0) return;
@@ -122,8 +134,14 @@ class GradientRow {
 
   /// `s` is seen from this row; `other` is the other row.
   void add(Number slope, const Similarity<Number>& s, const Number* other) {
-    add_scaled(slope * s.cross, other, static_cast<int64_t>(sum_.size()), sum_.data());
-    own_slope_ += slope * s.x_own;
+    const auto dim = static_cast<int64_t>(sum_.size());
+    if (s.x_own == -s.cross) {
+      // A distance's: far from the origin nothing would be left of two sums that cancel.
+      add_difference(slope * s.cross, other, own_, dim, sum_.data());
+    } else {
+      add_scaled(slope * s.cross, other, dim, sum_.data());
+      own_slope_ += slope * s.x_own;
+    }
     terms_ += std::fabs(slope) * s.x_size;
   }
   Number terms() const { return terms_; }

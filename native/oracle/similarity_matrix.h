@@ -109,4 +109,10 @@ class SimilarityMatrix {
 void add_scaled(double factor, const double* x, int64_t dim, double* sum);
 void add_scaled(long double factor, const long double* x, int64_t dim, long double* sum);
 
+/// sum[d] += factor * (x[d] - y[d]).
+template <typename Number>
+void add_difference(Number factor, const Number* x, const Number* y, int64_t dim, Number* sum) {
+  for (int64_t d = 0; d < dim; ++d) sum[d] += factor * (x[d] - y[d]);
+}
+
 }  // namespace nce::oracle

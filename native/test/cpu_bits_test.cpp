@@ -168,6 +168,44 @@ TEST_P(CpuBits, AreTheSameWhenStripsOfWholeRowsGoForwardAndBackward) {
   }
 }
 
+/// More keys than a strip of them has, many more than queries; each similarity with two of the types, in turns.
+std::vector<Problem> problems_of_many_keys() {
+  constexpr nce_dtype kTypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16};
+  std::vector<Problem> result;
+  std::size_t turn = 0;
+  for (const Kind& kind : {oracle::kInfoNce, kShared}) {
+    ++turn;
+    for (const nce_similarity similarity :
+         {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN}) {
+      result.push_back(problem_of({.kind = kind,
+                                   .measure = similarity,
+                                   .dtype = kTypes[turn++ % std::size(kTypes)],
+                                   .size = {20, 8001, 260},
+                                   .tau = 0.3,
+                                   .seed = 6,
+                                   .narrow_gradients = true}));
+    }
+  }
+  return result;
+}
+
+TEST_P(CpuBits, DoNotDependOnHowStripsOfKeysAreCalled) {
+  const auto threads = with_threads(2);
+  for (Problem problem : problems_of_many_keys()) {
+    SCOPED_TRACE(problem.label());
+    DeviceRun together(*threads, problem);
+    const Result first = together(Calls::kTogether);
+    together.poison_outputs();
+    Result again = together(Calls::kBackward);
+    again.loss = first.loss;
+    again.metrics = first.metrics;
+    EXPECT_EQ(again.difference(first), "") << "backward again";
+    EXPECT_EQ(DeviceRun(*with_threads(5), problem)(Calls::kSeparate).difference(first), "") << "other threads";
+    problem.desc.workspace_budget_bytes = 0;
+    EXPECT_EQ(DeviceRun(*with_threads(1), problem)(Calls::kTogether).difference(first), "") << "no kept tiles";
+  }
+}
+
 NCE_ON_EVERY_DEVICE(CpuBits);
 
 }  // namespace

@@ -11,7 +11,7 @@ struct Outputs {
   int64_t x_padded, y_padded;
   int x_groups, y_groups;
   Buffer<double> row_maximum, row_value, row_weighted, column_maximum, column_value, column_weighted;
-  Buffer<double> above, similarity, uniformity;
+  Buffer<double> above, tied, similarity, uniformity;
 
   Outputs(int64_t x_rows, int64_t y_rows, int of_x, int of_y)
       : x_padded(padded_rows(x_rows)),
@@ -25,9 +25,10 @@ struct Outputs {
         column_value(of_x * y_padded),
         column_weighted(of_x * y_padded),
         above(of_y * x_padded),
+        tied(of_y * x_padded),
         similarity(of_y * x_padded),
         uniformity(of_y * x_padded) {
-    for (Buffer<double>* buffer : {&row_maximum, &row_value, &row_weighted, &above, &similarity, &uniformity}) {
+    for (Buffer<double>* buffer : {&row_maximum, &row_value, &row_weighted, &above, &tied, &similarity, &uniformity}) {
       check(cudaMemsetAsync(buffer->get(), 0x7f, static_cast<std::size_t>(of_y * x_padded) * 8, nullptr), "memset");
     }
     for (Buffer<double>* buffer : {&column_maximum, &column_value, &column_weighted}) {
@@ -97,14 +98,15 @@ TEST_P(SumTiles, AgreeWithDouble) {
     const Buffer<double> x_buffer(x_positive), y_buffer(y_positive);
     const Buffer<float> xi(x_inverse), yi(y_inverse), yf(factors);
     const Outputs out(c.x_rows, c.y_rows, c.x_groups, c.y_groups);
-    SumTilesParams params{problem.operands(),
-                          x_buffer.get(),
-                          y_buffer.get(),
-                          c.x_groups,
-                          c.y_groups,
-                          out.rows(),
-                          out.columns(),
-                          {out.above.get(), out.similarity.get(), out.uniformity.get(), xi.get(), yi.get(), yf.get()}};
+    SumTilesParams params{
+        problem.operands(),
+        x_buffer.get(),
+        y_buffer.get(),
+        c.x_groups,
+        c.y_groups,
+        out.rows(),
+        out.columns(),
+        {out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(), xi.get(), yi.get(), yf.get()}};
     if (form == Form::kLogistic) params.columns = {};
     ASSERT_NO_THROW(launch_sum_tiles(params, a.arithmetic, nullptr)) << emulation::last_report();
 
@@ -231,15 +233,16 @@ TEST_P(EachArithmetic, PositiveIsTheTilesOwnNumber) {
   const Outputs out(kRows, kRows, 1, 1);
   const std::vector<float> ones(static_cast<std::size_t>(padded_rows(kRows)), 1.0f);
   const Buffer<float> factors(ones);
-  launch_sum_tiles({operands,
-                    positive.get(),
-                    nullptr,
-                    1,
-                    1,
-                    out.rows(),
-                    {},
-                    {out.above.get(), out.similarity.get(), out.uniformity.get(), nullptr, nullptr, factors.get()}},
-                   a.arithmetic, nullptr);
+  launch_sum_tiles(
+      {operands,
+       positive.get(),
+       nullptr,
+       1,
+       1,
+       out.rows(),
+       {},
+       {out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(), nullptr, nullptr, factors.get()}},
+      a.arithmetic, nullptr);
   const auto above = out.above.read();
   const auto weighted = out.row_weighted.read();
   for (std::size_t i = 0; i < kRows; ++i) {

@@ -102,13 +102,19 @@ started_by_java() {
     "$java" "$denied" -Dinfonce.native=off -cp "$jars" "$quickstart"
   answers 'quickstart, native access given' "^on $device" -- \
     "$java" --enable-native-access=ALL-UNNAMED "-Dinfonce.native=$switch" -cp "$jars" "$quickstart"
+  mkdir "$CONTAINER/warm"
+  answers 'quickstart, which leaves its library in the cache' "^on $device" -- env HOME="$CONTAINER/warm" \
+    "$java" --enable-native-access=ALL-UNNAMED "-Duser.home=$CONTAINER/warm" -cp "$jars" "$quickstart"
+  chmod -R a-w "$CONTAINER/warm"
+  answers 'quickstart where nothing can be written, with that cache' "^on $device" -- \
+    "$java" --enable-native-access=ALL-UNNAMED "-Duser.home=$CONTAINER/warm" -Djava.io.tmpdir=/proc -cp "$jars" "$quickstart"
   answers 'doctor, native access denied' '^  default +java' "^  cpu +no: .*$reason" -- \
     "$java" "$denied" -cp "$(classpath_of java/cli)" dev.infonce.cli.Main doctor
 }
 
 # A checkout that cannot be written to, as a copy of links to the same files.
 built_and_read_only() {
-  local copy="$CONTAINER/copy" part
+  local copy="$CONTAINER/ü copy" part
   for part in infonce pom.xml tools java/cli/target build/stamps; do
     mkdir -p "$copy/$(dirname "$part")"
     cp -a "$root/$part" "$copy/$part"

@@ -32,9 +32,19 @@ void refuse_row(const char* matrix, int64_t row) {
                                          std::to_string(row) + "; all elements must be finite");
 }
 
-void refuse_similarity(int64_t row) {
-  throw Error(NCE_STATUS_NON_FINITE,
-              "inputs->queries has a similarity or distance beyond the range of float64 in row " + std::to_string(row));
+void refuse_similarity(int64_t row, bool single) {
+  if (row < 0) {
+    throw Error(NCE_STATUS_NON_FINITE, "inputs->queries has losses whose sum is beyond the range of float64");
+  }
+  const std::string type = single ? "float32, in which NCE_PRECISION_FAST computes," : "float64";
+  throw Error(NCE_STATUS_NON_FINITE, "inputs->queries has a similarity or distance beyond the range of " + type +
+                                         " in row " + std::to_string(row));
+}
+
+void refuse_gradient(const char* matrix, int64_t row) {
+  throw Error(NCE_STATUS_NON_FINITE, "outputs->" + std::string(matrix) + " overflows its element type in row " +
+                                         std::to_string(row) +
+                                         "; gradients may have been written, with infinities there");
 }
 
 void refuse_state() {

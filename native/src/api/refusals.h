@@ -16,7 +16,10 @@ namespace nce {
 
 /// NON_FINITE: a row of a field of nce_inputs such as queries, or the similarity of a row of queries beyond float64.
 [[noreturn]] void refuse_row(const char* matrix, int64_t row);
-[[noreturn]] void refuse_similarity(int64_t row);
+/// Of a row of queries; -1: the sum of the losses. `single`: of float32.
+[[noreturn]] void refuse_similarity(int64_t row, bool single = false);
+/// A gradient overflows the type of its elements. `matrix` is a member of nce_outputs.
+[[noreturn]] void refuse_gradient(const char* matrix, int64_t row);
 
 /// INVALID_STATE: a backward pass without its forward pass, or with another temperature.
 [[noreturn]] void refuse_state();

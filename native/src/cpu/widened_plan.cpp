@@ -1,6 +1,8 @@
 #include "cpu/widened_plan.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 
 #include "api/half.h"
 #include "api/refusals.h"
@@ -126,8 +128,10 @@ class WidenedPlan final : public Plan {
     return wide;
   }
 
-  void narrow(const void* from, void* to, int64_t stride, int64_t rows) const {
+  void narrow(const char* name, const void* from, void* to, int64_t stride, int64_t rows) const {
     if (to == nullptr || !narrows()) return;
+    const auto overflow = static_cast<float>(loss::overflow_of(problem_.gradient_dtype));
+    std::atomic<int64_t> first{rows};
     for_rows(rows, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const float* const source = static_cast<const float*>(from) + i * pitch();
@@ -137,14 +141,18 @@ class WidenedPlan final : public Plan {
         } else {
           for (int64_t d = 0; d < dim(); ++d) row[d] = to_bfloat16(source[d]);
         }
+        if (std::all_of(source, source + dim(), [=](float x) { return std::fabs(x) < overflow; })) continue;
+        for (int64_t known = first; i < known && !first.compare_exchange_weak(known, i);) {
+        }
       }
     });
+    if (first < rows) refuse_gradient(name, first);
   }
 
   void narrow(const nce_outputs& wide, const nce_outputs& out) const {
-    narrow(wide.d_queries, out.d_queries, out.d_queries_stride, query_rows());
-    narrow(wide.d_keys, out.d_keys, out.d_keys_stride, key_rows());
-    narrow(wide.d_negatives, out.d_negatives, out.d_negatives_stride, negative_rows());
+    narrow("d_queries", wide.d_queries, out.d_queries, out.d_queries_stride, query_rows());
+    narrow("d_keys", wide.d_keys, out.d_keys, out.d_keys_stride, key_rows());
+    narrow("d_negatives", wide.d_negatives, out.d_negatives, out.d_negatives_stride, negative_rows());
   }
 
   const loss::Problem problem_;

@@ -97,6 +97,7 @@ __global__ void begin_call(const BeginParams p) {
     set_status(call, NCE_STATUS_INVALID_STATE, Argument::kTemperature, 0, tau);
   } else {
     set_status(call, NCE_STATUS_OK, Argument::kNone, 0, 0.0);
+    call.overflow = 0;
     call.temperature_factor = p.logarithm ? tau : 1.0;
     call.weight_sum = p.weights == nullptr ? static_cast<double>(p.rows) : weight_sum;
   }

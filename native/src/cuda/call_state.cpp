@@ -23,6 +23,14 @@ const char* name_of(Argument argument) {
       return "keys";
     case Argument::kNegatives:
       return "negatives";
+    case Argument::kQueriesGradient:
+      return "d_queries";
+    case Argument::kKeysGradient:
+      return "d_keys";
+    case Argument::kNegativesGradient:
+      return "d_negatives";
+    case Argument::kTemperatureGradient:
+      return "d_temperature";
     case Argument::kNone:
       break;
   }
@@ -46,6 +54,10 @@ const char* name_of(Argument argument) {
     case Argument::kKeys:
     case Argument::kNegatives:
     case Argument::kSimilarity:
+    case Argument::kQueriesGradient:
+    case Argument::kKeysGradient:
+    case Argument::kNegativesGradient:
+    case Argument::kTemperatureGradient:
       break;
   }
   refuse_element(name_of(call.argument), call.row, call.value, allowed);
@@ -57,14 +69,15 @@ void throw_unless_ok(const CallState& call) {
   const bool known = call.status >= NCE_STATUS_OK && call.status <= NCE_STATUS_INTERNAL;
   switch (known ? static_cast<nce_status>(call.status) : NCE_STATUS_INTERNAL) {
     case NCE_STATUS_OK:
-      return;
+      if (call.overflow == 0) return;
+      refuse_gradient(name_of(overflow_argument(call.overflow)), overflow_row(call.overflow));
     case NCE_STATUS_INVALID_ARGUMENT:
       refuse_argument_of(call);
     case NCE_STATUS_INVALID_STATE:
       if (call.argument == Argument::kTemperature) refuse_other_temperature(call.value, call.tau);
       refuse_state();
     case NCE_STATUS_NON_FINITE:
-      if (call.argument == Argument::kSimilarity) refuse_similarity(call.row);
+      if (call.argument == Argument::kSimilarity) refuse_similarity(call.row, call.far == 2);
       refuse_row(name_of(call.argument), call.row);
     case NCE_STATUS_UNSUPPORTED:
     case NCE_STATUS_OUT_OF_MEMORY:

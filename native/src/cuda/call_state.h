@@ -2,6 +2,8 @@
 // What is known of a call only on the device. It lies at the start of the workspace; kernels read it, so that nothing
 // waits for the host.
 
+#include <cuda_runtime.h>
+
 #include <cstdint>
 
 #include "infonce.h"
@@ -19,7 +21,11 @@ enum class Argument : int32_t {
   kQueries,
   kKeys,
   kNegatives,
-  kSimilarity  ///< of a row of queries, beyond float64
+  kSimilarity,  ///< of a row of queries, beyond the range of its arithmetic
+  kQueriesGradient,
+  kKeysGradient,
+  kNegativesGradient,
+  kTemperatureGradient
 };
 
 struct CallState {
@@ -36,7 +42,22 @@ struct CallState {
   double largest_slope;  ///< by which all coefficients of the gradient are divided
   int32_t method;        ///< which of the plan's methods the call uses; tile kernels of another return at once
   loss::Form form;
+  int32_t far;  ///< similarities or logits may be beyond what nobody needs to look at: of double 1, of float 2; else 0
+  unsigned long long overflow;  ///< overflow_key of the first row that left the range of its type; 0 for none
 };
+
+/// Larger for what is to be told first: the first argument, and its first row.
+__host__ __device__ constexpr unsigned long long overflow_key(Argument argument, int64_t row) {
+  return (1ULL << 62) - (static_cast<unsigned long long>(argument) << 50 | static_cast<unsigned long long>(row));
+}
+
+/// And back.
+__host__ __device__ constexpr Argument overflow_argument(unsigned long long key) {
+  return static_cast<Argument>(((1ULL << 62) - key) >> 50);
+}
+__host__ __device__ constexpr int64_t overflow_row(unsigned long long key) {
+  return static_cast<int64_t>(((1ULL << 62) - key) & ((1ULL << 50) - 1));
+}
 
 /// log2(e): exponentials are powers of two.
 constexpr double kLog2E = 1.4426950408889634;

@@ -3,8 +3,11 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "infonce.h"
+#include "loss/pairwise.h"
+#include "loss/problem.h"
 #include "loss/row.h"
 #include "loss/scalar.h"
 
@@ -19,10 +22,42 @@ struct MetricTotals {
   double effective_negatives;
   int64_t positives;
   int64_t negatives;
-  int64_t top1;  ///< rows whose positive is at least as similar as every negative
-  int64_t topk;
+  double top1;  ///< of rank_credit
+  double topk;
   int64_t zero_rows;
 };
+
+/// How likely a row's positive is among the first k if those as similar as it, `tied` negatives, come in random order.
+NCE_HOST_DEVICE inline double rank_credit(double above, double tied, double k) {
+  const double credit = (k - above) / (1.0 + tied);
+  return credit < 0.0 ? 0.0 : credit > 1.0 ? 1.0 : credit;
+}
+
+/// What similarities can be, their rounding apart.
+struct SimilarityRange {
+  double smallest;
+  double largest;
+};
+
+inline SimilarityRange similarity_range(const Problem& problem) {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  const Measure measure = measure_of(problem);
+  switch (measure.base) {
+    case Base::kCosine:
+      return measure.similarity_sign > 0.0 ? SimilarityRange{-1.0, 1.0} : SimilarityRange{-2.0, 0.0};
+    case Base::kDot:
+      return {-kMost, kMost};
+    case Base::kSquaredDistance:
+    case Base::kDistance:
+      return {-kMost, 0.0};
+  }
+  return {};
+}
+
+/// NaN stays what it is.
+NCE_HOST_DEVICE inline double within(double x, double smallest, double largest) {
+  return x < smallest ? smallest : x > largest ? largest : x;
+}
 
 NCE_HOST_DEVICE inline double mean_of(double sum, int64_t count) {
   return count > 0 ? sum / static_cast<double>(count) : std::nan("");
@@ -41,19 +76,23 @@ NCE_HOST_DEVICE inline bool has_ranks(RowFunction function) {
   return false;
 }
 
-/// `rows` have a loss. A metric without meaning for the loss is NaN.
-NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const MetricTotals& totals, int64_t rows) {
+/// `rows` have a loss. A metric without meaning for the loss is NaN; rounding takes none out of its range.
+NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const SimilarityRange& range,
+                                              const MetricTotals& totals, int64_t rows) {
   const int64_t ranked = has_ranks(function) ? rows : 0;
   const int64_t mixed = has_softmax(function) && totals.negatives > 0 ? rows : 0;
   nce_metrics metrics{};
   metrics.struct_size = sizeof metrics;
-  metrics.top1_accuracy = mean_of(static_cast<double>(totals.top1), ranked);
-  metrics.topk_accuracy = mean_of(static_cast<double>(totals.topk), ranked);
-  metrics.positive_similarity = mean_of(totals.positive_similarity, totals.positives);
-  metrics.negative_similarity = mean_of(totals.negative_similarity, totals.negatives);
-  metrics.alignment = mean_of(totals.alignment, totals.positives);
-  metrics.uniformity = std::log(mean_of(totals.uniformity, totals.negatives));
-  metrics.effective_negatives = mean_of(totals.effective_negatives, mixed);
+  metrics.top1_accuracy = within(mean_of(totals.top1, ranked), 0.0, 1.0);
+  metrics.topk_accuracy = within(mean_of(totals.topk, ranked), 0.0, 1.0);
+  metrics.positive_similarity =
+      within(mean_of(totals.positive_similarity, totals.positives), range.smallest, range.largest);
+  metrics.negative_similarity =
+      within(mean_of(totals.negative_similarity, totals.negatives), range.smallest, range.largest);
+  metrics.alignment = within(mean_of(totals.alignment, totals.positives), 0.0, 4.0);
+  metrics.uniformity = within(std::log(mean_of(totals.uniformity, totals.negatives)), -8.0, 0.0);
+  metrics.effective_negatives = within(mean_of(totals.effective_negatives, mixed), 1.0,
+                                       static_cast<double>(totals.negatives) / static_cast<double>(rows));
   metrics.rows = rows;
   metrics.zero_rows = totals.zero_rows;
   return metrics;

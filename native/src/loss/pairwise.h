@@ -11,6 +11,11 @@
 
 namespace nce::loss {
 
+/// Slopes are not divided by a distance below the first number: even 1 over it overflows. The second brings the
+/// distance and its differences away from 0.
+constexpr double kSmallestDivisor = 1e-280;
+constexpr double kEnlarged = 0x1p600;
+
 /// Similarities and distances are one number, offset + sign * base, base being a function of two rows.
 enum class Base : int32_t { kCosine, kDot, kSquaredDistance, kDistance };
 

@@ -2,6 +2,7 @@
 // What a plan computes: its loss, who is compared with whom, and how many rows everything has. One answer for the C
 // interface and all backends.
 
+#include <cmath>
 #include <cstdint>
 
 #include "infonce.h"
@@ -106,6 +107,21 @@ NCE_HOST_DEVICE constexpr int64_t dtype_bytes(nce_dtype dtype) {
       return 2;
   }
   return 0;
+}
+
+/// The smallest number that rounds to infinity in a type.
+NCE_HOST_DEVICE constexpr double overflow_of(nce_dtype dtype) {
+  switch (dtype) {
+    case NCE_DTYPE_FLOAT64:
+      return HUGE_VAL;
+    case NCE_DTYPE_FLOAT32:
+      return 0x1.ffffffp127;
+    case NCE_DTYPE_FLOAT16:
+      return 65520.0;
+    case NCE_DTYPE_BFLOAT16:
+      return 0x1.ffp127;
+  }
+  return 0.0;
 }
 
 }  // namespace nce::loss

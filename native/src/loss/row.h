@@ -47,6 +47,16 @@ NCE_HOST_DEVICE inline double largest_similarity(nce_similarity similarity, doub
   return HUGE_VAL;
 }
 
+/// How large |s| and |s / tau| may be. Up to `safe`, nothing that is made of them overflows, and nobody looks; beyond
+/// `largest` they are refused.
+struct Reach {
+  double safe;
+  double largest;
+};
+
+/// Of sums in float or double.
+NCE_HOST_DEVICE constexpr Reach reach_of(bool single) { return single ? Reach{1e30, 1e37} : Reach{1e200, 1e300}; }
+
 /// The form of a row function whose largest |z| is small enough for kBounded, or not.
 NCE_HOST_DEVICE inline Form form_of(RowFunction function, bool bounded) {
   switch (family_of(function)) {

@@ -46,7 +46,14 @@ TEST_P(DenseEdges, IdenticalVectorsGiveTheLogarithmOfTheCountAndNoGradient) {
           EXPECT_NEAR(result.loss[0], std::log(count), bound + 3e-16 * logit);
           EXPECT_LE(largest(result.d_queries), unit / tau);
           EXPECT_EQ(result.d_temperature, 0.0);
-          EXPECT_EQ(result.metrics.top1_accuracy, 1.0);
+          // Every order of the rows is as likely as any other.
+          EXPECT_NEAR(result.metrics.top1_accuracy, 1.0 / count, 1e-15);
+          EXPECT_NEAR(result.metrics.topk_accuracy, 5.0 / count, 1e-15);
+          EXPECT_LE(result.metrics.uniformity, 0.0);
+          if (similarity == NCE_SIMILARITY_COSINE) {
+            EXPECT_LE(result.metrics.positive_similarity, 1.0);
+            EXPECT_LE(result.metrics.negative_similarity, 1.0);
+          }
           if (similarity != NCE_SIMILARITY_DOT) {  // whose keys with unequal roles are pulled, not turned
             EXPECT_LE(largest(result.d_keys), unit / tau);
             EXPECT_LE(largest(result.d_negatives), unit / tau);

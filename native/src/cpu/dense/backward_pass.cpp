@@ -1,3 +1,7 @@
+#include <atomic>
+#include <cmath>
+
+#include "api/refusals.h"
 #include "cpu/dense/coefficients.h"
 
 namespace nce::cpu::dense {
@@ -54,6 +58,44 @@ class Backward {
         scratch_(scratch),
         before_strip_(before_strip) {}
 
+  /// Finds the coefficients of all rows, for strips of Y.
+  double begin_strips() {
+    state_.header->overflow = 0;
+    return find_coefficients(call_, scratch_, 0, problem_.x_rows);
+  }
+
+  /// The gradient of a strip of Y; adds to the totals of X. `largest` is what the coefficients were divided by.
+  void run_key_strip(double largest, bool first) {
+    largest_ = largest;
+    const Side<Real> x = x_side();
+    const Side<Real> y = y_side();
+    if (first) clear_totals();
+    for (int64_t begin = 0; begin < panels_.x_count && (x.wanted() || y.wanted()); begin += scratch_.strips.length) {
+      const int64_t end = std::min(panels_.x_count, begin + scratch_.strips.length);
+      multiply_strip(x, y, begin, end);
+      if (x.wanted() && products()) add_to_totals(begin, end);
+    }
+    if (!y.wanted()) return;
+    call_.pool.parallel_for(panels_.y_count, [&](int64_t panel, int worker) { finish_y(y, panel, worker); });
+    if (overflow_) state_.header->overflow = 1;
+  }
+
+  /// The gradients of X and Z.
+  void end_strips() {
+    write_temperature_gradient(call_, scratch_);
+    const Side<Real> x = x_side();
+    const Side<Real> z = z_side();
+    for_matrices(call_.pool, 1, {x.wanted() ? panels_.x_count : 0, 0, z.wanted() ? panels_.z_count : 0},
+                 [&](size_t matrix, int64_t begin, int64_t end, int worker) {
+                   for (int64_t panel = begin; panel < end; ++panel) {
+                     if (matrix == 0) finish_total(x, panel, worker);
+                     if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
+                   }
+                 });
+    if (call_.out.d_temperature != nullptr && !std::isfinite(*call_.out.d_temperature)) overflow_ = true;
+    if (overflow_) state_.header->overflow = 1;
+  }
+
   void run() {
     const Side<Real> x = x_side();
     const Side<Real> y = y_side();
@@ -68,6 +110,7 @@ class Backward {
       if (x.wanted() || y.wanted()) run_strip(x, y, begin, end);
     }
     write_temperature_gradient(call_, scratch_);
+    if (call_.out.d_temperature != nullptr && !std::isfinite(*call_.out.d_temperature)) overflow_ = true;
     const Side<Real> z = z_side();
     const int64_t last = (panels_.x_count - 1) / scratch_.strips.length * scratch_.strips.length;
     for_matrices(
@@ -80,6 +123,7 @@ class Backward {
             if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
           }
         });
+    state_.header->overflow = overflow_ ? 1 : 0;
   }
 
  private:
@@ -104,23 +148,20 @@ class Backward {
 
   /// The gradient of one tower is computed as that of X alone.
   Side<Real> y_side() const {
-    const nce_outputs& out = call_.out;
-    Target target = target_of(out.d_keys, out.d_keys_stride, problem_.y_rows);
-    if (problem_.shared) target = target_of(out.d_negatives, out.d_negatives_stride, problem_.y_rows);
+    Target target = target_of(call_.d_y, call_.d_y_stride, problem_.y_rows);
     if (problem_.tower) target.first = nullptr;
     return {.panels = panels_.y,
             .rows = problem_.y_rows,
             .norms = state_.y_norms,
             .factors = state_.y_factors,
             .positive_factors = state_.x_factors,
-            .positives = problem_.shared ? nullptr : panels_.x,
-            .positive_rows = problem_.shared ? 0 : problem_.x_rows,
+            .positives = call_.positives_in_y ? panels_.x : nullptr,
+            .positive_rows = call_.positives_in_y ? problem_.x_rows : 0,
             .target = target};
   }
 
   /// The keys beside shared negatives.
   Side<Real> z_side() const {
-    void* const to = problem_.shared ? call_.out.d_keys : nullptr;
     return {.panels = panels_.z,
             .rows = problem_.z_rows,
             .norms = state_.z_norms,
@@ -128,7 +169,7 @@ class Backward {
             .positive_factors = state_.x_factors,
             .positives = panels_.x,
             .positive_rows = problem_.x_rows,
-            .target = target_of(to, call_.out.d_keys_stride, problem_.z_rows)};
+            .target = target_of(call_.d_z, call_.out.d_keys_stride, problem_.z_rows)};
   }
 
   static Target target_of(void* matrix, int64_t stride, int64_t rows) {
@@ -138,6 +179,12 @@ class Backward {
   /// The products of panels [begin, end) of X, and the gradients of their rows, except those of the last strip, which
   /// run() finishes together with the other matrices.
   void run_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end) {
+    multiply_strip(x, y, begin, end);
+    if (!x.wanted() || end == panels_.x_count) return;
+    call_.pool.parallel_for(end - begin, [&](int64_t task, int worker) { finish_x(x, begin + task, task, worker); });
+  }
+
+  void multiply_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end) {
     if (products()) {
       if (y.wanted()) copy_row_blocks(begin, end);
       const int64_t groups = scratch_.strips.y_groups;
@@ -159,8 +206,36 @@ class Backward {
       });
       y_summed_ = true;
     }
-    if (!x.wanted() || end == panels_.x_count) return;
-    call_.pool.parallel_for(end - begin, [&](int64_t task, int worker) { finish_x(x, begin + task, task, worker); });
+  }
+
+  void clear_totals() const {
+    std::fill_n(scratch_.x_totals, panels_.x_count * scratch_.row_stride, 0.0);
+    if (problem_.euclidean()) std::fill_n(scratch_.x_g_totals, panels_.x_count * kernels_.width, 0.0);
+  }
+
+  /// Adds what panels [begin, end) of X have from this strip of Y, group by group.
+  void add_to_totals(int64_t begin, int64_t end) const {
+    const int64_t width = kernels_.width;
+    const int64_t block = kernels_.row_block;
+    call_.pool.parallel_for(end - begin, [&](int64_t task, int) {
+      double* const totals = scratch_.x_totals + (begin + task) * scratch_.row_stride;
+      for (int64_t g = 0; g < scratch_.strips.y_groups; ++g) {
+        const Real* const sums = scratch_.x_sums + g * sums_stride() + task * panels_.sums_stride;
+        for (int64_t d = 0; d < problem_.desc.dim; ++d) {
+          double* const to = totals + d / block * block * width + d % block;
+          for (int64_t l = 0; l < width; ++l) to[l * block] += largest_ * static_cast<double>(sums[d * width + l]);
+        }
+        if (!problem_.euclidean()) continue;
+        const double* const g_sums = scratch_.x_g_sums + g * g_sums_stride() + task * width;
+        double* const to = scratch_.x_g_totals + (begin + task) * width;
+        for (int64_t l = 0; l < width; ++l) to[l] += largest_ * g_sums[l];
+      }
+    });
+  }
+
+  void finish_total(const Side<Real>& side, int64_t panel, int worker) {
+    const double* const g_totals = problem_.euclidean() ? scratch_.x_g_totals + panel * kernels_.width : nullptr;
+    finish_panel(side, panel, worker, g_totals, {nullptr, 0, scratch_.x_totals + panel * scratch_.row_stride});
   }
 
   /// Whether the strip has gradients of negatives.
@@ -209,7 +284,7 @@ class Backward {
     const double* row_blocks = nullptr;
   };
 
-  void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker) const {
+  void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker) {
     const int64_t first = panel * kernels_.width;
     if (!side.target.wanted(first, std::min(first + kernels_.width, side.rows))) return;
     double g_sums[kRowPadding] = {};
@@ -224,7 +299,7 @@ class Backward {
     finish_panel(side, panel, worker, g_sums, sums);
   }
 
-  void finish_y(const Side<Real>& side, int64_t panel, int worker) const {
+  void finish_y(const Side<Real>& side, int64_t panel, int worker) {
     const bool weighed = y_summed_ && problem_.euclidean();
     PanelSums sums;
     if (y_summed_) sums = {nullptr, 0, scratch_.y_sums + panel * scratch_.row_stride};
@@ -232,8 +307,7 @@ class Backward {
   }
 
   /// Adds the positives' share, goes back through the norm and writes the rows.
-  void finish_panel(const Side<Real>& side, int64_t panel, int worker, const double* g_sums,
-                    const PanelSums& sums) const {
+  void finish_panel(const Side<Real>& side, int64_t panel, int worker, const double* g_sums, const PanelSums& sums) {
     const int64_t width = kernels_.width;
     const int64_t first = panel * width;
     const auto dtype = problem_.gradient_dtype;
@@ -287,9 +361,10 @@ class Backward {
                                 .sums = scratch_.worker_sums + worker * scratch_.worker_sums_stride,
                                 .to = rows,
                                 .dtype = dtype,
+                                .overflow = loss::overflow_of(dtype),
                                 .factors = factors,
                                 .scales = scales};
-    kernels_.finish(task);
+    if (kernels_.finish(task)) overflow_ = true;
   }
 
   const Call& call_;
@@ -302,9 +377,38 @@ class Backward {
   const BeforeStrip& before_strip_;
   double largest_ = 0.0;   ///< by which the strip's coefficients were divided
   bool y_summed_ = false;  ///< whether any strip has added to the sums of Y
+  std::atomic<bool> overflow_{false};
 };
 
+/// The first of `rows` rows that holds what is not finite, or -1.
+int64_t first_overflow(const void* matrix, int64_t stride, int64_t rows, int64_t dim, nce_dtype dtype) {
+  if (matrix == nullptr) return -1;
+  return with_element(dtype, [&](auto element) -> int64_t {
+    const auto* const elements = static_cast<const decltype(element)*>(matrix);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t d = 0; d < dim; ++d) {
+        if (!std::isfinite(static_cast<double>(elements[i * stride + d]))) return i;
+      }
+    }
+    return -1;
+  });
+}
+
 }  // namespace
+
+void check_gradients(const Call& call) {
+  if (call.state.header->overflow == 0) return;
+  const Problem& problem = call.problem;
+  const nce_outputs& out = call.out;
+  const auto check = [&](const char* name, const void* matrix, int64_t stride, int64_t rows) {
+    const int64_t row = first_overflow(matrix, stride, rows, problem.desc.dim, problem.gradient_dtype);
+    if (row >= 0) refuse_gradient(name, row);
+  };
+  check("d_queries", out.d_queries, out.d_queries_stride, problem.desc.n);
+  check("d_keys", out.d_keys, out.d_keys_stride, problem.key_rows);
+  check("d_negatives", out.d_negatives, out.d_negatives_stride, problem.negative_rows);
+  if (out.d_temperature != nullptr && !std::isfinite(*out.d_temperature)) refuse_gradient("d_temperature", 0);
+}
 
 template <typename Real>
 void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
@@ -313,6 +417,28 @@ void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<R
   Backward<Real>(call, kernels, panels, kept, scratch, before_strip).run();
 }
 
+template <typename Real>
+void run_backward_strips(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                         const BackwardScratch<Real>& scratch,
+                         const std::function<void(const BackwardStrip<Real>&)>& for_strips) {
+  const KeptTiles<Real> none{};
+  const std::function<void(int64_t, int64_t)> nothing;
+  Backward<Real> of_rows(call, kernels, panels, none, scratch, nothing);
+  const double largest = of_rows.begin_strips();
+  bool first = true;
+  for_strips([&](const Call& strip, const Panels<Real>& packed, const KeptTiles<Real>& kept) {
+    Backward<Real>(strip, kernels, packed, kept, scratch, nothing).run_key_strip(largest, first);
+    first = false;
+  });
+  of_rows.end_strips();
+}
+
+template void run_backward_strips<float>(const Call&, const Kernels<float>&, const Panels<float>&,
+                                         const BackwardScratch<float>&,
+                                         const std::function<void(const BackwardStrip<float>&)>&);
+template void run_backward_strips<double>(const Call&, const Kernels<double>&, const Panels<double>&,
+                                          const BackwardScratch<double>&,
+                                          const std::function<void(const BackwardStrip<double>&)>&);
 template void run_backward<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
                                   const BackwardScratch<float>&, const std::function<void(int64_t, int64_t)>&);
 template void run_backward<double>(const Call&, const Kernels<double>&, const Panels<double>&, const KeptTiles<double>&,

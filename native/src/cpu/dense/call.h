@@ -23,6 +23,14 @@ struct Call {
   loss::Reducer reducer;
   double weight_sum;
   Form form;
+  void* d_y;  ///< gradient of Y, or null
+  int64_t d_y_stride;
+  void* d_z;             ///< gradient of Z, or null; its stride is that of the keys
+  bool positives_in_y;   ///< whether positives are rows of Y, whose gradients have their share
+  bool z_apart;          ///< whether rows of Z, if any, are no rows of Y
+  int64_t zero_columns;  ///< rows of Y of norm 0, where they come in strips
+  const double* center;  ///< what is subtracted from all rows where Y comes in strips; null: nothing
+  bool far = false;      ///< similarities or logits may be beyond what nobody needs to look at, see loss::Reach
 
   double tau() const { return temperature.tau; }
   loss::Scaling scaling() const { return {.form = form, .tau = tau(), .log_scale = 0.0}; }
@@ -31,6 +39,18 @@ struct Call {
 /// The forward pass: packs the panels and finds the positives' similarities.
 template <typename Real>
 void begin_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                   const ForwardScratch<Real>& scratch);
+
+/// With strips of Y: begin_forward packs none of them, pack_strip one (if `metrics`, for sums with metrics), sum_strip
+/// adds its sums to those of the strips so far, and finish_strips makes what sum_rows leaves.
+template <typename Real>
+void pack_strip(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                const ForwardScratch<Real>& scratch, bool metrics);
+template <typename Real>
+void sum_strip(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
+               const ForwardScratch<Real>& scratch);
+template <typename Real>
+void finish_strips(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                    const ForwardScratch<Real>& scratch);
 
 /// Sums over the negatives of each row in panels [begin, end) of X, and of each column if the loss is symmetric (then
@@ -44,12 +64,25 @@ template <typename Real>
 void end_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                  const ForwardScratch<Real>& scratch);
 
-/// Writes the gradients that are asked for, from what the forward pass left. A problem that goes by rows may have
-/// before_strip do that pass for panels [begin, end) of X, a strip before each of its own; then `kept` begins with it.
+/// Writes the gradients that are asked for, from what the forward pass left; what overflows is told by
+/// Header::overflow. A problem that goes by rows may have before_strip do that pass for panels [begin, end) of X, a
+/// strip before each of its own; then `kept` begins with it.
 template <typename Real>
 void run_backward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                   const KeptTiles<Real>& kept, const BackwardScratch<Real>& scratch,
                   const std::function<void(int64_t begin, int64_t end)>& before_strip);
+
+/// The same with strips of Y: for_strips calls its argument with the call, the packed panels and the kept tiles of
+/// each.
+template <typename Real>
+using BackwardStrip = std::function<void(const Call& call, const Panels<Real>& panels, const KeptTiles<Real>& kept)>;
+template <typename Real>
+void run_backward_strips(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                         const BackwardScratch<Real>& scratch,
+                         const std::function<void(const BackwardStrip<Real>&)>& for_strips);
+
+/// Throws if a gradient that was written overflowed; names the first row.
+void check_gradients(const Call& call);
 
 /// Rows that one task of a loop over rows takes.
 constexpr int64_t kRowsATask = 256;

@@ -5,6 +5,8 @@
 
 #include "api/refusals.h"
 #include "cpu/dense/call.h"
+#include "cpu/dense/center.h"
+#include "cpu/dense/far_similarities.h"
 #include "cpu/processor.h"
 
 namespace nce::cpu {
@@ -50,6 +52,7 @@ enum class Arithmetic : int32_t { kFloat32, kFloat64, kBfloat16x2 };
 struct Decision {
   Arithmetic arithmetic;
   Form form;
+  bool far;  ///< see Call
 };
 
 struct NormRange {
@@ -71,6 +74,8 @@ class DensePlan final : public Plan {
  public:
   DensePlan(const Problem& problem, ThreadPool& pool, nce_isa isa)
       : problem_(problem),
+        key_strips_(problem),
+        carved_(key_strips_.largest_of(problem)),
         pool_(pool),
         float_kernels_(kernels_of<float>(isa)),
         double_kernels_(kernels_of<double>(isa)),
@@ -100,7 +105,7 @@ class DensePlan final : public Plan {
 
   void backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void*) const override {
     Carver carver(workspace.data);
-    const State state(carver, problem_);
+    const State state(carver, carved_);
     if (workspace.bytes < both_bytes_ || state.header->magic != kMagic || state.header->plan != id_) {
       refuse_state();
     }
@@ -109,6 +114,7 @@ class DensePlan final : public Plan {
     call.form = static_cast<Form>(state.header->form);
     with_kernels(static_cast<Arithmetic>(state.header->arithmetic),
                  [&](const auto& kernels) { backward_with(call, kernels, carver); });
+    check_gradients(call);
   }
 
  private:
@@ -148,25 +154,28 @@ class DensePlan final : public Plan {
   template <typename Real>
   int64_t bytes_with(const Kernels<Real>& kernels, nce_pass pass) const {
     Carver carver(nullptr);
-    const State state(carver, problem_);
-    const Panels<Real> panels(carver, problem_, kernels);
+    const State state(carver, carved_);
+    const Panels<Real> panels(carver, carved_, kernels);
     if (pass == NCE_PASS_FORWARD) {
-      const ForwardScratch<Real> forward_scratch(carver, problem_, kernels, panels, pool_.threads());
+      const ForwardScratch<Real> forward_scratch(carver, carved_, key_strips_, kernels, panels, pool_.threads());
       return carver.used();
     }
     const int64_t necessary = necessary_with(carver, kernels, panels);
-    const KeptSpace<Real> kept(carver, problem_, kernels, panels, necessary);
+    const KeptSpace<Real> kept(carver, carved_, key_strips_, kernels, panels, necessary);
     return necessary_with(carver, kernels, panels);
   }
+
+  /// Whether strips of X go forward and backward in turns.
+  bool needs_both_scratches() const { return by_rows(problem_) && !key_strips_.many(); }
 
   /// Bytes of what was carved so far and of the larger scratch of the two passes.
   template <typename Real>
   int64_t necessary_with(const Carver& carved, const Kernels<Real>& kernels, const Panels<Real>& panels) const {
     Carver forward = carved.counter();
     Carver backward = forward;
-    const ForwardScratch<Real> forward_scratch(forward, problem_, kernels, panels, pool_.threads());
-    if (by_rows(problem_)) backward = forward;
-    const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
+    const ForwardScratch<Real> forward_scratch(forward, carved_, key_strips_, kernels, panels, pool_.threads());
+    if (needs_both_scratches()) backward = forward;
+    const BackwardScratch<Real> backward_scratch(backward, carved_, key_strips_, kernels, panels, pool_.threads());
     return std::max(forward.used(), backward.used());
   }
 
@@ -204,17 +213,103 @@ class DensePlan final : public Plan {
             .temperature = temperature,
             .reducer = loss::reducer_of(problem_.reduction, in),
             .weight_sum = weight_sum,
-            .form = Form::kBounded};
+            .form = Form::kBounded,
+            .d_y = problem_.shared ? out.d_negatives : out.d_keys,
+            .d_y_stride = problem_.shared ? out.d_negatives_stride : out.d_keys_stride,
+            .d_z = problem_.shared ? out.d_keys : nullptr,
+            .positives_in_y = !problem_.shared,
+            .z_apart = problem_.shared,
+            .zero_columns = 0,
+            .center = nullptr};
+  }
+
+  /// The call as one on a strip of Y, whose problem is `part`.
+  Call strip_call(const Call& whole, const Problem& part, int64_t strip) const {
+    Call call = {.problem = part,
+                 .pool = whole.pool,
+                 .in = whole.in,
+                 .out = whole.out,
+                 .state = whole.state,
+                 .x = whole.x,
+                 .y = whole.y,
+                 .z = whole.z,
+                 .temperature = whole.temperature,
+                 .reducer = whole.reducer,
+                 .weight_sum = whole.weight_sum,
+                 .form = whole.form,
+                 .d_y = whole.d_y,
+                 .d_y_stride = whole.d_y_stride,
+                 .d_z = whole.d_z,
+                 .positives_in_y = whole.positives_in_y && strip == 0,
+                 .z_apart = whole.z_apart,
+                 .zero_columns = whole.zero_columns,
+                 .center = whole.center,
+                 .far = whole.far};
+    const int64_t begin = key_strips_.begin(strip);
+    call.y.first = whole.y.row_address(begin);
+    call.y.first_rows = part.y_rows;
+    call.d_y = row_of(whole.d_y, whole.d_y_stride, begin);
+    return call;
+  }
+
+  void* row_of(void* matrix, int64_t stride, int64_t row) const {
+    if (matrix == nullptr) return nullptr;
+    return static_cast<std::byte*>(matrix) + row * stride * loss::dtype_bytes(problem_.gradient_dtype);
+  }
+
+  /// Calls body(call, panels, strip) for each strip of Y in turn, its norms measured.
+  template <typename Real, typename Body>
+  void for_strips(const Call& whole, const Kernels<Real>& kernels, const Panels<Real>& panels, const Body& body) const {
+    for (int64_t strip = 0; strip < key_strips_.count(); ++strip) {
+      const Problem part = key_strips_.problem_of(problem_, strip);
+      const Call call = strip_call(whole, part, strip);
+      Panels<Real> of_strip = panels;
+      of_strip.y_count = (part.y_rows + kernels.width - 1) / kernels.width;
+      if (key_strips_.count() > 1) measure_strip(call);
+      body(call, of_strip, strip);
+    }
+  }
+
+  /// Whether the norms of Y choose no arithmetic, so that each strip is looked at only when its turn comes.
+  bool looks_late() const { return problem_.cosine(); }
+
+  /// Refuses rows of a measured strip that are not finite, and counts zeros.
+  void look_at_strip(Call& whole, const Problem& part, int64_t strip) const {
+    const Norms& norms = whole.state.y_norms;
+    const int64_t y = first_non_finite(norms, part.y_rows);
+    if (y >= 0) refuse_row(problem_.shared ? "negatives" : "keys", key_strips_.begin(strip) + y);
+    whole.zero_columns += count_zero(norms, part.y_rows);
+  }
+
+  void measure_strip(const Call& call) const {
+    for_matrices(pool_, kRowsATask, {0, call.problem.y_rows, 0}, [&](size_t, int64_t begin, int64_t end, int) {
+      measure_rows(call.y, begin, end, problem_.desc.dim, call.state.y_norms);
+    });
+  }
+
+  /// Those of the tiles that are kept of all strips that are a strip's.
+  template <typename Real>
+  KeptTiles<Real> kept_of(const KeptTiles<Real>& all, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                          int64_t strip) const {
+    KeptTiles<Real> kept = all;
+    const int64_t first = std::min(all.count, panels.x_count * (key_strips_.begin(strip) / kernels.width));
+    kept.tiles = all.tiles + first * kernels.width * kernels.width;
+    kept.count = all.count - first;
+    kept.y_panels = panels.y_count;
+    return kept;
   }
 
   void run(const nce_inputs& in, const nce_outputs& out, Workspace workspace, bool gradients) const {
     Carver carver(workspace.data);
-    const State state(carver, problem_);
+    const State state(carver, carved_);
     Call call = make_call(in, out, state);
     state.header->magic = 0;
-    measure(call);
-    const Decision decision = choose(call);
+    state.header->overflow = 0;
+    const NormRange y_range = key_strips_.many() ? measure_with_strips(call) : measure(call);
+    const Decision decision = choose(call, y_range);
     call.form = decision.form;
+    call.far = decision.far;
+    if (call.far) refuse_far_similarities(call, decision.arithmetic != Arithmetic::kFloat64);
     const bool both = workspace.bytes >= both_bytes_;
     bool kept = false;
     with_kernels(decision.arithmetic,
@@ -225,11 +320,38 @@ class DensePlan final : public Plan {
                        .tau = call.tau(),
                        .arithmetic = static_cast<int32_t>(decision.arithmetic),
                        .form = static_cast<int32_t>(decision.form),
-                       .kept = kept ? 1 : 0};
+                       .kept = kept ? 1 : 0,
+                       .overflow = state.header->overflow};
     }
+    if (gradients) check_gradients(call);
   }
 
-  void measure(const Call& call) const {
+  /// Finds the norms of X and Z, and unless that can wait looks at each strip of Y. Returns the range of Y's norms.
+  NormRange measure_with_strips(Call& call) const {
+    const State& state = call.state;
+    for_matrices(pool_, kRowsATask, {problem_.x_rows, 0, carved_.z_rows},
+                 [&](size_t matrix, int64_t begin, int64_t end, int) {
+                   measure_rows(matrix == 0 ? call.x : call.z, begin, end, problem_.desc.dim,
+                                matrix == 0 ? state.x_norms : state.z_norms);
+                 });
+    const int64_t x = first_non_finite(state.x_norms, problem_.x_rows);
+    if (x >= 0) refuse_row("queries", x);
+    const int64_t z = first_non_finite(state.z_norms, carved_.z_rows);
+    if (z >= 0) refuse_row("keys", z);
+    if (looks_late()) return {1.0, 1.0};
+    NormRange range{kLargestNorm, 0.0};
+    for (int64_t strip = 0; strip < key_strips_.count(); ++strip) {
+      const Problem part = key_strips_.problem_of(problem_, strip);
+      measure_strip(strip_call(call, part, strip));
+      look_at_strip(call, part, strip);
+      const NormRange of_strip = range_of(state.y_norms, part.y_rows);
+      range = {std::min(range.smallest, of_strip.smallest), std::max(range.largest, of_strip.largest)};
+    }
+    return range;
+  }
+
+  /// Finds all norms and returns the range of those of Y.
+  NormRange measure(const Call& call) const {
     const State& state = call.state;
     const int64_t dim = problem_.desc.dim;
     const int64_t y_rows = problem_.tower ? 0 : problem_.y_rows;
@@ -244,18 +366,19 @@ class DensePlan final : public Plan {
     if (x >= 0) refuse_row("queries", x);
     const int64_t z = first_non_finite(state.z_norms, problem_.z_rows);
     if (z >= 0) refuse_row("keys", z);
-    if (problem_.tower) return;
-    const int64_t y = first_non_finite(state.y_norms, problem_.y_rows);
-    if (y >= 0) refuse_row(problem_.shared ? "negatives" : "keys", y);
+    if (!problem_.tower) {
+      const int64_t y = first_non_finite(state.y_norms, problem_.y_rows);
+      if (y >= 0) refuse_row(problem_.shared ? "negatives" : "keys", y);
+    }
+    return problem_.cosine() ? NormRange{1.0, 1.0} : range_of(state.y_norms, problem_.y_rows);
   }
 
-  Decision choose(const Call& call) const {
+  Decision choose(const Call& call, const NormRange& y) const {
     NormRange range{1.0, 1.0};
     double largest = 1.0;  // bound of |s|
     if (!problem_.cosine()) {
       const NormRange x = range_of(call.state.x_norms, problem_.x_rows);
-      const NormRange y = problem_.tower ? x : range_of(call.state.y_norms, problem_.y_rows);
-      const NormRange z = range_of(call.state.z_norms, problem_.z_rows);
+      const NormRange z = range_of(call.state.z_norms, carved_.z_rows);
       const double other = std::max(y.largest, z.largest);
       range = {std::min({x.smallest, y.smallest, z.smallest}), std::max(x.largest, other)};
       largest = loss::largest_similarity(problem_.similarity, x.largest, other);
@@ -268,18 +391,21 @@ class DensePlan final : public Plan {
     const bool use_float = single && (problem_.precision == NCE_PRECISION_FAST || trusted);
     const bool use_bfloat16x2 = use_float && bfloat16x2_kernels_ != nullptr &&
                                 range.smallest >= kSmallestBfloat16Norm && range.largest <= kLargestBfloat16Norm;
+    const double safe = loss::reach_of(use_float).safe;
+    const bool far = !problem_.cosine() && !(largest <= safe && logit <= safe);
     const bool bounded = use_float ? bounded_float : logit <= double_kernels_.largest_bounded_logit;
     return {.arithmetic = use_bfloat16x2 ? Arithmetic::kBfloat16x2
                           : use_float    ? Arithmetic::kFloat32
                                          : Arithmetic::kFloat64,
-            .form = loss::form_of(problem_.row.function, bounded)};
+            .form = loss::form_of(problem_.row.function, bounded),
+            .far = far};
   }
 
   /// Takes room for kept tiles from a workspace that is large enough for both passes.
   template <typename Real>
   KeptTiles<Real> kept_tiles(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                              Carver& carver) const {
-    const KeptSpace<Real> space(carver, problem_, kernels, panels, necessary_with(carver, kernels, panels));
+    const KeptSpace<Real> space(carver, carved_, key_strips_, kernels, panels, necessary_with(carver, kernels, panels));
     return {space.tiles, space.count, panels.y_count, 0,
             call.form == Form::kBounded && problem_.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN};
   }
@@ -287,20 +413,26 @@ class DensePlan final : public Plan {
   /// Returns whether kept tiles are left for another backward pass.
   template <typename Real>
   bool run_with(const Call& call, const Kernels<Real>& kernels, Carver carver, bool both, bool gradients) const {
-    const Panels<Real> panels(carver, problem_, kernels);
+    const Panels<Real> panels(carver, carved_, kernels);
     KeptTiles<Real> kept{};
     if (both) kept = kept_tiles(call, kernels, panels, carver);
     Carver backward = carver;
-    const ForwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
-    if (by_rows(problem_)) backward = carver;
+    const ForwardScratch<Real> scratch(carver, carved_, key_strips_, kernels, panels, pool_.threads());
+    if (key_strips_.many()) {
+      forward_with_strips(call, kernels, panels, kept, scratch);
+      if (gradients) backward_with_strips(call, kernels, panels, kept, backward);
+      return true;
+    }
+    if (needs_both_scratches()) backward = carver;
     const auto sum = [&](int64_t begin, int64_t end) {
       KeptTiles<Real> of_strip = kept;
       of_strip.x_first = begin;
       sum_rows<Real>(call, kernels, panels, of_strip, scratch, begin, end);
     };
     begin_forward<Real>(call, kernels, panels, scratch);
-    if (gradients && go_by_strips(kernels, panels, kept)) {
-      const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
+    // Losses that may overflow are looked at before gradients are written.
+    if (gradients && !call.far && go_by_strips(kernels, panels, kept)) {
+      const BackwardScratch<Real> backward_scratch(backward, carved_, key_strips_, kernels, panels, pool_.threads());
       run_backward<Real>(call, kernels, panels, kept, backward_scratch, sum);
       end_forward<Real>(call, kernels, panels, scratch);
       return false;
@@ -308,10 +440,55 @@ class DensePlan final : public Plan {
     sum(0, panels.x_count);
     end_forward<Real>(call, kernels, panels, scratch);
     if (gradients) {
-      const BackwardScratch<Real> backward_scratch(backward, problem_, kernels, panels, pool_.threads());
+      const BackwardScratch<Real> backward_scratch(backward, carved_, key_strips_, kernels, panels, pool_.threads());
       run_backward<Real>(call, kernels, panels, kept, backward_scratch, {});
     }
     return true;
+  }
+
+  /// The call with the center that all strips share.
+  Call centered(const Call& whole) const {
+    Call call = whole;
+    if (problem_.euclidean() && find_center(call.y, problem_.y_rows, problem_.desc.dim, call.state.center)) {
+      call.center = call.state.center;
+    }
+    return call;
+  }
+
+  template <typename Real>
+  void forward_with_strips(const Call& whole, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                           const KeptTiles<Real>& kept, const ForwardScratch<Real>& scratch) const {
+    Call call = centered(whole);
+    const Problem first = key_strips_.problem_of(problem_, 0);
+    begin_forward<Real>(strip_call(call, first, 0), kernels, panels, scratch);
+    for_strips(call, kernels, panels, [&](const Call& of, const Panels<Real>& packed, int64_t strip) {
+      if (looks_late()) {
+        if (key_strips_.count() == 1) measure_strip(of);
+        look_at_strip(call, of.problem, strip);
+      }
+      pack_strip<Real>(of, kernels, packed, scratch, call.out.metrics != nullptr);
+      sum_strip<Real>(of, kernels, packed, kept_of(kept, kernels, packed, strip), scratch);
+    });
+    const Call of_rows = strip_call(call, first, 0);
+    finish_strips<Real>(of_rows, kernels, panels, scratch);
+    end_forward<Real>(of_rows, kernels, panels, scratch);
+  }
+
+  template <typename Real>
+  void backward_with_strips(const Call& whole, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                            const KeptTiles<Real>& kept, Carver carver) const {
+    const Call call = centered(whole);
+    Carver unused = carver.counter();
+    const ForwardScratch<Real> forward(unused, carved_, key_strips_, kernels, panels, pool_.threads());
+    const BackwardScratch<Real> scratch(carver, carved_, key_strips_, kernels, panels, pool_.threads());
+    const Problem first = key_strips_.problem_of(problem_, 0);
+    const Call of_rows = strip_call(call, first, 0);
+    run_backward_strips<Real>(of_rows, kernels, panels, scratch, [&](const BackwardStrip<Real>& run) {
+      for_strips(call, kernels, panels, [&](const Call& of, const Panels<Real>& packed, int64_t strip) {
+        if (key_strips_.count() > 1) pack_strip<Real>(of, kernels, packed, forward, false);
+        run(of, packed, kept_of(kept, kernels, packed, strip));
+      });
+    });
   }
 
   /// Whether to go strip by strip: the tiles of a strip can be kept, but not all tiles.
@@ -323,14 +500,17 @@ class DensePlan final : public Plan {
 
   template <typename Real>
   void backward_with(const Call& call, const Kernels<Real>& kernels, Carver carver) const {
-    const Panels<Real> panels(carver, problem_, kernels);
+    const Panels<Real> panels(carver, carved_, kernels);
     KeptTiles<Real> kept = kept_tiles(call, kernels, panels, carver);
     if (call.state.header->kept == 0) kept.count = 0;
-    const BackwardScratch<Real> scratch(carver, problem_, kernels, panels, pool_.threads());
+    if (key_strips_.many()) return backward_with_strips(call, kernels, panels, kept, carver);
+    const BackwardScratch<Real> scratch(carver, carved_, key_strips_, kernels, panels, pool_.threads());
     run_backward<Real>(call, kernels, panels, kept, scratch, {});
   }
 
   const Problem problem_;
+  const KeyStrips key_strips_;
+  const Problem carved_;  ///< whose arrays a workspace holds: the problem, or that of the longest strip of Y
   ThreadPool& pool_;
   const Kernels<float>& float_kernels_;
   const Kernels<double>& double_kernels_;

@@ -1,7 +1,9 @@
 #include <cmath>
 #include <limits>
 
+#include "api/refusals.h"
 #include "cpu/dense/call.h"
+#include "cpu/dense/center.h"
 #include "cpu/processor.h"
 #include "loss/metrics.h"
 
@@ -22,13 +24,34 @@ class Forward {
         kernels_(kernels),
         panels_(panels),
         scratch_(scratch),
-        metrics_(call.out.metrics != nullptr) {}
+        metrics_(call.out.metrics != nullptr),
+        center_(call.center) {}
 
-  void begin() const {
-    pack_matrices();
+  void begin() {
+    if (!strips() && problem_.euclidean() && find_center(call_.y, problem_.y_rows, problem_.desc.dim, state_.center)) {
+      center_ = state_.center;
+    }
+    pack_matrices({panels_.x_count, problem_.tower || strips() ? 0 : panels_.y_count, panels_.z_count});
     find_positives();
-    if (metrics_) prepare_metrics();
+    if (metrics_) prepare_row_metrics();
+    if (strips()) {
+      clear_totals();
+    } else if (metrics_) {
+      prepare_column_metrics();
+    }
   }
+
+  void pack_strip(bool metrics) const {
+    pack_matrices({0, panels_.y_count, 0});
+    if (metrics) prepare_column_metrics();
+  }
+
+  void sum_strip(const KeptTiles<Real>& kept) const {
+    sum_tiles(kept, 0, panels_.x_count);
+    add_to_totals();
+  }
+
+  void finish_strips() const { finish_rows(0, problem_.x_rows); }
 
   void sum_rows(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
     sum_tiles(kept, begin, end);
@@ -36,6 +59,7 @@ class Forward {
   }
 
   void end() const {
+    if (call_.far) check_losses();
     write_loss();
     if (metrics_) write_metrics();
   }
@@ -51,15 +75,42 @@ class Forward {
     double* factors;
   };
 
-  void pack_matrices() const {
+  /// Whether Y comes in strips, and group 0 of the sums are the totals.
+  bool strips() const { return scratch_.first_group > 0; }
+  /// Groups that hold sums when rows are finished.
+  int64_t summed_groups() const { return strips() ? 1 : scratch_.groups.y; }
+
+  void clear_totals() const {
+    clear(scratch_.rows, 0, panels_.x_count);
+    if (!metrics_) return;
+    for (double* numbers : {scratch_.above, scratch_.tied, scratch_.similarity, scratch_.uniformity}) {
+      std::fill(numbers, numbers + padded(problem_.x_rows), 0.0);
+    }
+  }
+
+  void add_to_totals() const {
+    const int64_t stride = padded(problem_.x_rows);
+    const int64_t groups = scratch_.groups.y + scratch_.first_group;
+    for_rows(call_.pool, 0, problem_.x_rows, [&](int64_t i) {
+      const loss::RowSums sums = sums_of(scratch_.rows, groups, stride, i);
+      scratch_.rows.maximum[i] = sums.maximum;
+      scratch_.rows.value[i] = sums.value;
+      scratch_.rows.weighted[i] = sums.weighted;
+      if (!metrics_) return;
+      for (double* numbers : {scratch_.above, scratch_.tied, scratch_.similarity, scratch_.uniformity}) {
+        for (int64_t g = 1; g < groups; ++g) numbers[i] += numbers[g * stride + i];
+      }
+    });
+  }
+
+  void pack_matrices(const std::array<int64_t, 3>& counts) const {
     const Packing matrices[] = {
         {call_.x, state_.x_norms, problem_.x_rows, panels_.x, state_.x_squares, state_.x_factors},
         {call_.y, state_.y_norms, problem_.y_rows, panels_.y, state_.y_squares, state_.y_factors},
         {call_.z, state_.z_norms, problem_.z_rows, panels_.z, state_.z_squares, state_.z_factors}};
-    for_matrices(call_.pool, 1, {panels_.x_count, problem_.tower ? 0 : panels_.y_count, panels_.z_count},
-                 [&](size_t matrix, int64_t begin, int64_t end, int) {
-                   for (int64_t panel = begin; panel < end; ++panel) pack(matrices[matrix], panel);
-                 });
+    for_matrices(call_.pool, 1, counts, [&](size_t matrix, int64_t begin, int64_t end, int) {
+      for (int64_t panel = begin; panel < end; ++panel) pack(matrices[matrix], panel);
+    });
   }
 
   void pack(const Packing& of, int64_t panel) const {
@@ -79,8 +130,8 @@ class Forward {
         of.factors[first + l] = inside ? scale_to_one(of.norms, first + l, scales[l], inverses[l]) : 0.0;
       }
     }
-    kernels_.pack(
-        {packed, addresses, scales, inverses, problem_.desc.dim, panels_.steps, of.source.dtype, problem_.cosine()});
+    kernels_.pack({packed, addresses, scales, inverses, center_, problem_.desc.dim, panels_.steps, of.source.dtype,
+                   problem_.cosine()});
     if (of.squares != nullptr) {
       kernels_.diagonal(packed, packed, panels_.words, of.squares + panel * kernels_.width);
     }
@@ -104,18 +155,28 @@ class Forward {
       const auto scaled = static_cast<Real>(product) * static_cast<Real>(state_.x_factors[row]);
       return static_cast<double>(scaled * static_cast<Real>(positive_factors()[problem_.positive_row(row)]));
     }
-    if (!problem_.euclidean()) return product;
-    return distance_of(product, state_.x_squares[row], positive_square(row));
+    return product;
   }
 
   const double* positive_factors() const { return problem_.shared ? state_.z_factors : state_.y_factors; }
 
-  double distance_of(double product, double x_square, double y_square) const {
-    const auto twice = static_cast<Real>(product) + static_cast<Real>(product);
-    const Real squared = (static_cast<Real>(x_square) + static_cast<Real>(y_square)) - twice;
-    if (!(squared > Real{0})) return -0.0;
-    if (problem_.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN) return -static_cast<double>(squared);
-    return -static_cast<double>(std::sqrt(squared));
+  /// Products of a panel's rows and their positives to minus their distances, as products_to_similarities has them.
+  void products_to_distances(const Real* x, const Real* positives, int64_t first, double* result) const {
+    const bool root = problem_.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+    double near[kRowPadding];
+    bool found = false;
+    for (int64_t l = 0; l < std::min(kernels_.width, problem_.x_rows - first); ++l) {
+      const auto twice = static_cast<Real>(result[l]) + static_cast<Real>(result[l]);
+      const Real both = static_cast<Real>(state_.x_squares[first + l]) + static_cast<Real>(positive_square(first + l));
+      const Real squared = both - twice;
+      if (squared > both * kCancelledShare<Real> + kSmallestSquare<Real>) {
+        result[l] = -static_cast<double>(root ? std::sqrt(squared) : squared);
+        continue;
+      }
+      if (!found) kernels_.near_distances(x, positives, problem_.desc.dim, root, near);
+      found = true;
+      result[l] = -near[l];
+    }
   }
 
   double positive_square(int64_t row) const {
@@ -129,7 +190,9 @@ class Forward {
       const Real* const positives = positive_panel(problem_, kernels_, panels_, panel, space);
       const int64_t first = panel * kernels_.width;
       double* const result = state_.positive + first;
-      kernels_.diagonal(panels_.x + panel * panels_.stride, positives, panels_.words, result);
+      const Real* const x = panels_.x + panel * panels_.stride;
+      kernels_.diagonal(x, positives, panels_.words, result);
+      if (problem_.euclidean()) products_to_distances(x, positives, first, result);
       for (int64_t l = 0; l < kernels_.width; ++l) {
         const int64_t row = first + l;
         result[l] = row < problem_.x_rows ? similarity_of(row, result[l]) : 0.0;
@@ -137,20 +200,23 @@ class Forward {
     });
   }
 
-  void prepare_metrics() const {
-    const double unit = std::exp(-2.0);
+  void prepare_row_metrics() const {
     for (int64_t i = 0; i < padded(problem_.x_rows); ++i) {
       scratch_.x_inverse[i] = i < problem_.x_rows ? inverse_norm(state_.x_norms, i) : 0.0;
-    }
-    for (int64_t j = 0; j < padded(problem_.y_rows); ++j) {
-      scratch_.y_inverse[j] = j < problem_.y_rows ? inverse_norm(state_.y_norms, j) : 0.0;
-      scratch_.y_factors[j] = j < problem_.y_rows && state_.y_norms.zero(j) ? 1.0 : unit;
     }
     for_rows(call_.pool, 0, problem_.x_rows, [&](int64_t i) { scratch_.alignment[i] = alignment_of(i); });
   }
 
+  void prepare_column_metrics() const {
+    const double unit = std::exp(-2.0);
+    for (int64_t j = 0; j < padded(problem_.y_rows); ++j) {
+      scratch_.y_inverse[j] = j < problem_.y_rows ? inverse_norm(state_.y_norms, j) : 0.0;
+      scratch_.y_factors[j] = j < problem_.y_rows && state_.y_norms.zero(j) ? 1.0 : unit;
+    }
+  }
+
   static double inverse_norm(const Norms& norms, int64_t row) {
-    constexpr double kLargest = 1e300;
+    constexpr double kLargest = sizeof(Real) == sizeof(float) ? 1e38 : 1e300;
     return std::min(kLargest, norms.inverse(row) * norms.scale[row]);
   }
 
@@ -177,7 +243,7 @@ class Forward {
   void sum_group(const KeptTiles<Real>& kept, int64_t x_begin, int64_t x_end, int64_t x_group, int64_t y_group,
                  Real* space) const {
     const int64_t panel_bytes = panels_.stride * static_cast<int64_t>(sizeof(Real));
-    const int64_t row_shift = y_group * padded(problem_.x_rows);
+    const int64_t row_shift = (scratch_.first_group + y_group) * padded(problem_.x_rows);
     ForwardTask<Real> task{
         .operands = tile_operands(call_, panels_),
         .x_begin = x_begin,
@@ -202,13 +268,15 @@ class Forward {
     if (metrics_) {
       const bool scaled = !problem_.cosine();
       task.metrics = {.above = scratch_.above + row_shift,
+                      .tied = scratch_.tied + row_shift,
                       .similarity = scratch_.similarity + row_shift,
                       .uniformity = scratch_.uniformity + row_shift,
                       .x_inverse_norms = scaled ? scratch_.x_inverse : nullptr,
                       .y_inverse_norms = scaled ? scratch_.y_inverse : nullptr,
                       .y_factors = scratch_.y_factors};
       for (int64_t i = task.x_begin * kernels_.width; i < task.x_end * kernels_.width; ++i) {
-        task.metrics.above[i] = task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
+        task.metrics.above[i] = task.metrics.tied[i] = 0.0;
+        task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
       }
     }
     kernels_.forward(task);
@@ -232,7 +300,7 @@ class Forward {
     const int64_t stride = padded(problem_.x_rows);
     const loss::Scaling scaling = call_.scaling();
     for_rows(call_.pool, begin, end, [&](int64_t i) {
-      const loss::RowSums sums = sums_of(scratch_.rows, scratch_.groups.y, stride, i);
+      const loss::RowSums sums = sums_of(scratch_.rows, summed_groups(), stride, i);
       const loss::RowResult row = loss::row_result(problem_.row, sums, state_.positive[i], scaling);
       scratch_.losses[i] = row.loss;
       state_.row_lse[i] = row.lse;
@@ -250,6 +318,17 @@ class Forward {
     state_.column_slope[j] = column.temperature_slope;
   }
 
+  /// Beyond the range of double, before anything is written.
+  void check_losses() const {
+    double sum = 0.0;
+    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+      const double loss = call_.reducer.weighted(scratch_.losses[i], i);
+      if (!std::isfinite(loss)) refuse_similarity(i);
+      sum += loss;
+    }
+    if (problem_.reduction != NCE_REDUCTION_NONE && !std::isfinite(sum)) refuse_similarity(-1);
+  }
+
   void write_loss() const {
     double* const to = call_.out.loss;
     if (to == nullptr) return;
@@ -263,6 +342,11 @@ class Forward {
     *to = reducer.reduced(sum, call_.weight_sum);
   }
 
+  int64_t zero_columns() const {
+    if (strips()) return call_.zero_columns;
+    return problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows);
+  }
+
   void write_metrics() const {
     const int64_t rows = problem_.x_rows;
     const int64_t stride = padded(rows);
@@ -270,24 +354,24 @@ class Forward {
     totals.positives = rows;
     totals.negatives = rows * problem_.negatives_of_row;
     for (int64_t i = 0; i < rows; ++i) {
-      double above = 0.0, uniformity = 0.0;
-      for (int64_t g = 0; g < scratch_.groups.y; ++g) {
+      double above = 0.0, tied = 0.0, uniformity = 0.0;
+      for (int64_t g = 0; g < summed_groups(); ++g) {
         above += scratch_.above[g * stride + i];
+        tied += scratch_.tied[g * stride + i];
         totals.negative_similarity += scratch_.similarity[g * stride + i];
         uniformity += scratch_.uniformity[g * stride + i];
       }
-      if (above == 0.0) ++totals.top1;
-      if (above < static_cast<double>(problem_.desc.top_k)) ++totals.topk;
+      totals.top1 += loss::rank_credit(above, tied, 1.0);
+      totals.topk += loss::rank_credit(above, tied, problem_.desc.top_k);
       totals.positive_similarity += state_.positive[i];
       totals.alignment += scratch_.alignment[i];
       totals.effective_negatives += scratch_.effective[i];
       totals.uniformity += uniformity * (state_.x_norms.zero(i) ? 1.0 : std::exp(-2.0));
     }
-    totals.zero_rows = count_zero(state_.x_norms, rows) +
-                       (problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows)) +
-                       count_zero(state_.z_norms, problem_.z_rows);
+    totals.zero_rows = count_zero(state_.x_norms, rows) + zero_columns();
+    if (call_.z_apart) totals.zero_rows += count_zero(state_.z_norms, problem_.z_rows);
     const uint32_t struct_size = call_.out.metrics->struct_size;
-    *call_.out.metrics = loss::metrics_of(problem_.row.function, totals, rows);
+    *call_.out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals, rows);
     call_.out.metrics->struct_size = struct_size;
   }
 
@@ -298,6 +382,7 @@ class Forward {
   const Panels<Real>& panels_;
   const ForwardScratch<Real>& scratch_;
   const bool metrics_;
+  const double* center_;  ///< what distances are measured from; null: 0
 };
 
 }  // namespace
@@ -306,6 +391,24 @@ template <typename Real>
 void begin_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                    const ForwardScratch<Real>& scratch) {
   Forward<Real>(call, kernels, panels, scratch).begin();
+}
+
+template <typename Real>
+void pack_strip(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                const ForwardScratch<Real>& scratch, bool metrics) {
+  Forward<Real>(call, kernels, panels, scratch).pack_strip(metrics);
+}
+
+template <typename Real>
+void sum_strip(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels, const KeptTiles<Real>& kept,
+               const ForwardScratch<Real>& scratch) {
+  Forward<Real>(call, kernels, panels, scratch).sum_strip(kept);
+}
+
+template <typename Real>
+void finish_strips(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
+                   const ForwardScratch<Real>& scratch) {
+  Forward<Real>(call, kernels, panels, scratch).finish_strips();
 }
 
 template <typename Real>
@@ -323,6 +426,18 @@ void end_forward(const Call& call, const Kernels<Real>& kernels, const Panels<Re
 template void begin_forward<float>(const Call&, const Kernels<float>&, const Panels<float>&,
                                    const ForwardScratch<float>&);
 template void begin_forward<double>(const Call&, const Kernels<double>&, const Panels<double>&,
+                                    const ForwardScratch<double>&);
+template void pack_strip<float>(const Call&, const Kernels<float>&, const Panels<float>&, const ForwardScratch<float>&,
+                                bool);
+template void pack_strip<double>(const Call&, const Kernels<double>&, const Panels<double>&,
+                                 const ForwardScratch<double>&, bool);
+template void sum_strip<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
+                               const ForwardScratch<float>&);
+template void sum_strip<double>(const Call&, const Kernels<double>&, const Panels<double>&, const KeptTiles<double>&,
+                                const ForwardScratch<double>&);
+template void finish_strips<float>(const Call&, const Kernels<float>&, const Panels<float>&,
+                                   const ForwardScratch<float>&);
+template void finish_strips<double>(const Call&, const Kernels<double>&, const Panels<double>&,
                                     const ForwardScratch<double>&);
 template void sum_rows<float>(const Call&, const Kernels<float>&, const Panels<float>&, const KeptTiles<float>&,
                               const ForwardScratch<float>&, int64_t, int64_t);

@@ -21,6 +21,13 @@ using loss::Excluded;
 using loss::Form;
 using loss::Sums;
 
+/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or so small that they may have
+/// underflowed; there it is summed from differences. A power of two: comparing with it rounds nothing.
+template <typename Real>
+constexpr Real kCancelledShare = Real{1} / 1024;
+template <typename Real>
+constexpr Real kSmallestSquare = sizeof(Real) == 4 ? Real{0x1p-100} : static_cast<Real>(0x1p-900);
+
 /// The two matrices and the similarity between their rows.
 template <typename Real>
 struct Operands {
@@ -44,9 +51,10 @@ struct Operands {
 /// Sums that only metrics need, of rows of X.
 struct MetricSums {
   double* above;                  ///< how many negatives have s > s+
+  double* tied;                   ///< how many have s = s+
   double* similarity;             ///< sum of s
   double* uniformity;             ///< sum of y_factor exp(4 cos)
-  const double* x_inverse_norms;  ///< for cos, null where s is cos
+  const double* x_inverse_norms;  ///< for cos, null where s is cos; within Real
   const double* y_inverse_norms;
   const double* y_factors;
 };
@@ -114,6 +122,7 @@ struct PackTask {
   const void* const* rows;  ///< [width]; null beyond the matrix
   const double* scales;     ///< [width]
   const double* inverses;   ///< [width]
+  const double* center;     ///< subtracted from every row, [dim] and as many zeros as a vector has lanes; null: nothing
   int64_t dim;
   int64_t steps;
   nce_dtype dtype;  ///< of the rows; FLOAT64 for panels of double only, BFLOAT16 for words of two
@@ -141,6 +150,7 @@ struct FinishTask {
   double* sums;           ///< scratch, [padded dim][width]
   void* const* to;        ///< [width] rows; null: not wanted
   nce_dtype dtype;        ///< of the rows
+  double overflow;        ///< the smallest number that is beyond the range of dtype
   const double* factors;  ///< [width]
   const double* scales;   ///< [width]
 };
@@ -160,12 +170,16 @@ struct Kernels {
   /// holds.
   /// dim counts words.
   void (*diagonal)(const Real* x, const Real* y, int64_t dim, double* products);
+  /// distances[l] = |row l of panel x - row l of panel y|, or its square, from differences: what a tile holds where
+  /// products cancel.
+  void (*near_distances)(const Real* x, const Real* y, int64_t dim, bool root, double* distances);
   void (*forward)(const ForwardTask<Real>& task);
   void (*gradient)(const GradientTask<Real>& task);
   void (*pack)(const PackTask<Real>& task);
   /// A panel in row blocks.
   void (*row_blocks)(const Real* panel, int64_t dim, Real* to);
-  void (*finish)(const FinishTask<Real>& task);
+  /// Whether a number was beyond the range of its type.
+  bool (*finish)(const FinishTask<Real>& task);
 };
 
 template <typename Real>

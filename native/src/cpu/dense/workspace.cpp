@@ -1,5 +1,7 @@
 #include "cpu/dense/workspace.h"
 
+#include "cpu/dense/center.h"
+
 #include <bit>
 
 namespace nce::cpu::dense {
@@ -23,6 +25,9 @@ constexpr int64_t kLongestStrip = 86;
 // fetching the sums of Y costs more than kept tiles save.
 constexpr int64_t kStripTileBytes = int64_t{128} << 20;
 constexpr int64_t kShortestKeptStrip = 16;
+
+// With strips of Y, tiles are kept up to so many bytes in all.
+constexpr int64_t kMostWithStrips = int64_t{62} << 20;
 
 // Keeping less than one in so many tiles takes memory without a gain that can be measured.
 constexpr int64_t kLeastPartKept = 20;
@@ -61,6 +66,7 @@ State::State(Carver& carver, const Problem& problem) {
   x_factors = scaled ? carver.take<double>(x) : nullptr;
   y_factors = !scaled ? nullptr : problem.tower ? x_factors : carver.take<double>(y);
   z_factors = scaled ? carver.take<double>(z) : nullptr;
+  center = problem.euclidean() ? carver.take<double>(problem.desc.dim + kCenterPadding) : nullptr;
   positive = carver.take<double>(x);
   row_lse = carver.take<loss::LogSum>(x);
   row_slope = carver.take<double>(x);
@@ -97,17 +103,18 @@ Groups Groups::of_strip(int64_t x_panels) const {
 }
 
 template <typename Real>
-ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
-                                     const Panels<Real>& panels, int threads)
-    : groups(panels.x_count, panels.y_count) {
+ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, const KeyStrips& key_strips,
+                                     const Kernels<Real>& kernels, const Panels<Real>& panels, int threads)
+    : groups(panels.x_count, panels.y_count), first_group(key_strips.many() ? 1 : 0) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
-  const int64_t row_sums = groups.y * x;
+  const int64_t row_sums = (groups.y + first_group) * x;
   rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums)};
   const int64_t column_sums = problem.symmetric ? groups.x * y : 0;
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
   const bool metrics = problem.desc.metrics != 0;
   above = carver.take<double>(metrics ? row_sums : 0);
+  tied = carver.take<double>(metrics ? row_sums : 0);
   similarity = carver.take<double>(metrics ? row_sums : 0);
   uniformity = carver.take<double>(metrics ? row_sums : 0);
   x_inverse = carver.take<double>(metrics ? x : 0);
@@ -121,15 +128,17 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
 }
 
 template <typename Real>
-KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
-                           const Panels<Real>& panels, int64_t necessary) {
+KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const KeyStrips& key_strips,
+                           const Kernels<Real>& kernels, const Panels<Real>& panels, int64_t necessary) {
   const int64_t tile = kernels.width * kernels.width * static_cast<int64_t>(sizeof(Real));
-  const int64_t left = std::max<int64_t>(0, problem.desc.workspace_budget_bytes - necessary - NCE_WORKSPACE_ALIGNMENT);
-  const int64_t all = panels.x_count * panels.y_count;
+  int64_t left = std::max<int64_t>(0, problem.desc.workspace_budget_bytes - necessary - NCE_WORKSPACE_ALIGNMENT);
+  if (key_strips.many()) left = std::min(left, std::max<int64_t>(0, kMostWithStrips - necessary));
+  const int64_t y_panels = key_strips.many() ? ceil_div(key_strips.rows(), kernels.width) : panels.y_count;
+  const int64_t all = saturated_product(panels.x_count, y_panels);
   count = std::min(all, left / tile);
   if (count < all / kLeastPartKept) {
     const int64_t strip = Strips(problem, kernels, panels).length * panels.y_count;
-    count = by_rows(problem) && count >= strip ? strip : 0;
+    count = !key_strips.many() && by_rows(problem) && count >= strip ? strip : 0;
   }
   tiles = carver.take<Real>(count * kernels.width * kernels.width);
 }
@@ -161,8 +170,8 @@ Strips::Strips(const Problem& problem, const Kernels<Real>& kernels, const Panel
 }
 
 template <typename Real>
-BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
-                                       const Panels<Real>& panels, int threads)
+BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, const KeyStrips& key_strips,
+                                       const Kernels<Real>& kernels, const Panels<Real>& panels, int threads)
     : strips(problem, kernels, panels), row_stride(round_up(problem.desc.dim, kernels.row_block) * kernels.width) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
@@ -179,6 +188,9 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   x_sums = carver.take<Real>(strips.y_groups * strip * panels.sums_stride);
   x_g_sums = carver.take<double>(problem.euclidean() ? strips.y_groups * strip * kernels.width : 0);
   x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride / kernels.word_elements);
+  const int64_t totals = key_strips.many() ? panels.x_count : 0;
+  x_totals = carver.take<double>(totals * row_stride);
+  x_g_totals = carver.take<double>(problem.euclidean() ? totals * kernels.width : 0);
   y_sums = carver.take<double>(problem.tower ? 0 : panels.y_count * row_stride);
   y_g_sums = carver.take<double>(problem.euclidean() && !problem.tower ? panels.y_count * kernels.width : 0);
   worker_stride = apart<Real>(

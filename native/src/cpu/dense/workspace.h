@@ -5,7 +5,9 @@
 #include <cstdint>
 
 #include "api/backend.h"
+#include "api/sizes.h"
 #include "cpu/dense/kernels.h"
+#include "cpu/dense/key_strips.h"
 #include "cpu/dense/rows.h"
 #include "loss/problem.h"
 #include "loss/row.h"
@@ -31,8 +33,7 @@ class Carver {
   template <typename T>
   T* take(int64_t count) {
     const int64_t at = used_;
-    const int64_t bytes = std::max<int64_t>(count, 0) * static_cast<int64_t>(sizeof(T));
-    used_ += (bytes + NCE_WORKSPACE_ALIGNMENT - 1) / NCE_WORKSPACE_ALIGNMENT * NCE_WORKSPACE_ALIGNMENT;
+    used_ = checked_sum(used_, checked_bytes(std::max<int64_t>(count, 0), sizeof(T)));
     return base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + at);
   }
 
@@ -56,7 +57,8 @@ struct Header {
   double tau;
   int32_t arithmetic;
   int32_t form;
-  int32_t kept;  ///< whether kept tiles are still there: a call of both passes may have overwritten them
+  int32_t kept;      ///< whether kept tiles are still there: a call of both passes may have overwritten them
+  int32_t overflow;  ///< whether the last backward pass wrote a gradient beyond the range of its type
 };
 
 /// State that does not depend on the arithmetic. One double a row each; Y's arrays are X's for one tower.
@@ -67,6 +69,7 @@ struct State {
   Norms x_norms, y_norms, z_norms;
   double *x_squares, *y_squares, *z_squares;
   double *x_factors, *y_factors, *z_factors;  ///< where words may be two bfloat16: see Operands
+  double* center;                             ///< room for find_center; Euclidean only
   double* positive;                           ///< s+
   loss::LogSum *row_lse, *column_lse;
   double *row_slope, *column_slope;  ///< see loss::RowResult
@@ -99,8 +102,8 @@ struct Strips {
 /// The tiles that fit what the budget leaves beyond `necessary` bytes.
 template <typename Real>
 struct KeptSpace {
-  KeptSpace(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels,
-            int64_t necessary);
+  KeptSpace(Carver& carver, const Problem& problem, const KeyStrips& key_strips, const Kernels<Real>& kernels,
+            const Panels<Real>& panels, int64_t necessary);
 
   int64_t count;
   Real* tiles;
@@ -117,16 +120,18 @@ struct Groups {
   int64_t y;
 };
 
-/// Scratch of the forward pass: partial sums of each group, [group][padded rows].
+/// Scratch of the forward pass: partial sums of each group, [group][padded rows]. With strips of Y, the first group are
+/// the sums over the strips so far.
 template <typename Real>
 struct ForwardScratch {
-  ForwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                 int threads);
+  ForwardScratch(Carver& carver, const Problem& problem, const KeyStrips& key_strips, const Kernels<Real>& kernels,
+                 const Panels<Real>& panels, int threads);
 
   Groups groups;
+  int64_t first_group;  ///< of a strip's own
   Sums rows;
   Sums columns;
-  double *above, *similarity, *uniformity;
+  double *above, *tied, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;
   double* effective;  ///< effective number of negatives of each row
   double* losses;
@@ -138,8 +143,8 @@ struct ForwardScratch {
 /// Scratch of the backward pass, for all gradients, whichever a call asks for.
 template <typename Real>
 struct BackwardScratch {
-  BackwardScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const Panels<Real>& panels,
-                  int threads);
+  BackwardScratch(Carver& carver, const Problem& problem, const KeyStrips& key_strips, const Kernels<Real>& kernels,
+                  const Panels<Real>& panels, int threads);
 
   Strips strips;
   int64_t row_stride;  ///< elements of a panel in row blocks
@@ -151,6 +156,8 @@ struct BackwardScratch {
   Real* x_sums;      ///< [group][panels of a strip][panel stride]
   double* x_g_sums;  ///< [group][panels of a strip][width]; Euclidean only
   Real* x_rows;      ///< a strip of X in row blocks; not for one tower
+  double* x_totals;  ///< X in row blocks, the sums over strips of Y; null without strips
+  double* x_g_totals;
   double* y_sums;    ///< Y in row blocks; not for one tower
   double* y_g_sums;  ///< Euclidean only
   int64_t worker_stride;

@@ -153,11 +153,14 @@ template <typename T>
 void RowSweep<T>::add_ranks(std::span<const Comparison> comparisons, const RowTerms& terms,
                             RowwiseTotals& totals) const {
   const double positive = measure_.similarity_sign * comparisons[0].value;
-  const auto closer = std::count_if(comparisons.begin() + 1, comparisons.end(), [&](const Comparison& negative) {
-    return measure_.similarity_sign * negative.value > positive;
-  });
-  if (closer == 0) ++totals.metrics.top1;
-  if (closer < problem_.desc.top_k) ++totals.metrics.topk;
+  double above = 0.0, tied = 0.0;
+  for (const Comparison& negative : comparisons.subspan(1)) {
+    const double similarity = measure_.similarity_sign * negative.value;
+    if (similarity > positive) above += 1.0;
+    if (similarity == positive) tied += 1.0;
+  }
+  totals.metrics.top1 += loss::rank_credit(above, tied, 1.0);
+  totals.metrics.topk += loss::rank_credit(above, tied, problem_.desc.top_k);
   totals.metrics.effective_negatives += std::exp(terms.entropy);
 }
 
@@ -184,6 +187,11 @@ RowTerms RowSweep<T>::forward(int64_t row, const RowScratch& scratch, std::span<
   if (!good) return {};
   const RowTerms terms =
       loss::row_terms(rule_, comparisons.data(), std::ssize(comparisons), alike(row), loss::WholeRow{});
+  const double weighted = in_.weights == nullptr ? terms.loss : terms.loss * static_cast<double>(in_.weights[row]);
+  if (!std::isfinite(weighted) || !std::isfinite(terms.temperature_slope)) {
+    if (totals.overflow < 0) totals.overflow = row;
+    return {};
+  }
   if (metrics) {
     if (query.inverse_norm == 0.0) ++totals.metrics.zero_rows;
     add_ranks(comparisons, terms, totals);
@@ -193,10 +201,13 @@ RowTerms RowSweep<T>::forward(int64_t row, const RowScratch& scratch, std::span<
 
 template <typename T>
 void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch,
-                           std::span<const Comparison> comparisons, const RowTerms& terms,
-                           const nce_outputs& out) const {
+                           std::span<const Comparison> comparisons, const RowTerms& terms, const nce_outputs& out,
+                           GradientOverflow& overflow) const {
   const double inverse_query_norm = read_query(row, scratch).inverse_norm;
   const double* x = scratch.query;
+  // Bounds of elements: rows are looked at again only where they may have overflowed.
+  constexpr double kSafe = std::numeric_limits<T>::max() / 4;
+  double query_bound = 0.0;
   double* sum = scratch.gradient;
   const bool query_wanted = out.d_queries != nullptr;
   std::fill(sum, sum + dim_, 0.0);
@@ -205,6 +216,7 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
     const Comparison& comparison = comparisons[k];
     const T* y = other(row, k);
     T* gradient = other_gradient(row, k, out);
+    double bound = 0.0;
     const double slope =
         factor * measure_.sign * loss::row_slope(rule_, comparisons.data(), static_cast<int64_t>(k), alike(row), terms);
     switch (measure_.base) {
@@ -220,6 +232,8 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
         }
         if (query_wanted) kernels_.add(sum, slope * unit, y, dim_);
         radial += slope * cosine;
+        bound = 2.0 * std::abs(slope) * comparison.inverse_norm;
+        query_bound += 2.0 * std::abs(slope) * inverse_query_norm;
         if (gradient != nullptr) {
           kernels_.write(gradient, slope * comparison.inverse_norm, x, -slope * cosine * comparison.inverse_norm * unit,
                          y, dim_);
@@ -229,22 +243,41 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
       case Base::kDot:
         if (query_wanted) kernels_.add(sum, slope, y, dim_);
         if (gradient != nullptr) kernels_.write(gradient, slope, x, 0.0, y, dim_);
+        bound = std::abs(slope) / inverse_query_norm;
+        query_bound += std::abs(slope) / comparison.inverse_norm;
         break;
       case Base::kSquaredDistance:
       case Base::kDistance: {
         // d|x - y|^2 / dx = 2 (x - y); d|x - y| / dx = (x - y) / |x - y|, taken as 0 at 0.
+        const double distance = std::abs(comparison.value);
         double scale = 2.0 * slope;
-        if (measure_.base == Base::kDistance)
-          scale = comparison.value != 0.0 ? slope / std::abs(comparison.value) : 0.0;
+        bound = measure_.base == Base::kDistance ? std::abs(slope) : std::abs(scale) * (1.0 + distance);
+        query_bound += bound;
+        if (measure_.base == Base::kDistance) scale = distance != 0.0 ? slope / distance : 0.0;
+        if constexpr (std::is_same_v<T, double>) {
+          if (measure_.base == Base::kDistance && distance != 0.0 && distance < loss::kSmallestDivisor) {
+            // Over so small a distance even 1 overflows; larger differences over a larger distance are the same.
+            std::transform(x, x + dim_, y, scratch.other, [](double a, double b) { return (a - b) * loss::kEnlarged; });
+            scale = slope / scaled_distance<double>(scratch.other, nullptr, dim_);
+            if (query_wanted) kernels_.add(sum, scale, scratch.other, dim_);
+            if (gradient != nullptr) kernels_.write(gradient, -scale, scratch.other, 0.0, y, dim_);
+            break;
+          }
+        }
         if (query_wanted) kernels_.add_difference(sum, -scale, x, y, dim_);
         if (gradient != nullptr) kernels_.write_difference(gradient, -scale, x, y, dim_);
       }
+    }
+    if (gradient != nullptr && !(bound < kSafe) && !all_finite(gradient, dim_)) {
+      int64_t& first = k == 0 ? overflow.key : overflow.negative;
+      first = std::min(first, k == 0 ? row : negative_row(row, k));
     }
   }
   if (!query_wanted) return;
   T* gradient = static_cast<T*>(out.d_queries) + row * out.d_queries_stride;
   const bool cosine = measure_.base == Base::kCosine;
   kernels_.write_sum(gradient, cosine ? inverse_query_norm : 1.0, sum, -radial, x, dim_);
+  if (!(query_bound < kSafe) && !all_finite(gradient, dim_)) overflow.query = std::min(overflow.query, row);
 }
 
 template class RowSweep<float>;

@@ -1,6 +1,7 @@
 #pragma once
 // One row of a rowwise loss: its measures and terms forward, its gradients backward.
 
+#include <limits>
 #include <span>
 
 #include "cpu/rowwise/row_kernels.h"
@@ -19,6 +20,14 @@ struct RowScratch {
   double* other;     // a row of keys or negatives divided by its norm, where its squares leave the range of double
 };
 
+/// The first rows of each gradient with what is not finite, or none.
+struct GradientOverflow {
+  static constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+  int64_t query = kNone;
+  int64_t key = kNone;
+  int64_t negative = kNone;
+};
+
 /// Immutable during a call; rows may be done in any order and at the same time, each with scratch of its own.
 template <typename T>
 class RowSweep {
@@ -31,9 +40,9 @@ class RowSweep {
   RowTerms forward(int64_t row, const RowScratch& scratch, std::span<Comparison> comparisons, bool metrics,
                    RowwiseTotals& totals) const;
 
-  /// Writes the row's gradients, times `factor`, where outputs want them.
+  /// Writes the row's gradients, times `factor`, where outputs want them. Adds to `overflow` what is beyond T.
   void backward(int64_t row, double factor, const RowScratch& scratch, std::span<const Comparison> comparisons,
-                const RowTerms& terms, const nce_outputs& out) const;
+                const RowTerms& terms, const nce_outputs& out, GradientOverflow& overflow) const;
 
  private:
   struct Query {

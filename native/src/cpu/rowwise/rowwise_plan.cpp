@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 
 #include "api/refusals.h"
+#include "api/sizes.h"
 #include "cpu/rowwise/row_sweep.h"
 #include "cpu/values.h"
 
@@ -28,13 +30,7 @@ class Cutter {
   /// The start of `rows` times `width` elements.
   int64_t take(int64_t rows, int64_t width, std::size_t element) {
     const int64_t start = bytes_;
-    int64_t size = 0;
-    if (__builtin_mul_overflow(rows, width, &size) ||
-        __builtin_mul_overflow(size, static_cast<int64_t>(element), &size) ||
-        __builtin_add_overflow(size, int64_t{NCE_WORKSPACE_ALIGNMENT - 1}, &size) ||
-        __builtin_add_overflow(bytes_, size / NCE_WORKSPACE_ALIGNMENT * NCE_WORKSPACE_ALIGNMENT, &bytes_)) {
-      throw Error(NCE_STATUS_UNSUPPORTED, "desc->n, desc->m and desc->dim need a workspace of 2^63 bytes or more");
-    }
+    bytes_ = checked_sum(bytes_, checked_bytes(checked_product(rows, width), element));
     return start;
   }
   int64_t bytes() const { return bytes_; }
@@ -64,7 +60,8 @@ class RowwisePlan final : public Plan {
         comparisons_(problem.comparisons_of_row),
         chunk_rows_(std::clamp<int64_t>(kChunkElements / problem.desc.dim / (comparisons_ + 1), 1, problem.desc.n)),
         chunks_((problem.desc.n + chunk_rows_ - 1) / chunk_rows_),
-        forward_layout_(layout(false)),
+        // With fewer rows than threads, what all rows leave is less than what the threads would need.
+        forward_layout_(layout(problem.desc.n <= pool.threads())),
         backward_layout_(layout(true)) {}
 
   int64_t workspace_bytes(nce_pass pass) const override {
@@ -175,11 +172,16 @@ class RowwisePlan final : public Plan {
     RowwiseTotals totals;
     for (int64_t chunk = 0; chunk < chunks_; ++chunk) totals.add(chunk_totals[chunk]);
     check_finite(totals);
+    if (problem_.reduction != NCE_REDUCTION_NONE) {
+      double sum = 0.0;
+      for (int64_t row = 0; row < n(); ++row) sum += call.reducer.weighted(terms[row].loss, row);
+      if (!std::isfinite(sum)) refuse_similarity(-1);
+    }
     if (keep) *token = {.magic = kTokenMagic, .plan = number_, .tau = call.rule.tau};
     if (out.loss != nullptr) write_loss(call, terms, out.loss);
     if (out.metrics == nullptr) return;
     const uint32_t struct_size = out.metrics->struct_size;
-    *out.metrics = loss::metrics_of(problem_.row.function, totals.metrics, n());
+    *out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals.metrics, n());
     out.metrics->struct_size = struct_size;
   }
 
@@ -200,19 +202,33 @@ class RowwisePlan final : public Plan {
     const Layout& layout = backward_layout_;
     const auto* terms = reinterpret_cast<const RowTerms*>(workspace.data + layout.terms);
     const auto factor = [&](int64_t row) { return call.reducer.factor(row, call.weight_sum); };
+    bool temperature_overflows = false;
+    GradientOverflow overflow;
+    std::mutex adding;
     if (out.d_temperature != nullptr) {
       double sum = 0.0;
       for (int64_t row = 0; row < n(); ++row) sum += factor(row) * terms[row].temperature_slope;
       *out.d_temperature = call.temperature_factor * sum;
+      if (!std::isfinite(*out.d_temperature)) temperature_overflows = true;
     }
-    if (out.d_queries == nullptr && out.d_keys == nullptr && out.d_negatives == nullptr) return;
-    const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
-    for_rows([&](int64_t, int64_t begin, int64_t end, int worker) {
-      for (int64_t row = begin; row < end; ++row) {
-        rows.backward(row, factor(row), scratch(workspace, layout, worker), comparisons(workspace, layout, row),
-                      terms[row], out);
-      }
-    });
+    if (out.d_queries != nullptr || out.d_keys != nullptr || out.d_negatives != nullptr) {
+      const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
+      for_rows([&](int64_t, int64_t begin, int64_t end, int worker) {
+        GradientOverflow of_chunk;
+        for (int64_t row = begin; row < end; ++row) {
+          rows.backward(row, factor(row), scratch(workspace, layout, worker), comparisons(workspace, layout, row),
+                        terms[row], out, of_chunk);
+        }
+        const std::lock_guard lock(adding);
+        overflow.query = std::min(overflow.query, of_chunk.query);
+        overflow.key = std::min(overflow.key, of_chunk.key);
+        overflow.negative = std::min(overflow.negative, of_chunk.negative);
+      });
+    }
+    if (overflow.query != GradientOverflow::kNone) refuse_gradient("d_queries", overflow.query);
+    if (overflow.key != GradientOverflow::kNone) refuse_gradient("d_keys", overflow.key);
+    if (overflow.negative != GradientOverflow::kNone) refuse_gradient("d_negatives", overflow.negative);
+    if (temperature_overflows) refuse_gradient("d_temperature", 0);
   }
 
   const loss::Problem problem_;

@@ -20,6 +20,7 @@ struct Side {
   PackedMatrix positives;
   int64_t positive_rows;  ///< rows that have a positive
   RowTarget target;
+  Argument argument;  ///< its name
 };
 
 /// A block of G or of its transpose, [count][pitch], over rows `first` on of one side and `depth_first` on of the
@@ -104,7 +105,8 @@ class Backward {
                          : problem_.shared ? rows_.z
                                            : rows_.y,
             .positive_rows = problem_.x_rows,
-            .target = target};
+            .target = target,
+            .argument = Argument::kQueriesGradient};
   }
 
   Side y_side() const {
@@ -127,7 +129,8 @@ class Backward {
             .positives = rows_.x,
             .positive_rows = problem_.shared ? 0 : problem_.x_rows,
             .target = problem_.shared ? target_of(out.d_negatives, out.d_negatives_stride, problem_.y_rows)
-                                      : target_of(out.d_keys, out.d_keys_stride, problem_.y_rows)};
+                                      : target_of(out.d_keys, out.d_keys_stride, problem_.y_rows),
+            .argument = problem_.shared ? Argument::kNegativesGradient : Argument::kKeysGradient};
   }
 
   Side z_side() const {
@@ -143,7 +146,8 @@ class Backward {
             .g_sums = nullptr,
             .positives = rows_.x,
             .positive_rows = problem_.x_rows,
-            .target = target_of(call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows)};
+            .target = target_of(call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows),
+            .argument = Argument::kKeysGradient};
   }
 
   RowTarget target_of(void* rows, int64_t stride, int64_t count) const {
@@ -283,7 +287,9 @@ class Backward {
          .y_range = rows_.packing == Packing::kPower ? side.y_range : nullptr,
          .g_sums = summed ? side.g_sums : nullptr,
          .norms = side.norms,
-         .target = side.target},
+         .target = side.target,
+         .argument = side.argument,
+         .second_argument = Argument::kKeysGradient},
         method_.arithmetic, call_.stream);
   }
 

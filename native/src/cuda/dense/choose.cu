@@ -25,6 +25,7 @@ struct Decision {
   int32_t method;
   Form form;
   double shift;
+  int32_t far;
 };
 
 /// Whether exponentials of logits up to `logit` stay in float's range with one shift for all, and which.
@@ -48,7 +49,10 @@ NCE_DEVICE Decision decide(const ChooseParams& p, double tau, double largest, do
   const bool bounded =
       second || p.first_is_double ? logit <= kLargestDoubleLogit : fits_float(logit, largest, p.most_terms, shift);
   const Form form = loss::form_of(p.function, bounded);
-  return {second ? 1 : 0, form, form == Form::kBounded ? shift : 0.0};
+  const bool single = !second && !p.first_is_double;
+  const double safe = loss::reach_of(single).safe;
+  const bool far = p.similarity != NCE_SIMILARITY_COSINE && !(largest <= safe && logit <= safe);
+  return {second ? 1 : 0, form, form == Form::kBounded ? shift : 0.0, !far ? 0 : single ? 2 : 1};
 }
 
 NCE_DEVICE bool refuse(CallState& call, const RowRange& range, Argument argument, int64_t before) {
@@ -81,6 +85,7 @@ __global__ void choose(const ChooseParams p) {
   call.method = decision.method;
   call.form = decision.form;
   call.shift = decision.shift;
+  call.far = decision.far;
 }
 
 }  // namespace

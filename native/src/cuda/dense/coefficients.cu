@@ -43,7 +43,10 @@ __global__ void finish_slopes(const CoefficientsParams p) {
   const double largest = combine_block<Largest>(mine ? p.totals[threadIdx.x].largest : 0.0);
   if (threadIdx.x != 0) return;
   p.call->largest_slope = largest;
-  if (p.d_temperature != nullptr) *p.d_temperature = temperature * p.call->temperature_factor;
+  if (p.d_temperature == nullptr) return;
+  const double gradient = temperature * p.call->temperature_factor;
+  *p.d_temperature = gradient;
+  if (!is_finite(gradient)) atomicMax(&p.call->overflow, overflow_key(Argument::kTemperatureGradient, 0));
 }
 
 NCE_DEVICE loss::Coefficients coefficients_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {

@@ -68,7 +68,7 @@ __global__ void finish_gradient(const FinishGradientParams p) {
   void* const to = gradient_row(p.target, i);
   if (to == nullptr) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  const CallState& call = *p.call;
+  CallState& call = *p.call;
 
   Row row{i, -1, 0.0, p.sums_factor};
   if (p.y_range != nullptr) row.sums_factor *= power_of_two(row_exponent(p.y_range->largest));
@@ -91,11 +91,18 @@ __global__ void finish_gradient(const FinishGradientParams p) {
   // Two steps, since 1 / |x| alone may overflow.
   const double inverse = cosine ? inverse_length(p.norms.length[i]) * factor : factor;
   const double scale = cosine ? p.norms.scale[i] : 1.0;
+  const double overflow = loss::overflow_of(p.target.dtype);
+  bool beyond = false;
   for (int64_t d = lane; d < p.dim; d += kWarpThreads) {
     double gradient = pulled<kArithmetic>(p, row, d);
     if (p.similarity != NCE_SIMILARITY_DOT) gradient -= along * packed<kArithmetic>(p.x, p.planes, i, d);
-    write(to, p.target.dtype, d, gradient * inverse * scale);
+    gradient = gradient * inverse * scale;
+    write(to, p.target.dtype, d, gradient);
+    beyond = beyond || !(std::fabs(gradient) < overflow);  // also where it is no number
   }
+  if (!beyond) return;
+  const bool first = i < p.target.first_rows;
+  atomicMax(&call.overflow, overflow_key(first ? p.argument : p.second_argument, first ? i : i - p.target.first_rows));
 }
 
 }  // namespace

@@ -13,15 +13,16 @@ NCE_DEVICE loss::RowSums sums_of(const CallState& call, const Sums& sums, int64_
 }
 
 NCE_DEVICE void add_metrics(const FinishRowsParams& p, int64_t i, double entropy, loss::MetricTotals& totals) {
-  double above = 0.0, uniformity = 0.0;
+  double above = 0.0, tied = 0.0, uniformity = 0.0;
   for (int64_t g = 0; g < p.row_groups; ++g) {
     const int64_t at = g * p.row_stride + i;
     above += p.metric_sums.above[at];
+    tied += p.metric_sums.tied[at];
     totals.negative_similarity += p.metric_sums.similarity[at];
     uniformity += p.metric_sums.uniformity[at];
   }
-  if (above == 0.0) ++totals.top1;
-  if (above < static_cast<double>(p.top_k)) ++totals.topk;
+  totals.top1 += loss::rank_credit(above, tied, 1.0);
+  totals.topk += loss::rank_credit(above, tied, p.top_k);
   totals.positive_similarity += p.positive[i];
   totals.alignment += p.alignment[i];
   totals.uniformity += uniformity * (p.x_norms.length[i] == 0.0 ? 1.0 : std::exp(-2.0));
@@ -29,7 +30,7 @@ NCE_DEVICE void add_metrics(const FinishRowsParams& p, int64_t i, double entropy
 }
 
 NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& totals) {
-  const CallState& call = *p.call;
+  CallState& call = *p.call;
   const loss::Scaling scaling = scaling_of(call);
   const double positive = p.positive[i];
   const loss::RowSums sums = sums_of(call, p.row_sums, p.row_groups, p.row_stride, i);
@@ -45,7 +46,8 @@ NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& tota
     loss = 0.5 * (loss + column.loss);
   }
   loss = p.reducer.weighted(loss, i);
-  if (p.losses != nullptr) p.losses[i] = loss;
+  if (call.far != 0 && !is_finite(loss)) atomicMax(&call.overflow, overflow_key(Argument::kSimilarity, i));
+  if (p.losses != nullptr && p.late == (call.far != 0)) p.losses[i] = loss;
   totals.loss += loss;
   if (p.metrics) add_metrics(p, i, row.entropy, totals.metrics);
 }
@@ -59,7 +61,7 @@ NCE_DEVICE RowTotals combine_totals(const RowTotals& mine, bool metrics) {
 
 /// A block a part of the rows.
 __global__ void finish_rows(const FinishRowsParams p) {
-  if (!concerns(p.call, p.method)) return;
+  if (!concerns(p.call, p.method) || (p.late && p.call->far == 0)) return;
   const Range part = part_of(p.rows, blockIdx.x, gridDim.x);
   RowTotals mine{};
   for (int64_t i = part.begin + threadIdx.x; i < part.end; i += kBlockThreads) finish_row(p, i, mine);
@@ -67,17 +69,27 @@ __global__ void finish_rows(const FinishRowsParams p) {
   if (threadIdx.x == 0) p.totals[blockIdx.x] = all;
 }
 
+/// Whether a similarity, a loss or their sum overflowed.
+NCE_DEVICE bool refuse(CallState& call, const loss::Reducer& reducer, double loss) {
+  const bool sum = call.far != 0 && reducer.reduction != NCE_REDUCTION_NONE && !is_finite(loss);
+  if (call.overflow == 0 && !sum) return false;
+  call.status = NCE_STATUS_NON_FINITE;
+  call.argument = Argument::kSimilarity;
+  call.row = call.overflow != 0 ? overflow_row(call.overflow) : -1;
+  return true;
+}
+
 __global__ void finish_loss(const FinishLossParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const RowTotals mine = threadIdx.x < parts_of(p.rows) ? p.totals[threadIdx.x] : RowTotals{};
   RowTotals all = combine_totals(mine, p.metrics != nullptr);
-  if (threadIdx.x != 0) return;
+  if (threadIdx.x != 0 || refuse(*p.call, p.reducer, all.loss)) return;
   if (p.loss != nullptr) *p.loss = p.reducer.reduced(all.loss, p.call->weight_sum);
   if (p.metrics != nullptr) {
     all.metrics.positives = p.rows;
     all.metrics.negatives = p.rows * p.negatives;
     for (int32_t m = 0; m < p.matrices; ++m) all.metrics.zero_rows += p.ranges[m].zero_rows;
-    *p.metrics = loss::metrics_of(p.function, all.metrics, p.rows);
+    *p.metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows);
   }
   p.call->plan = p.plan;
 }

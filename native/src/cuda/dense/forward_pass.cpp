@@ -27,8 +27,10 @@ class Forward {
     find_positives();
     if (metrics_) prepare_metrics();
     if (call_.has_y()) sum_tiles();
-    finish_rows();
+    finish_rows(false);
   }
+
+  void write_losses_of_far_calls() const { finish_rows(true); }
 
  private:
   /// A matrix and what packing it makes.
@@ -54,6 +56,7 @@ class Forward {
                  .dim = problem_.desc.dim,
                  .norms = matrix.norms,
                  .range = matrix.range,
+                 .center = problem_.euclidean() ? call_.scratch.center : nullptr,
                  .planes = to.planes,
                  .plane_count = method_.planes,
                  .plane_stride = to.plane_stride,
@@ -150,6 +153,7 @@ class Forward {
   MetricSums metric_sums() const {
     if (!metrics_) return {};
     return {.above = scratch_.above,
+            .tied = scratch_.tied,
             .similarity = scratch_.similarity,
             .uniformity = scratch_.uniformity,
             .x_inverse_norms = scratch_.x_inverse,
@@ -169,8 +173,10 @@ class Forward {
                      method_.arithmetic, call_.stream);
   }
 
-  void finish_rows() const {
+  /// See FinishRowsParams.
+  void finish_rows(bool late) const {
     launch_finish_rows({.call = call_.call_state,
+                        .late = late,
                         .method = index_,
                         .rule = problem_.row,
                         .reducer = call_.reducer(),
@@ -239,6 +245,36 @@ void choose(const Call& call) {
                 call.stream);
 }
 
+/// Whether numbers of this plan's types can have similarities beyond what nobody needs to look at.
+bool can_be_far(const Call& call) {
+  const Problem& problem = call.problem;
+  return !problem.cosine() && (problem.dtype == NCE_DTYPE_FLOAT64 || problem.precision == NCE_PRECISION_FAST);
+}
+
+void check_far(const Call& call) {
+  const Problem& problem = call.problem;
+  launch_check_far({.call = call.call_state,
+                    .x = call.x,
+                    .y = call.y,
+                    .z = call.z,
+                    .x_rows = problem.x_rows,
+                    .y_rows = problem.y_rows,
+                    .z_rows = problem.z_rows,
+                    .dim = problem.desc.dim,
+                    .tower = problem.tower,
+                    .similarity = problem.similarity},
+                   call.stream);
+}
+
+void find_center(const Call& call) {
+  launch_center({.call = call.call_state,
+                 .rows = call.y,
+                 .count = call.problem.y_rows,
+                 .dim = call.problem.desc.dim,
+                 .center = call.scratch.center},
+                call.stream);
+}
+
 void align(const Call& call) {
   const Problem& problem = call.problem;
   const State& state = call.state;
@@ -264,6 +300,7 @@ void finish_loss(const Call& call, uint64_t plan) {
                                   : problem.shared ? 3
                                                    : 2,
                       .function = problem.row.function,
+                      .range = loss::similarity_range(problem),
                       .reducer = call.reducer(),
                       .rows = problem.x_rows,
                       .negatives = problem.negatives_of_row,
@@ -301,12 +338,19 @@ tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& 
 void enqueue_forward(const Call& call, uint64_t plan) {
   measure(call);
   choose(call);
+  if (can_be_far(call)) check_far(call);
+  if (call.problem.euclidean()) find_center(call);
   if (call.out.metrics != nullptr) align(call);
   for (int32_t index = 0; index < static_cast<int32_t>(call.methods.size()); ++index) {
     Carver carver = call.rest;
     Forward(call, index, carver).enqueue();
   }
   finish_loss(call, plan);
+  if (!can_be_far(call) || call.problem.reduction != NCE_REDUCTION_NONE || call.out.loss == nullptr) return;
+  for (int32_t index = 0; index < static_cast<int32_t>(call.methods.size()); ++index) {
+    Carver carver = call.rest;
+    Forward(call, index, carver).write_losses_of_far_calls();
+  }
 }
 
 }  // namespace nce::cuda::dense

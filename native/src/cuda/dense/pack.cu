@@ -70,7 +70,9 @@ __global__ void pack_rows(const PackParams p) {
     NCE_UNROLL
     for (int k = 0; k < kChunk; ++k) {
       if (d + k >= p.dim) continue;
-      const double x = element(from, p.rows.dtype, d + k) * factors.first * factors.second;
+      double x = element(from, p.rows.dtype, d + k);
+      if (p.center != nullptr) x -= p.center[d + k];
+      x = x * factors.first * factors.second;
       Element rounded, rest;
       narrow(x, rounded);
       narrow(x - wide(rounded), rest);

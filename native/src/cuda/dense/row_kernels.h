@@ -86,6 +86,27 @@ struct ChooseParams {
 };
 void launch_choose(const ChooseParams& params, cudaStream_t stream);
 
+/// Chooses one of Y's rows to subtract from all and writes it, or zeros: near the middle of what there is, and a row
+/// itself, so that differences of round numbers stay exact. Zeros where it would not bring the rows much nearer to 0.
+struct CenterParams {
+  const CallState* call;
+  RowSource rows;
+  int64_t count, dim;
+  double* center;  ///< [dim]
+};
+void launch_center(const CenterParams& params, cudaStream_t stream);
+
+/// Where CallState::far says so, looks at every similarity, slowly, and tells the first row with one, or a logit,
+/// beyond loss::Reach.
+struct FarParams {
+  CallState* call;
+  RowSource x, y, z;
+  int64_t x_rows, y_rows, z_rows, dim;
+  bool tower;
+  nce_similarity similarity;
+};
+void launch_check_far(const FarParams& params, cudaStream_t stream);
+
 /// How elements become packed ones.
 enum class Packing : int32_t {
   kRaw = 0,         ///< as they are
@@ -104,6 +125,7 @@ struct PackParams {
   int64_t dim;
   Norms norms;
   const RowRange* range;
+  const double* center;  ///< subtracted from every row; null: nothing
   void* planes;
   int32_t plane_count;
   int64_t plane_stride;
@@ -165,7 +187,8 @@ struct RowTotals {
 
 /// Sums of groups to each row's loss and slope, and partial sums over rows.
 struct FinishRowsParams {
-  const CallState* call;
+  CallState* call;
+  bool late;  ///< writes losses alone, of calls that are far, whose first launch did not
   int32_t method;
   loss::RowRule rule;
   loss::Reducer reducer;
@@ -194,6 +217,7 @@ struct FinishLossParams {
   const RowRange* ranges;
   int32_t matrices;  ///< of `ranges`
   loss::RowFunction function;
+  loss::SimilarityRange range;
   loss::Reducer reducer;
   int64_t rows;
   int64_t negatives;  ///< of each row
@@ -250,9 +274,10 @@ struct PackedRows {
   const float* scales;
 };
 
-/// Adds splits and positives, goes back through the norm or the distance, and writes the caller's gradient.
+/// Adds splits and positives, tells what overflows, goes back through the norm or the distance, and writes the caller's
+/// gradient.
 struct FinishGradientParams {
-  const CallState* call;
+  CallState* call;
   int32_t method;
   int32_t planes;
   nce_similarity similarity;
@@ -270,6 +295,7 @@ struct FinishGradientParams {
   const double* g_sums;     ///< Euclidean
   Norms norms;
   RowTarget target;
+  Argument argument, second_argument;  ///< the names of the target's matrices
 };
 void launch_finish_gradient(const FinishGradientParams& params, Arithmetic arithmetic, cudaStream_t stream);
 

@@ -63,6 +63,7 @@ Scratch::Scratch(Carver& carver, const Problem& problem) {
   totals = carver.take<RowTotals>(kMostParts);
   slopes = carver.take<SlopeTotals>(kMostParts);
   alignment = carver.take<double>(problem.desc.metrics != 0 ? problem.x_rows : 0);
+  center = carver.take<double>(problem.euclidean() ? problem.desc.dim : 0);
 }
 
 MethodState::MethodState(Carver& carver, const Problem& problem, const State& state, const Method& method)
@@ -86,6 +87,7 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
   const bool metrics = problem.desc.metrics != 0;
   above = carver.take<double>(metrics ? row_sums : 0);
+  tied = carver.take<double>(metrics ? row_sums : 0);
   similarity = carver.take<double>(metrics ? row_sums : 0);
   uniformity = carver.take<double>(metrics ? row_sums : 0);
   const bool inverses = metrics && !problem.cosine();

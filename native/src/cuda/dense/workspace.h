@@ -33,6 +33,7 @@ struct Scratch {
   RowTotals* totals;
   SlopeTotals* slopes;
   double* alignment;
+  double* center;  ///< Euclidean
 };
 
 /// A packed matrix with what belongs to its rows.
@@ -60,7 +61,7 @@ struct MethodForward {
 
   Groups groups;  ///< 0 without columns
   Sums rows, columns;
-  double *above, *similarity, *uniformity;
+  double *above, *tied, *similarity, *uniformity;
   float *x_inverse, *y_inverse, *y_factors;
   double* wide_squares;  ///< before they are narrowed to float, or become scales
 };

@@ -29,9 +29,13 @@ NCE_DEVICE Pull pull_of(const RowwiseParams& p, int64_t row, int64_t k, double f
       return {slope, 1.0, 0.0};
     case loss::Base::kSquaredDistance:
       return {-2.0 * slope, 1.0, 1.0};
-    case loss::Base::kDistance:
-      // d|x - y| / dx = (x - y) / |x - y|, taken as 0 at 0.
-      return {value != 0.0 ? -slope / std::fabs(value) : 0.0, 1.0, 1.0};
+    case loss::Base::kDistance: {
+      // d|x - y| / dx = (x - y) / |x - y|, taken as 0 at 0. Over the smallest distances even 1 overflows; larger
+      // differences over a larger distance are the same.
+      const double distance = std::fabs(value);
+      const double unit = distance < loss::kSmallestDivisor ? loss::kEnlarged : 1.0;
+      return {value != 0.0 ? -slope / (distance * unit) : 0.0, unit, 1.0 / unit};
+    }
   }
   return {std::nan(""), 0.0, 0.0};
 }
@@ -57,6 +61,10 @@ struct RowColumns {
   double sums[kColumnsOfLane];
 
   NCE_DEVICE int64_t column(int c) const { return first + c * kWarpThreads; }
+  NCE_DEVICE double overflow() const { return loss::overflow_of(p.gradient_dtype); }
+  NCE_DEVICE void tell(Argument argument, int64_t at) const {
+    atomicMax(&p.call->overflow, overflow_key(argument, at));
+  }
 
   NCE_DEVICE void load(double x_factor) {
     const T* const from = row_at<T>(p.queries, row);
@@ -74,8 +82,13 @@ struct RowColumns {
     for (int c = 0; c < kColumnsOfLane; ++c) {
       if (column(c) >= p.dim) continue;
       const double y = wide(from[column(c)]) * pull.unit;
-      sums[c] += pull.push * (y - x_share * x[c]);
-      if (to != nullptr) narrow(pull.push * pull.unit * (x[c] - pull.shrink * y), to[column(c)]);
+      sums[c] += pull.push * (y - x_share * pull.unit * x[c]);
+      if (to == nullptr) continue;
+      const double gradient = pull.push * (pull.unit * (x[c] - pull.shrink * y));
+      narrow(gradient, to[column(c)]);
+      if (!(std::fabs(gradient) < overflow())) {
+        tell(k == 0 ? Argument::kKeysGradient : Argument::kNegativesGradient, k == 0 ? row : negative_row(p, row, k));
+      }
     }
   }
 
@@ -84,7 +97,10 @@ struct RowColumns {
     if (to == nullptr) return;
     NCE_UNROLL
     for (int c = 0; c < kColumnsOfLane; ++c) {
-      if (column(c) < p.dim) narrow(scale * (sums[c] - radial * x[c]), to[column(c)]);
+      if (column(c) >= p.dim) continue;
+      const double gradient = scale * (sums[c] - radial * x[c]);
+      narrow(gradient, to[column(c)]);
+      if (!(std::fabs(gradient) < overflow())) tell(Argument::kQueriesGradient, row);
     }
   }
 };
@@ -135,7 +151,10 @@ __global__ void sum_temperature_slopes(const RowwiseParams p) {
 __global__ void write_temperature_gradient(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const double sum = combine_block<Sum>(threadIdx.x < parts_of(p.rows) ? p.slopes[threadIdx.x] : 0.0);
-  if (threadIdx.x == 0) *p.d_temperature = p.call->temperature_factor * sum;
+  if (threadIdx.x != 0) return;
+  const double gradient = p.call->temperature_factor * sum;
+  *p.d_temperature = gradient;
+  if (!is_finite(gradient)) atomicMax(&p.call->overflow, overflow_key(Argument::kTemperatureGradient, 0));
 }
 
 template <typename T, typename G>

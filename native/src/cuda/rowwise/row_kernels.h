@@ -50,6 +50,7 @@ struct RowwiseParams {
   int64_t dim;
   double margin;
   loss::Measure measure;
+  loss::SimilarityRange range;
   loss::Reducer reducer;
 
   RowMatrix queries, keys, negatives;

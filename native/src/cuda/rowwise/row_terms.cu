@@ -74,26 +74,32 @@ NCE_DEVICE void finish_row(const RowwiseParams& p, int64_t row, const Lanes<kLan
   const Comparison* const comparisons = comparisons_of(p, row);
   const bool alike = is_alike(p, row);
   const bool good_query = is_finite(p.inverse_norms[row]);
-  int64_t closer = 0;
+  double above = 0.0, tied = 0.0;
   for (int64_t k = lanes.first(); k < p.comparisons_of_row; k += lanes.step()) {
     const Comparison comparison = comparisons[k];
     find_bad(p, row, k, comparison, totals);
     if (p.metrics == nullptr) continue;
     add_metrics(p, row, k, comparison, alike, totals.metrics);
-    if (k > 0 && p.measure.similarity_sign * comparison.value > p.measure.similarity_sign * comparisons[0].value) {
-      ++closer;
-    }
+    if (k == 0) continue;
+    const double similarity = p.measure.similarity_sign * comparison.value;
+    const double positive = p.measure.similarity_sign * comparisons[0].value;
+    above += similarity > positive ? 1.0 : 0.0;
+    tied += similarity == positive ? 1.0 : 0.0;
   }
-  closer = lanes.template combine<Count>(closer);
+  above = lanes.sum(above);
+  tied = lanes.sum(tied);
   const RowTerms terms = loss::row_terms(rule_of(p), comparisons, p.comparisons_of_row, alike, lanes);
   if (lanes.first() != 0) return;
   if (!good_query) keep_first(totals.bad_query, row);
   p.terms[row] = terms;
+  if (!is_finite(p.reducer.weighted(terms.loss, row)) || !is_finite(terms.temperature_slope)) {
+    keep_first(totals.overflow, row);
+  }
   totals.loss += p.reducer.weighted(terms.loss, row);
   if (p.metrics == nullptr) return;
   if (p.inverse_norms[row] == 0.0) totals.metrics.zero_rows += 1;
-  if (closer == 0) totals.metrics.top1 += 1;
-  if (closer < p.top_k) totals.metrics.topk += 1;
+  totals.metrics.top1 += loss::rank_credit(above, tied, 1.0);
+  totals.metrics.topk += loss::rank_credit(above, tied, p.top_k);
   totals.metrics.effective_negatives += std::exp(terms.entropy);
 }
 
@@ -124,7 +130,7 @@ __global__ void finish_rowwise(const RowwiseParams p) {
 }
 
 /// The first bad row, in the order of the matrices, ends the call.
-NCE_DEVICE bool refuse(const RowwiseTotals& all, CallState& call) {
+NCE_DEVICE bool refuse(const RowwiseTotals& all, bool sum, CallState& call) {
   const auto refused = [&](Argument argument, int64_t row) {
     if (row == kNoRow) return false;
     call.status = NCE_STATUS_NON_FINITE;
@@ -133,18 +139,20 @@ NCE_DEVICE bool refuse(const RowwiseTotals& all, CallState& call) {
     return true;
   };
   return refused(Argument::kQueries, all.bad_query) || refused(Argument::kKeys, all.bad_key) ||
-         refused(Argument::kNegatives, all.bad_negative) || refused(Argument::kSimilarity, all.overflow);
+         refused(Argument::kNegatives, all.bad_negative) || refused(Argument::kSimilarity, all.overflow) ||
+         (sum && refused(Argument::kSimilarity, is_finite(all.loss) ? kNoRow : -1));
 }
 
 __global__ void finish_rowwise_loss(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const RowwiseTotals mine = threadIdx.x < parts_of(p.rows) ? p.totals[threadIdx.x] : no_rows();
   const RowwiseTotals all = combine_totals(mine, p.metrics != nullptr);
-  if (threadIdx.x != 0 || refuse(all, *p.call)) return;
+  const bool sum = p.reducer.reduction != NCE_REDUCTION_NONE;
+  if (threadIdx.x != 0 || refuse(all, sum, *p.call)) return;
   if (p.loss_out != nullptr && p.reducer.reduction != NCE_REDUCTION_NONE) {
     *p.loss_out = p.reducer.reduced(all.loss, p.call->weight_sum);
   }
-  if (p.metrics != nullptr) *p.metrics = loss::metrics_of(p.function, all.metrics, p.rows);
+  if (p.metrics != nullptr) *p.metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows);
   p.call->plan = p.plan;
 }
 

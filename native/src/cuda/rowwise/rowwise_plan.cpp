@@ -78,6 +78,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
             .dim = problem_.desc.dim,
             .margin = problem_.desc.margin,
             .measure = loss::measure_of(problem_),
+            .range = loss::similarity_range(problem_),
             .reducer = loss::reducer_of(problem_.reduction, in),
             .queries = {in.queries, in.queries_stride},
             .keys = {in.keys, in.keys_stride},

@@ -41,10 +41,17 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) di
     Fragment<S> tile;
     Mainloop<S, TileStream<S>, Product<S>>(shared_memory(), stream, product)
         .multiply_tile(stream.slabs_of_pass(), tile);
-    Similarity<S>(params.operands).apply(place, x_factors, y_factors, tile);
-
     const int64_t x_offset = x_first - params.x_first;  // of a row in the tile among those that are wanted
     const int64_t y_offset = y_first - params.y_first;
+    const Similarity<S> similarity(params.operands);
+    if (similarity.distances()) {
+      const auto wanted = [&](int row, int column) {
+        return x_offset + row == y_offset + column && x_offset + row < params.count;
+      };
+      similarity.apply_distances(params.operands, x_first, y_first, place, x_factors, y_factors, wanted, tile);
+    } else {
+      similarity.apply_products(place, x_factors, y_factors, tile);
+    }
     for_each_element(place, [&](int r, int c, int e, int row, int column) {
       const int64_t at = x_offset + row;
       if (at == y_offset + column && at >= begin && at < params.count) {

@@ -92,14 +92,23 @@ NCE_DEVICE void make_g(const GTilesParams& params, const GSpace<S>& space, Fragm
   using Real = typename S::Real;
   // Each phase computes its places anew: a barrier makes the compiler read `zero` again.
   const auto new_place = [&] { return Place<S>(static_cast<int>(threadIdx.x) + space.task->zero); };
-  Similarity<S>(params.operands).apply(new_place(), space.x.factors, space.y.factors, tile);
+  const TileRange& range = space.task->range;
+  const Similarity<S> similarity(params.operands);
+  if (similarity.distances()) {
+    const Mask mask(params.operands, range.x_first, range.y_first);
+    const auto wanted = [&](int row, int column) { return mask.keeps(row, column); };
+    similarity.apply_distances(params.operands, range.x_first, range.y_first, new_place(), space.x.factors,
+                               space.y.factors, wanted, tile);
+  } else {
+    similarity.apply_products(new_place(), space.x.factors, space.y.factors, tile);
+  }
   __syncthreads();
   const Place<S> place = new_place();
   const Temperature<Real> temperature(*params.operands.call);
   with_form(params.operands.call->form,
             [&](auto form) { apply_coefficients<decltype(form)::value>(params, space, place, temperature, tile); });
   __syncthreads();
-  const Mask mask(params.operands, space.task->range.x_first, space.task->range.y_first);
+  const Mask mask(params.operands, range.x_first, range.y_first);
   if (!mask.needed(S::kSide, S::kSide)) return;
   for_each_element(new_place(), [&](int r, int c, int e, int row, int column) {
     if (!mask.keeps(row, column)) tile.at(r, c, e) = Real{0};

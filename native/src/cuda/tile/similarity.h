@@ -90,7 +90,8 @@ NCE_DEVICE bool is_euclidean(nce_similarity similarity) {
 /// What a row brings to its similarities besides products: its scale, or its squared norm.
 template <typename Real>
 NCE_DEVICE Real similarity_factor(const Operands& operands, const Operand& operand, int64_t row) {
-  if (row >= operand.rows) return Real{0};
+  // Padding has a square of 1: two zeros would look as if they had underflowed.
+  if (row >= operand.rows) return is_euclidean(operands.similarity) ? Real{1} : Real{0};
   if (is_euclidean(operands.similarity)) return static_cast<const Real*>(operand.squares)[row];
   return operand.scales == nullptr ? Real{1} : static_cast<Real>(operand.scales[row]);
 }
@@ -100,54 +101,58 @@ NCE_DEVICE Real scaled_similarity(Real product, Real product_scale, Real x_scale
   return product * product_scale * (x_scale * y_scale);
 }
 
-/// Equal rows give exactly 0.
+/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or so small that they may have
+/// underflowed.
+template <typename Real>
+constexpr Real kCancelledShare = static_cast<Real>(1.0 / 64.0);
+template <typename Real>
+constexpr Real kSmallestSquare = sizeof(Real) == 4 ? static_cast<Real>(0x1p-100) : static_cast<Real>(0x1p-900);
+
+/// Stands for a distance that is to come from differences; others are >= 0, so that similarities are not above 0.
+template <typename Real>
+constexpr Real kCancelled = Real{1};
+
 template <typename Real>
 NCE_DEVICE Real euclidean_similarity(Real product, Real x_square, Real y_square, bool rooted) {
-  const Real squared = larger(Real{0}, (x_square + y_square) - (product + product));
+  const Real both = x_square + y_square;
+  const Real squared = both - (product + product);
+  // Also where it is no number.
+  if (!(squared > fused(both, kCancelledShare<Real>, kSmallestSquare<Real>))) return kCancelled<Real>;
   return -(rooted ? root(squared) : squared);
 }
 
-/// How a call's products become similarities.
-template <typename S>
-struct Similarity {
-  using Real = typename S::Real;
-
-  enum class Kind { kProduct, kScaled, kSquaredDistance, kDistance };
-
-  Kind kind;
-  Real scale;
-
-  explicit NCE_DEVICE Similarity(const Operands& operands) : scale(static_cast<Real>(operands.product_scale)) {
-    if (!S::kTensor && is_euclidean(operands.similarity)) {
-      kind = operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN ? Kind::kDistance : Kind::kSquaredDistance;
-    } else {
-      kind = operands.x.scales == nullptr && operands.y.scales == nullptr ? Kind::kProduct : Kind::kScaled;
+/// Sum of (scale (x - y))^2 over a row of `pitch` elements.
+template <typename Real>
+NCE_DEVICE Real squared_differences(const Real* x, const Real* y, int64_t pitch, Real scale) {
+  constexpr int kSums = 4;
+  Real sums[kSums] = {};
+  NCE_NO_UNROLL
+  for (int64_t d = 0; d < pitch; d += kSums) {
+    NCE_UNROLL
+    for (int k = 0; k < kSums; ++k) {
+      const Real difference = (x[d + k] - y[d + k]) * scale;
+      sums[k] = fused(difference, difference, sums[k]);
     }
   }
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
 
-  /// Factors: similarity_factor of the row and the column.
-  NCE_DEVICE Real of(Real product, Real x_factor, Real y_factor) const {
-    if (kind == Kind::kProduct) return product * scale;
-    if (kind == Kind::kScaled) return scaled_similarity(product, scale, x_factor, y_factor);
-    return euclidean_similarity(product, x_factor, y_factor, kind == Kind::kDistance);
+/// Minus the distance of two rows, or its square. Roots keep their digits even where squares leave the range of Real.
+template <typename Real>
+NCE_DEVICE Real near_similarity(const Real* x, const Real* y, int64_t pitch, bool rooted) {
+  constexpr Real kUp = sizeof(Real) == 4 ? static_cast<Real>(0x1p100) : static_cast<Real>(0x1p600);
+  constexpr Real kLargest = Real{1} / kSmallestSquare<Real>;
+  Real scale = Real{1};
+  Real squared = Real{0};
+  NCE_NO_UNROLL
+  for (int turn = 0; turn < 2; ++turn) {
+    squared = squared_differences(x, y, pitch, scale);
+    if (turn == 1 || !rooted || (squared >= kSmallestSquare<Real> && squared < kLargest)) break;
+    scale = squared < kLargest ? kUp : Real{1} / kUp;
   }
-
-  /// A whole tile, in place.
-  NCE_DEVICE void apply(const Place<S>& place, const Real* x_factors, const Real* y_factors, Fragment<S>& tile) const {
-    if (kind == Kind::kProduct) {
-      for_each_element(place, [&](int r, int c, int e, int, int) { tile.at(r, c, e) *= scale; });
-    } else if (S::kTensor || kind == Kind::kScaled) {
-      for_each_element(place, [&](int r, int c, int e, int row, int column) {
-        tile.at(r, c, e) = scaled_similarity(tile.at(r, c, e), scale, x_factors[row], y_factors[column]);
-      });
-    } else {
-      for_each_element(place, [&](int r, int c, int e, int row, int column) {
-        tile.at(r, c, e) =
-            euclidean_similarity(tile.at(r, c, e), x_factors[row], y_factors[column], kind == Kind::kDistance);
-      });
-    }
-  }
-};
+  if (!rooted) return -squared;
+  return -(root(squared) * (scale == Real{1} ? Real{1} : scale == kUp ? Real{1} / kUp : kUp));
+}
 
 /// Which elements of a tile are negatives, in coordinates of the tile.
 struct Mask {
@@ -185,6 +190,81 @@ struct Mask {
   static NCE_DEVICE int near(int64_t offset) {
     if (offset > kNowhere) return kNowhere;
     return offset < -kNowhere ? -kNowhere : static_cast<int>(offset);
+  }
+};
+
+/// How a call's products become similarities.
+template <typename S>
+struct Similarity {
+  using Real = typename S::Real;
+
+  enum class Kind { kProduct, kScaled, kSquaredDistance, kDistance };
+
+  Kind kind;
+  Real scale;
+
+  NCE_DEVICE bool distances() const {
+    return !S::kTensor && (kind == Kind::kSquaredDistance || kind == Kind::kDistance);
+  }
+
+  explicit NCE_DEVICE Similarity(const Operands& operands) : scale(static_cast<Real>(operands.product_scale)) {
+    if (!S::kTensor && is_euclidean(operands.similarity)) {
+      kind = operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN ? Kind::kDistance : Kind::kSquaredDistance;
+    } else {
+      kind = operands.x.scales == nullptr && operands.y.scales == nullptr ? Kind::kProduct : Kind::kScaled;
+    }
+  }
+
+  /// No distances. Factors: similarity_factor of the row and the column.
+  NCE_DEVICE Real of(Real product, Real x_factor, Real y_factor) const {
+    return kind == Kind::kProduct ? product * scale : scaled_similarity(product, scale, x_factor, y_factor);
+  }
+
+  /// A whole tile of products, in place; not of distances.
+  NCE_DEVICE void apply_products(const Place<S>& place, const Real* x_factors, const Real* y_factors,
+                                 Fragment<S>& tile) const {
+    if (kind == Kind::kProduct) {
+      for_each_element(place, [&](int r, int c, int e, int, int) { tile.at(r, c, e) *= scale; });
+    } else {
+      for_each_element(place, [&](int r, int c, int e, int row, int column) {
+        tile.at(r, c, e) = scaled_similarity(tile.at(r, c, e), scale, x_factors[row], y_factors[column]);
+      });
+    }
+  }
+
+  /// Likewise of distances; the tile's first row and column are (x_first, y_first). What wanted(row, column) denies may
+  /// be left as kCancelled.
+  template <typename Wanted>
+  NCE_DEVICE void apply_distances(const Operands& operands, int64_t x_first, int64_t y_first, const Place<S>& place,
+                                  const Real* x_factors, const Real* y_factors, const Wanted& wanted,
+                                  Fragment<S>& tile) const {
+    if constexpr (!S::kTensor) {
+      const bool rooted = kind == Kind::kDistance;
+      for_each_element(place, [&](int r, int c, int e, int row, int column) {
+        tile.at(r, c, e) = euclidean_similarity(tile.at(r, c, e), x_factors[row], y_factors[column], rooted);
+      });
+      // One after the other, by code that is there once: they are few.
+      NCE_NO_UNROLL
+      while (true) {
+        int found = -1;
+        int found_row = 0;
+        int found_column = 0;
+        for_each_element(place, [&](int r, int c, int e, int row, int column) {
+          if (!(tile.at(r, c, e) > Real{0}) || !wanted(row, column)) return;
+          found = (r * S::kColumnOctets + c) * 2 + e;
+          found_row = row;
+          found_column = column;
+        });
+        if (found < 0) break;
+        const Real s =
+            near_similarity(static_cast<const Real*>(operands.x.planes) + (x_first + found_row) * operands.x.pitch,
+                            static_cast<const Real*>(operands.y.planes) + (y_first + found_column) * operands.y.pitch,
+                            operands.x.pitch, rooted);
+        for_each_element(place, [&](int r, int c, int e, int, int) {
+          if ((r * S::kColumnOctets + c) * 2 + e == found) tile.at(r, c, e) = s;
+        });
+      }
+    }
   }
 };
 

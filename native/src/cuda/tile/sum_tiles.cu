@@ -326,8 +326,22 @@ struct Corner {
   int64_t y;
 };
 
-/// From a tile of products to parts of its rows' sums: similarities above the positive's in rows.value, similarities in
-/// rows.weighted, uniformity in rows.maximum.
+/// What a negative as similar as the positive counts beside the 1 of a more similar one.
+template <typename Real>
+constexpr Real kTie = static_cast<Real>(1.0 / 256.0);
+
+/// The cosine of rows with these inverse norms, 0 for zero rows, and this similarity, minus their distance or its
+/// square.
+template <typename Real>
+NCE_DEVICE Real cosine_of_distance(Real s, bool rooted, float x_inverse, float y_inverse) {
+  const auto ratio = [](float a, float b) { return a > 0.0f && b > 0.0f ? b / a : 0.0f; };
+  const Real square = rooted ? s * s : -s;
+  const Real norms = static_cast<Real>(ratio(x_inverse, y_inverse) + ratio(y_inverse, x_inverse));
+  return static_cast<Real>(0.5) * (norms - square * static_cast<Real>(x_inverse) * static_cast<Real>(y_inverse));
+}
+
+/// From a tile of products, or of distances' similarities, to parts of its rows' sums: similarities above the
+/// positive's in rows.value, similarities in rows.weighted, uniformity in rows.maximum.
 template <typename S>
 NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& space, const Place<S>& place,
                              const Corner& corner, Fragment<S>& tile) {
@@ -337,6 +351,7 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
   const Similarity<S> similarity(params.operands);
   const Mask mask(params.operands, corner.x, corner.y);
   const bool is_cosine = metrics.x_inverse_norms == nullptr;
+  const bool distances = similarity.distances();
   NCE_UNROLL
   for (int part = 0; part < S::kPartsAThread; ++part) {
     Real above[S::kPart] = {};
@@ -351,15 +366,20 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
         const int column = place.column(at / 2, at % 2);
         if (!mask.keeps(row, column)) continue;
         const Real product = tile.at(r, at / 2, at % 2);
-        const Real s = similarity.of(product, space.x_factors[row], space.y_factors[column]);
-        above[i] += s > space.x_positives[row] ? Real{1} : Real{0};
+        const Real s = distances ? product : similarity.of(product, space.x_factors[row], space.y_factors[column]);
+        above[i] += s > space.x_positives[row] ? Real{1} : s == space.x_positives[row] ? kTie<Real> : Real{0};
         sum[i] += s;
         Real cosine = s;
-        if (!is_cosine) {
+        if (distances) {
+          cosine =
+              cosine_of_distance(s, similarity.kind == Similarity<S>::Kind::kDistance,
+                                 metrics.x_inverse_norms[corner.x + row], metrics.y_inverse_norms[corner.y + column]);
+        } else if (!is_cosine) {
           cosine =
               scaled_similarity(product, similarity.scale, static_cast<Real>(metrics.x_inverse_norms[corner.x + row]),
                                 static_cast<Real>(metrics.y_inverse_norms[corner.y + column]));
         }
+        cosine = smaller(cosine, Real{1});
         uniformity[i] = fused(exponential2(cosine * kExponent), static_cast<Real>(metrics.y_factors[corner.y + column]),
                               uniformity[i]);
       }
@@ -370,17 +390,26 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
   }
 }
 
+/// Both numbers in one, exactly: a tile's row has at most 128 ties.
+template <typename Real>
+NCE_DEVICE double above_of(Real ranks) {
+  return floor(static_cast<double>(ranks));
+}
+template <typename Real>
+NCE_DEVICE double tied_of(Real ranks) {
+  return (static_cast<double>(ranks) - above_of(ranks)) / static_cast<double>(kTie<Real>);
+}
+
 /// Adds row `row` of the parts to the sums at `at`, which begin with the first tile.
 template <typename S>
 NCE_DEVICE void add_metrics(const MetricSums& sums, int64_t at, const Parts<typename S::Real>& parts, int row,
                             bool first) {
-  const auto add = [&](double* sum, const typename S::Real* part) {
-    const auto more = static_cast<double>(sum_of_parts<S>(part, row));
-    sum[at] = first ? more : sum[at] + more;
-  };
-  add(sums.above, parts.value);
-  add(sums.similarity, parts.weighted);
-  add(sums.uniformity, parts.maximum);
+  const auto add = [&](double* sum, double more) { sum[at] = first ? more : sum[at] + more; };
+  const auto ranks = sum_of_parts<S>(parts.value, row);
+  add(sums.above, above_of(ranks));
+  add(sums.tied, tied_of(ranks));
+  add(sums.similarity, static_cast<double>(sum_of_parts<S>(parts.weighted, row)));
+  add(sums.uniformity, static_cast<double>(sum_of_parts<S>(parts.maximum, row)));
 }
 
 /// The tiles and the places of block `blockIdx.x`.
@@ -425,6 +454,7 @@ class SumBlock {
         start_columns();
         Fragment<S> tile;
         mainloop.multiply_tile(stream.slabs_of_pass(), tile);
+        make_distances(tile);
         if (params_.metrics.above != nullptr) sum_metrics(tile);
         sum(tile);
         __syncthreads();  // the parts are there for all, and all have done with the factors
@@ -468,6 +498,17 @@ class SumBlock {
           owned_column(), space_.y_factors, space_.y_positives);
   }
 
+  /// Before metrics, since what they need of a distance is not in the products.
+  NCE_DEVICE void make_distances(Fragment<S>& tile) {
+    const Similarity<S> similarity(params_.operands);
+    if (!similarity.distances()) return;
+    const Mask mask(params_.operands, corner().x, corner().y);
+    // Few rows meet themselves; not to look at those, float has no registers left.
+    const auto wanted = [&](int row, int column) { return sizeof(Real) == 4 || mask.keeps(row, column); };
+    similarity.apply_distances(params_.operands, corner().x, corner().y, place(), space_.x_factors, space_.y_factors,
+                               wanted, tile);
+  }
+
   NCE_DEVICE void sum_metrics(Fragment<S>& tile) {
     metric_parts(params_, space_, place(), corner(), tile);
     __syncthreads();
@@ -477,7 +518,8 @@ class SumBlock {
 
   NCE_DEVICE void sum(Fragment<S>& tile) {
     const Place<S> place = this->place();
-    Similarity<S>(params_.operands).apply(place, space_.x_factors, space_.y_factors, tile);
+    const Similarity<S> similarity(params_.operands);
+    if (!similarity.distances()) similarity.apply_products(place, space_.x_factors, space_.y_factors, tile);
     apply_mask(Mask(params_.operands, corner().x, corner().y), place, tile);
     const Temperature<Real>& temperature = task_.temperature;
     const TileSums<S> sums(space_, place, tile);

@@ -127,7 +127,7 @@ struct Operand {
 /// The two matrices, of one pitch, the similarity between their rows, and the call they belong to.
 /// Products of two planes are (low high + high low) + high high, summed so that X and Y may change places.
 /// s_ij = product_ij * product_scale * (x.scales[i] * y.scales[j]), in float for tensor arithmetic; Euclidean:
-/// -max(0, x.squares[i] + y.squares[j] - 2 product_ij), or minus its root.
+/// -(x.squares[i] + y.squares[j] - 2 product_ij), or minus its root, from differences of rows where that cancels.
 struct Operands {
   Operand x, y;
   int32_t planes;
@@ -141,10 +141,13 @@ struct Operands {
 
 /// Sums that only metrics need, of rows of X, by group as Sums are.
 struct MetricSums {
-  double* above;                 ///< how many negatives have s > s+, compared as float or double like the tiles'
-  double* similarity;            ///< sum of s
-  double* uniformity;            ///< sum of y_factors[j] 2^(4 log2(e) cos_ij)
-  const float* x_inverse_norms;  ///< cos_ij = product_ij * product_scale * these two; null: cos is s
+  double* above;       ///< how many negatives have s > s+, compared as float or double like the tiles'
+  double* tied;        ///< how many have s = s+
+  double* similarity;  ///< sum of s
+  double* uniformity;  ///< sum of y_factors[j] 2^(4 log2(e) cos_ij)
+  /// cos_ij = product_ij * product_scale * these two; null: cos is s. Distances: from them and these of the caller's
+  /// rows.
+  const float* x_inverse_norms;
   const float* y_inverse_norms;
   const float* y_factors;
 };

@@ -6,6 +6,7 @@
 #include "cpu/dense/elements.h"
 #include "cpu/dense/kernels.h"
 #include "cpu/dense/tile/pack.h"
+#include "cpu/dense/tile/similarity.h"
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
 
@@ -106,7 +107,8 @@ void collect(const FinishTask<Real>& task, double (&along)[kWidth<Real>]) {
 /// Rows of `count` dimensions from d on, kLanes of them from `lane` on, without what lies along x.
 template <typename Real, typename Element, bool kWhole>
 [[gnu::always_inline]] inline void write_block(const FinishTask<Real>& task, const double (&along)[kWidth<Real>],
-                                               int lane, int64_t d, int64_t count) {
+                                               int lane, int64_t d, int64_t count, Int<Real>& beyond) {
+  const Vec<Real> overflow = broadcast(static_cast<Real>(task.overflow));
   Vec<Real> rows[kLanes<Real>];
 #pragma GCC unroll 16
   for (int64_t k = 0; k < kLanes<Real>; ++k) {
@@ -123,6 +125,7 @@ template <typename Real, typename Element, bool kWhole>
   for (int64_t r = 0; r < kLanes<Real>; ++r) {
     auto* const to = static_cast<Element*>(task.to[lane + r]);
     if (to == nullptr) continue;
+    beyond |= !((rows[r] < Real{0} ? -rows[r] : rows[r]) < overflow);  // also where it is no number
     fetch_to_write(to + d + kLanes<Real>);
     if constexpr (kWhole && std::is_same_v<Element, Real>) {
       store<Real>(to + d, rows[r]);
@@ -135,21 +138,23 @@ template <typename Real, typename Element, bool kWhole>
 }
 
 template <typename Real, typename Element>
-void write_rows(const FinishTask<Real>& task, const double (&along)[kWidth<Real>]) {
+bool write_rows(const FinishTask<Real>& task, const double (&along)[kWidth<Real>]) {
+  Int<Real> beyond{};
   for (int64_t d = 0; d < task.dim; d += kLanes<Real>) {
     const int64_t left = task.dim - d;
     for (int lane = 0; lane < kWidth<Real>; lane += kLanes<Real>) {
       if (left >= kLanes<Real>) {
-        write_block<Real, Element, true>(task, along, lane, d, kLanes<Real>);
+        write_block<Real, Element, true>(task, along, lane, d, kLanes<Real>, beyond);
       } else {
-        write_block<Real, Element, false>(task, along, lane, d, left);
+        write_block<Real, Element, false>(task, along, lane, d, left, beyond);
       }
     }
   }
+  return any<Real>(beyond);
 }
 
 template <typename Real>
-void finish(const FinishTask<Real>& task) {
+bool finish(const FinishTask<Real>& task) {
   double along[kWidth<Real>] = {};
   collect(task, along);
   for (int64_t l = 0; l < kWidth<Real>; ++l) {
@@ -166,6 +171,7 @@ void finish(const FinishTask<Real>& task) {
     case NCE_DTYPE_FLOAT32:
       return write_rows<Real, float>(task, along);
   }
+  return false;
 }
 
 }  // namespace nce::cpu::dense::NCE_TILE_ISA

@@ -28,8 +28,11 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
     }
     apply_factors(task.operands, tile);
   }
-  if (metrics) add_uniformity<Real, kMasked>(task, tile);
+  const bool euclidean = task.operands.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ||
+                         task.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  if (metrics && !euclidean) add_uniformity<Real, kMasked>(task, tile);
   products_to_similarities(task.operands, tile);
+  if (metrics && euclidean) add_uniformity<Real, kMasked>(task, tile);
   if (metrics) add_ranks<Real, kMasked>(task, tile);
   switch (task.operands.form) {
     case Form::kBounded:

@@ -51,15 +51,27 @@ template <typename Real, typename Number>
   });
 }
 
-/// kLanes elements of a row as a panel has them.
+/// kLanes numbers less the center's, in double.
+template <typename Real, typename Number>
+[[gnu::always_inline]] inline Vec<Real> centered_lanes(const Number* from, const double* center) {
+  return narrowed<Real>([=](int l) {
+    typename Narrow<Number>::Vec numbers;
+    __builtin_memcpy(&numbers, from + l, sizeof numbers);
+    return __builtin_convertvector(numbers, Wide) - load(center + l);
+  });
+}
+
+/// kLanes elements of a row, from element `first` on, as a panel has them.
 template <typename Real, typename Element>
-[[gnu::always_inline]] inline Vec<Real> packed_lanes(const PackTask<Real>& task, int64_t row, const Element* from) {
+[[gnu::always_inline]] inline Vec<Real> packed_lanes(const PackTask<Real>& task, int64_t row, int64_t first,
+                                                     const Element* from) {
   if constexpr (sizeof(Element) == 2) {
     float numbers[kLanes<Real>];
     for (int l = 0; l < kLanes<Real>; ++l) numbers[l] = static_cast<float>(from[l]);
-    return packed_lanes<Real, float>(task, row, numbers);
+    return packed_lanes<Real, float>(task, row, first, numbers);
   } else {
     if (task.unit) return scaled_lanes<Real, Element>(from, task.scales[row], task.inverses[row]);
+    if (task.center != nullptr) return centered_lanes<Real, Element>(from, task.center + first);
     Real numbers[kLanes<Real>];
     for (int l = 0; l < kLanes<Real>; ++l) numbers[l] = static_cast<Real>(from[l]);
     return load(numbers);
@@ -97,7 +109,7 @@ template <typename Real, typename Element>
   __builtin_memcpy(&words, from, sizeof words);
   return scaled_words(words, static_cast<float>(task.scales[row]), static_cast<float>(task.inverses[row]));
 #else
-  return packed_lanes<Real, Element>(task, row, from);
+  return packed_lanes<Real, Element>(task, row, first, from);
 #endif
 }
 

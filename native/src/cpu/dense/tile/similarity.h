@@ -89,30 +89,122 @@ inline void apply_factors(const Operands<Real>& operands, const Tile<Real>& tile
   }
 }
 
-/// Products to similarities: -max(0, |x|^2 + |y|^2 - 2 <x, y>) or its root; equal rows give exactly 0.
+/// Sum over d of (scale (x_d - y_d))^2, kLanes rows of X from `x` on against y(d).
+template <typename Real, typename Y>
+inline Vec<Real> squared_differences(const Real* x, const Y& y, int64_t dim, Real scale) {
+  constexpr int kSums = 4;
+  Vec<Real> sums[kSums] = {};
+  int64_t d = 0;
+  for (; d + kSums <= dim; d += kSums) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kSums; ++k) {
+      const Vec<Real> difference = (load(x + (d + k) * kWidth<Real>) - y(d + k)) * scale;
+      sums[k] += difference * difference;
+    }
+  }
+  for (; d < dim; ++d) {
+    const Vec<Real> difference = (load(x + d * kWidth<Real>) - y(d)) * scale;
+    sums[0] += difference * difference;
+  }
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+template <typename Real>
+inline Vec<Real> square_root(const Vec<Real>& x) {
+  Vec<Real> root;
+  for (int l = 0; l < kLanes<Real>; ++l) {
+    if constexpr (sizeof(Real) == 4) {
+      root[l] = __builtin_sqrtf(x[l]);
+    } else {
+      root[l] = __builtin_sqrt(x[l]);
+    }
+  }
+  return root;
+}
+
+template <typename Real>
+inline bool any(const Int<Real>& lanes) {
+  typename Simd<Real>::Index each[kLanes<Real>];
+  __builtin_memcpy(each, &lanes, sizeof each);
+  typename Simd<Real>::Index bits = 0;
+  for (int l = 0; l < kLanes<Real>; ++l) bits |= each[l];
+  return bits != 0;
+}
+
+/// Distances of kLanes rows of X to rows of Y, or their squares, from differences. Roots keep their digits even where
+/// squares leave the range of Real.
+template <typename Real, typename Y>
+[[gnu::noinline]] Vec<Real> near_distances_of(const Real* x, const Y& y, int64_t dim, bool root) {
+  constexpr Real kUp = sizeof(Real) == 4 ? Real{0x1p100} : static_cast<Real>(0x1p600);
+  constexpr Real kDown = Real{1} / kUp;
+  constexpr Real kLargest = Real{1} / kSmallestSquare<Real>;
+  const Vec<Real> squares = squared_differences<Real>(x, y, dim, Real{1});
+  if (!root) return squares;
+  Vec<Real> roots = square_root<Real>(squares);
+  const Int<Real> small = squares < kSmallestSquare<Real>;
+  const Int<Real> large = !(squares < kLargest);
+  if (any<Real>(small)) {
+    const Vec<Real> scaled = square_root<Real>(squared_differences<Real>(x, y, dim, kUp));
+    roots = small ? scaled * kDown : roots;
+  }
+  if (any<Real>(large)) {
+    const Vec<Real> scaled = square_root<Real>(squared_differences<Real>(x, y, dim, kDown));
+    roots = large ? scaled * kUp : roots;
+  }
+  return roots;
+}
+
+template <typename Real>
+void near_distances(const Real* x, const Real* y, int64_t dim, bool root, double* distances) {
+  Vec<Real> rows[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    const auto row = [y, v](int64_t d) { return load(y + d * kWidth<Real> + v * kLanes<Real>); };
+    rows[v] = near_distances_of<Real>(x + v * kLanes<Real>, row, dim, root);
+  }
+  for (int l = 0; l < kWidth<Real>; ++l) distances[l] = 0.0;
+  add_row<Real>(rows, distances);
+}
+
+/// Replaces what products_to_similarities has marked as cancelled.
+template <typename Real>
+[[gnu::noinline]] void find_near_distances(const Operands<Real>& operands, const Tile<Real>& tile, bool root) {
+  const Real* const x = operands.x + tile.x_first / kWidth<Real> * operands.panel_stride;
+  const Real* const y = operands.y + tile.y_first / kWidth<Real> * operands.panel_stride;
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    const auto row = [y, j](int64_t d) { return broadcast(y[d * kWidth<Real> + j]); };
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<Real> s = tile.at(j, v);
+      const Int<Real> marked = s > Real{0};
+      if (!any<Real>(marked)) continue;
+      const Vec<Real> distances = near_distances_of<Real>(x + v * kLanes<Real>, row, operands.dim, root);
+      tile.put(j, v, marked ? -distances : s);
+    }
+  }
+}
+
+/// Products to similarities: -(|x|^2 + |y|^2 - 2 <x, y>) or its root; from differences where that cancels, so that
+/// equal rows give exactly 0.
 template <typename Real>
 inline void products_to_similarities(const Operands<Real>& operands, const Tile<Real>& tile) {
   if (operands.similarity == NCE_SIMILARITY_COSINE || operands.similarity == NCE_SIMILARITY_DOT) return;
   const bool root = operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
   Vec<Real> squares[kVectors];
   load_row<Real>(operands.x_squares + tile.x_first, squares);
+  Int<Real> cancelled{};
   for (int64_t j = 0; j < tile.y_count; ++j) {
     const auto square = static_cast<Real>(operands.y_squares[tile.y_first + j]);
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> product = tile.at(j, v);
-      Vec<Real> distance = larger<Real>(Vec<Real>{}, (squares[v] + square) - (product + product));
-      if (root) {
-        for (int l = 0; l < kLanes<Real>; ++l) {
-          if constexpr (sizeof(Real) == 4) {
-            distance[l] = __builtin_sqrtf(distance[l]);
-          } else {
-            distance[l] = __builtin_sqrt(distance[l]);
-          }
-        }
-      }
-      tile.put(j, v, -distance);
+      const Vec<Real> both = squares[v] + square;
+      Vec<Real> distance = both - (product + product);
+      // Also where it is no number.
+      const Int<Real> here = !(distance > both * kCancelledShare<Real> + kSmallestSquare<Real>);
+      cancelled |= here;
+      if (root) distance = square_root<Real>(distance);
+      tile.put(j, v, here ? broadcast(Real{1}) : -distance);
     }
   }
+  if (any<Real>(cancelled)) find_near_distances(operands, tile, root);
 }
 
 }  // namespace nce::cpu::dense::NCE_TILE_ISA

@@ -237,12 +237,26 @@ void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const S
   add_row<Real>(weighted, task.rows.weighted + tile.x_first);
 }
 
-/// Sum of exp(4 cos) = e^4 exp(-2 |x^ - y^|^2) of unit vectors; to be called before products become similarities.
+/// The cosine of rows with these inverse norms, 0 for zero rows, and this similarity, minus their distance or its
+/// square.
+template <typename Real>
+inline Vec<Real> cosine_of_distance(const Vec<Real>& s, bool root, const Vec<Real>& x_inverse, Real y_inverse) {
+  const Vec<Real> square = root ? s * s : -s;
+  const Real y_norm = y_inverse > Real{0} ? Real{1} / y_inverse : Real{0};
+  const Vec<Real> x_norm = x_inverse > Real{0} ? Real{1} / x_inverse : Vec<Real>{};
+  const Vec<Real> sum = (x_norm * y_inverse + y_norm * x_inverse) - (square * x_inverse) * y_inverse;
+  return sum * Real{0.5};
+}
+
+/// Sum of exp(4 cos) = e^4 exp(-2 |x^ - y^|^2) of unit vectors; to be called before products become similarities, but
+/// after they have become distances.
 template <typename Real, bool kMasked>
 void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   Mask<Real> mask(task.operands, tile);
   const Scale<Real> scale(4.0 * kLog2E);
   const bool scaled = task.metrics.x_inverse_norms != nullptr;
+  const bool root = task.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  const bool distances = root || task.operands.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN;
   Vec<Real> inverse[kVectors];
   if (scaled) load_row<Real>(task.metrics.x_inverse_norms + tile.x_first, inverse);
   Vec<Real> sum[kVectors] = {};
@@ -252,7 +266,12 @@ void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
     const Real y_inverse = scaled ? static_cast<Real>(task.metrics.y_inverse_norms[tile.y_first + j]) : Real{1};
     for (int v = 0; v < kVectors; ++v) {
       Vec<Real> cosine = tile.at(j, v);
-      if (scaled) cosine = (cosine * inverse[v]) * y_inverse;
+      if (distances) {
+        cosine = cosine_of_distance<Real>(cosine, root, inverse[v], y_inverse);
+      } else if (scaled) {
+        cosine = (cosine * inverse[v]) * y_inverse;
+      }
+      cosine = cosine > Real{1} ? broadcast(Real{1}) : cosine;
       Vec<Real> e = exp2_scaled<Real>(cosine, scale) * factor;
       if constexpr (kMasked) e = mask.apply(v, e, Real{0});
       sum[v] += e;
@@ -261,21 +280,27 @@ void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   add_row<Real>(sum, task.metrics.uniformity + tile.x_first);
 }
 
-/// How often a negative is more similar than the positive, and the sum of similarities.
+/// How often a negative is more similar than the positive, or as similar, and the sum of similarities.
 template <typename Real, bool kMasked>
 void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   Mask<Real> mask(task.operands, tile);
   Vec<Real> positive[kVectors];
   load_row<Real>(task.x_positive + tile.x_first, positive);
   Vec<Real> above[kVectors] = {};
+  Vec<Real> tied[kVectors] = {};
   Vec<Real> similarity[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
     if constexpr (kMasked) mask.select(j);
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> more = s > positive[v] ? broadcast(Real{1}) : Vec<Real>{};
-      if constexpr (kMasked) more = mask.apply(v, more, Real{0});
+      Vec<Real> same = s == positive[v] ? broadcast(Real{1}) : Vec<Real>{};
+      if constexpr (kMasked) {
+        more = mask.apply(v, more, Real{0});
+        same = mask.apply(v, same, Real{0});
+      }
       above[v] += more;
+      tied[v] += same;
       if constexpr (kMasked) {
         similarity[v] += mask.apply(v, s, Real{0});
       } else {
@@ -284,6 +309,7 @@ void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
     }
   }
   add_row<Real>(above, task.metrics.above + tile.x_first);
+  add_row<Real>(tied, task.metrics.tied + tile.x_first);
   add_row<Real>(similarity, task.metrics.similarity + tile.x_first);
 }
 

@@ -21,6 +21,7 @@ constexpr Kernels<Real> make_kernels(const char* name, double largest_bounded_lo
           kRowBlock<Real>,
           largest_bounded_logit,
           &diagonal<Real>,
+          &near_distances<Real>,
           &forward<Real>,
           &gradient<Real>,
           &pack<Real>,

@@ -5,13 +5,19 @@ package dev.infonce;
  * mean of nothing, is NaN. Unit vectors x^ = x / |x|, 0 for zero rows. For {@link PairwiseContrastive} and {@link Triplet} s is
  * minus the distance; for a symmetric loss the rows are queries.
  *
- * @param top1Accuracy share of rows whose positive is at least as similar as every negative, in [0, 1]
- * @param topKAccuracy share of rows with fewer than k negatives more similar than the positive, in [0, 1]
- * @param positiveSimilarity mean of s over positives
- * @param negativeSimilarity mean of s over all negatives
+ * <p>Accuracies count a row by the chance of its positive to be among the first, ties being broken at random: with g negatives
+ * more similar than the positive and t just as similar, clamp((k - g) / (1 + t), 0, 1). So a model that maps everything to one
+ * vector is as good as chance. Rankings in the field mostly take the order that a sort leaves ties in, or the positive first,
+ * which gives such a model any accuracy up to 1.
+ *
+ * @param top1Accuracy mean of that chance with k = 1, in [0, 1]
+ * @param topKAccuracy mean of that chance, in [0, 1]
+ * @param positiveSimilarity mean of s over positives; in [-1, 1] for cosine similarities
+ * @param negativeSimilarity mean of s over all negatives, likewise
  * @param alignment mean of |x^ - y^|^2 over positives, in [0, 4] (2005.10242 eq. 1, alpha = 2)
  * @param uniformity ln of the mean of exp(-2 |x^ - y^|^2) over negatives, in [-8, 0] (2005.10242 eq. 2, t = 2, across towers)
- * @param effectiveNegatives mean over rows of exp(entropy of the softmax over the row's negatives); InfoNce and NtXent only
+ * @param effectiveNegatives mean over rows of exp(entropy of the softmax over the row's negatives), at least 1 and at most as many
+ *     as a row has; InfoNce and NtXent only
  * @param rows rows that have a loss
  * @param zeroRows input rows of norm 0, over queries, keys and negatives
  * @param nonFiniteRows input rows with a NaN or an infinity; 0 on devices that refuse them, as java and cpu do

@@ -12,7 +12,10 @@ public enum Status {
     OUT_OF_MEMORY,
     /** The lent workspace has fewer bytes than the plan needs. */
     WORKSPACE_TOO_SMALL,
-    /** An input holds a NaN or an infinity; the message names matrix and row. */
+    /**
+     * An input holds a NaN or an infinity, or a similarity, a loss or a gradient is beyond the range of its type; the message
+     * names matrix and row.
+     */
     NON_FINITE,
     /** A backward without its forward. */
     INVALID_STATE,

@@ -99,6 +99,12 @@ class MalformedCallTest extends OnEachDevice {
                         "MEAN",
                         "4"),
                 refused("upstream short", rows, good.withUpstream(1, 1), "upstream: must be 1 number or 4, but got 2"),
+                refused(
+                        "upstream NaN beyond the first",
+                        rows,
+                        good.withUpstream(1, 1, nan, 1),
+                        "upstream: must be finite",
+                        "number 2 is NaN"),
                 refused("last upstream NaN", rows, good.withUpstream(1, 1, 1, nan), "upstream", "number 3 is NaN"),
                 refused("upstream infinite", plan, good.withUpstream(1f / 0), "upstream: must be finite", "Infinity"),
                 refused(

@@ -65,7 +65,24 @@ class MissingLibraryTest {
 
     @Test
     void anotherAbi() throws Exception {
-        Path code = Files.writeString(temp.resolve("other.c"), "int nce_abi_version(void) { return 7; }");
+        Path file = compile("int nce_abi_version(void) { return 7; }");
+        assertFallsBackToJava(
+                run("-Dinfonce.library.path=" + temp),
+                file + " has ABI version 7, but this version of infonce needs 2");
+    }
+
+    @Test
+    void aLibraryThatLacksAFunction() throws Exception {
+        compile("int nce_abi_version(void) { return 2; }");
+        assertFallsBackToJava(
+                run("-Dinfonce.library.path=" + temp),
+                "the functions of libinfonce.so cannot be bound",
+                "the library has no nce_last_error",
+                "Set -Dinfonce.library.path=FOLDER");
+    }
+
+    private Path compile(String source) throws IOException, InterruptedException {
+        Path code = Files.writeString(temp.resolve("other.c"), source);
         Path file = temp.resolve("libinfonce.so");
         Process compiler;
         try {
@@ -77,9 +94,7 @@ class MissingLibraryTest {
             throw e;
         }
         assertThat(compiler.waitFor()).isZero();
-        assertFallsBackToJava(
-                run("-Dinfonce.library.path=" + temp),
-                file + " has ABI version 7, but this version of infonce needs 2");
+        return file;
     }
 
     @Test

@@ -12,6 +12,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.List;
 
 /** A private folder of unpacked libraries, one folder a content. Several processes may unpack the same content at once. */
 final class LibraryCache {
@@ -20,6 +21,26 @@ final class LibraryCache {
     /** A folder of {@link UserCache}. */
     LibraryCache(Path folder) {
         this.folder = folder;
+    }
+
+    /**
+     * Gives a file with exactly this content that an earlier run has left in folders of the user's own, or null. Nothing is
+     * written, so that a cache on a file system that is read only serves too.
+     */
+    Path find(byte[] content, String name) throws IOException {
+        byte[] hash = sha256(content);
+        Path home = folder.resolve(HexFormat.of().formatHex(hash));
+        UserPrincipal user = UserCache.user();
+        if (user == null) {
+            return null;
+        }
+        for (Path level : List.of(folder.getParent(), folder, home)) {
+            if (!UserCache.isPrivate(level, user)) {
+                return null;
+            }
+        }
+        Path file = home.resolve(name);
+        return holds(file, content, hash, user) ? file : null;
     }
 
     /** Gives a file with exactly this content, and writes it only if it is not there. */

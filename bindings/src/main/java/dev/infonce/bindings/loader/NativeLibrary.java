@@ -203,7 +203,7 @@ public final class NativeLibrary {
                 return null;
             }
             byte[] content = resource.readAllBytes();
-            Path file = new LibraryCache(UserCache.folder(CACHE)).unpack(content, kind.fileName());
+            Path file = unpacked(content, kind.fileName());
             try {
                 return new NativeLibrary(file, JAR, LibraryOpener.open(kind, file));
             } catch (LibraryOpener.Refused e) {
@@ -218,6 +218,12 @@ public final class NativeLibrary {
             tried.add("the jar's library could not be unpacked: " + e);
             return null;
         }
+    }
+
+    private static Path unpacked(byte[] content, String name) throws IOException {
+        Path place = UserCache.firstPlace(CACHE);
+        Path file = place == null ? null : new LibraryCache(place).find(content, name);
+        return file == null ? new LibraryCache(UserCache.folder(CACHE)).unpack(content, name) : file;
     }
 
     private static NativeLibrary fromBuildFolder(LibraryKind kind, List<String> tried) {

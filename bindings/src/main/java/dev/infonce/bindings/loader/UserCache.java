@@ -40,10 +40,7 @@ public final class UserCache {
 
     static Path folder(String name, Map<String, String> environment, String home, String temporary) throws IOException {
         List<String> reasons = new ArrayList<>();
-        Path base = base(environment.get("XDG_CACHE_HOME"), null, reasons);
-        if (base == null) {
-            base = base(home, ".cache", reasons);
-        }
+        Path base = base(environment, home, reasons);
         if (base != null) {
             try {
                 Files.createDirectories(base);
@@ -58,6 +55,17 @@ public final class UserCache {
             reasons.add(e.toString());
         }
         throw new IOException("no folder for a cache can be had: " + String.join("; ", reasons));
+    }
+
+    /** Where {@link #folder} looks first, whether there is anything or not; null without a home. */
+    static Path firstPlace(String name) {
+        Path base = base(System.getenv(), System.getProperty("user.home"), new ArrayList<>());
+        return base == null ? null : base.resolve(NAME).resolve(name);
+    }
+
+    private static Path base(Map<String, String> environment, String home, List<String> reasons) {
+        Path base = base(environment.get("XDG_CACHE_HOME"), null, reasons);
+        return base == null ? base(home, ".cache", reasons) : base;
     }
 
     /** A private folder where temporary files are, for what the first place does not allow, such as to run code in it. */
@@ -149,6 +157,25 @@ public final class UserCache {
             }
         } finally {
             Files.delete(mine);
+        }
+    }
+
+    /** The user who runs this process, or null where the system does not tell. */
+    static UserPrincipal user() {
+        try {
+            return Files.getOwner(Path.of("/proc/self"));
+        } catch (IOException noLinux) {
+            return null;
+        }
+    }
+
+    /** Whether a path is a folder of that user that nobody else may write to. */
+    static boolean isPrivate(Path folder, UserPrincipal user) {
+        try {
+            PosixFileAttributes is = attributes(folder);
+            return is.isDirectory() && is.owner().equals(user) && onlyWritableByOwner(is);
+        } catch (IOException notThere) {
+            return false;
         }
     }
 

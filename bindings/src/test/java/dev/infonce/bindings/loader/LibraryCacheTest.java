@@ -7,8 +7,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -114,6 +117,32 @@ class LibraryCacheTest {
         Files.writeString(file, "A LIBRARY");
         cache.unpack(CONTENT, "lib.so");
         assertThat(file).hasBinaryContent(CONTENT);
+    }
+
+    @Test
+    void whatAnEarlierRunLeftIsFoundWithoutWriting() throws IOException {
+        assertThat(cache.find(CONTENT, "lib.so")).isNull();
+        assertThat(folder.resolve(HASH)).doesNotExist();
+        Path file = cache.unpack(CONTENT, "lib.so");
+        Path home = file.getParent();
+        FileTime old = FileTime.fromMillis(1_000_000_000_000L);
+        Files.setLastModifiedTime(home, old);
+        assertThat(cache.find(CONTENT, "lib.so")).isEqualTo(file);
+        assertThat(Files.getLastModifiedTime(home)).isEqualTo(old);
+    }
+
+    @Test
+    void whatOthersCouldHaveWrittenIsNotFound() throws IOException {
+        Path file = cache.unpack(CONTENT, "lib.so");
+        for (Path level : List.of(file.getParent(), folder, folder.getParent(), file)) {
+            Set<PosixFilePermission> right = Files.getPosixFilePermissions(level);
+            Files.setPosixFilePermissions(level, PosixFilePermissions.fromString("rwxrwx---"));
+            assertThat(cache.find(CONTENT, "lib.so")).as("%s", level).isNull();
+            Files.setPosixFilePermissions(level, right);
+            assertThat(cache.find(CONTENT, "lib.so")).isEqualTo(file);
+        }
+        Files.writeString(file, "A LIBRARY");
+        assertThat(cache.find(CONTENT, "lib.so")).isNull();
     }
 
     @Test

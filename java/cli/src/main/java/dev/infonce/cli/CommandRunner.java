@@ -9,6 +9,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -109,11 +110,17 @@ public final class CommandRunner {
             case InfoNceException e -> e.getMessage();
             case IllegalArgumentException e when e.getMessage() != null -> e.getMessage();
             case IOException e when e.getMessage() != null -> e.getMessage();
-            case OutOfMemoryError e ->
-                "there is not enough memory (" + e.getMessage()
-                        + "); JDK_JAVA_OPTIONS=-Xmx8g would give Java's heap 8 GiB";
+            // Another thread's failure, as those who wait for it get it.
             case CompletionException e when e.getCause() != null -> message(e.getCause());
+            case ExecutionException e when e.getCause() != null -> message(e.getCause());
+            case OutOfMemoryError e -> "there is not enough memory (" + e.getMessage() + ")" + remedy(e);
             default -> "unexpected " + failure + " (--verbose shows where)";
         };
+    }
+
+    private static String remedy(OutOfMemoryError failure) {
+        return String.valueOf(failure.getMessage()).contains("heap")
+                ? "; JDK_JAVA_OPTIONS=-Xmx8g would give Java's heap 8 GiB"
+                : "";
     }
 }

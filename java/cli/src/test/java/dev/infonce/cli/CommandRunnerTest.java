@@ -45,7 +45,7 @@ class CommandRunnerTest {
         assertThat(err.toString().lines())
                 .singleElement()
                 .satisfies(line -> assertThat(line)
-                        .startsWith("infonce fails: out of memory (Java heap space); Java's heap has at most ")
+                        .startsWith("infonce fails: there is not enough memory (Java heap space)")
                         .contains("-Xmx"));
     }
 
@@ -55,7 +55,8 @@ class CommandRunnerTest {
                 .isEqualTo(CommandRunner.FAILURE);
         assertThat(err.toString().lines())
                 .singleElement()
-                .satisfies(line -> assertThat(line).startsWith("infonce fails: out of memory (Java heap space)"));
+                .satisfies(line ->
+                        assertThat(line).startsWith("infonce fails: there is not enough memory (Java heap space)"));
     }
 
     @Test

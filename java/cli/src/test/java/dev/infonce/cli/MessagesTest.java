@@ -117,6 +117,28 @@ class MessagesTest {
         assertThat(result.out()).isEmpty();
     }
 
+    /** Where the launcher, which sees to a locale, is not used. */
+    @Test
+    void aNameThatTheLocaleHasNoCharactersForIsToldApart() throws IOException, InterruptedException {
+        Cli.Result result = CliProcess.run(
+                "export LC_ALL=C; set -- \"$@\" --queries $'\\xc3\\xa4.npy'",
+                List.of(),
+                "loss",
+                "--loss",
+                "infonce",
+                "--temperature",
+                "1",
+                "--device",
+                "java",
+                "--keys",
+                "k.npy");
+        assertThat(result.err())
+                .startsWith("infonce loss: --queries: ")
+                .contains("no file can have this name where the locale's characters are ANSI_X3.4-1968")
+                .hasLineCount(1);
+        assertThat(result.code()).isEqualTo(CommandRunner.FAILURE);
+    }
+
     /** A mapped file would end the JVM here, or throw an InternalError. */
     @Test
     void aFileThatIsCutOffAfterItWasReadIsWholeHere() throws IOException {

@@ -76,7 +76,7 @@ public final class Compare {
     }
 
     /** Elements may be off by least besides. */
-    private static void frobenius(double[][] actual, double[][] expected, double tolerance, double least, String what) {
+    static void frobenius(double[][] actual, double[][] expected, double tolerance, double least, String what) {
         if (expected == null) {
             assertThat(actual).as(what).isNull();
             return;

@@ -106,6 +106,15 @@ final class Devices {
         return isEmulated(name);
     }
 
+    /** Whether numbers near the ends of ranges have been tried on the host's devices only; says what is left out. */
+    static boolean isForHosts(String name, String what) {
+        boolean untried = !name.startsWith("java") && !name.startsWith("cpu");
+        if (untried) {
+            System.out.println("left out on " + name + ", where it has not been tried: " + what);
+        }
+        return untried;
+    }
+
     private static CudaOptions capped(String capability) {
         return CudaOptions.defaults().withMaxComputeCapability(Integer.parseInt(capability));
     }

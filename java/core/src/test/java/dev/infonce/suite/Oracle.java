@@ -211,7 +211,7 @@ public final class Oracle {
         return switch (similarity) {
             case COSINE -> cosine(i, j);
             case DOT -> dot(vectors[i], vectors[j]);
-            case NEGATIVE_SQUARED_EUCLIDEAN -> -Math.pow(norm(minus(vectors[i], vectors[j])), 2);
+            case NEGATIVE_SQUARED_EUCLIDEAN -> -squaredNorm(minus(vectors[i], vectors[j]));
             case NEGATIVE_EUCLIDEAN -> -norm(minus(vectors[i], vectors[j]));
         };
     }
@@ -219,7 +219,7 @@ public final class Oracle {
     private double distance(int i, int j) {
         return switch (distance) {
             case COSINE -> 1 - cosine(i, j);
-            case SQUARED_EUCLIDEAN -> Math.pow(norm(minus(vectors[i], vectors[j])), 2);
+            case SQUARED_EUCLIDEAN -> squaredNorm(minus(vectors[i], vectors[j]));
             case EUCLIDEAN -> norm(minus(vectors[i], vectors[j]));
         };
     }
@@ -275,8 +275,9 @@ public final class Oracle {
         double[] difference = minus(vectors[i], vectors[j]);
         double d = norm(difference);
         if (d > 0) {
-            add(i, factor * slope.applyAsDouble(d) / d, difference);
-            add(j, -factor * slope.applyAsDouble(d) / d, difference);
+            double[] direction = Arrays.stream(difference).map(v -> v / d).toArray();
+            add(i, factor * slope.applyAsDouble(d), direction);
+            add(j, -factor * slope.applyAsDouble(d), direction);
         }
     }
 
@@ -319,9 +320,10 @@ public final class Oracle {
                     .toArray();
             double bar = positive;
             long above = Arrays.stream(s).filter(v -> v > bar).count();
+            long same = Arrays.stream(s).filter(v -> v == bar).count();
             if (ranks) {
-                top1.add(above == 0 ? 1.0 : 0.0);
-                topk.add(above < topK ? 1.0 : 0.0);
+                top1.add(chanceOfBeingAmong(1, above, same));
+                topk.add(chanceOfBeingAmong(topK, above, same));
             }
             for (int k = 0; k < s.length; k++) {
                 negatives.add(s[k]);
@@ -345,6 +347,15 @@ public final class Oracle {
                 0);
     }
 
+    /** The positive's chance to be among the first k, ties broken at random: it is on each of 1 + same places as likely. */
+    private static double chanceOfBeingAmong(int k, long above, long same) {
+        double chance = 0;
+        for (long place = above; place <= above + same; place++) {
+            chance += place < k ? 1.0 / (1 + same) : 0;
+        }
+        return chance;
+    }
+
     private double entropy(double[] s) {
         double max = Arrays.stream(s).max().orElseThrow();
         double[] e =
@@ -358,7 +369,7 @@ public final class Oracle {
     }
 
     private double unitSquaredDistance(int i, int j) {
-        return Math.pow(norm(minus(units[i], units[j])), 2);
+        return squaredNorm(minus(units[i], units[j]));
     }
 
     private static double mean(List<Double> values) {
@@ -373,8 +384,23 @@ public final class Oracle {
         return sum;
     }
 
+    private static double squaredNorm(double[] x) {
+        return dot(x, x);
+    }
+
+    /** Whatever its size: squares of 1e-200 would vanish. */
     static double norm(double[] x) {
-        return Math.sqrt(dot(x, x));
+        double squared = dot(x, x);
+        if (squared > 0x1p-900 && squared < 0x1p900) {
+            return Math.sqrt(squared);
+        }
+        double largest = Arrays.stream(x).map(Math::abs).max().orElse(0);
+        if (largest == 0 || Double.isInfinite(largest)) {
+            return largest;
+        }
+        int exponent = -Math.getExponent(largest);
+        double[] scaled = Arrays.stream(x).map(v -> Math.scalb(v, exponent)).toArray();
+        return Math.scalb(Math.sqrt(dot(scaled, scaled)), -exponent);
     }
 
     private static double[] minus(double[] x, double[] y) {

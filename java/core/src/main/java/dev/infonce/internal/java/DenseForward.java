@@ -2,10 +2,11 @@ package dev.infonce.internal.java;
 
 import dev.infonce.internal.java.row.Row;
 import dev.infonce.internal.java.row.RowFunction;
+import java.util.Arrays;
 
 /**
- * Row losses over all negatives of every row, a strip of rows against one block of columns at a time. Strips are cut by
- * the number of rows alone.
+ * Row losses over the negatives of every row, which may come in any number of parts: a strip of rows against one block of
+ * columns at a time. Strips are cut by the number of rows alone.
  */
 final class DenseForward {
     static final int STRIP = 32; // divides Rows.BLOCK
@@ -14,10 +15,15 @@ final class DenseForward {
     private final SimilarityMeasure measure;
     private final Pairing pairing;
     private final Embeddings rows;
-    private final Embeddings columns;
     private final Embeddings positives;
     private final int count;
     private final double temperature;
+    private final int topK;
+    private final Row[] states;
+    private final long[] moreSimilar;
+    private final long[] asSimilar;
+    private final Tally[] tallies; // of strips
+    private long negatives; // of a row
 
     final double[] losses;
     final double[] temperatureSlopes;
@@ -30,87 +36,111 @@ final class DenseForward {
 
     final Tally tally = new Tally();
 
-    /** The losses of the rows of rows against columns; row i's positive is a row of positives. */
+    /** Row i's positive is a row of positives, as pairing says. share as in {@link Row}; topK is 0 if nobody wants metrics. */
     DenseForward(
             RowFunction.OfLogits loss,
             SimilarityMeasure measure,
             Pairing pairing,
             Embeddings rows,
-            Embeddings columns,
             Embeddings positives,
-            double temperature) {
+            double temperature,
+            double share,
+            int topK) {
         this.loss = loss;
         this.measure = measure;
         this.pairing = pairing;
         this.rows = rows;
-        this.columns = columns;
         this.positives = positives;
         this.count = rows.count();
+        this.topK = topK;
         this.losses = new double[count];
         this.temperatureSlopes = new double[count];
         this.positiveFactors = new double[count];
         this.temperature = temperature;
         this.slopes = new Slopes(loss, temperature, count);
+        this.states = new Row[count];
+        for (int row = 0; row < count; row++) {
+            states[row] = new Row(temperature, share);
+            states[row].positive = positiveSimilarity(row);
+        }
+        this.moreSimilar = new long[count];
+        this.asSimilar = new long[count];
+        this.tallies = new Tally[(count + STRIP - 1) / STRIP];
+        Arrays.setAll(tallies, _ -> new Tally());
     }
 
-    /** A row's objective is scales[row] times its loss. share as in {@link Row}; topK is 0 if nobody wants metrics. */
-    DenseForward run(Workers workers, double share, double[] scales, int topK) {
-        int stripCount = (count + STRIP - 1) / STRIP;
-        Tally[] tallies = new Tally[stripCount];
-        workers.run(stripCount, strip -> tallies[strip] = strip(strip * STRIP, share, scales, topK));
+    /** Adds columns, all but those that of says are no negatives. */
+    DenseForward add(Workers workers, Pairing of, Embeddings columns) {
+        negatives += of.negatives(columns.count());
+        workers.run(tallies.length, strip -> add(strip, of, columns));
+        return this;
+    }
+
+    /** After all columns. A row's objective is scales[row] times its loss. */
+    DenseForward finish(Workers workers, double[] scales) {
+        workers.run(tallies.length, strip -> finish(strip, scales));
         for (Tally part : tallies) {
             tally.add(part);
         }
         return this;
     }
 
-    private Tally strip(int first, double share, double[] scales, int topK) {
-        int height = Math.min(STRIP, count - first);
-        Row[] states = new Row[height];
-        long[] moreSimilar = new long[height];
-        for (int i = 0; i < height; i++) {
-            states[i] = new Row(temperature, share);
-            states[i].positive = positiveSimilarity(first + i);
+    /** The first row with a number beyond the range of float64, or -1. */
+    int firstOverflow() {
+        for (int row = 0; row < count; row++) {
+            if (!states[row].isFinite() || !Double.isFinite(losses[row])) {
+                return row;
+            }
         }
-        Tally strip = new Tally();
+        return -1;
+    }
+
+    private void add(int strip, Pairing of, Embeddings columns) {
+        int first = strip * STRIP;
+        int height = Math.min(STRIP, count - first);
+        Tally sums = tallies[strip];
         double[] similarities = new double[Rows.BLOCK];
         double[] cosines = new double[Rows.BLOCK];
         for (int block = 0; block < columns.vectors().blockCount(); block++) {
             int firstColumn = block * Rows.BLOCK;
             int width = columns.vectors().width(block);
-            for (int i = 0; i < height; i++) {
-                int[] excluded = pairing.excluded(first + i, count);
-                measure.similarities(rows.vectors(), first + i, columns.vectors(), block, similarities);
+            for (int row = first; row < first + height; row++) {
+                int[] excluded = of.excluded(row, count);
+                measure.similarities(rows.vectors(), row, columns.vectors(), block, similarities);
                 double potentials = 0.0;
                 if (topK > 0) {
-                    potentials = potentials(first + i, block, similarities, cosines, excluded);
+                    potentials = potentials(row, columns.units(), block, similarities, cosines, excluded);
                 }
                 int kept = Pairing.dropExcluded(excluded, similarities, firstColumn, width);
-                loss.function.add(states[i], similarities, kept);
+                loss.function.add(states[row], similarities, kept);
                 if (topK > 0) {
+                    double positive = states[row].positive;
                     double sum = 0.0;
                     for (int k = 0; k < kept; k++) {
                         sum += similarities[k];
-                        moreSimilar[i] += similarities[k] > states[i].positive ? 1 : 0;
+                        moreSimilar[row] += similarities[k] > positive ? 1 : 0;
+                        asSimilar[row] += similarities[k] == positive ? 1 : 0;
                     }
-                    strip.negatives(kept, sum, potentials);
+                    sums.negatives(kept, sum, potentials);
                 }
             }
         }
-        for (int i = 0; i < height; i++) {
-            int row = first + i;
-            Row state = states[i];
+    }
+
+    private void finish(int strip, double[] scales) {
+        for (int row = strip * STRIP; row < Math.min(count, (strip + 1) * STRIP); row++) {
+            Row state = states[row];
             losses[row] = loss.loss(state);
             temperatureSlopes[row] = scales[row] * loss.temperatureSlope(state);
             positiveFactors[row] = scales[row] * loss.positiveSlope(state) / temperature;
             slopes.keep(row, state, scales[row]);
             if (topK > 0) {
-                strip.rank(moreSimilar[i], topK);
-                strip.positive(state.positive, positiveSquaredDistance(row));
-                strip.effectiveNegatives(loss.effectiveNegatives(state));
+                Tally sums = tallies[strip];
+                sums.rank(moreSimilar[row], asSimilar[row], topK);
+                sums.positive(state.positive, positiveSquaredDistance(row));
+                sums.effectiveNegatives(loss.effectiveNegatives(state), negatives);
             }
         }
-        return strip;
     }
 
     private double positiveSimilarity(int row) {
@@ -136,8 +166,7 @@ final class DenseForward {
     }
 
     /** The sum of the potentials of a row and the negatives of one block. */
-    private double potentials(int row, int block, double[] similarities, double[] cosines, int[] excluded) {
-        Rows units = columns.units();
+    private double potentials(int row, Rows units, int block, double[] similarities, double[] cosines, int[] excluded) {
         int width = units.width(block);
         int firstColumn = block * Rows.BLOCK;
         if (measure.isOfUnitRows()) {

@@ -82,7 +82,7 @@ final class DenseGradient {
     DenseGradient throughNorms() {
         if (measure.isOfUnitRows()) {
             for (int row = 0; row < target.count(); row++) {
-                double inverse = target.vectors().inverseNorm(row);
+                Rows.InverseNorm inverse = target.vectors().inverseNorm(row);
                 int at = Rows.offset(row, target.dim());
                 SimilarityMeasure.throughNorm(
                         gradient[row / Rows.BLOCK], at, target.vectors().blockOf(row), at, inverse, target.dim());
@@ -91,14 +91,44 @@ final class DenseGradient {
         return this;
     }
 
-    /** Writes as many rows as matrix has, from row first on; nothing if matrix is null. */
-    void write(Matrix matrix, int first) {
-        if (matrix == null) {
-            return;
+    /**
+     * A matrix that takes some of the rows.
+     *
+     * @param matrix null: nobody wants them
+     * @param first the row of the matrix to begin with
+     * @param rows how many
+     * @param from the first of this gradient's rows
+     */
+    record To(String name, Matrix matrix, long first, int rows, int from) {
+        /** A whole matrix. */
+        static To all(String name, Matrix matrix, int from) {
+            return new To(name, matrix, 0, matrix == null ? 0 : (int) matrix.rows(), from);
         }
-        MatrixRows writer = new MatrixRows(matrix);
-        for (int row = 0; row < matrix.rows(); row++) {
-            writer.write(row, gradient[(first + row) / Rows.BLOCK], Rows.offset(first + row, target.dim()));
+    }
+
+    /** NON_FINITE if the matrix does not hold a row. */
+    DenseGradient check(To to) {
+        if (to.matrix != null) {
+            MatrixRows writer = new MatrixRows(to.matrix);
+            for (int row = 0; row < to.rows; row++) {
+                if (!writer.holds(blockOf(to, row), Rows.offset(to.from + row, target.dim()))) {
+                    throw Refusals.gradient(to.name, to.first + row, to.matrix.dtype());
+                }
+            }
         }
+        return this;
+    }
+
+    void write(To to) {
+        if (to.matrix != null) {
+            MatrixRows writer = new MatrixRows(to.matrix);
+            for (int row = 0; row < to.rows; row++) {
+                writer.write(to.first + row, blockOf(to, row), Rows.offset(to.from + row, target.dim()));
+            }
+        }
+    }
+
+    private double[] blockOf(To to, int row) {
+        return gradient[(to.from + row) / Rows.BLOCK];
     }
 }

@@ -9,7 +9,10 @@ import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.java.row.RowFunction;
 
-/** Losses of logits in which every row meets the same columns. */
+/**
+ * Losses of logits in which every row meets the same columns. Where there are many more columns than rows, they are read in
+ * strips, again for every pass.
+ */
 final class DenseLoss implements LossExecutor {
     private final LossSpec spec;
     private final RowFunction.OfLogits loss;
@@ -19,6 +22,7 @@ final class DenseLoss implements LossExecutor {
     private final int dim;
     private final int topK;
     private final Workers workers;
+    private final ColumnStrips strips;
 
     DenseLoss(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape, int topK, Workers workers) {
         this.spec = spec;
@@ -29,35 +33,109 @@ final class DenseLoss implements LossExecutor {
         this.dim = Math.toIntExact(shape.dim());
         this.topK = topK;
         this.workers = workers;
+        this.strips = ColumnStrips.of(spec, shape, Rows.BLOCK, Rows.bytes(shape.dim()));
     }
 
-    /** What a call reads; row i's positive is a row of positives. */
-    private record Towers(Embeddings rows, Embeddings columns, Embeddings positives) {
-        long zeroRows() {
-            long zeros = rows.zeroRows();
-            zeros += columns == rows ? 0 : columns.zeroRows();
-            zeros += positives == rows || positives == columns ? 0 : positives.zeroRows();
-            return zeros;
+    @Override
+    public long workspaceBytes(boolean gradients) {
+        return Rows.bytes(dim) * strips.rowsInMemory();
+    }
+
+    /** A call: its rows, which stay in memory, and its columns, which may not. */
+    private final class Call {
+        final MatrixRows.Input queries;
+        final MatrixRows.Input keys;
+        final MatrixRows.Input columnRows;
+        final double temperature;
+        final Gradients out;
+        final Embeddings rows;
+
+        /** Row i's positive is a row of these. */
+        final Embeddings positives;
+
+        /** Columns that stay in memory, else null. */
+        final Embeddings onlyColumns;
+
+        long zeroRows;
+        private final double ofResident; // bounds of derivatives, where columns come in strips
+        private double ofColumns;
+
+        Call(Inputs in, double temperature, Gradients out) {
+            this.queries = MatrixRows.Input.of("queries", in.queries());
+            this.keys = MatrixRows.Input.of("keys", in.keys());
+            this.columnRows = spec.takesNegatives() ? MatrixRows.Input.of("negatives", in.negatives()) : keys;
+            this.temperature = temperature;
+            this.out = out;
+            if (spec.oneTower()) {
+                this.rows = read(queries, keys);
+                this.positives = rows;
+                this.onlyColumns = rows;
+                this.zeroRows = rows.zeroRows();
+                this.ofResident = Double.NaN;
+                return;
+            }
+            this.rows = read(queries);
+            boolean apart = spec.takesNegatives();
+            this.positives = read(apart || strips.areMany() ? keys.part(0, rows.count()) : keys);
+            this.onlyColumns = strips.areMany() ? null : apart ? read(columnRows) : positives;
+            this.zeroRows = rows.zeroRows() + (apart ? positives.zeroRows() : 0);
+            this.ofResident =
+                    strips.areMany() ? measure.derivatives(rows) + measure.derivatives(positives) : Double.NaN;
+        }
+
+        /** Takes note of a strip of columns. */
+        void seen(Embeddings columns) {
+            if (columns != rows) {
+                zeroRows += columns.zeroRows();
+            }
+            if (strips.areMany()) {
+                ofColumns = Math.max(ofColumns, measure.derivatives(columns));
+            }
+        }
+
+        private Embeddings read(MatrixRows.Input... matrices) {
+            return Embeddings.read(workers, measure, topK > 0, dim, matrices);
+        }
+
+        Embeddings columns(int strip) {
+            return onlyColumns != null ? onlyColumns : read(columnRows.part(strips.first(strip), strips.count(strip)));
+        }
+
+        /** Which columns of a strip are no negatives: all that are not are in the first. */
+        Pairing pairing(int strip) {
+            return strip == 0 ? pairing : Pairing.APART;
+        }
+
+        String nameOf(int row) {
+            return spec.oneTower() && row >= queries.rows() ? keys.name() : queries.name();
         }
     }
 
     @Override
     public Outcome run(Inputs in, double temperature, Gradients out) {
-        Towers towers = read(in);
-        int count = towers.rows.count();
+        Call call = new Call(in, temperature, out);
+        int count = call.rows.count();
         Reducer reducer = new Reducer(spec.reduction(), count, in);
         double[] scales = new double[count];
         for (int row = 0; row < count; row++) {
             scales[row] = symmetric ? reducer.scale(row) / 2.0 : reducer.scale(row);
         }
-        double share = spec.negativeShare(pairing.negatives(towers.columns.count()));
-        DenseForward forward = new DenseForward(
-                        loss, measure, pairing, towers.rows, towers.columns, towers.positives, temperature)
-                .run(workers, share, scales, topK);
+        double share = spec.negativeShare(pairing.negatives(strips.columns()));
+        DenseForward forward =
+                new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, share, topK);
+        for (int strip = 0; strip < strips.count(); strip++) {
+            Embeddings columns = call.columns(strip);
+            forward.add(workers, call.pairing(strip), columns);
+            call.seen(columns);
+        }
+        forward.finish(workers, scales);
+        refuseOverflow(forward, call, false);
         DenseForward ofColumns = null;
         if (symmetric) {
-            ofColumns = new DenseForward(loss, measure, pairing, towers.columns, towers.rows, towers.rows, temperature)
-                    .run(workers, share, scales, 0);
+            ofColumns = new DenseForward(loss, measure, pairing, call.positives, call.rows, temperature, share, 0)
+                    .add(workers, pairing, call.rows)
+                    .finish(workers, scales);
+            refuseOverflow(ofColumns, call, true);
         }
         double[] losses = forward.losses;
         double dTemperature = 0.0;
@@ -68,36 +146,40 @@ final class DenseLoss implements LossExecutor {
                 dTemperature += ofColumns.temperatureSlopes[row];
             }
         }
+        Metrics metrics = topK == 0 ? null : forward.tally.metrics(count, call.zeroRows, measure.range());
+        Outcome outcome = new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, metrics);
+        Refusals.check(outcome, out != null);
         if (out != null) {
             switch (pairing) {
-                case TWO_VIEWS -> writeGradients(towers.rows, forward, out);
-                case DIAGONAL, APART -> writeGradients(towers, forward, ofColumns, out);
+                case TWO_VIEWS -> writeGradients(call, forward);
+                case DIAGONAL, APART -> {
+                    if (strips.areMany()) {
+                        double sum = 0.0;
+                        for (double scale : scales) {
+                            sum += Math.abs(scale);
+                        }
+                        writeStrips(call, forward, sum / temperature * (call.ofResident + call.ofColumns));
+                    } else {
+                        writeGradients(call, forward, ofColumns);
+                    }
+                }
             }
         }
-        Metrics metrics = topK == 0 ? null : forward.tally.metrics(count, towers.zeroRows());
-        return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, metrics);
+        return outcome;
     }
 
-    private Towers read(Inputs in) {
-        MatrixRows.Input queries = MatrixRows.Input.of("queries", in.queries());
-        MatrixRows.Input keys = MatrixRows.Input.of("keys", in.keys());
-        if (spec.oneTower()) {
-            Embeddings tower = read(queries, keys);
-            return new Towers(tower, tower, tower);
+    private static void refuseOverflow(DenseForward forward, Call call, boolean ofColumns) {
+        int row = forward.firstOverflow();
+        if (row >= 0) {
+            String matrix = ofColumns ? call.keys.name() : call.nameOf(row);
+            boolean second = !ofColumns && row >= call.queries.rows();
+            throw Refusals.row(matrix, second ? row - call.queries.rows() : row);
         }
-        Embeddings rows = read(queries);
-        Embeddings positives = read(keys);
-        return spec.takesNegatives()
-                ? new Towers(rows, read(MatrixRows.Input.of("negatives", in.negatives())), positives)
-                : new Towers(rows, positives, positives);
-    }
-
-    private Embeddings read(MatrixRows.Input... matrices) {
-        return Embeddings.read(workers, measure, topK > 0, dim, matrices);
     }
 
     /** The gradient of one tower, whose every row is a row, a column, and its positive's positive. */
-    private void writeGradients(Embeddings tower, DenseForward forward, Gradients out) {
+    private void writeGradients(Call call, DenseForward forward) {
+        Gradients out = call.out;
         if (out.dQueries() == null && out.dKeys() == null) {
             return;
         }
@@ -105,47 +187,114 @@ final class DenseLoss implements LossExecutor {
         for (int row = 0; row < factors.length; row++) {
             factors[row] += forward.positiveFactors[pairing.positive(row, factors.length)];
         }
-        DenseGradient gradient = new DenseGradient(measure, tower)
-                .addNegatives(workers, pairing, tower, forward.slopes, forward.slopes)
-                .addPositives(pairing, tower, factors)
+        DenseGradient gradient = new DenseGradient(measure, call.rows)
+                .addNegatives(workers, pairing, call.rows, forward.slopes, forward.slopes)
+                .addPositives(pairing, call.rows, factors)
                 .throughNorms();
-        gradient.write(out.dQueries(), 0);
-        gradient.write(out.dKeys(), tower.count() / 2);
+        DenseGradient.To queries = DenseGradient.To.all("dQueries", out.dQueries(), 0);
+        DenseGradient.To keys = DenseGradient.To.all("dKeys", out.dKeys(), call.rows.count() / 2);
+        gradient.check(queries).check(keys);
+        gradient.write(queries);
+        gradient.write(keys);
     }
 
-    private void writeGradients(Towers towers, DenseForward forward, DenseForward ofColumns, Gradients out) {
+    private void writeGradients(Call call, DenseForward forward, DenseForward ofColumns) {
+        Gradients out = call.out;
+        Embeddings columns = call.onlyColumns;
         Slopes ofRows = forward.slopes;
         Slopes slopesOfColumns = symmetric ? ofColumns.slopes : null;
         double[] factors = forward.positiveFactors.clone();
         for (int row = 0; symmetric && row < factors.length; row++) {
             factors[row] += ofColumns.positiveFactors[row];
         }
-        DenseGradient dQueries = null;
-        DenseGradient dKeys = null;
-        DenseGradient dNegatives = null;
-        if (out.dQueries() != null) {
-            dQueries = new DenseGradient(measure, towers.rows)
-                    .addNegatives(workers, pairing, towers.columns, ofRows, slopesOfColumns)
-                    .addPositives(pairing, towers.positives, factors);
+        Tower queries = new Tower("dQueries", call.rows, out.dQueries());
+        queries.addNegatives(pairing, columns, ofRows, slopesOfColumns);
+        queries.addPositives(call.positives, factors);
+        Tower keys = new Tower("dKeys", call.positives, out.dKeys());
+        keys.addPositives(call.rows, factors);
+        if (columns == call.positives) {
+            keys.addNegatives(pairing, call.rows, slopesOfColumns, ofRows);
         }
-        if (out.dKeys() != null) {
-            dKeys = new DenseGradient(measure, towers.positives).addPositives(pairing, towers.rows, factors);
-            if (towers.columns == towers.positives) {
-                dKeys.addNegatives(workers, pairing, towers.rows, slopesOfColumns, ofRows);
-            }
-        }
-        if (out.dNegatives() != null) {
-            dNegatives = new DenseGradient(measure, towers.columns)
-                    .addNegatives(workers, pairing, towers.rows, null, ofRows);
-        }
-        write(dQueries, out.dQueries());
-        write(dKeys, out.dKeys());
-        write(dNegatives, out.dNegatives());
+        Tower negatives = new Tower("dNegatives", columns, out.dNegatives());
+        negatives.addNegatives(pairing, call.rows, null, ofRows);
+        write(queries, keys, negatives);
     }
 
-    private static void write(DenseGradient gradient, Matrix matrix) {
-        if (gradient != null) {
-            gradient.throughNorms().write(matrix, 0);
+    /** Where columns come in strips; no element of a gradient is larger than most. */
+    private void writeStrips(Call call, DenseForward forward, double most) {
+        Gradients out = call.out;
+        double[] factors = forward.positiveFactors;
+        Tower queries = new Tower("dQueries", call.rows, out.dQueries());
+        queries.addPositives(call.positives, factors);
+        Tower keys = new Tower("dKeys", call.positives, spec.takesNegatives() ? out.dKeys() : null);
+        keys.addPositives(call.rows, factors);
+        boolean safe = most <= Float.MAX_VALUE / 2.0;
+        for (int strip = 0; strip < strips.count(); strip++) {
+            Embeddings columns = call.columns(strip);
+            queries.addNegatives(call.pairing(strip), columns, forward.slopes, null);
+            strip(call, forward, strip, columns, safe);
+        }
+        write(queries, keys);
+        for (int strip = 0; !safe && strip < strips.count(); strip++) {
+            strip(call, forward, strip, call.columns(strip), true);
+        }
+    }
+
+    /** The gradient of a strip of columns, which is checked, or also written. */
+    private void strip(Call call, DenseForward forward, int strip, Embeddings columns, boolean write) {
+        boolean apart = spec.takesNegatives();
+        Matrix matrix = apart ? call.out.dNegatives() : call.out.dKeys();
+        if (matrix == null) {
+            return;
+        }
+        DenseGradient gradient = new DenseGradient(measure, columns)
+                .addNegatives(workers, call.pairing(strip), call.rows, null, forward.slopes);
+        if (!apart && strip == 0) {
+            gradient.addPositives(pairing, call.rows, forward.positiveFactors);
+        }
+        DenseGradient.To to =
+                new DenseGradient.To(apart ? "dNegatives" : "dKeys", matrix, strips.first(strip), columns.count(), 0);
+        gradient.throughNorms();
+        gradient.check(to);
+        if (write) {
+            gradient.write(to);
+        }
+    }
+
+    /** A tower's gradient and where it goes; nothing is done if nobody wants it. */
+    private final class Tower {
+        final DenseGradient gradient;
+        final DenseGradient.To to;
+
+        Tower(String name, Embeddings rows, Matrix matrix) {
+            this.gradient = matrix == null ? null : new DenseGradient(measure, rows);
+            this.to = DenseGradient.To.all(name, matrix, 0);
+        }
+
+        void addNegatives(Pairing of, Embeddings other, Slopes ofTarget, Slopes ofOther) {
+            if (gradient != null) {
+                gradient.addNegatives(workers, of, other, ofTarget, ofOther);
+            }
+        }
+
+        void addPositives(Embeddings positives, double[] factors) {
+            if (gradient != null) {
+                gradient.addPositives(pairing, positives, factors);
+            }
+        }
+    }
+
+    /** All of them, or none if a row of one overflows. */
+    private static void write(Tower... towers) {
+        for (Tower tower : towers) {
+            if (tower.gradient != null) {
+                tower.gradient.throughNorms().check(tower.to);
+            }
+        }
+        for (Tower tower : towers) {
+            if (tower.gradient != null) {
+                tower.gradient.write(tower.to);
+            }
         }
     }
 }

@@ -19,15 +19,16 @@ import java.util.concurrent.atomic.AtomicReference;
 /**
  * The losses in Java: what runs where no native library does. Plain loops in float64 whatever the inputs, which is what the other
  * backends are compared with, or, where the application has enabled jdk.incubator.vector and float32 is precise enough, vectors.
- * No N x M buffer beyond the budget; memory grows with the rows of the inputs. Results do not depend on the number of threads.
+ * No N x M buffer beyond the budget; memory grows with the rows of the inputs, but not with the keys where they are many more than
+ * the queries. Results do not depend on the number of threads.
  */
 public final class JavaPlanExecutor implements PlanExecutor {
     private static final long DEFAULT_BUDGET = 256L << 20;
     private static final int LARGEST_SHARE_OF_HEAP = 4;
+    private static final int MOST_ROWS = Integer.MAX_VALUE / 4;
 
     private final LossExecutor withMetrics;
     private final LossExecutor withoutMetrics;
-    private final long workspaceBytes;
 
     /**
      * Makes an executor; loss, shape and dtype go together.
@@ -41,17 +42,17 @@ public final class JavaPlanExecutor implements PlanExecutor {
             throw new InfoNceException(
                     Status.UNSUPPORTED, "dtype: device java computes with FLOAT32 and FLOAT64, but got " + dtype);
         }
-        if (shape.n() > Integer.MAX_VALUE / 4 || shape.m() > Integer.MAX_VALUE / 4) {
+        boolean strips = loss.engine() == LossSpec.Engine.ROWWISE || ColumnStrips.areMany(loss, shape);
+        if (shape.n() > MOST_ROWS || !strips && shape.m() > MOST_ROWS) {
             throw new InfoNceException(
                     Status.UNSUPPORTED,
-                    "shape: the java device takes at most " + Integer.MAX_VALUE / 4 + " rows a matrix, but got "
-                            + shape);
+                    "shape: the java device takes at most " + MOST_ROWS
+                            + " queries, and more keys or negatives only where they are own ones of each query or at "
+                            + "least 16 times as many in two towers without symmetry; got " + shape);
         }
         Room room = new Room(new Workers(threads), vectors && dtype == DType.FLOAT32, budget(options));
         this.withoutMetrics = executor(loss, shape, 0, room);
         this.withMetrics = options.metrics() ? executor(loss, shape, options.topK(), room) : withoutMetrics;
-        // every row as doubles, row by row and as a panel, and its gradient
-        this.workspaceBytes = 3 * Double.BYTES * (shape.n() + shape.m()) * shape.dim();
     }
 
     private static long budget(PlanOptions options) {
@@ -80,14 +81,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
     private static LossExecutor dense(LossSpec loss, LossSpec.Terms.Logits terms, Shape shape, int topK, Room room) {
         DenseLoss plain = new DenseLoss(loss, terms, shape, topK, room.workers);
         return room.vectors && TileLayout.fits(terms, shape)
-                ? new TiledLoss(
-                        new TileLayout(loss, terms, shape),
-                        loss.reduction(),
-                        topK,
-                        room.budget,
-                        room.workers,
-                        room.spare,
-                        plain)
+                ? new TiledLoss(loss, terms, shape, topK, room.budget, room.workers, room.spare, plain)
                 : plain;
     }
 
@@ -102,7 +96,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
 
     @Override
     public long workspaceBytes(boolean gradients) {
-        return Math.max(workspaceBytes, withMetrics.workspaceBytes(gradients));
+        return withMetrics.workspaceBytes(gradients);
     }
 
     @Override

@@ -8,6 +8,11 @@ import java.util.Arrays;
  * of one row add in the same order as those of a block: equal vectors have equal similarities, to the bit, either way.
  */
 public final class Kernels {
+    /** Squares below or above have lost digits, or all. */
+    private static final double SMALLEST_SQUARE = 0x1p-900;
+
+    private static final double LARGEST_SQUARE = 0x1p1000;
+
     private Kernels() {}
 
     /** out[k] = the dot product of x (at xAt) and row k of the panel. */
@@ -89,6 +94,48 @@ public final class Kernels {
             sum += difference0 * difference0;
         }
         return sum;
+    }
+
+    /** The Euclidean distance of x (at xAt) and y (at yAt), whatever its size, if their squared distance is so much. */
+    static double distance(double squared, double[] x, int xAt, double[] y, int yAt, int dim) {
+        if (squared > SMALLEST_SQUARE && squared < LARGEST_SQUARE) {
+            return Math.sqrt(squared);
+        }
+        double largest = 0.0;
+        for (int d = 0; d < dim; d++) {
+            largest = Math.max(largest, Math.abs(x[xAt + d] - y[yAt + d]));
+        }
+        if (largest == 0.0 || !Double.isFinite(largest)) {
+            return largest;
+        }
+        int exponent = -Math.getExponent(largest);
+        double sum = 0.0;
+        for (int d = 0; d < dim; d++) {
+            double difference = Math.scalb(x[xAt + d] - y[yAt + d], exponent);
+            sum += difference * difference;
+        }
+        return Math.scalb(Math.sqrt(sum), -exponent);
+    }
+
+    /** sum (at sumAt) += factor times (y (at yAt) - x (at xAt)) over their distance, however small; 0 at distance 0. */
+    static void addDirection(
+            double factor,
+            double distance,
+            double[] y,
+            int yAt,
+            int dim,
+            double[] x,
+            int xAt,
+            double[] sum,
+            int sumAt) {
+        if (distance == 0.0) {
+            return;
+        }
+        int exponent = -Math.getExponent(distance);
+        double scaled = Math.scalb(distance, exponent);
+        for (int d = 0; d < dim; d++) {
+            sum[sumAt + d] += factor * (Math.scalb(y[yAt + d] - x[xAt + d], exponent) / scaled);
+        }
     }
 
     /** sum (at sumAt) += the sum over k of factor[k] times row k of block, a block stored row by row. */

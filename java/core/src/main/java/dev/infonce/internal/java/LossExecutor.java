@@ -9,8 +9,6 @@ public interface LossExecutor {
     /** out, and any matrix in it, is null if not wanted. Outputs are written after everything that can fail. */
     Outcome run(Inputs in, double temperature, Gradients out);
 
-    /** Scratch bytes of a call beyond the rows as doubles. */
-    default long workspaceBytes(boolean gradients) {
-        return 0;
-    }
+    /** Scratch bytes of a call, as far as they grow with the shape or the budget. */
+    long workspaceBytes(boolean gradients);
 }

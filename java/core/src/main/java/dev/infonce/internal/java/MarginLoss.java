@@ -37,6 +37,11 @@ final class MarginLoss implements LossExecutor {
     }
 
     @Override
+    public long workspaceBytes(boolean gradients) {
+        return (spec.takesNegatives() ? 3L : 2L) * n * Rows.bytes(dim);
+    }
+
+    @Override
     public Outcome run(Inputs in, double temperature, Gradients out) {
         Call call = new Call(in);
         int stripCount = (n + STRIP - 1) / STRIP;
@@ -51,21 +56,39 @@ final class MarginLoss implements LossExecutor {
         for (Tally part : tallies) {
             tally.add(part);
         }
-        if (out != null) {
-            write(call.queries, call.dQueries, out.dQueries());
-            write(call.keys, call.dKeys, out.dKeys());
-            if (call.negatives != null) {
-                write(call.negatives, call.dNegatives, out.dNegatives());
+        for (int row = 0; row < n; row++) {
+            if (!Double.isFinite(call.losses[row]) || call.overflows[row]) {
+                throw Refusals.row("queries", row);
             }
         }
-        return new Outcome(
+        Outcome outcome = new Outcome(
                 call.reducer.loss(call.losses),
                 call.reducer.rowLosses(call.losses),
                 0.0,
-                topK == 0 ? null : tally.metrics(n, call.zeroRows()));
+                topK == 0 ? null : tally.metrics(n, call.zeroRows(), measure.range()));
+        Refusals.check(outcome, out != null);
+        if (out != null) {
+            check("dQueries", call.queries, call.dQueries, out.dQueries());
+            check("dKeys", call.keys, call.dKeys, out.dKeys());
+            check("dNegatives", call.negatives, call.dNegatives, out.dNegatives());
+            write(call.dQueries, out.dQueries());
+            write(call.dKeys, out.dKeys());
+            write(call.dNegatives, out.dNegatives());
+        }
+        return outcome;
     }
 
-    private void write(Embeddings rows, double[][] gradient, Matrix matrix) {
+    private void write(double[][] gradient, Matrix matrix) {
+        if (matrix != null) {
+            MatrixRows writer = new MatrixRows(matrix);
+            for (int row = 0; row < n; row++) {
+                writer.write(row, gradient[row], 0);
+            }
+        }
+    }
+
+    /** Takes the gradient through the norms. NON_FINITE if the matrix does not hold a row. */
+    private void check(String name, Embeddings rows, double[][] gradient, Matrix matrix) {
         if (matrix == null) {
             return;
         }
@@ -80,7 +103,9 @@ final class MarginLoss implements LossExecutor {
                         rows.vectors().inverseNorm(row),
                         dim);
             }
-            writer.write(row, gradient[row], 0);
+            if (!writer.holds(gradient[row], 0)) {
+                throw Refusals.gradient(name, row, matrix.dtype());
+            }
         }
     }
 
@@ -90,6 +115,7 @@ final class MarginLoss implements LossExecutor {
         final Embeddings negatives;
         final Reducer reducer;
         final double[] losses = new double[n];
+        final boolean[] overflows = new boolean[n];
         final double[][] dQueries = new double[n][];
         final double[][] dKeys = new double[n][];
         final double[][] dNegatives = new double[n][];
@@ -120,6 +146,7 @@ final class MarginLoss implements LossExecutor {
             double toPositive = positive == null ? Double.NaN : measure.distance(queries, positive, row);
             double toNegative = negative == null ? Double.NaN : measure.distance(queries, negative, row);
             losses[row] = loss.loss(toPositive, toNegative, margin);
+            overflows[row] = Double.isInfinite(toPositive) || Double.isInfinite(toNegative);
             double scale = reducer.scale(row);
             dQueries[row] = new double[dim];
             dKeys[row] = new double[dim];
@@ -140,7 +167,7 @@ final class MarginLoss implements LossExecutor {
         private void tally(
                 int row, Embeddings positive, double toPositive, Embeddings negative, double toNegative, Tally tally) {
             if (positive != null && negative != null) {
-                tally.rank(toPositive <= toNegative ? 0 : 1, topK);
+                tally.rank(toNegative < toPositive ? 1 : 0, toNegative == toPositive ? 1 : 0, topK);
             }
             if (positive != null) {
                 tally.positive(-toPositive, unitSquaredDistance(positive, row));

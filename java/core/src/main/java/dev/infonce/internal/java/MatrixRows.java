@@ -1,9 +1,7 @@
 package dev.infonce.internal.java;
 
 import dev.infonce.DType;
-import dev.infonce.InfoNceException;
 import dev.infonce.Matrix;
-import dev.infonce.Status;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -12,11 +10,16 @@ public final class MatrixRows {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
     private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE;
 
-    /** A matrix that calls read and what messages call it; matrix may be null if it has no rows. */
-    public record Input(String name, Matrix matrix, long rows) {
-        /** A matrix, or null. */
+    /** Rows that calls read, from first on, and what messages call their matrix; it may be null if there are no rows. */
+    public record Input(String name, Matrix matrix, long first, long rows) {
+        /** All rows of a matrix, or of null. */
         public static Input of(String name, Matrix matrix) {
-            return new Input(name, matrix, matrix == null ? 0 : matrix.rows());
+            return new Input(name, matrix, 0, matrix == null ? 0 : matrix.rows());
+        }
+
+        /** Some of these rows. */
+        public Input part(long begin, long count) {
+            return new Input(name, matrix, first + begin, count);
         }
     }
 
@@ -38,12 +41,6 @@ public final class MatrixRows {
         return matrix == null || matrix.segment().isAccessibleBy(new Thread());
     }
 
-    /** What a call with an element that is not finite ends with. */
-    public static InfoNceException nonFinite(String name, long row) {
-        return new InfoNceException(
-                Status.NON_FINITE, name + ": row " + row + " holds a NaN or an infinity; every element must be finite");
-    }
-
     /** Reads a row into to (at at). Returns whether every element is finite. */
     public boolean read(long row, double[] to, int at) {
         if (buffer == null) {
@@ -57,6 +54,21 @@ public final class MatrixRows {
         double zero = 0.0;
         for (int d = 0; d < dim; d++) {
             zero += to[at + d] * 0.0; // NaN for NaN and infinities
+        }
+        return zero == 0.0;
+    }
+
+    /** Whether a row from from (at at) is finite once it is rounded. */
+    public boolean holds(double[] from, int at) {
+        double zero = 0.0;
+        if (buffer == null) {
+            for (int d = 0; d < dim; d++) {
+                zero += from[at + d] * 0.0;
+            }
+        } else {
+            for (int d = 0; d < dim; d++) {
+                zero += (float) from[at + d] * 0.0;
+            }
         }
         return zero == 0.0;
     }

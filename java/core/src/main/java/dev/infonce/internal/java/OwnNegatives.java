@@ -9,6 +9,8 @@ import dev.infonce.internal.Outcome;
 import dev.infonce.internal.java.row.Row;
 import dev.infonce.internal.java.row.RowFunction;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Losses of logits in which every row has negatives of its own, rows i m ... i m + m - 1 of the negatives. Rows do not meet, so
@@ -17,6 +19,8 @@ import java.util.Arrays;
 final class OwnNegatives implements LossExecutor {
     private static final int STRIP = 16;
     private static final int CHUNK = 64; // negatives in memory at a time
+    private static final double SAFE_NUMBER = 1e300;
+    private static final double SAFE_GRADIENT = 1e38;
 
     private final LossSpec spec;
     private final RowFunction.OfLogits loss;
@@ -39,24 +43,46 @@ final class OwnNegatives implements LossExecutor {
     }
 
     @Override
+    public long workspaceBytes(boolean gradients) {
+        return 2L * n * Rows.bytes(dim);
+    }
+
+    @Override
     public Outcome run(Inputs in, double temperature, Gradients out) {
         Embeddings queries =
                 Embeddings.read(workers, measure, topK > 0, dim, MatrixRows.Input.of("queries", in.queries()));
         Embeddings keys = Embeddings.read(workers, measure, topK > 0, dim, MatrixRows.Input.of("keys", in.keys()));
         boolean shared = MatrixRows.isShared(in.negatives()) && (out == null || MatrixRows.isShared(out.dNegatives()));
         Workers rowStrips = shared ? workers : Workers.sequential();
-        checkFinite(rowStrips, in.negatives());
+        Sizes sizes = checkFinite(rowStrips, in.negatives());
 
         Call call = new Call(in, temperature, out, queries, keys);
+        boolean safe = call.isSafe(sizes);
+        Outcome outcome = run(call, rowStrips, safe);
+        if (out != null) {
+            check("dQueries", call.dQueries, out.dQueries());
+            check("dKeys", call.dKeys, out.dKeys());
+            if (!safe) {
+                run(call, rowStrips, true);
+            }
+            write(call.dQueries, out.dQueries());
+            write(call.dKeys, out.dKeys());
+        }
+        return outcome;
+    }
+
+    /** All rows, once. Gradients by negatives are written at once, or only checked. */
+    private Outcome run(Call call, Workers rowStrips, boolean write) {
         int stripCount = (n + STRIP - 1) / STRIP;
         Tally[] tallies = new Tally[stripCount];
         long[] zeroRows = new long[stripCount];
         rowStrips.run(stripCount, strip -> {
             tallies[strip] = new Tally();
-            zeroRows[strip] = call.strip(strip * STRIP, Math.min(n, (strip + 1) * STRIP), tallies[strip]);
+            zeroRows[strip] = call.strip(strip * STRIP, Math.min(n, (strip + 1) * STRIP), tallies[strip], write);
         });
+        call.refuseOverflow();
         Tally tally = new Tally();
-        long zeros = queries.zeroRows() + keys.zeroRows();
+        long zeros = call.queries.zeroRows() + call.keys.zeroRows();
         double dTemperature = 0.0;
         for (int strip = 0; strip < stripCount; strip++) {
             tally.add(tallies[strip]);
@@ -65,35 +91,71 @@ final class OwnNegatives implements LossExecutor {
         for (int row = 0; row < n; row++) {
             dTemperature += call.temperatureSlopes[row];
         }
-        if (out != null) {
-            write(call.dQueries, out.dQueries());
-            write(call.dKeys, out.dKeys());
-        }
-        return new Outcome(
+        Outcome outcome = new Outcome(
                 call.reducer.loss(call.losses),
                 call.reducer.rowLosses(call.losses),
                 dTemperature,
-                topK == 0 ? null : tally.metrics(n, zeros));
+                topK == 0 ? null : tally.metrics(n, zeros, measure.range()));
+        Refusals.check(outcome, call.wantGradients);
+        return outcome;
     }
 
-    private void checkFinite(Workers rowStrips, Matrix negatives) {
+    /**
+     * The largest elements of rows.
+     *
+     * @param smallest of the rows that are not zero
+     */
+    private record Sizes(double largest, double smallest) {
+        static final Sizes NONE = new Sizes(0.0, Double.POSITIVE_INFINITY);
+
+        static Sizes of(double[] row) {
+            double largest = 0.0;
+            for (double value : row) {
+                largest = Math.max(largest, Math.abs(value));
+            }
+            return new Sizes(largest, largest == 0.0 ? Double.POSITIVE_INFINITY : largest);
+        }
+
+        Sizes and(Sizes other) {
+            return new Sizes(Math.max(largest, other.largest), Math.min(smallest, other.smallest));
+        }
+    }
+
+    private Sizes checkFinite(Workers rowStrips, Matrix negatives) {
         if (m == 0) {
-            return;
+            return Sizes.NONE;
         }
         long[] firstBad = new long[n];
+        Sizes[] sizes = new Sizes[n];
         rowStrips.run((n + STRIP - 1) / STRIP, strip -> {
             MatrixRows reader = new MatrixRows(negatives);
             double[] row = new double[dim];
             for (int i = strip * STRIP; i < Math.min(n, (strip + 1) * STRIP); i++) {
                 firstBad[i] = -1;
+                sizes[i] = Sizes.NONE;
                 for (long j = i * m; firstBad[i] < 0 && j < (i + 1) * m; j++) {
                     firstBad[i] = reader.read(j, row, 0) ? -1 : j;
+                    sizes[i] = sizes[i].and(Sizes.of(row));
                 }
             }
         });
-        for (long bad : firstBad) {
-            if (bad >= 0) {
-                throw MatrixRows.nonFinite("negatives", bad);
+        Sizes all = Sizes.NONE;
+        for (int i = 0; i < n; i++) {
+            if (firstBad[i] >= 0) {
+                throw Refusals.element("negatives", firstBad[i]);
+            }
+            all = all.and(sizes[i]);
+        }
+        return all;
+    }
+
+    private void check(String name, double[][] gradient, Matrix matrix) {
+        if (matrix != null) {
+            MatrixRows writer = new MatrixRows(matrix);
+            for (int row = 0; row < n; row++) {
+                if (!writer.holds(gradient[row], 0)) {
+                    throw Refusals.gradient(name, row, matrix.dtype());
+                }
             }
         }
     }
@@ -122,6 +184,11 @@ final class OwnNegatives implements LossExecutor {
         private final boolean wantGradients;
         private final Matrix dNegatives;
 
+        /** The first row with a similarity that overflows, and the first negative whose gradient does. */
+        private final AtomicInteger overflow = new AtomicInteger(n);
+
+        private final AtomicLong gradientOverflow = new AtomicLong(Long.MAX_VALUE);
+
         Call(Inputs in, double temperature, Gradients out, Embeddings queries, Embeddings keys) {
             this.reducer = new Reducer(spec.reduction(), n, in);
             this.temperature = temperature;
@@ -132,8 +199,41 @@ final class OwnNegatives implements LossExecutor {
             this.dNegatives = out == null ? null : out.dNegatives();
         }
 
+        /** Whether neither a similarity nor a gradient can overflow. With room: what it refuses is only done with more care. */
+        boolean isSafe(Sizes ofNegatives) {
+            double scale = 1.0;
+            for (int row = 0; row < n; row++) {
+                scale += Math.abs(reducer.scale(row));
+            }
+            double largest = Math.max(1.0, ofNegatives.largest);
+            double ofUnits = 1.0;
+            if (measure.isOfUnitRows()) {
+                ofUnits += 1.0 / ofNegatives.smallest;
+                ofUnits +=
+                        queries.vectors().largestInverseNorm() + keys.vectors().largestInverseNorm();
+            } else {
+                largest = Math.max(largest, queries.vectors().largestElement());
+                largest = Math.max(largest, keys.vectors().largestElement());
+            }
+            double similarity = 4.0 * dim * largest * largest;
+            double slopes = scale * Math.max(1.0, share * m) / temperature;
+            return similarity * slopes / temperature < SAFE_NUMBER
+                    && slopes * 4.0 * Math.max(largest, ofUnits) < SAFE_GRADIENT;
+        }
+
+        void refuseOverflow() {
+            int row = overflow.get();
+            if (row < n) {
+                throw Refusals.row("queries", row);
+            }
+            long negative = gradientOverflow.get();
+            if (negative < Long.MAX_VALUE) {
+                throw Refusals.gradient("dNegatives", negative, dNegatives.dtype());
+            }
+        }
+
         /** Does rows first ... end - 1 and returns how many of their negatives are zero. */
-        long strip(int first, int end, Tally tally) {
+        long strip(int first, int end, Tally tally, boolean write) {
             Chunk chunk = new Chunk(m == 0 ? null : new MatrixRows(negatives), topK > 0);
             MatrixRows writer = dNegatives == null || m == 0 ? null : new MatrixRows(dNegatives);
             double[] similarities = new double[CHUNK];
@@ -144,20 +244,24 @@ final class OwnNegatives implements LossExecutor {
                 int at = Rows.offset(row, dim);
                 Row state = new Row(temperature, share);
                 state.positive = measure.similarity(x, at, y, at, dim);
-                long moreSimilar = 0;
+                long[] ranks = new long[2];
                 for (long done = 0; done < m; done += CHUNK) {
                     zeros += chunk.read(row * m + done, (int) Math.min(CHUNK, m - done));
                     chunk.similarities(x, at, similarities);
                     loss.function.add(state, similarities, chunk.count);
                     if (topK > 0) {
-                        moreSimilar += tally(tally, chunk, row, similarities, state.positive);
+                        tally(tally, chunk, row, similarities, state.positive, ranks);
                     }
                 }
                 double scale = reducer.scale(row);
                 losses[row] = loss.loss(state);
+                if (!state.isFinite() || !Double.isFinite(losses[row])) {
+                    overflow.accumulateAndGet(row, Math::min);
+                    continue;
+                }
                 temperatureSlopes[row] = scale * loss.temperatureSlope(state);
                 if (topK > 0) {
-                    tally.rank(moreSimilar, topK);
+                    tally.rank(ranks[0], ranks[1], topK);
                     tally.positive(
                             state.positive,
                             Kernels.squaredDistance(
@@ -166,28 +270,34 @@ final class OwnNegatives implements LossExecutor {
                                     keys.units().blockOf(row),
                                     at,
                                     dim));
-                    tally.effectiveNegatives(loss.effectiveNegatives(state));
+                    tally.effectiveNegatives(loss.effectiveNegatives(state), m);
                 }
                 if (wantGradients) {
-                    gradients(row, state, scale, chunk, similarities, writer);
+                    gradients(row, state, scale, chunk, similarities, writer, write);
                 }
             }
             return zeros;
         }
 
-        private long tally(Tally tally, Chunk chunk, int row, double[] similarities, double positive) {
-            long moreSimilar = 0;
+        /** ranks: how many negatives are more similar than the positive, and how many just as similar. */
+        private void tally(Tally tally, Chunk chunk, int row, double[] similarities, double positive, long[] ranks) {
             for (int k = 0; k < chunk.count; k++) {
                 double squaredDistance = Kernels.squaredDistance(
                         queries.units().blockOf(row), Rows.offset(row, dim), chunk.units, k * dim, dim);
                 tally.negative(similarities[k], squaredDistance);
-                moreSimilar += similarities[k] > positive ? 1 : 0;
+                ranks[0] += similarities[k] > positive ? 1 : 0;
+                ranks[1] += similarities[k] == positive ? 1 : 0;
             }
-            return moreSimilar;
         }
 
         private void gradients(
-                int row, Row state, double scale, Chunk chunk, double[] similarities, MatrixRows writer) {
+                int row,
+                Row state,
+                double scale,
+                Chunk chunk,
+                double[] similarities,
+                MatrixRows writer,
+                boolean write) {
             double[] x = queries.vectors().blockOf(row);
             double[] y = keys.vectors().blockOf(row);
             int at = Rows.offset(row, dim);
@@ -217,7 +327,12 @@ final class OwnNegatives implements LossExecutor {
                             SimilarityMeasure.throughNorm(
                                     dNegative, 0, chunk.vectors, k * dim, chunk.inverseNorms[k], dim);
                         }
-                        writer.write(row * m + done + k, dNegative, 0);
+                        long negative = row * m + done + k;
+                        if (write) {
+                            writer.write(negative, dNegative, 0);
+                        } else if (!writer.holds(dNegative, 0)) {
+                            gradientOverflow.accumulateAndGet(negative, Math::min);
+                        }
                     }
                 }
             }
@@ -235,7 +350,7 @@ final class OwnNegatives implements LossExecutor {
         int count;
         final double[] vectors = new double[(int) Math.min(CHUNK, Math.max(m, 1)) * dim];
         final double[] units;
-        final double[] inverseNorms = new double[CHUNK];
+        final Rows.InverseNorm[] inverseNorms = new Rows.InverseNorm[CHUNK];
 
         private final MatrixRows reader;
 
@@ -259,7 +374,7 @@ final class OwnNegatives implements LossExecutor {
                         System.arraycopy(vectors, k * dim, units, k * dim, dim);
                     }
                     inverseNorms[k] = Rows.normalise(units, k * dim, dim);
-                    zeros += inverseNorms[k] == 0.0 ? 1 : 0;
+                    zeros += inverseNorms[k].isOfZero() ? 1 : 0;
                 }
             }
             return zeros;

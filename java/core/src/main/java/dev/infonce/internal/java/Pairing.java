@@ -60,10 +60,10 @@ public enum Pairing {
     public abstract int[] excluded(int row, int rows);
 
     /** Negatives of each row, of so many columns. */
-    public long negatives(int columns) {
+    public long negatives(long columns) {
         return switch (this) {
-            case DIAGONAL -> columns - 1L;
-            case TWO_VIEWS -> columns - 2L;
+            case DIAGONAL -> columns - 1;
+            case TWO_VIEWS -> columns - 2;
             case APART -> columns;
         };
     }

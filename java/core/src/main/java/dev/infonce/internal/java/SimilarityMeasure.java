@@ -4,6 +4,27 @@ import dev.infonce.Similarity;
 
 /** A similarity s(x, y) of rows and its gradient. With COSINE the rows are unit rows and s is their dot product. */
 record SimilarityMeasure(Similarity similarity) {
+    /** Distances below are divided by with care. */
+    static final double TINY_DISTANCE = 0x1p-450;
+
+    /** Between what numbers similarities lie. */
+    Tally.Range range() {
+        return switch (similarity) {
+            case COSINE -> new Tally.Range(-1.0, 1.0);
+            case DOT -> Tally.Range.ALL;
+            case NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> new Tally.Range(Double.NEGATIVE_INFINITY, 0.0);
+        };
+    }
+
+    /** What bounds the derivatives by these rows and by those that meet them; the sum of both sides' is a bound of each. */
+    double derivatives(Embeddings rows) {
+        return switch (similarity) {
+            case COSINE -> 2.0 * rows.vectors().largestInverseNorm();
+            case DOT -> rows.vectors().largestElement();
+            case NEGATIVE_SQUARED_EUCLIDEAN -> 2.0 * rows.vectors().largestElement();
+            case NEGATIVE_EUCLIDEAN -> 1.0;
+        };
+    }
 
     /** Whether rows are to be divided by their norms before anything else. */
     boolean isOfUnitRows() {
@@ -36,8 +57,9 @@ record SimilarityMeasure(Similarity similarity) {
             }
             case NEGATIVE_EUCLIDEAN -> {
                 Kernels.squaredDistances(from, at, y.panel(block), width, x.dim, out);
+                double[] rows = y.block(block);
                 for (int k = 0; k < width; k++) {
-                    out[k] = -Math.sqrt(out[k]);
+                    out[k] = -Kernels.distance(out[k], from, at, rows, k * x.dim, x.dim);
                 }
             }
         }
@@ -48,7 +70,10 @@ record SimilarityMeasure(Similarity similarity) {
         return switch (similarity) {
             case COSINE, DOT -> Kernels.dot(x, xAt, y, yAt, dim);
             case NEGATIVE_SQUARED_EUCLIDEAN -> -Kernels.squaredDistance(x, xAt, y, yAt, dim);
-            case NEGATIVE_EUCLIDEAN -> -Math.sqrt(Kernels.squaredDistance(x, xAt, y, yAt, dim));
+            case NEGATIVE_EUCLIDEAN -> {
+                double squared = Kernels.squaredDistance(x, xAt, y, yAt, dim);
+                yield -Kernels.distance(squared, x, xAt, y, yAt, dim);
+            }
         };
     }
 
@@ -59,17 +84,33 @@ record SimilarityMeasure(Similarity similarity) {
             Kernels.addRows(factor, y.block(block), width, x.dim, sum, sumAt);
             return;
         }
+        double[] from = x.blockOf(row);
+        int at = Rows.offset(row, x.dim);
         for (int k = 0; k < width; k++) {
-            factor[k] *= alongDifference(s[k]);
+            if (isTiny(s[k])) {
+                Kernels.addDirection(factor[k], -s[k], y.block(block), k * x.dim, x.dim, from, at, sum, sumAt);
+                factor[k] = 0.0;
+            } else {
+                factor[k] *= alongDifference(s[k]);
+            }
         }
-        Kernels.addDifferences(
-                factor, y.block(block), width, x.dim, x.blockOf(row), Rows.offset(row, x.dim), sum, sumAt);
+        Kernels.addDifferences(factor, y.block(block), width, x.dim, from, at, sum, sumAt);
+    }
+
+    /** Whether s is minus a distance whose inverse might overflow. */
+    private boolean isTiny(double s) {
+        return switch (similarity) {
+            case COSINE, DOT, NEGATIVE_SQUARED_EUCLIDEAN -> false;
+            case NEGATIVE_EUCLIDEAN -> -s < TINY_DISTANCE && s != 0.0;
+        };
     }
 
     /** sum (at sumAt) += factor ds/dx for one x and one y of similarity s. */
     void addGradient(
             double factor, double s, double[] x, int xAt, double[] y, int yAt, int dim, double[] sum, int sumAt) {
-        if (isOfDifferences()) {
+        if (isTiny(s)) {
+            Kernels.addDirection(factor, -s, y, yAt, dim, x, xAt, sum, sumAt);
+        } else if (isOfDifferences()) {
             Kernels.addDifference(factor * alongDifference(s), y, yAt, dim, x, xAt, sum, sumAt);
         } else {
             Kernels.addRow(factor, y, yAt, dim, sum, sumAt);
@@ -86,10 +127,17 @@ record SimilarityMeasure(Similarity similarity) {
     }
 
     /** The gradient by x^ becomes the gradient by x: (g - (g . x^) x^) / |x|, and 0 for a zero row. */
-    static void throughNorm(double[] gradient, int at, double[] unit, int unitAt, double inverseNorm, int dim) {
+    static void throughNorm(
+            double[] gradient, int at, double[] unit, int unitAt, Rows.InverseNorm inverseNorm, int dim) {
         double along = Kernels.dot(gradient, at, unit, unitAt, dim);
+        double inverse = inverseNorm.inverse();
         for (int d = 0; d < dim; d++) {
-            gradient[at + d] = (gradient[at + d] - along * unit[unitAt + d]) * inverseNorm;
+            gradient[at + d] = (gradient[at + d] - along * unit[unitAt + d]) * inverse;
+        }
+        if (inverseNorm.exponent() != 0) {
+            for (int d = 0; d < dim; d++) {
+                gradient[at + d] = Math.scalb(gradient[at + d], inverseNorm.exponent());
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ import dev.infonce.Metrics;
 /** Sums for the metrics over some rows; strips of rows have their own, which are added in the order of strips. */
 public final class Tally {
     private long ranked;
-    private long top1;
-    private long topK;
+    private double top1;
+    private double topK;
     private long positives;
     private double positiveSimilarities;
     private double squaredDistances;
@@ -16,11 +16,24 @@ public final class Tally {
     private long effectiveRows;
     private double effectiveNegatives;
 
-    /** A row whose positive has this many negatives more similar than itself. */
-    public void rank(long moreSimilar, int k) {
+    /** Between what numbers similarities lie. */
+    public record Range(double least, double most) {
+        /** Any number. */
+        public static final Range ALL = new Range(Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
+    }
+
+    private static final double LARGEST_SQUARED_UNIT_DISTANCE = 4.0;
+
+    /** A row whose positive has so many negatives more similar than itself, and so many just as similar. */
+    public void rank(long moreSimilar, long asSimilar, int k) {
         ranked++;
-        top1 += moreSimilar == 0 ? 1 : 0;
-        topK += moreSimilar < k ? 1 : 0;
+        top1 += credit(moreSimilar, asSimilar, 1);
+        topK += credit(moreSimilar, asSimilar, k);
+    }
+
+    /** The chance that the positive is among the first k if ties are broken at random. */
+    private static double credit(long moreSimilar, long asSimilar, int k) {
+        return Math.clamp((double) (k - moreSimilar) / (1.0 + asSimilar), 0.0, 1.0);
     }
 
     /** A row and its positive: their similarity and their unit vectors' squared distance. */
@@ -44,11 +57,11 @@ public final class Tally {
         potentials += potentialSum;
     }
 
-    /** A row's exp(entropy); NaN counts as none. */
-    public void effectiveNegatives(double effective) {
+    /** A row's exp(entropy) over so many negatives; NaN counts as none. */
+    public void effectiveNegatives(double effective, long count) {
         if (!Double.isNaN(effective)) {
             effectiveRows++;
-            effectiveNegatives += effective;
+            effectiveNegatives += Math.clamp(effective, 1.0, (double) count);
         }
     }
 
@@ -71,15 +84,15 @@ public final class Tally {
         effectiveNegatives += other.effectiveNegatives;
     }
 
-    /** Means over empty sets are NaN. */
-    public Metrics metrics(long rows, long zeroRows) {
+    /** Means over empty sets are NaN. What roundings may have put out of its range is put back. */
+    public Metrics metrics(long rows, long zeroRows, Range similarities) {
         return new Metrics(
                 mean(top1, ranked),
                 mean(topK, ranked),
-                mean(positiveSimilarities, positives),
-                mean(negativeSimilarities, negatives),
-                mean(squaredDistances, positives),
-                Math.log(mean(potentials, negatives)),
+                Math.clamp(mean(positiveSimilarities, positives), similarities.least, similarities.most),
+                Math.clamp(mean(negativeSimilarities, negatives), similarities.least, similarities.most),
+                Math.clamp(mean(squaredDistances, positives), 0.0, LARGEST_SQUARED_UNIT_DISTANCE),
+                Math.clamp(Math.log(mean(potentials, negatives)), -2.0 * LARGEST_SQUARED_UNIT_DISTANCE, 0.0),
                 mean(effectiveNegatives, effectiveRows),
                 rows,
                 zeroRows,

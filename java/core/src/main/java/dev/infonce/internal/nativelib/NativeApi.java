@@ -15,6 +15,7 @@ import java.lang.invoke.MethodHandle;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /**
  * The functions of infonce.h in one library. The generated class binds each name once, but every library exports them all, so
@@ -49,23 +50,24 @@ final class NativeApi {
     private final MethodHandle streamDestroy;
 
     private NativeApi(SymbolLookup symbols) {
-        lastError = link(symbols, "nce_last_error", infonce_h.nce_last_error$descriptor());
-        deviceCount = link(symbols, "nce_device_count", infonce_h.nce_device_count$descriptor());
-        contextCreate = link(symbols, "nce_context_create", infonce_h.nce_context_create$descriptor());
-        contextInfo = link(symbols, "nce_context_info", infonce_h.nce_context_info$descriptor());
-        contextDestroy = link(symbols, "nce_context_destroy", infonce_h.nce_context_destroy$descriptor());
-        planCreate = link(symbols, "nce_plan_create", infonce_h.nce_plan_create$descriptor());
-        planDestroy = link(symbols, "nce_plan_destroy", infonce_h.nce_plan_destroy$descriptor());
-        planWorkspaceBytes = link(symbols, "nce_plan_workspace_bytes", infonce_h.nce_plan_workspace_bytes$descriptor());
-        forward = link(symbols, "nce_forward", holding(infonce_h.nce_forward$descriptor()));
-        forwardBackward = link(symbols, "nce_forward_backward", holding(infonce_h.nce_forward_backward$descriptor()));
-        workspaceStatus = link(symbols, "nce_workspace_status", infonce_h.nce_workspace_status$descriptor());
-        memoryAllocate = link(symbols, "nce_memory_allocate", infonce_h.nce_memory_allocate$descriptor());
-        memoryFree = link(symbols, "nce_memory_free", infonce_h.nce_memory_free$descriptor());
-        memoryCopy = link(symbols, "nce_memory_copy", infonce_h.nce_memory_copy$descriptor());
-        streamCreate = link(symbols, "nce_stream_create", infonce_h.nce_stream_create$descriptor());
-        streamSynchronize = link(symbols, "nce_stream_synchronize", infonce_h.nce_stream_synchronize$descriptor());
-        streamDestroy = link(symbols, "nce_stream_destroy", infonce_h.nce_stream_destroy$descriptor());
+        lastError = link(symbols, "nce_last_error", infonce_h::nce_last_error$descriptor);
+        deviceCount = link(symbols, "nce_device_count", infonce_h::nce_device_count$descriptor);
+        contextCreate = link(symbols, "nce_context_create", infonce_h::nce_context_create$descriptor);
+        contextInfo = link(symbols, "nce_context_info", infonce_h::nce_context_info$descriptor);
+        contextDestroy = link(symbols, "nce_context_destroy", infonce_h::nce_context_destroy$descriptor);
+        planCreate = link(symbols, "nce_plan_create", infonce_h::nce_plan_create$descriptor);
+        planDestroy = link(symbols, "nce_plan_destroy", infonce_h::nce_plan_destroy$descriptor);
+        planWorkspaceBytes = link(symbols, "nce_plan_workspace_bytes", infonce_h::nce_plan_workspace_bytes$descriptor);
+        forward = link(symbols, "nce_forward", () -> holding(infonce_h.nce_forward$descriptor()));
+        forwardBackward =
+                link(symbols, "nce_forward_backward", () -> holding(infonce_h.nce_forward_backward$descriptor()));
+        workspaceStatus = link(symbols, "nce_workspace_status", infonce_h::nce_workspace_status$descriptor);
+        memoryAllocate = link(symbols, "nce_memory_allocate", infonce_h::nce_memory_allocate$descriptor);
+        memoryFree = link(symbols, "nce_memory_free", infonce_h::nce_memory_free$descriptor);
+        memoryCopy = link(symbols, "nce_memory_copy", infonce_h::nce_memory_copy$descriptor);
+        streamCreate = link(symbols, "nce_stream_create", infonce_h::nce_stream_create$descriptor);
+        streamSynchronize = link(symbols, "nce_stream_synchronize", infonce_h::nce_stream_synchronize$descriptor);
+        streamDestroy = link(symbols, "nce_stream_destroy", infonce_h::nce_stream_destroy$descriptor);
     }
 
     /** Loads the library if that has not been done. Throws InfoNceException, NO_DEVICE with the reason if it cannot be used. */
@@ -260,9 +262,11 @@ final class NativeApi {
     }
 
     @SuppressWarnings("restricted")
-    private static MethodHandle link(SymbolLookup symbols, String name, FunctionDescriptor descriptor) {
+    private static MethodHandle link(SymbolLookup symbols, String name, Supplier<FunctionDescriptor> descriptor) {
+        // Looked for first, since a descriptor is of a generated class, which fails for good where the function is
+        // missing.
         MemorySegment function =
                 symbols.find(name).orElseThrow(() -> new UnsatisfiedLinkError("the library has no " + name));
-        return Linker.nativeLinker().downcallHandle(function, descriptor);
+        return Linker.nativeLinker().downcallHandle(function, descriptor.get());
     }
 }

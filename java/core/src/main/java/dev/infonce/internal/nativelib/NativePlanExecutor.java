@@ -4,9 +4,11 @@ import dev.infonce.DType;
 import dev.infonce.DeviceInputs;
 import dev.infonce.DeviceOutputs;
 import dev.infonce.Gradients;
+import dev.infonce.InfoNceException;
 import dev.infonce.Inputs;
 import dev.infonce.PlanOptions;
 import dev.infonce.Shape;
+import dev.infonce.Status;
 import dev.infonce.bindings.infonce_h;
 import dev.infonce.internal.CallNumbers;
 import dev.infonce.internal.LossSpec;
@@ -21,6 +23,10 @@ import java.util.Deque;
 /** A plan of a native context. Each running call has a CallMemory of its own, kept for the calls to come. */
 final class NativePlanExecutor implements PlanExecutor {
     private final NativeContext context;
+    private final LossSpec loss;
+    private final Shape shape;
+    private final DType dtype;
+    private final PlanOptions options;
     private final MemorySegment plan;
     private final boolean perRow;
     private final boolean hasTemperature;
@@ -35,6 +41,10 @@ final class NativePlanExecutor implements PlanExecutor {
 
     NativePlanExecutor(NativeContext context, LossSpec loss, Shape shape, DType dtype, PlanOptions options) {
         this.context = context;
+        this.loss = loss;
+        this.shape = shape;
+        this.dtype = dtype;
+        this.options = options;
         this.perRow = loss.perRow();
         this.hasTemperature = loss.hasTemperature();
         this.metrics = options.metrics();
@@ -82,7 +92,7 @@ final class NativePlanExecutor implements PlanExecutor {
             }
             arguments.fill(matrices, block.address());
             long workspaceBytes = gradients ? gradientBytes : forwardBytes;
-            MemorySegment workspace = memory.workspace(workspaceBytes);
+            MemorySegment workspace = workspace(memory, workspaceBytes);
             NativeApi api = context.api();
             api.check(api.run(
                     gradients,
@@ -158,6 +168,29 @@ final class NativePlanExecutor implements PlanExecutor {
         MemorySegment bytes = arena.allocate(ValueLayout.JAVA_LONG);
         context.api().check(context.api().planWorkspaceBytes(plan, pass, bytes));
         return bytes.get(ValueLayout.JAVA_LONG, 0);
+    }
+
+    private MemorySegment workspace(CallMemory memory, long bytes) {
+        try {
+            return memory.workspace(bytes);
+        } catch (InfoNceException refusal) {
+            throw refusal.status() == Status.OUT_OF_MEMORY ? withWayOut(refusal, bytes) : refusal;
+        }
+    }
+
+    /** Says what the bytes are for, and what would need fewer. */
+    private InfoNceException withWayOut(InfoNceException refusal, long bytes) {
+        NativePlanExecutor least = new NativePlanExecutor(context, loss, shape, dtype, options.withWorkspaceBudget(0));
+        long leastBytes = bytes == gradientBytes ? least.gradientBytes : least.forwardBytes;
+        least.close();
+        String wayOut = leastBytes < bytes
+                ? "PlanOptions.withWorkspaceBudget(0) would need " + leastBytes + ", and fewer rows still less"
+                : "fewer rows or dimensions need less";
+        return new InfoNceException(
+                Status.OUT_OF_MEMORY,
+                "the workspace of " + shape + ", " + dtype + ", has " + bytes + " bytes; " + wayOut + ". "
+                        + refusal.getMessage(),
+                refusal);
     }
 
     private CallMemory take() {

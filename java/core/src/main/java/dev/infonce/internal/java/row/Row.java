@@ -25,6 +25,11 @@ public final class Row {
     /** What moments of exp take off similarities. */
     public double origin;
 
+    /** Whether every similarity, and every sum over them, is in the range of float64. */
+    public boolean isFinite() {
+        return Double.isFinite(positive) && Double.isFinite(value) && Double.isFinite(moment);
+    }
+
     /** A row without negatives. share: what a term of a negative counts. */
     public Row(double temperature, double share) {
         this.temperature = temperature;

@@ -2,15 +2,16 @@ package dev.infonce.internal.java.tiled;
 
 import dev.infonce.internal.java.Kernels;
 import dev.infonce.internal.java.MatrixRows;
+import dev.infonce.internal.java.Refusals;
 import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
+import java.util.Arrays;
 
 /** A tower as float32 in the layouts of {@link Tiles}, block by block; its memory is used by call after call. */
 final class PackedRows {
     private static final int SIDE = Tiles.SIDE;
     private static final int GROUP = Tiles.GROUP;
 
-    final int count;
     final int dim;
     final float[][] rows;
     final float[][] lanes; // null if not wanted
@@ -21,15 +22,22 @@ final class PackedRows {
 
     final double[] inverseNorms;
 
-    PackedRows(int count, int dim, boolean lanes, boolean columns) {
-        this.count = count;
+    private int count;
+
+    /** Room for so many rows. */
+    PackedRows(int most, int dim, boolean lanes, boolean columns) {
         this.dim = dim;
-        int blocks = TileLayout.blocks(count);
+        int blocks = TileLayout.blocks(most);
         this.rows = new float[blocks][rowElements(dim)];
         this.lanes = lanes ? new float[blocks][SIDE * dim] : null;
         this.columns = columns ? new float[blocks][SIDE * dim] : null;
         this.norms = new double[blocks * SIDE];
         this.inverseNorms = new double[blocks * SIDE];
+    }
+
+    /** Rows that are there. */
+    int count() {
+        return count;
     }
 
     /** Elements of a block in the layout of rows. */
@@ -45,16 +53,18 @@ final class PackedRows {
     /** Takes the rows of the matrices, one after the other. NON_FINITE, by matrix and row, if any is not finite. */
     void read(Workers workers, boolean unit, MatrixRows.Input... matrices) {
         boolean shared = true;
+        count = 0;
         for (MatrixRows.Input named : matrices) {
             shared &= MatrixRows.isShared(named.matrix());
+            count += (int) named.rows();
         }
         Workers readers = shared ? workers : Workers.sequential();
-        readers.run(rows.length, block -> readBlock(block, unit, matrices));
+        readers.run(TileLayout.blocks(count), block -> readBlock(block, unit, matrices));
         int first = 0;
         for (MatrixRows.Input named : matrices) {
             for (int row = 0; row < named.rows(); row++) {
                 if (Double.isNaN(norms[first + row])) {
-                    throw MatrixRows.nonFinite(named.name(), row);
+                    throw Refusals.element(named.name(), named.first() + row);
                 }
             }
             first += (int) named.rows();
@@ -70,7 +80,7 @@ final class PackedRows {
             int to = (int) Math.min(first + named.rows(), block * SIDE + height);
             MatrixRows reader = from < to ? new MatrixRows(named.matrix()) : null;
             for (int i = from; i < to; i++) {
-                boolean finite = reader.read(i - first, row, 0);
+                boolean finite = reader.read(named.first() + i - first, row, 0);
                 double norm =
                         finite ? Math.sqrt(Kernels.dot(row, 0, row, 0, dim)) : Double.NaN; // of floats: no overflow
                 norms[i] = norm;
@@ -79,11 +89,21 @@ final class PackedRows {
             }
             first += (int) named.rows();
         }
+        for (int r = height; r < SIDE; r++) {
+            clear(block, r); // what a longer strip may have left
+        }
         if (lanes != null) {
             transpose(rows[block], lanes[block], GROUP);
         }
         if (columns != null) {
             transpose(rows[block], columns[block], SIDE);
+        }
+    }
+
+    private void clear(int block, int r) {
+        for (int d = 0; d < dim; d += GROUP) {
+            int at = at(r, d);
+            Arrays.fill(rows[block], at, at + GROUP, 0f);
         }
     }
 

@@ -17,43 +17,96 @@ final class TileBackward {
     private final TileCuts cuts;
     private final TileCoefficients coefficients;
 
+    /** Of one strip of columns, which is in the workspace. */
     TileBackward(TileCall call, TileCoefficients coefficients) {
         this.call = call;
         this.space = call.space();
         this.layout = call.layout();
-        this.cuts = space.cuts;
+        this.cuts = call.cuts();
         this.coefficients = coefficients;
     }
 
-    /** Writes the gradients that out has a matrix for. */
+    /** Writes the gradients that out has a matrix for, where all columns are there. */
     void run(Gradients out) {
         boolean tower = layout.isOneTower();
-        Matrix ofY = tower ? null : space.z == null ? out.dKeys() : out.dNegatives();
+        Matrix ofY = tower ? null : layout.positivesInY ? out.dKeys() : out.dNegatives();
         Matrix ofView = tower ? out.dKeys() : null;
         boolean wantX = out.dQueries() != null || ofView != null;
-        boolean products = coefficients.largest > 0.0 && layout.yBlocks > 0;
         space.prepareSums(ofY != null);
-        for (int first = 0; first < layout.xBlocks && (wantX || ofY != null); first += cuts.strip) {
-            int begin = first;
+        for (int begin = 0; begin < layout.xBlocks && (wantX || ofY != null); begin += cuts.strip) {
             int end = Math.min(layout.xBlocks, begin + cuts.strip);
-            if (products) {
-                call.workers()
-                        .run(
-                                cuts.sumGroups,
-                                group -> space.withScratch(
-                                        scratch -> group(begin, end, group, wantX, ofY != null, scratch)));
-            }
+            multiply(begin, end, wantX, ofY != null);
             if (wantX) {
+                int first = begin;
                 writers(out.dQueries(), ofView).run(end - begin, block -> {
-                    finishX(begin + block, products ? block : -1, out.dQueries(), ofView);
+                    finishX(first + block, products() ? block : -1, out.dQueries(), ofView);
                 });
             }
         }
         if (ofY != null) {
-            writers(ofY).run(layout.yBlocks, block -> finishY(block, products, ofY));
+            writers(ofY).run(layout.yBlocks, block -> finishY(block, ofY, 0));
         }
-        if (space.z != null && out.dKeys() != null) {
-            writers(out.dKeys()).run(TileLayout.blocks(space.z.count), block -> finishZ(block, out.dKeys()));
+        finishZ(out);
+    }
+
+    /** Writes the gradient of the strip's columns, whose first row is so far down, and adds to X's. */
+    void runStrip(Gradients out, long firstColumn) {
+        Matrix ofY = space.layout.positivesInY ? out.dKeys() : out.dNegatives();
+        double[][] totals = out.dQueries() == null ? null : space.xTotals();
+        space.prepareSums(ofY != null);
+        for (int begin = 0; begin < layout.xBlocks && (totals != null || ofY != null); begin += cuts.strip) {
+            int first = begin;
+            int end = Math.min(layout.xBlocks, begin + cuts.strip);
+            multiply(begin, end, totals != null, ofY != null);
+            if (totals != null && products()) {
+                call.workers().run(end - begin, block -> {
+                    for (int group = 0; group < cuts.sumGroups; group++) {
+                        add(space.xSums()[group][block], totals[first + block], true);
+                    }
+                });
+            }
+        }
+        if (ofY != null) {
+            writers(ofY).run(layout.yBlocks, block -> finishY(block, ofY, firstColumn));
+        }
+    }
+
+    /** After all strips: writes what runStrip did not. */
+    void finishStrips(Gradients out) {
+        Matrix ofX = out.dQueries();
+        if (ofX != null) {
+            double[][] totals = space.xTotals();
+            writers(ofX).run(layout.xBlocks, block -> {
+                MatrixRows writer = new MatrixRows(ofX);
+                double[] sums = new double[layout.dim];
+                for (int r = 0; r < TileLayout.height(block, layout.xCount); r++) {
+                    int row = block * Tiles.SIDE + r;
+                    gather(totals[block], r, sums);
+                    addRow(coefficients.positive[row], space.z, row, sums);
+                    finish(space.x, row, sums);
+                    writer.write(row, sums, 0);
+                }
+            });
+        }
+        finishZ(out);
+    }
+
+    private boolean products() {
+        return coefficients.largest > 0.0 && layout.yBlocks > 0;
+    }
+
+    private void multiply(int begin, int end, boolean wantX, boolean wantY) {
+        if (products()) {
+            call.workers()
+                    .run(
+                            cuts.sumGroups,
+                            group -> space.withScratch(scratch -> group(begin, end, group, wantX, wantY, scratch)));
+        }
+    }
+
+    private void finishZ(Gradients out) {
+        if (space.z != null && !space.layout.positivesInY && out.dKeys() != null) {
+            writers(out.dKeys()).run(TileLayout.blocks(space.z.count()), block -> finishZ(block, out.dKeys()));
         }
     }
 
@@ -92,7 +145,7 @@ final class TileBackward {
 
     /** The tile of G, in the scratch's values. */
     private float[] tileOfG(int x, int y, int height, TileWorkspace.Scratch scratch) {
-        float[] f = space.kept(x, y);
+        float[] f = call.kept(x, y);
         if (f == null) {
             f = scratch.f;
             call.similarities(x, y, scratch.similarities);
@@ -121,8 +174,8 @@ final class TileBackward {
             }
             Arrays.fill(sums, 0.0);
             if (inStrip >= 0) {
-                for (float[][] group : space.xSums()) {
-                    gather(group[inStrip], r, sums);
+                for (int group = 0; group < cuts.sumGroups; group++) {
+                    gather(space.xSums()[group][inStrip], r, sums);
                 }
             }
             addRow(coefficients.positive[row], space.positives(), space.positiveOf(row), sums);
@@ -131,27 +184,27 @@ final class TileBackward {
         }
     }
 
-    private void finishY(int block, boolean products, Matrix matrix) {
+    private void finishY(int block, Matrix matrix, long firstColumn) {
         MatrixRows writer = new MatrixRows(matrix);
         double[] sums = new double[layout.dim];
         for (int r = 0; r < TileLayout.height(block, layout.yCount); r++) {
             int row = block * Tiles.SIDE + r;
             Arrays.fill(sums, 0.0);
-            if (products) {
+            if (products()) {
                 gather(space.ySums()[block], r, sums);
             }
-            if (space.z == null && row < layout.xCount) {
+            if (layout.positivesInY && row < layout.xCount) {
                 addRow(coefficients.positive[row], space.x, row, sums);
             }
             finish(space.y, row, sums);
-            writer.write(row, sums, 0);
+            writer.write(firstColumn + row, sums, 0);
         }
     }
 
     private void finishZ(int block, Matrix matrix) {
         MatrixRows writer = new MatrixRows(matrix);
         double[] sums = new double[layout.dim];
-        for (int r = 0; r < TileLayout.height(block, space.z.count); r++) {
+        for (int r = 0; r < TileLayout.height(block, space.z.count()); r++) {
             int row = block * Tiles.SIDE + r;
             Arrays.fill(sums, 0.0);
             addRow(coefficients.positive[row], space.x, row, sums);

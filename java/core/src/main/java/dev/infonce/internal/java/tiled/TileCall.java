@@ -4,10 +4,9 @@ import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
 
 /**
- * What both passes of a call share.
+ * What both passes of a call share, for one strip of columns.
  *
  * @param keep whether a backward pass will come
- * @param topK 0 if nobody wants metrics
  */
 record TileCall(
         Tiles tiles,
@@ -16,15 +15,29 @@ record TileCall(
         double temperature,
         Tiles.Factor factor,
         boolean keep,
-        int topK) {
+        TileWorkspace.Strip strip) {
     private static final float[] ZEROS = new float[Tiles.SIDE];
 
-    TileCall(Tiles tiles, TileWorkspace space, Workers workers, double temperature, boolean keep, int topK) {
-        this(tiles, space, workers, temperature, Tiles.Factor.of(1.0 / temperature), keep, topK);
+    TileCall(Tiles tiles, TileWorkspace space, Workers workers, double temperature, boolean keep) {
+        this(tiles, space, workers, temperature, Tiles.Factor.of(1.0 / temperature), keep, space.strip(0));
+    }
+
+    /** The same for another strip. */
+    TileCall of(int number) {
+        return new TileCall(tiles, space, workers, temperature, factor, keep, space.strip(number));
     }
 
     TileLayout layout() {
-        return space.layout;
+        return strip.layout();
+    }
+
+    TileCuts cuts() {
+        return strip.cuts();
+    }
+
+    /** The place where a tile's f is kept from the forward to the backward pass; null if it is not. */
+    float[] kept(int xBlock, int yBlock) {
+        return space.kept(strip.firstTile() + (long) xBlock * layout().yBlocks + yBlock);
     }
 
     /** Similarities of a tile. */

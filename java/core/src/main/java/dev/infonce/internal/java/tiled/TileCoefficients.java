@@ -31,7 +31,7 @@ final class TileCoefficients {
         }
         this.largest = most;
         this.x = new float[layout.xBlocks][Tiles.SIDE];
-        this.y = layout.isOneTower() ? x : new float[layout.yBlocks][Tiles.SIDE];
+        this.y = layout.isOneTower() ? x : new float[layout.yBlocks][Tiles.SIDE]; // 0, unless columns have losses
         this.positive = new double[count];
         if (most == 0.0) {
             return;

@@ -8,6 +8,7 @@ final class TileForward {
     private final TileCall call;
     private final TileWorkspace space;
     private final TileLayout layout;
+    private final TileCuts cuts;
     private final Tiles tiles;
     private final TileMetrics metrics;
 
@@ -16,21 +17,32 @@ final class TileForward {
         this.call = call;
         this.space = call.space();
         this.layout = call.layout();
+        this.cuts = call.cuts();
         this.tiles = call.tiles();
         this.metrics = metrics;
     }
 
-    void run() {
+    /** All positives' similarities, before the first strip. */
+    void findPositives() {
         call.workers().run(layout.xBlocks, this::findPositives);
+    }
+
+    void run() {
         if (call.keep()) {
             space.prepareKept();
         }
-        TileCuts cuts = space.cuts;
+        if (metrics != null) {
+            metrics.begin();
+        }
         call.workers()
                 .run(
                         cuts.xGroups * cuts.yGroups,
                         // Groups of Y outside, as in the backward pass: so who keeps a tile is mostly who takes it.
                         task -> space.withScratch(scratch -> group(task % cuts.xGroups, task / cuts.xGroups, scratch)));
+        space.addRowSums(cuts.yGroups);
+        if (metrics != null) {
+            metrics.end(call);
+        }
     }
 
     private void findPositives(int block) {
@@ -41,7 +53,6 @@ final class TileForward {
     }
 
     private void group(int xGroup, int yGroup, TileWorkspace.Scratch scratch) {
-        TileCuts cuts = space.cuts;
         int xBegin = TileCuts.begin(layout.xBlocks, xGroup, cuts.xGroups);
         int xEnd = TileCuts.begin(layout.xBlocks, xGroup + 1, cuts.xGroups);
         int yBegin = TileCuts.begin(layout.yBlocks, yGroup, cuts.yGroups);
@@ -81,14 +92,14 @@ final class TileForward {
     }
 
     private void tile(int x, int y, int yGroup, TileWorkspace.Scratch scratch) {
-        float[] kept = call.keep() ? space.kept(x, y) : null;
+        float[] kept = call.keep() ? call.kept(x, y) : null;
         float[] f = kept == null ? scratch.f : kept;
         int height = TileLayout.height(y, layout.yCount);
         scratch.rows.origin = call.origin(x);
         if (isOnePass(x, y)) {
             call.similarities(x, y, f);
             if (metrics != null) {
-                metrics.add(x, y, yGroup, f, scratch);
+                metrics.add(call, x, y, yGroup, f, scratch);
             }
             tiles.exponentialSums(
                     f, height, call.factor(), kept != null, scratch.rows, layout.symmetric ? scratch.columns : null);
@@ -100,7 +111,7 @@ final class TileForward {
                 tiles.sumColumns(f, scratch.similarities, height, scratch.columns);
             }
             if (metrics != null) {
-                metrics.add(x, y, yGroup, scratch.similarities, scratch);
+                metrics.add(call, x, y, yGroup, scratch.similarities, scratch);
             }
         }
         add(scratch.rows.value, space.rowValue[yGroup], x);

@@ -2,6 +2,7 @@ package dev.infonce.internal.java.tiled;
 
 import dev.infonce.Shape;
 import dev.infonce.internal.LossSpec;
+import dev.infonce.internal.java.ColumnStrips;
 import dev.infonce.internal.java.Pairing;
 import dev.infonce.internal.java.row.LogitFunction;
 import dev.infonce.internal.java.row.RowFunction;
@@ -22,8 +23,11 @@ public final class TileLayout {
 
     final int yCount;
 
-    /** Rows of Z, which are the positives where Y holds none; else 0. */
+    /** Rows of Z, which are the positives where Y does not hold all of them all the time; else 0. */
     final int zCount;
+
+    /** Whether Z's rows are in Y too, so that its gradient is Y's. */
+    final boolean positivesInY;
 
     final int xBlocks;
     final int yBlocks;
@@ -31,8 +35,8 @@ public final class TileLayout {
     /** What a negative's term counts in its row. */
     final double share;
 
-    /** That of a loss in which every row meets the same columns, and which fits. */
-    public TileLayout(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape) {
+    /** That of a loss in which every row meets the same columns, and which fits, with the first strip of its columns. */
+    public TileLayout(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape, ColumnStrips strips) {
         int n = Math.toIntExact(shape.n());
         this.loss = terms.row();
         this.pairing = Pairing.of(spec);
@@ -40,14 +44,35 @@ public final class TileLayout {
         this.cosine = isCosine(terms);
         this.dim = Math.toIntExact(shape.dim());
         this.xCount = Math.toIntExact(spec.rows(shape).losses());
-        this.yCount = isOneTower() ? xCount : Math.toIntExact(shape.m());
-        this.zCount = switch (pairing) {
-            case DIAGONAL, TWO_VIEWS -> 0;
-            case APART -> n;
+        this.yCount = strips.count(0);
+        this.positivesInY = switch (pairing) {
+            case DIAGONAL, TWO_VIEWS -> true;
+            case APART -> false;
         };
+        this.zCount = positivesInY && !strips.areMany() ? 0 : n;
         this.xBlocks = blocks(xCount);
         this.yBlocks = blocks(yCount);
-        this.share = spec.negativeShare(negatives());
+        this.share = spec.negativeShare(pairing.negatives(strips.columns()));
+    }
+
+    private TileLayout(TileLayout first, int columns) {
+        this.loss = first.loss;
+        this.pairing = Pairing.APART;
+        this.symmetric = first.symmetric;
+        this.cosine = first.cosine;
+        this.dim = first.dim;
+        this.xCount = first.xCount;
+        this.yCount = columns;
+        this.positivesInY = false;
+        this.zCount = first.zCount;
+        this.xBlocks = first.xBlocks;
+        this.yBlocks = blocks(columns);
+        this.share = first.share;
+    }
+
+    /** The same with a strip of columns that holds no positives. */
+    TileLayout later(int columns) {
+        return new TileLayout(this, columns);
     }
 
     /** Whether tiles can hold it: similarities are products, and there are not too many dimensions. */
@@ -125,13 +150,16 @@ public final class TileLayout {
         }
     }
 
-    /** Takes one off the count of each row whose positive is below 0, for every 0 that clearMasked puts in the row. */
-    void uncountMasked(int x, int y, float[] positive, float[] above) {
+    /**
+     * Takes one off the count of each row whose positive is below 0, or is 0, for every 0 that clearMasked puts in the row.
+     */
+    void uncountMasked(int x, int y, float[] positive, float[] above, float[] same) {
         for (int j = 0; j < height(y, yCount); j++) {
             for (int row : pairing.excluded(y * Tiles.SIDE + j, yCount)) {
                 int i = row - x * Tiles.SIDE;
-                if (i >= 0 && i < Tiles.SIDE && positive[i] < 0f) {
-                    above[i]--;
+                if (i >= 0 && i < Tiles.SIDE) {
+                    above[i] -= positive[i] < 0f ? 1 : 0;
+                    same[i] -= positive[i] == 0f ? 1 : 0;
                 }
             }
         }

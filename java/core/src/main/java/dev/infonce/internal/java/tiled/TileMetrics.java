@@ -5,54 +5,80 @@ import dev.infonce.internal.java.Tally;
 import dev.infonce.internal.java.vector.Tiles;
 import java.util.Arrays;
 
-/** What metrics add to the forward pass. */
+/** What metrics add to the forward pass, strip of columns by strip. */
 final class TileMetrics {
     private static final double UNIT = Math.exp(-2.0); // exp(-2 |x - y|^2) = UNIT UNIT exp(4 cos) of unit vectors
 
-    private final TileCall call;
     private final TileWorkspace space;
-    private final TileLayout layout;
+    private final TileLayout first;
+    private final int topK;
+
+    /** Of a strip, by group of Y and row. */
     private final double[][] above;
+
+    private final double[][] same;
     private final double[][] similarity;
     private final double[][] potential;
+
+    /** Of all strips, by row. */
+    private final double[] allAbove;
+
+    private final double[] allSame;
+    private final double[] allSimilarity;
+    private final double[] allPotential;
+
     private final float[][] xInverses;
     private final float[][] yInverses;
     private final float[][] yFactors;
+    private long negatives; // of a row
+    private long zeroRows;
 
-    TileMetrics(TileCall call) {
-        this.call = call;
-        this.space = call.space();
-        this.layout = call.layout();
-        int groups = space.cuts.yGroups;
-        int rows = layout.xBlocks * Tiles.SIDE;
+    TileMetrics(TileWorkspace space, int topK) {
+        this.space = space;
+        this.first = space.layout;
+        this.topK = topK;
+        int rows = first.xBlocks * Tiles.SIDE;
+        int groups = space.mostGroups;
         this.above = new double[groups][rows];
+        this.same = new double[groups][rows];
         this.similarity = new double[groups][rows];
         this.potential = new double[groups][rows];
-        this.xInverses = inverses(space.x);
-        this.yInverses = inverses(space.y);
-        this.yFactors = new float[layout.yBlocks][Tiles.SIDE];
-        for (int row = 0; row < layout.yCount; row++) {
-            yFactors[row / Tiles.SIDE][row % Tiles.SIDE] = (float) (space.y.isZero(row) ? 1.0 : UNIT);
-        }
+        this.allAbove = new double[rows];
+        this.allSame = new double[rows];
+        this.allSimilarity = new double[rows];
+        this.allPotential = new double[rows];
+        this.xInverses = new float[first.xBlocks][Tiles.SIDE];
+        this.yInverses = new float[first.yBlocks][Tiles.SIDE];
+        this.yFactors = new float[first.yBlocks][Tiles.SIDE];
+        fillInverses(space.x, xInverses);
+        zeroRows = space.x.zeroRows() + (space.z == null || first.positivesInY ? 0 : space.z.zeroRows());
     }
 
     /** What similarities are multiplied by to be cosines. */
-    private float[][] inverses(PackedRows rows) {
-        float[][] inverses = new float[TileLayout.blocks(rows.count)][Tiles.SIDE];
-        for (int row = 0; row < rows.count; row++) {
-            inverses[row / Tiles.SIDE][row % Tiles.SIDE] = layout.cosine ? 1f : (float) rows.inverseNorms[row];
+    private void fillInverses(PackedRows rows, float[][] inverses) {
+        for (int row = 0; row < rows.count(); row++) {
+            inverses[row / Tiles.SIDE][row % Tiles.SIDE] = first.cosine ? 1f : (float) rows.inverseNorms[row];
         }
-        return inverses;
+    }
+
+    /** A strip of columns is about to come. */
+    void begin() {
+        fillInverses(space.y, yInverses);
+        for (int row = 0; row < space.y.count(); row++) {
+            yFactors[row / Tiles.SIDE][row % Tiles.SIDE] = (float) (space.y.isZero(row) ? 1.0 : UNIT);
+        }
+        zeroRows += first.isOneTower() ? 0 : space.y.zeroRows();
     }
 
     void clear(int yGroup, int xBegin, int xEnd) {
-        for (double[][] sums : new double[][][] {above, similarity, potential}) {
+        for (double[][] sums : new double[][][] {above, same, similarity, potential}) {
             Arrays.fill(sums[yGroup], xBegin * Tiles.SIDE, xEnd * Tiles.SIDE, 0.0);
         }
     }
 
     /** Adds a tile of similarities; a masked one is cleared. Overwrites the scratch's values. */
-    void add(int x, int y, int yGroup, float[] similarities, TileWorkspace.Scratch scratch) {
+    void add(TileCall call, int x, int y, int yGroup, float[] similarities, TileWorkspace.Scratch scratch) {
+        TileLayout layout = call.layout();
         int height = TileLayout.height(y, layout.yCount);
         Tiles tiles = call.tiles();
         float[] positive = space.positive[x];
@@ -64,34 +90,34 @@ final class TileMetrics {
         }
         tiles.sumMetrics(similarities, scratch.values, height, positive, scratch.metrics);
         if (masked) {
-            layout.uncountMasked(x, y, positive, scratch.metrics.above);
+            layout.uncountMasked(x, y, positive, scratch.metrics.above, scratch.metrics.same);
         }
         TileForward.add(scratch.metrics.above, above[yGroup], x);
+        TileForward.add(scratch.metrics.same, same[yGroup], x);
         TileForward.add(scratch.metrics.similarity, similarity[yGroup], x);
         TileForward.add(scratch.metrics.potential, potential[yGroup], x);
     }
 
+    /** A strip of columns has been. */
+    void end(TileCall call) {
+        negatives += call.layout().negatives();
+        int groups = call.cuts().yGroups;
+        TileWorkspace.addGroups(above, groups, allAbove);
+        TileWorkspace.addGroups(same, groups, allSame);
+        TileWorkspace.addGroups(similarity, groups, allSimilarity);
+        TileWorkspace.addGroups(potential, groups, allPotential);
+    }
+
     Metrics metrics(TileRows rows) {
         Tally tally = new Tally();
-        for (int i = 0; i < layout.xCount; i++) {
-            double more = 0.0;
-            double similarities = 0.0;
-            double potentials = 0.0;
-            for (int group = 0; group < above.length; group++) {
-                more += above[group][i];
-                similarities += similarity[group][i];
-                potentials += potential[group][i];
-            }
-            tally.rank((long) more, call.topK());
+        for (int i = 0; i < first.xCount; i++) {
+            tally.rank((long) allAbove[i], (long) allSame[i], topK);
             tally.positive(
                     space.positive[i / Tiles.SIDE][i % Tiles.SIDE],
-                    space.x.squaredUnitDistance(i, space.positives(), space.positiveOf(i), layout.cosine));
-            tally.negatives(layout.negatives(), similarities, potentials * (space.x.isZero(i) ? 1.0 : UNIT));
-            tally.effectiveNegatives(rows.effectiveNegatives(i));
+                    space.x.squaredUnitDistance(i, space.positives(), space.positiveOf(i), first.cosine));
+            tally.negatives(negatives, allSimilarity[i], allPotential[i] * (space.x.isZero(i) ? 1.0 : UNIT));
+            tally.effectiveNegatives(rows.effectiveNegatives(i), negatives);
         }
-        long zeros = space.x.zeroRows();
-        zeros += layout.isOneTower() ? 0 : space.y.zeroRows();
-        zeros += space.z == null ? 0 : space.z.zeroRows();
-        return tally.metrics(layout.xCount, zeros);
+        return tally.metrics(first.xCount, zeroRows, first.cosine ? new Tally.Range(-1.0, 1.0) : Tally.Range.ALL);
     }
 }

@@ -13,19 +13,16 @@ final class TileRows {
     private final double[] moment;
     private final Row row;
 
-    /** Adds up the groups' sums in their order. */
-    TileRows(TileCall call, double[][] values, double[][] moments, int count) {
+    private final int count;
+
+    /** From the sums over all negatives. */
+    TileRows(TileCall call, double[] value, double[] moment, int count) {
         this.call = call;
         this.loss = call.layout().loss;
-        this.value = new double[count];
-        this.moment = new double[count];
+        this.value = value;
+        this.moment = moment;
+        this.count = count;
         this.row = new Row(call.temperature(), call.layout().share);
-        for (int group = 0; group < values.length; group++) {
-            for (int i = 0; i < count; i++) {
-                value[i] += values[group][i];
-                moment[i] += moments[group][i];
-            }
-        }
     }
 
     /** Row i; the next call overwrites it. Logits are small enough for sums of exp(s / tau) itself. */
@@ -44,7 +41,7 @@ final class TileRows {
 
     /** The losses of all rows. */
     double[] losses() {
-        double[] losses = new double[value.length];
+        double[] losses = new double[count];
         Arrays.setAll(losses, this::loss);
         return losses;
     }

@@ -1,7 +1,9 @@
 package dev.infonce.internal.java.tiled;
 
+import dev.infonce.internal.java.ColumnStrips;
 import dev.infonce.internal.java.Pairing;
 import dev.infonce.internal.java.vector.Tiles;
+import java.util.Arrays;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.function.Consumer;
 
@@ -10,65 +12,139 @@ public final class TileWorkspace {
     private static final long TILE_BYTES = (long) Tiles.SIDE * Tiles.SIDE * Float.BYTES;
     private static final int LEAST_PART_KEPT = 20; // less would take memory for nothing that could be noticed
 
+    /** That of the first strip. */
     final TileLayout layout;
-    final TileCuts cuts;
+
     final PackedRows x;
     final PackedRows y;
 
-    /** The keys beside shared negatives, else null. */
+    /** Positives that are not in y, or not all the time; else null. */
     final PackedRows z;
 
     /** Of each row, by block. */
     final float[][] positive;
 
-    /** Partial sums over negatives by row and group, and by column and group. */
+    /** The most groups of Y that any strip has in its forward pass. */
+    final int mostGroups;
+
+    /** Partial sums over a strip's negatives by row and group, and by column and group. */
     final double[][] rowValue;
 
     final double[][] rowMoment;
     final double[][] columnValue;
     final double[][] columnMoment;
 
+    /** Sums over all negatives so far. */
+    final double[] value;
+
+    final double[] moment;
+
+    private final ColumnStrips columns;
+    private final Strip[] strips; // the first, those between, the last
     private final int keptTiles;
     private float[][] kept;
     private float[][][] xSums;
+    private double[][] xTotals;
     private double[][] ySums;
     private final ConcurrentLinkedDeque<Scratch> scratches = new ConcurrentLinkedDeque<>();
 
-    TileWorkspace(TileLayout layout, long budget) {
+    /**
+     * A strip of columns, as large as the first but for the last.
+     *
+     * @param firstTile the number of its first tile
+     */
+    record Strip(TileLayout layout, TileCuts cuts, long firstTile) {}
+
+    TileWorkspace(TileLayout layout, ColumnStrips columns, long budget) {
         this.layout = layout;
-        this.cuts = new TileCuts(layout.xBlocks, layout.yBlocks, layout.dim);
+        this.columns = columns;
+        this.strips = strips(layout, columns);
         boolean tower = layout.isOneTower();
         this.x = new PackedRows(layout.xCount, layout.dim, true, tower);
         this.y = tower ? x : new PackedRows(layout.yCount, layout.dim, false, true);
         this.z = layout.zCount == 0 ? null : new PackedRows(layout.zCount, layout.dim, false, false);
         this.positive = new float[layout.xBlocks][Tiles.SIDE];
-        this.rowValue = new double[cuts.yGroups][layout.xBlocks * Tiles.SIDE];
-        this.rowMoment = new double[cuts.yGroups][layout.xBlocks * Tiles.SIDE];
-        int columnGroups = layout.symmetric ? cuts.xGroups : 0;
+        int groups = 0;
+        for (Strip strip : strips) {
+            groups = Math.max(groups, strip.cuts.yGroups);
+        }
+        this.mostGroups = groups;
+        int rows = layout.xBlocks * Tiles.SIDE;
+        this.rowValue = new double[groups][rows];
+        this.rowMoment = new double[groups][rows];
+        this.value = new double[rows];
+        this.moment = new double[rows];
+        int columnGroups = layout.symmetric ? strips[0].cuts.xGroups : 0;
         this.columnValue = new double[columnGroups][layout.yBlocks * Tiles.SIDE];
         this.columnMoment = new double[columnGroups][layout.yBlocks * Tiles.SIDE];
-        this.keptTiles = keptTiles(layout, budget);
+        this.keptTiles = keptTiles(layout, columns, budget);
     }
 
-    private static int keptTiles(TileLayout layout, long budget) {
-        long all = (long) layout.xBlocks * layout.yBlocks;
+    private static Strip[] strips(TileLayout layout, ColumnStrips columns) {
+        int last = columns.count() - 1;
+        TileLayout between = last > 1 ? layout.later(columns.count(1)) : layout;
+        TileLayout ofLast = last > 0 ? layout.later(columns.count(last)) : layout;
+        return new Strip[] {
+            new Strip(layout, cuts(layout), 0), new Strip(between, cuts(between), 0), new Strip(ofLast, cuts(ofLast), 0)
+        };
+    }
+
+    private static TileCuts cuts(TileLayout layout) {
+        return new TileCuts(layout.xBlocks, layout.yBlocks, layout.dim);
+    }
+
+    /** A strip by its number. */
+    Strip strip(int number) {
+        Strip strip = strips[number == 0 ? 0 : number < columns.count() - 1 ? 1 : 2];
+        return new Strip(strip.layout, strip.cuts, (long) number * layout.xBlocks * layout.yBlocks);
+    }
+
+    private static int keptTiles(TileLayout layout, ColumnStrips columns, long budget) {
+        long all = layout.xBlocks * ((columns.columns() + Tiles.SIDE - 1) / Tiles.SIDE);
         long fit = Math.min(Math.min(all, Integer.MAX_VALUE / 2), budget / TILE_BYTES);
         return fit < all / LEAST_PART_KEPT ? 0 : (int) fit;
     }
 
     /** Bytes of a workspace, as far as they grow with the shape or the budget. */
-    static long bytes(TileLayout layout, long budget, boolean gradients) {
-        TileCuts cuts = new TileCuts(layout.xBlocks, layout.yBlocks, layout.dim);
-        long blockBytes = (long) PackedRows.rowElements(layout.dim) * Float.BYTES;
+    static long bytes(TileLayout layout, ColumnStrips columns, long budget, boolean gradients) {
+        TileCuts cuts = cuts(layout);
+        long blockBytes = blockBytes(layout.dim);
         long bytes = 3 * layout.xBlocks * blockBytes;
         bytes += layout.isOneTower() ? 0 : 2 * layout.yBlocks * blockBytes;
         bytes += TileLayout.blocks(layout.zCount) * blockBytes;
         if (gradients) {
-            bytes += keptTiles(layout, budget) * TILE_BYTES;
+            bytes += keptTiles(layout, columns, budget) * TILE_BYTES;
             bytes += (long) cuts.sumGroups * cuts.strip * blockBytes;
             bytes += layout.isOneTower() ? 0 : 2 * layout.yBlocks * blockBytes;
+            bytes += columns.areMany() ? 2 * layout.xBlocks * blockBytes : 0;
         }
         return bytes;
+    }
+
+    /** Bytes of a block in the layout of rows. */
+    static long blockBytes(int dim) {
+        return (long) PackedRows.rowElements(dim) * Float.BYTES;
+    }
+
+    /** Adds the sums of groups, in their order. */
+    static void addGroups(double[][] groups, int count, double[] to) {
+        for (int group = 0; group < count; group++) {
+            for (int i = 0; i < to.length; i++) {
+                to[i] += groups[group][i];
+            }
+        }
+    }
+
+    /** To be called before the first strip. */
+    void clearRowSums() {
+        Arrays.fill(value, 0.0);
+        Arrays.fill(moment, 0.0);
+    }
+
+    /** Adds those of a strip's groups. */
+    void addRowSums(int groups) {
+        addGroups(rowValue, groups, value);
+        addGroups(rowMoment, groups, moment);
     }
 
     /** The rows that hold the positives, whose indices are those of {@link Pairing#positive}. */
@@ -80,9 +156,8 @@ public final class TileWorkspace {
         return layout.pairing.positive(row, layout.xCount);
     }
 
-    /** The place where a tile's f is kept from the forward to the backward pass; null if it is not. */
-    float[] kept(int xBlock, int yBlock) {
-        long number = (long) xBlock * layout.yBlocks + yBlock;
+    /** The place of a tile that is kept; null if it is not. */
+    float[] kept(long number) {
         if (number >= keptTiles) {
             return null;
         }
@@ -104,11 +179,33 @@ public final class TileWorkspace {
     void prepareSums(boolean ofY) {
         int elements = PackedRows.rowElements(layout.dim);
         if (xSums == null) {
-            xSums = new float[cuts.sumGroups][Math.min(cuts.strip, layout.xBlocks)][elements];
+            int groups = 0;
+            int length = 0;
+            for (Strip strip : strips) {
+                groups = Math.max(groups, strip.cuts.sumGroups);
+                length = Math.max(length, Math.min(strip.cuts.strip, layout.xBlocks));
+            }
+            xSums = new float[groups][length][elements];
         }
         if (ofY && ySums == null) {
             ySums = new double[layout.yBlocks][elements];
         }
+    }
+
+    /** To be called before the first of many strips goes backward. */
+    void clearXTotals() {
+        if (xTotals == null) {
+            xTotals = new double[layout.xBlocks][PackedRows.rowElements(layout.dim)];
+        } else {
+            for (double[] block : xTotals) {
+                Arrays.fill(block, 0.0);
+            }
+        }
+    }
+
+    /** Sums of X's gradient over strips, by block. */
+    double[][] xTotals() {
+        return xTotals;
     }
 
     /** Sums of X's gradient of a strip, by group of Y and block. */

@@ -4,7 +4,10 @@ import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Metrics;
 import dev.infonce.Reduction;
+import dev.infonce.Shape;
+import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
+import dev.infonce.internal.java.ColumnStrips;
 import dev.infonce.internal.java.LossExecutor;
 import dev.infonce.internal.java.MatrixRows;
 import dev.infonce.internal.java.Reducer;
@@ -26,7 +29,14 @@ public final class TiledLoss implements LossExecutor {
 
     private static final double LARGEST_NORM = 1e15;
 
+    /** Of kept tiles where columns come in strips: what a workspace may take that does not grow with rows, less its strip. */
+    private static final long MOST_KEPT_BYTES = 16L << 20;
+
+    /** Gradients that may become larger are left to who can refuse them. */
+    private static final double LARGEST_GRADIENT = 1e37;
+
     private final Tiles tiles;
+    private final ColumnStrips strips;
     private final TileLayout layout;
     private final Reduction reduction;
     private final int topK;
@@ -37,26 +47,34 @@ public final class TiledLoss implements LossExecutor {
 
     /** spare holds a workspace that no call uses, or null; plain does the calls for which float32 is not precise enough. */
     public TiledLoss(
-            TileLayout layout,
-            Reduction reduction,
+            LossSpec spec,
+            LossSpec.Terms.Logits terms,
+            Shape shape,
             int topK,
             long budget,
             Workers workers,
             AtomicReference<TileWorkspace> spare,
             LossExecutor plain) {
         this.tiles = VectorModule.tiles();
-        this.layout = layout;
-        this.reduction = reduction;
+        this.strips = strips(spec, shape);
+        this.layout = new TileLayout(spec, terms, shape, strips);
+        this.reduction = spec.reduction();
         this.topK = topK;
-        this.budget = budget;
+        this.budget = strips.areMany() ? Math.min(budget, MOST_KEPT_BYTES) : budget;
         this.workers = workers;
         this.spare = spare;
         this.plain = plain;
     }
 
+    /** Each row of a strip is packed twice, and its gradient takes as much. */
+    private static ColumnStrips strips(LossSpec spec, Shape shape) {
+        int dim = Math.toIntExact(shape.dim());
+        return ColumnStrips.of(spec, shape, Tiles.SIDE, 4 * TileWorkspace.blockBytes(dim) / Tiles.SIDE);
+    }
+
     @Override
     public long workspaceBytes(boolean gradients) {
-        return TileWorkspace.bytes(layout, budget, gradients);
+        return Math.max(TileWorkspace.bytes(layout, strips, budget, gradients), plain.workspaceBytes(gradients));
     }
 
     @Override
@@ -66,17 +84,20 @@ public final class TiledLoss implements LossExecutor {
         }
         TileWorkspace space = spare.getAndSet(null);
         if (space == null) {
-            space = new TileWorkspace(layout, budget);
+            space = new TileWorkspace(layout, strips, budget);
         }
-        read(space, in);
-        Outcome outcome = isPrecise(space, temperature)
-                ? run(new TileCall(tiles, space, workers, temperature, out != null, topK), in, out)
-                : plain.run(in, temperature, out);
+        readRows(space, in);
+        TileCall call = new TileCall(tiles, space, workers, temperature, out != null);
+        Outcome outcome = tryTiles(call, in, out);
+        if (outcome == null) {
+            outcome = plain.run(in, temperature, out);
+        }
         spare.set(space);
         return outcome;
     }
 
-    private void read(TileWorkspace space, Inputs in) {
+    /** All rows but those of strips. */
+    private void readRows(TileWorkspace space, Inputs in) {
         MatrixRows.Input queries = MatrixRows.Input.of("queries", in.queries());
         MatrixRows.Input keys = MatrixRows.Input.of("keys", in.keys());
         if (layout.isOneTower()) {
@@ -85,37 +106,77 @@ public final class TiledLoss implements LossExecutor {
         }
         space.x.read(workers, layout.cosine, queries);
         if (space.z != null) {
-            space.z.read(workers, layout.cosine, keys);
-            space.y.read(workers, layout.cosine, MatrixRows.Input.of("negatives", in.negatives()));
-        } else {
-            space.y.read(workers, layout.cosine, keys);
+            space.z.read(workers, layout.cosine, keys.part(0, layout.zCount));
         }
     }
 
-    private boolean isPrecise(TileWorkspace space, double temperature) {
+    private void readStrip(TileWorkspace space, Inputs in, int strip) {
+        if (layout.isOneTower()) {
+            return;
+        }
+        MatrixRows.Input columns = layout.positivesInY
+                ? MatrixRows.Input.of("keys", in.keys())
+                : MatrixRows.Input.of("negatives", in.negatives());
+        space.y.read(workers, layout.cosine, columns.part(strips.first(strip), strips.count(strip)));
+    }
+
+    /** The norms of rows that are not zero, where they are asked for. */
+    private static final class Norms {
+        double largest;
+        double smallest = Double.POSITIVE_INFINITY;
+
+        void add(PackedRows rows) {
+            largest = Math.max(largest, rows.largestNorm());
+            smallest = Math.min(smallest, rows.smallestNorm());
+        }
+    }
+
+    private boolean isPrecise(TileWorkspace space, Norms others, double temperature) {
         if (layout.cosine) {
             return true;
         }
-        double other = space.y.largestNorm();
-        double smallest = Math.min(space.x.smallestNorm(), space.y.smallestNorm());
-        if (space.z != null) {
-            other = Math.max(other, space.z.largestNorm());
-            smallest = Math.min(smallest, space.z.smallestNorm());
-        }
         double largest = space.x.largestNorm();
-        return largest * other / temperature <= LARGEST_LOGIT
-                && Math.max(largest, other) <= LARGEST_NORM
-                && smallest >= SMALLEST_NORM;
+        return largest * others.largest / temperature <= LARGEST_LOGIT
+                && Math.max(largest, others.largest) <= LARGEST_NORM
+                && Math.min(space.x.smallestNorm(), others.smallest) >= SMALLEST_NORM;
     }
 
-    private Outcome run(TileCall call, Inputs in, Gradients out) {
+    /** No element of a gradient is larger. */
+    private double largestGradient(TileWorkspace space, Norms others, double[] scales, double temperature) {
+        double scale = 0.0;
+        for (double one : scales) {
+            scale += Math.abs(one);
+        }
+        double smallest = Math.min(space.x.smallestNorm(), others.smallest);
+        double derivative = layout.cosine ? 2.0 / smallest : Math.max(space.x.largestNorm(), others.largest);
+        double negatives = Math.max(1.0, layout.share * strips.columns());
+        return 2.0 * scale * negatives / temperature * derivative;
+    }
+
+    /** Null, with nothing written, if float32 is not precise enough. */
+    private Outcome tryTiles(TileCall call, Inputs in, Gradients out) {
         TileWorkspace space = call.space();
+        Norms others = new Norms();
+        if (space.z != null) {
+            others.add(space.z);
+        }
+        TileMetrics metrics = topK == 0 ? null : new TileMetrics(space, topK);
+        space.clearRowSums();
+        for (int strip = 0; strip < strips.count(); strip++) {
+            readStrip(space, in, strip);
+            others.add(space.y);
+            if (!isPrecise(space, others, call.temperature())) {
+                return null;
+            }
+            TileForward forward = new TileForward(call.of(strip), metrics);
+            if (strip == 0) {
+                forward.findPositives();
+            }
+            forward.run();
+        }
         Reducer reducer = new Reducer(reduction, layout.xCount, in);
-        TileMetrics tileMetrics = topK == 0 ? null : new TileMetrics(call);
-        new TileForward(call, tileMetrics).run();
-        TileRows rows = new TileRows(call, space.rowValue, space.rowMoment, layout.xCount);
-        TileRows columns =
-                layout.symmetric ? new TileRows(call, space.columnValue, space.columnMoment, layout.yCount) : null;
+        TileRows rows = new TileRows(call, space.value, space.moment, layout.xCount);
+        TileRows columns = layout.symmetric ? columns(call) : null;
         double[] losses = rows.losses();
         double[] scales = new double[layout.xCount];
         double dTemperature = 0.0;
@@ -128,10 +189,38 @@ public final class TiledLoss implements LossExecutor {
             }
             dTemperature += scales[i] * slope;
         }
-        Metrics metrics = tileMetrics == null ? null : tileMetrics.metrics(rows);
-        if (out != null) {
-            new TileBackward(call, new TileCoefficients(layout, rows, columns, scales)).run(out);
+        if (out != null && !(largestGradient(space, others, scales, call.temperature()) <= LARGEST_GRADIENT)) {
+            return null;
         }
-        return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, metrics);
+        Metrics found = metrics == null ? null : metrics.metrics(rows);
+        if (out != null) {
+            goBack(call, new TileCoefficients(layout, rows, columns, scales), in, out);
+        }
+        return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, found);
+    }
+
+    private TileRows columns(TileCall call) {
+        TileWorkspace space = call.space();
+        double[] value = new double[layout.yBlocks * Tiles.SIDE];
+        double[] moment = new double[value.length];
+        TileWorkspace.addGroups(space.columnValue, space.columnValue.length, value);
+        TileWorkspace.addGroups(space.columnMoment, space.columnMoment.length, moment);
+        return new TileRows(call, value, moment, layout.yCount);
+    }
+
+    private void goBack(TileCall call, TileCoefficients coefficients, Inputs in, Gradients out) {
+        if (!strips.areMany()) {
+            new TileBackward(call, coefficients).run(out);
+            return;
+        }
+        TileWorkspace space = call.space();
+        space.clearXTotals();
+        for (int strip = 0; strip < strips.count(); strip++) {
+            if (strips.count() > 1) {
+                readStrip(space, in, strip);
+            }
+            new TileBackward(call.of(strip), coefficients).runStrip(out, strips.first(strip));
+        }
+        new TileBackward(call, coefficients).finishStrips(out);
     }
 }

@@ -34,17 +34,21 @@ final class MetricTile {
     static void sums(float[] s, float[] potentials, int i, int height, float[] positive, MetricSums sums) {
         FloatVector positives = FloatVector.fromArray(SPECIES, positive, i);
         FloatVector above = FloatVector.broadcast(SPECIES, 0f);
+        FloatVector same = above;
         FloatVector similarity = above;
         FloatVector potential = above;
         for (int j = 0; j < height; j++) {
             int k = j * Tiles.SIDE + i;
             FloatVector similarities = FloatVector.fromArray(SPECIES, s, k);
             VectorMask<Float> more = similarities.compare(VectorOperators.GT, positives);
+            VectorMask<Float> equal = similarities.compare(VectorOperators.EQ, positives);
             above = above.add(FloatVector.broadcast(SPECIES, 0f).blend(1f, more));
+            same = same.add(FloatVector.broadcast(SPECIES, 0f).blend(1f, equal));
             similarity = similarity.add(similarities);
             potential = potential.add(FloatVector.fromArray(SPECIES, potentials, k));
         }
         above.intoArray(sums.above, i);
+        same.intoArray(sums.same, i);
         similarity.intoArray(sums.similarity, i);
         potential.intoArray(sums.potential, i);
     }

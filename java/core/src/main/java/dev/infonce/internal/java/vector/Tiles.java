@@ -49,7 +49,7 @@ public interface Tiles {
     /** out = exp(4 cos) yFactors[j], cos being s xInverses[i] yInverses[j]. */
     void potentials(float[] s, int height, float[] xInverses, float[] yInverses, float[] yFactors, float[] out);
 
-    /** Sums over j: how many s are above positive[i], s itself, and potentials. */
+    /** Sums over j: how many s are above positive[i], how many equal it, s itself, and potentials. */
     void sumMetrics(float[] s, float[] potentials, int height, float[] positive, MetricSums sums);
 
     /** The tile of G: g = f (xCoefficients[i] + yCoefficients[j]). */
@@ -105,6 +105,9 @@ public interface Tiles {
     final class MetricSums {
         /** How many similarities are above the positive's. */
         public final float[] above = new float[SIDE];
+
+        /** How many similarities are the positive's. */
+        public final float[] same = new float[SIDE];
 
         /** Sums of similarities. */
         public final float[] similarity = new float[SIDE];

@@ -1,0 +1,286 @@
+// Where numbers leave the range of their types: right, or refused, and never an infinity or NaN with success.
+
+#include <cmath>
+#include <limits>
+
+#include "device_test.h"
+
+namespace nce::test {
+namespace {
+
+using oracle::kContrastive;
+using oracle::kDenseKinds;
+using oracle::kInfoNce;
+using oracle::kOwn;
+using oracle::kRowwiseKinds;
+using oracle::kSymmetric;
+using oracle::kTriplet;
+
+class Extremes : public DeviceTest {
+ protected:
+  static void scale(Problem& problem, double by) {
+    for (auto* matrix : matrices(problem)) {
+      for (double& value : *matrix) value = oracle::rounded(value * by, problem.dtype());
+    }
+  }
+
+  /// Of a call that succeeds.
+  static void expect_finite(const Result& result) {
+    for (const double loss : result.loss) EXPECT_TRUE(std::isfinite(loss));
+    for (const auto* gradient : gradients(result)) EXPECT_TRUE(std::isfinite(largest(*gradient)));
+    EXPECT_TRUE(std::isfinite(result.d_temperature));
+    EXPECT_TRUE(std::isfinite(result.metrics.positive_similarity));
+    EXPECT_TRUE(std::isfinite(result.metrics.negative_similarity));
+    EXPECT_FALSE(std::isinf(result.metrics.effective_negatives));
+    EXPECT_FALSE(std::isinf(result.metrics.uniformity));
+  }
+
+  /// A gradient beyond its type is told by name, of both calls.
+  void expect_told(const Problem& problem, const std::string& gradient) {
+    SCOPED_TRACE(problem.label());
+    for (const Calls calls : {Calls::kTogether, Calls::kBackward}) {
+      DeviceRun run(device(), problem);
+      if (calls == Calls::kBackward) {
+        ASSERT_EQ(run.ended(Calls::kForward), NCE_STATUS_OK);
+      }
+      EXPECT_EQ(run.ended(calls), NCE_STATUS_NON_FINITE);
+      EXPECT_EQ(std::string(nce_last_error()),
+                "outputs->" + gradient + "; gradients may have been written, with infinities there");
+    }
+  }
+};
+
+TEST_P(Extremes, SimilaritiesBeyondFloat64AreRefusedAndNothingIsWritten) {
+  for (const Kind& kind : kDenseKinds) {
+    for (const nce_similarity similarity : {NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN}) {
+      Problem problem = problem_of(
+          {.kind = kind, .measure = similarity, .dtype = NCE_DTYPE_FLOAT64, .size = {4, 6, 5}, .tau = 1.0, .seed = 3});
+      const int64_t row = 2;
+      for (std::size_t d = 0; d < 5; ++d) problem.queries[row * 5 + d] = 1e160;
+      if (similarity == NCE_SIMILARITY_DOT) {
+        for (double& value : problem.keys) value *= 1e160;
+        for (double& value : problem.negatives) value *= 1e160;
+        if (problem.shape().tower) {
+          for (std::size_t d = 0; d < 5; ++d) problem.queries[5 + d] = 1e160;
+        }
+      }
+      SCOPED_TRACE(problem.label());
+      DeviceRun run(device(), problem);
+      EXPECT_EQ(run.ended(Calls::kTogether), NCE_STATUS_NON_FINITE);
+      EXPECT_NE(std::string(nce_last_error()).find("similarity or distance beyond the range of float64 in row"),
+                std::string::npos);
+      EXPECT_TRUE(run.untouched());
+    }
+  }
+}
+
+TEST_P(Extremes, SimilaritiesUpTo1e290GiveFiniteNumbers) {
+  for (const Kind& kind : kDenseKinds) {
+    for (const nce_similarity similarity :
+         {NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
+      for (const double size : {1e60, 1e120, 1e144}) {
+        for (const nce_reduction reduction : {NCE_REDUCTION_MEAN, NCE_REDUCTION_NONE}) {
+          Problem problem = problem_of({.kind = kind,
+                                        .measure = similarity,
+                                        .dtype = NCE_DTYPE_FLOAT64,
+                                        .size = {4, 6, 5},
+                                        .tau = 1.0,
+                                        .seed = 3});
+          problem.desc.reduction = reduction;
+          scale(problem, size);
+          SCOPED_TRACE(problem.label() + ", rows of " + std::to_string(std::log10(size)));
+          const Result result = run(problem);
+          expect_finite(result);
+          const Answer answer = answer_to(problem);
+          const std::vector<double> losses =
+              reduction == NCE_REDUCTION_NONE ? answer.losses : std::vector<double>{answer.loss};
+          ASSERT_EQ(result.loss.size(), losses.size());
+          for (std::size_t i = 0; i < losses.size(); ++i) {
+            EXPECT_NEAR(result.loss[i], losses[i], 1e-11 * std::fabs(losses[i]));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Extremes, DistancesBeyondTheSquareRootOfFloat64AreRight) {
+  for (const double size : {1e200, 1e-160, 1e-250}) {
+    Problem problem = problem_of({.measure = NCE_SIMILARITY_NEG_EUCLIDEAN,
+                                  .dtype = NCE_DTYPE_FLOAT64,
+                                  .size = {4, 6, 5},
+                                  .tau = 0.5,
+                                  .seed = 3});
+    const Answer plain = answer_to(problem);
+    problem.desc.metrics = 0;
+    // Of large rows all weight is on the nearest; of small ones every key weighs alike.
+    scale(problem, size);
+    SCOPED_TRACE("rows of 1e" + std::to_string(std::log10(size)));
+    const Answer answer = answer_to(problem);
+    const Bounds bounds{.loss = 1e-11,
+                        .loss_floor = 1e-300,
+                        .gradient = 1e-10,
+                        .terms = 1e-14,
+                        .temperature = 1e-10,
+                        .similarity = 1e-300};
+    expect_close(problem, run(problem), answer, bounds);
+    EXPECT_GT(largest(plain.d_queries.values), 0.0);
+  }
+}
+
+TEST_P(Extremes, FastRefusesWhatFloat32CannotHold) {
+  for (const nce_similarity similarity : {NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN}) {
+    Problem problem = problem_of({.measure = similarity, .size = {4, 6, 5}, .tau = 1.0, .seed = 3});
+    problem.desc.precision = NCE_PRECISION_FAST;
+    scale(problem, 1e25);
+    DeviceRun run(device(), problem);
+    EXPECT_EQ(run.ended(Calls::kTogether), NCE_STATUS_NON_FINITE);
+    EXPECT_NE(std::string(nce_last_error()).find("beyond the range of float32, in which NCE_PRECISION_FAST computes,"),
+              std::string::npos);
+    EXPECT_TRUE(run.untouched());
+  }
+}
+
+TEST_P(Extremes, MarginsWhoseLossOverflowsAreRefused) {
+  Problem contrastive = problem_of({.kind = kContrastive, .size = {4, 4, 5}, .seed = 3});
+  contrastive.desc.margin = 1e300;
+  expect_refused(contrastive, NCE_STATUS_NON_FINITE,
+                 "inputs->queries has a similarity or distance beyond the range of float64 in row 1");
+  Problem triplet = problem_of({.kind = kTriplet, .size = {4, 4, 5}, .seed = 3});
+  triplet.desc.margin = 1e300;
+  expect_finite(run(triplet));
+  triplet.desc.margin = 1e308;
+  triplet.desc.reduction = NCE_REDUCTION_SUM;
+  expect_refused(triplet, NCE_STATUS_NON_FINITE, "inputs->queries has losses whose sum is beyond the range of float64");
+}
+
+TEST_P(Extremes, LogitsBeyondFloat64OfRowwiseLossesAreRefused) {
+  Problem problem = problem_of(
+      {.kind = kOwn, .measure = NCE_SIMILARITY_DOT, .dtype = NCE_DTYPE_FLOAT64, .size = {3, 2, 5}, .tau = 1e-9});
+  scale(problem, 1e152);
+  DeviceRun run(device(), problem);
+  EXPECT_EQ(run.ended(Calls::kTogether), NCE_STATUS_NON_FINITE);
+  EXPECT_TRUE(run.untouched());
+}
+
+TEST_P(Extremes, GradientsBeyondTheirTypeAreTold) {
+  // 16-bit gradients of tiny rows, and rows of float32 near its end: their cosine turns at 1 / |x|.
+  Problem half = problem_of(
+      {.dtype = NCE_DTYPE_FLOAT16, .size = {4, 6, 5}, .tau = 1.0, .noise = 3.0, .seed = 3, .narrow_gradients = true});
+  for (std::size_t d = 0; d < 5; ++d)
+    half.queries[10 + d] = oracle::rounded(half.queries[10 + d] * 1e-6, NCE_DTYPE_FLOAT16);
+  expect_told(half, "d_queries overflows its element type in row 2");
+  half.desc.gradient_dtype = NCE_DTYPE_FLOAT32;
+  expect_finite(run(half));
+  Problem single = problem_of({.size = {4, 6, 5}, .tau = 1.0, .noise = 3.0, .seed = 3});
+  for (std::size_t d = 0; d < 5; ++d)
+    single.keys[25 + d] = oracle::rounded(single.keys[25 + d] * 1e-42, NCE_DTYPE_FLOAT32);
+  expect_told(single, "d_keys overflows its element type in row 5");
+  Problem own = problem_of({.kind = kOwn, .size = {4, 3, 5}, .tau = 1.0, .noise = 3.0, .seed = 3});
+  for (std::size_t d = 0; d < 5; ++d)
+    own.negatives[35 + d] = oracle::rounded(own.negatives[35 + d] * 1e-42, NCE_DTYPE_FLOAT32);
+  expect_told(own, "d_negatives overflows its element type in row 7");
+  Problem narrow = problem_of({.kind = kOwn,
+                               .dtype = NCE_DTYPE_FLOAT16,
+                               .size = {4, 3, 5},
+                               .tau = 1.0,
+                               .noise = 3.0,
+                               .seed = 3,
+                               .narrow_gradients = true});
+  for (std::size_t d = 0; d < 5; ++d)
+    narrow.keys[5 + d] = oracle::rounded(narrow.keys[5 + d] * 1e-6, NCE_DTYPE_FLOAT16);
+  narrow.upstream = {64.0F};
+  expect_told(narrow, "d_keys overflows its element type in row 1");
+}
+
+TEST_P(Extremes, DistancesNearTheSmallestNumberPullInTheRightDirection) {
+  for (const double size : {1e-300, 1e-310}) {
+    Problem problem = problem_of({.kind = kTriplet, .dtype = NCE_DTYPE_FLOAT64, .size = {1, 1, 2}});
+    problem.queries = {0.0, 0.0};
+    problem.keys = {3.0 * size, 4.0 * size};
+    problem.negatives = {0.0, -2.0 * size};
+    SCOPED_TRACE(size);
+    const Result result = run(problem);
+    EXPECT_NEAR(result.d_keys[0], 0.6, 1e-11);
+    EXPECT_NEAR(result.d_keys[1], 0.8, 1e-11);
+    EXPECT_NEAR(result.d_negatives[1], 1.0, 1e-11);
+    EXPECT_NEAR(result.d_queries[0], -0.6, 1e-11);
+    EXPECT_NEAR(result.d_queries[1], -0.8 - 1.0, 1e-11);
+  }
+}
+
+TEST_P(Extremes, KeysAndNegativesOfOtherMagnitudeKeepTheDigitsOfDotProducts) {
+  for (const auto& [keys, negatives] : {std::pair{1e-12, 1.0}, std::pair{1.0, 1e-12}, std::pair{1e12, 1.0},
+                                        std::pair{1e-17, 1e3}, std::pair{1.0, 1e17}}) {
+    Problem problem = problem_of(
+        {.kind = oracle::kShared, .measure = NCE_SIMILARITY_DOT, .size = {20, 31, 12}, .tau = 0.5, .seed = 3});
+    for (double& value : problem.keys) value = oracle::rounded(value * keys, NCE_DTYPE_FLOAT32);
+    for (double& value : problem.negatives) value = oracle::rounded(value * negatives, NCE_DTYPE_FLOAT32);
+    SCOPED_TRACE(std::to_string(std::log10(keys)) + ", " + std::to_string(std::log10(negatives)));
+    const Bounds bounds{.loss = 1e-5,
+                        .gradient = 1e-5,
+                        .terms = 1e-7,
+                        .temperature = 1e-5,
+                        .similarity = 1e-5,
+                        .metrics = 1e-4 * std::max({1.0, keys, negatives}),
+                        .effective = 1e-4,
+                        .accuracy = 1e-12};
+    expect_close(problem, run(problem), answer_to(problem), bounds);
+  }
+}
+
+TEST_P(Extremes, TowersOfTwoMatricesMayHaveGradientsOfDifferentStrides) {
+  for (const Kind& kind : {oracle::kNtXent, oracle::kNtLogistic}) {
+    Problem problem = problem_of({.kind = kind, .size = {9, 9, 7}, .tau = 0.2, .seed = 3});
+    problem.gaps = {.queries = 1, .keys = 4, .negatives = 0, .d_queries = 6, .d_keys = 3, .d_negatives = 0};
+    check_dense(problem);
+  }
+}
+
+TEST_P(Extremes, SymmetricGradientByLnTauIsTheOracles) {
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+    Problem problem = problem_of({.kind = kSymmetric, .dtype = dtype, .size = {21, 21, 9}, .tau = 0.2, .seed = 3});
+    problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
+    check_dense(problem);
+  }
+}
+
+TEST_P(Extremes, TripletHasNoSlopeAtItsKink) {
+  Problem problem = problem_of({.kind = kTriplet, .dtype = NCE_DTYPE_FLOAT64, .size = {3, 3, 2}});
+  problem.desc.margin = 1.0;
+  problem.desc.reduction = NCE_REDUCTION_SUM;
+  // d+ - d- + margin is 0, then a little more, then a little less.
+  problem.queries = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+  problem.keys = {3.0, 4.0, 3.0, 4.0, 3.0, 4.0};
+  problem.negatives = {0.0, 6.0, 0.0, 6.0 - 0x1p-40, 0.0, 6.0 + 0x1p-40};
+  const Result result = run(problem);
+  EXPECT_EQ(result.loss[0], 0x1p-40);
+  EXPECT_EQ(std::vector<double>(result.d_keys.begin(), result.d_keys.begin() + 2), std::vector<double>(2, 0.0));
+  EXPECT_NEAR(result.d_keys[2], 0.6, 1e-15);
+  EXPECT_EQ(result.d_negatives[3], -1.0);
+  EXPECT_EQ(std::vector<double>(result.d_keys.begin() + 4, result.d_keys.end()), std::vector<double>(2, 0.0));
+}
+
+TEST_P(Extremes, LnTauAtItsBoundsIsAllowedAndTheNextNumberIsNot) {
+  constexpr double kBound = 20.723265836946411;
+  const auto with_logarithm = [&](const Kind& kind, double logarithm) {
+    Problem problem = problem_of({.kind = kind, .dtype = NCE_DTYPE_FLOAT64, .size = {3, 4, 5}, .seed = 3});
+    problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
+    problem.ln_tau = logarithm;
+    problem.tau = std::exp(logarithm);
+    return problem;
+  };
+  for (const Kind& kind : {kInfoNce, kOwn}) {
+    for (const double sign : {-1.0, 1.0}) {
+      const Problem at = with_logarithm(kind, sign * kBound);
+      expect_finite(run(at));
+      DeviceRun beyond(device(), with_logarithm(kind, sign * std::nextafter(kBound, 100.0)));
+      EXPECT_EQ(beyond.ended(Calls::kTogether), NCE_STATUS_INVALID_ARGUMENT);
+    }
+  }
+}
+
+NCE_ON_EVERY_DEVICE(Extremes);
+
+}  // namespace
+}  // namespace nce::test
