@@ -285,7 +285,7 @@ main() {
     elif ! fuzzer_is_there; then
       left_out 'fuzzer of the C interface' "there is no clang++-19 with libFuzzer and llvm-cov-19 (Debian's clang-19, libclang-rt-19-dev, llvm-19)"
     else
-      step 'fuzzer of the C interface' fuzz_for_seconds
+      step 'fuzzer of the C interface' fuzz_native_briefly
     fi
     if [[ -v FLAG[neon] ]]; then
       need_tools aarch64-linux-gnu-g++ qemu-aarch64 gtest-source

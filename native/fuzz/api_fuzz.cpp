@@ -4,14 +4,15 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
+#include <string_view>
 
 #include "fuzz/call.h"
+#include "test/allocation/allocator.h"
 
 namespace nce::fuzz {
 namespace {
 
-constexpr int64_t kMostWorkspace = int64_t{32} << 20;
+constexpr int64_t kMostWorkspace = int64_t{4} << 20;
 
 int64_t calls = 0;
 
@@ -37,39 +38,63 @@ nce_context* context_of(int32_t threads, int32_t isa) {
   return context;
 }
 
-void hostile_context(Decoder& from) {
-  nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, 1, 0, 0};
-  int32_t* const fields[] = {&desc.backend, &desc.device_index, &desc.threads, &desc.max_isa,
-                             &desc.max_compute_capability};
-  *fields[from.below(5)] = static_cast<int32_t>(from.hostile());
-  if (from.once_in(4)) desc.struct_size = from.number<uint32_t>() % (sizeof desc + 1);
-  nce_context* context = nullptr;
-  const nce_status status = nce_context_create(&desc, &context);
-  if ((status == NCE_STATUS_OK) != (context != nullptr)) std::abort();
-  if (context != nullptr) {
-    nce_device_info info{};
-    info.struct_size = sizeof info;
-    if (nce_context_info(context, &info) != NCE_STATUS_OK) std::abort();
-    void* memory = nullptr;
-    const int64_t bytes = from.hostile();
-    // Sanitizers end a program that asks for more than they allow.
-    if (bytes < 1 << 20 && nce_memory_allocate(context, NCE_MEMORY_CONTEXT, bytes, &memory) == NCE_STATUS_OK) {
-      nce_memory_copy(context, memory, &info, bytes < 8 ? bytes : 8, nullptr);
-      nce_memory_free(context, NCE_MEMORY_CONTEXT, memory);
-    }
-    void* stream = nullptr;
-    if (nce_stream_create(context, &stream) == NCE_STATUS_OK) std::abort();
-    nce_stream_synchronize(context, nullptr);
-    nce_stream_destroy(context, nullptr);
-    nce_context_destroy(context);
+/// Whether a call under failing requests for memory and threads ended as it may.
+template <typename Call>
+bool is_told_when_short(Decoder& from, const Call& call) {
+  const int32_t number = from.below(12);
+  test::fail_request(number, from.once_in(2) ? test::Failing::kAllFrom : test::Failing::kOne);
+  const nce_status status = call();
+  const bool refused = test::stop_failing() > number;
+  return status == NCE_STATUS_OK || (refused && status == NCE_STATUS_OUT_OF_MEMORY);
+}
+
+void use_context(Decoder& from, nce_context* context) {
+  nce_device_info info{};
+  info.struct_size = sizeof info;
+  if (nce_context_info(context, &info) != NCE_STATUS_OK) std::abort();
+  const auto kind = static_cast<nce_memory_kind>(from.below(3));
+  void* memory = nullptr;
+  int64_t bytes = from.hostile();
+  // Little, or more than a sanitizer gives.
+  if (bytes <= int64_t{1} << 40) bytes %= 1 << 20;
+  const nce_status status = nce_memory_allocate(context, kind, bytes, &memory);
+  if ((status == NCE_STATUS_OK) != (memory != nullptr)) std::abort();
+  if (memory != nullptr) {
+    nce_memory_copy(context, memory, &info, bytes < 8 ? bytes : 8, nullptr);
+    if (nce_memory_free(context, kind, memory) != NCE_STATUS_OK) std::abort();
   }
+  void* stream = nullptr;
+  if (nce_stream_create(context, &stream) == NCE_STATUS_OK) std::abort();
+  nce_stream_synchronize(context, from.once_in(2) ? &info : nullptr);
+  nce_stream_destroy(context, from.once_in(2) ? &info : nullptr);
+  calls += 6;
+}
+
+void hostile_context(Decoder& from) {
+  nce_context_desc desc = {sizeof desc, NCE_BACKEND_CPU, 0, from.below(3) + 1, 0, 0};
+  nce_context* context = nullptr;
+  if (from.once_in(2)) {
+    if (!is_told_when_short(from, [&] { return nce_context_create(&desc, &context); })) std::abort();
+  } else {
+    int32_t* const fields[] = {&desc.backend, &desc.device_index, &desc.threads, &desc.max_isa,
+                               &desc.max_compute_capability};
+    *fields[from.below(5)] = static_cast<int32_t>(from.hostile());
+    // As many threads as are allowed would take the time of a thousand plans.
+    if (desc.threads > 6 && desc.threads <= 1024) desc.threads = 6;
+    if (from.once_in(4)) desc.struct_size = wrong_size(from, sizeof desc);
+    const nce_status status = nce_context_create(&desc, &context);
+    if ((status == NCE_STATUS_OK) != (context != nullptr)) std::abort();
+  }
+  if (context != nullptr) use_context(from, context);
+  nce_context_destroy(context);
   nce_layout line{};
   line.struct_size = sizeof line;
   nce_layout_at(from.hostile(), &line);
-  nce_layout_at(from.below(128), &line);
+  if (nce_layout_at(from.below(256) % nce_layout_count(), &line) != NCE_STATUS_OK) std::abort();
   int32_t count = 0;
-  nce_device_count(static_cast<nce_backend>(from.below(3)), &count);
-  nce_status_string(static_cast<nce_status>(from.below(10)));
+  nce_device_count(static_cast<nce_backend>(from.below(4)), &count);
+  nce_status_string(static_cast<nce_status>(from.below(12)));
+  if (nce_abi_version() != NCE_ABI_VERSION || nce_version()[0] == '\0') std::abort();
   calls += 9;
 }
 
@@ -77,9 +102,9 @@ nce_plan_desc decode_plan(Decoder& from) {
   nce_plan_desc desc{};
   desc.struct_size = sizeof desc;
   desc.loss = from.below(5);
-  desc.n = from.once_in(12) ? from.between(1, 400) : from.between(1, 20);
+  desc.n = from.once_in(12) ? from.between(1, 150) : from.between(1, 20);
   desc.m = desc.n;
-  desc.dim = from.once_in(12) ? from.between(1, 700) : from.between(1, 40);
+  desc.dim = from.once_in(12) ? from.between(1, 300) : from.between(1, 40);
   desc.workspace_budget_bytes = from.once_in(3) ? from.between(0, 60000) : -1;
   desc.reduction = from.below(3);
   desc.dtype = from.below(4);
@@ -156,7 +181,7 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
       desc.margin = from.number<double>();
       break;
     default:
-      desc.struct_size = from.number<uint32_t>() % (sizeof desc + 1);
+      desc.struct_size = wrong_size(from, sizeof desc);
       break;
   }
   return true;
@@ -164,16 +189,37 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
 
 using Function = decltype(&nce_forward);
 
+bool gradient_overflows(nce_status status) {
+  return status == NCE_STATUS_NON_FINITE && std::string_view(nce_last_error()).starts_with("outputs->");
+}
+
 nce_status call(const nce_plan_desc& desc, Function function, const nce_plan* plan, const Arguments& arguments) {
   ++calls;
   const nce_status status = function(plan, &arguments.in, &arguments.out, arguments.workspace_data,
                                      arguments.workspace_bytes, arguments.stream);
-  if (status < NCE_STATUS_OK || status >= NCE_STATUS_INTERNAL) found(desc, "a status of a defect");
+  if (status < NCE_STATUS_OK || status >= NCE_STATUS_NO_DEVICE) found(desc, "a status of a defect");
   if (status != NCE_STATUS_OK) {
-    if (!arguments.untouched()) found(desc, "a call failed and wrote");
     if (nce_last_error()[0] == '\0') found(desc, "a call failed and did not say why");
+    const bool may_write = function != nce_forward && gradient_overflows(status);
+    if (!may_write && !arguments.untouched()) found(desc, "a call failed and wrote");
   }
   return status;
+}
+
+void check_sound(const nce_plan_desc& desc, const Arguments& arguments) {
+  if (!arguments.gaps_are_whole()) found(desc, "something was written between rows");
+  const std::string unsound = arguments.unsound();
+  if (!unsound.empty()) found(desc, unsound);
+}
+
+/// A request for memory is refused in the midst of the call.
+void run_short_of_memory(Decoder& from, const nce_plan_desc& desc, const nce_plan* plan, Arguments& arguments,
+                         const Arguments& right) {
+  nce_status status{};
+  const bool told =
+      is_told_when_short(from, [&] { return status = call(desc, nce_forward_backward, plan, arguments); });
+  if (!told || (status == NCE_STATUS_OK && !arguments.same_outputs(right)))
+    found(desc, "a call was short of memory and did not say so");
 }
 
 void run(Decoder& from, const nce_plan_desc& desc, const nce_plan* plan, const nce_plan* other) {
@@ -188,47 +234,73 @@ void run(Decoder& from, const nce_plan_desc& desc, const nce_plan* plan, const n
   if (bytes > kMostWorkspace || other_bytes > kMostWorkspace) return;
   const Decoder start = from;
   Arguments together(from, desc);
-  const auto lend = [](Arguments& arguments, int64_t size) {
-    arguments.workspace = Block(size, NCE_WORKSPACE_ALIGNMENT, 0xff);
-    arguments.workspace_data = arguments.workspace.data();
-    arguments.workspace_bytes = size;
-  };
-  lend(together, bytes);
+  together.lend(bytes);
   const nce_status status = call(desc, nce_forward_backward, plan, together);
+  const bool overflows = gradient_overflows(status);
   Decoder again = start;
   Arguments separate(again, desc);
-  lend(separate, other_bytes);
+  separate.lend(other_bytes);
   const nce_status of_forward = call(desc, nce_forward, other, separate);
-  if (of_forward != status && status != NCE_STATUS_INVALID_ARGUMENT)
-    found(desc, "passes end otherwise than both together");
-  if (status == NCE_STATUS_OK) {
-    if (call(desc, nce_backward, other, separate) != NCE_STATUS_OK) found(desc, "a backward pass failed");
+  if (of_forward != (overflows ? NCE_STATUS_OK : status)) found(desc, "passes end otherwise than both together");
+  if (of_forward == NCE_STATUS_OK) {
+    if (call(desc, nce_backward, other, separate) != status) found(desc, "a backward pass ends otherwise than both");
     if (nce_workspace_status(other, separate.workspace_data, nullptr) != NCE_STATUS_OK) found(desc, "a bad status");
-    if (!together.same_outputs(separate, true)) found(desc, "passes give other bits than both together");
-    if (!together.gaps_are_whole()) found(desc, "something was written between rows");
-    const std::string unsound = together.unsound();
-    if (!unsound.empty()) found(desc, unsound + " holds a NaN or an infinity");
+    ++calls;
   }
-  Decoder once_more = start;
-  Arguments alone(once_more, desc);
-  lend(alone, forward_bytes);
-  if (call(desc, nce_forward, plan, alone) != of_forward)
-    found(desc, "a forward pass ends otherwise in its own workspace");
-
+  if (status == NCE_STATUS_OK) {
+    if (!together.same_outputs(separate)) found(desc, "passes give other bits than both together");
+    check_sound(desc, together);
+  }
+  const int32_t what_else = from.below(8);
+  if (what_else > 0) separate.reset_outputs();
+  if (what_else == 1) {
+    separate.lend(forward_bytes);
+    if (call(desc, nce_forward, plan, separate) != of_forward)
+      found(desc, "a forward pass ends otherwise in its own workspace");
+  } else if (what_else == 2 && status == NCE_STATUS_OK) {
+    separate.lend(bytes);
+    run_short_of_memory(from, desc, plan, separate, together);
+  } else if (what_else == 3 && of_forward == NCE_STATUS_OK && separate.change_temperature()) {
+    if (call(desc, nce_backward, other, separate) != NCE_STATUS_INVALID_STATE)
+      found(desc, "a backward pass has another temperature than its forward pass");
+  }
   while (from.more()) {
     Decoder spoilt = start;
     Arguments hostile(spoilt, desc);
-    lend(hostile, bytes);
+    // Most are refused before they use it.
+    hostile.workspace_data = together.workspace.data();
+    hostile.workspace_bytes = bytes;
     hostile.spoil(from);
     constexpr Function kFunctions[] = {nce_forward, nce_backward, nce_forward_backward};
     call(desc, kFunctions[from.below(3)], plan, hostile);
   }
 }
 
+/// The description of a later version, and a plan that is short of memory.
+void run_other_plans(Decoder& from, nce_context* context, const nce_plan_desc& desc, nce_status supported) {
+  if (desc.struct_size == sizeof desc) {
+    struct Later {
+      nce_plan_desc desc;
+      int64_t more;
+    } later = {desc, from.once_in(2) ? from.hostile() : 0};
+    later.desc.struct_size = sizeof later;
+    const nce_status status = nce_plan_supported(context, &later.desc);
+    if (status != (later.more == 0 ? supported : NCE_STATUS_INVALID_ARGUMENT)) found(desc, "a later version's plan");
+  }
+  if (supported == NCE_STATUS_OK) {
+    nce_plan* plan = nullptr;
+    if (!is_told_when_short(from, [&] { return nce_plan_create(context, &desc, &plan); }))
+      found(desc, "a plan was short of memory and did not say so");
+    nce_plan_destroy(plan);
+  }
+  calls += 3;
+}
+
 void run(Decoder& from) {
   if (from.once_in(24)) return hostile_context(from);
   const int32_t isa = from.below(4);
-  nce_context* const context = context_of(from.below(4) + 1, isa);
+  const int32_t threads = from.once_in(4) ? from.below(4) + 1 : 1;
+  nce_context* const context = context_of(threads, isa);
   nce_plan_desc desc = decode_plan(from);
   const bool spoilt = spoil_plan(from, desc);
   const nce_status supported = nce_plan_supported(context, &desc);
@@ -237,15 +309,16 @@ void run(Decoder& from) {
   calls += 2;
   if (status != supported || (plan != nullptr) != (status == NCE_STATUS_OK)) found(desc, "a plan is made or is not");
   if (status >= NCE_STATUS_INTERNAL) found(desc, "a status of a defect");
+  if (from.once_in(12)) run_other_plans(from, context, desc, supported);
   if (plan == nullptr) {
     if (!spoilt) found(desc, "a good plan is refused");
     return;
   }
-  // Sizes that no memory of a test holds are for the plan alone.
-  const bool small = desc.n <= 1000 && desc.m <= 1000 && desc.dim <= 1000 && desc.n * (desc.m + 1) * desc.dim < 4000000;
+  // Larger sizes are for the plan alone: a slow input keeps the place of many.
+  const bool small = desc.n <= 1000 && desc.m <= 1000 && desc.dim <= 1000 && desc.n * (desc.m + 1) * desc.dim < 400000;
   if (small) {
     nce_plan* other = nullptr;
-    if (nce_plan_create(context_of(from.below(4) + 1, isa), &desc, &other) != NCE_STATUS_OK)
+    if (nce_plan_create(context_of(from.once_in(4) ? from.below(4) + 1 : 1, isa), &desc, &other) != NCE_STATUS_OK)
       found(desc, "no second plan");
     run(from, desc, plan, other);
     nce_plan_destroy(other);
@@ -263,6 +336,11 @@ void print_calls() { std::fprintf(stderr, "fuzz: %lld calls\n", static_cast<long
 
 }  // namespace
 }  // namespace nce::fuzz
+
+// Blocks that are freed come back soon, so that their pages stay in the cache.
+extern "C" const char* __asan_default_options() {
+  return "quarantine_size_mb=8:malloc_context_size=8:allocator_may_return_null=1:detect_stack_use_after_return=0";
+}
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   std::atexit(nce::fuzz::print_calls);

@@ -24,13 +24,28 @@ Block matrix(int64_t rows, int64_t dim, int64_t stride, int64_t element, int fil
   return array(rows == 0 ? 0 : (rows - 1) * stride + dim, element, fill);
 }
 
-bool is_nan_free(const Block& block, bool infinities) {
+bool all_finite(const Block& block) {
   for (int64_t at = 0; at + 8 <= block.bytes(); at += 8) {
     double value;
     std::memcpy(&value, block.data() + at, sizeof value);
-    if (std::isnan(value) || (!infinities && std::isinf(value))) return false;
+    if (!std::isfinite(value)) return false;
   }
   return true;
+}
+
+/// A metric that has no meaning for the loss is NaN.
+bool within(double value, double least, double most) { return std::isnan(value) || (value >= least && value <= most); }
+
+std::string unsound_metric(const nce_metrics& metrics) {
+  if (!within(metrics.top1_accuracy, 0.0, 1.0)) return "top1_accuracy is out of its range";
+  if (!within(metrics.topk_accuracy, metrics.top1_accuracy, 1.0)) return "topk_accuracy is out of its range";
+  if (!within(metrics.alignment, 0.0, 4.0)) return "alignment is out of its range";
+  if (!within(metrics.uniformity, -8.0, 0.0)) return "uniformity is out of its range";
+  if (!within(metrics.effective_negatives, 1.0, HUGE_VAL)) return "effective_negatives is out of its range";
+  if (std::isinf(metrics.positive_similarity) || std::isinf(metrics.negative_similarity))
+    return "a mean similarity is infinite";
+  if (metrics.non_finite_rows != 0) return "rows are not finite, but the call was accepted";
+  return "";
 }
 
 }  // namespace
@@ -122,7 +137,6 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
     in.temperature_form = from.below(2);
     constexpr double kTaus[] = {1.0, 0.5, 0.07, 0.01, 1e-3, 10.0, 1e-9, 1e9};
     double tau = kTaus[from.below(8)];
-    if (tau < 1e-3 || tau > 100.0) extreme_ = true;
     if (in.temperature_form == NCE_TEMPERATURE_LOGARITHM) tau = std::log(tau);
     std::memcpy(temperature_.data(), &tau, sizeof tau);
     in.temperature = reinterpret_cast<const double*>(temperature_.data());
@@ -141,7 +155,7 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
   if (from.once_in(2)) in.weights = floats(weights_, shapes_.losses, false);
   if (from.once_in(2)) {
     in.upstream_per_row = desc.reduction == NCE_REDUCTION_NONE ? from.below(2) : 0;
-    in.upstream = floats(upstream_, in.upstream_per_row != 0 ? shapes_.losses : 1, true);
+    in.upstream = floats(upstream_, desc.reduction == NCE_REDUCTION_NONE ? shapes_.losses : 1, true);
   }
   if (shapes_.labels) {
     labels_ = array(desc.n, 4, 0);
@@ -168,9 +182,8 @@ void Arguments::fill_matrix(Decoder& from, Block& block, int64_t rows, int64_t s
   Random random(from.number<uint16_t>());
   // Of another size than the others, now and then far from 1, or the same as another row.
   const int exponent = from.once_in(3) ? static_cast<int>(from.between(0, 40)) - 20 : 0;
-  const bool far = from.once_in(12);
+  const bool far = from.once_in(6);
   const int extreme = far ? static_cast<int>(from.between(0, 2300)) - 1150 : exponent;
-  if (far || std::abs(exponent) > 4) extreme_ = true;
   const bool few = from.once_in(4);  // values, so that rows are equal and zero
   const int64_t count = block.bytes() / element_;
   for (int64_t i = 0; i < count; ++i) {
@@ -179,12 +192,11 @@ void Arguments::fill_matrix(Decoder& from, Block& block, int64_t rows, int64_t s
     if (gap) value = std::numeric_limits<double>::quiet_NaN();  // nobody reads it
     oracle::store(dtype, std::ldexp(value, extreme), block.data() + i * element_);
   }
-  if (rows > 0 && from.once_in(16)) {
+  if (rows > 0 && from.once_in(8)) {
     constexpr double kBad[] = {HUGE_VAL, -HUGE_VAL, 0.0, 1e300, -0.0, 1e-300, 6.5e4, 1e38};
     const double bad = from.once_in(3) ? std::numeric_limits<double>::quiet_NaN() : kBad[from.below(8)];
     const int64_t row = from.between(0, rows - 1), d = from.between(0, desc_.dim - 1);
     oracle::store(dtype, bad, block.data() + (row * stride + d) * element_);
-    extreme_ = true;
   }
 }
 
@@ -194,18 +206,31 @@ void Arguments::reset_outputs() {
   if (metrics_.bytes() > 0) reinterpret_cast<nce_metrics*>(metrics_.data())->struct_size = sizeof(nce_metrics);
 }
 
+void Arguments::lend(int64_t bytes) {
+  workspace = Block(bytes, NCE_WORKSPACE_ALIGNMENT, 0xff);
+  workspace_data = workspace.data();
+  workspace_bytes = bytes;
+}
+
+bool Arguments::change_temperature() {
+  if (in.temperature == nullptr) return false;
+  const double other = *in.temperature == 0.5 ? 0.25 : 0.5;
+  std::memcpy(temperature_.data(), &other, sizeof other);
+  return true;
+}
+
 void Arguments::spoil(Decoder& from) {
   const auto shift = [&](auto& pointer) {
     pointer =
         reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(reinterpret_cast<std::uintptr_t>(pointer) + 1);
   };
   const auto hostile32 = [&] { return static_cast<int32_t>(from.hostile()); };
-  switch (from.below(32)) {
+  switch (from.below(33)) {
     case 0:
-      in.struct_size = from.number<uint32_t>() % (sizeof in + 1);
+      in.struct_size = wrong_size(from, sizeof in);
       break;
     case 1:
-      out.struct_size = from.number<uint32_t>() % (sizeof out + 1);
+      out.struct_size = wrong_size(from, sizeof out);
       break;
     case 2:
       in.temperature_form = hostile32();
@@ -235,7 +260,7 @@ void Arguments::spoil(Decoder& from) {
       in.keys_stride = from.once_in(2) ? 0 : INT64_MIN;
       break;
     case 11:
-      in.negatives_stride = from.once_in(2) ? -1 : INT64_MAX / 8;
+      in.negatives_stride = from.once_in(2) ? -1 : INT64_MAX / 2;
       break;
     case 12:
       out.d_queries_stride = from.once_in(2) ? desc_.dim - 1 : INT64_MAX / 4;
@@ -253,7 +278,6 @@ void Arguments::spoil(Decoder& from) {
       if (in.temperature != nullptr) {
         const double tau = from.once_in(2) ? from.number<double>() : -1.0;
         std::memcpy(temperature_.data(), &tau, sizeof tau);
-        extreme_ = true;
       }
       break;
     case 17:
@@ -275,14 +299,12 @@ void Arguments::spoil(Decoder& from) {
       if (in.weights != nullptr) {
         const float weight = from.once_in(2) ? from.number<float>() : -1.0F;
         std::memcpy(weights_.data() + from.between(0, shapes_.losses - 1) * 4, &weight, sizeof weight);
-        extreme_ = true;
       }
       break;
     case 23:
       if (in.upstream != nullptr) {
         const float number = from.once_in(2) ? from.number<float>() : HUGE_VALF;
         std::memcpy(upstream_.data(), &number, sizeof number);
-        extreme_ = true;
       }
       break;
     case 24:
@@ -310,6 +332,9 @@ void Arguments::spoil(Decoder& from) {
     case 31:
       stream = this;
       break;
+    case 32:
+      out.metrics = static_cast<nce_metrics*>(workspace_data);
+      break;
     default:
       break;
   }
@@ -325,22 +350,25 @@ bool Arguments::untouched() const {
 }
 
 std::string Arguments::unsound() const {
-  if (!is_nan_free(loss_, extreme_)) return "loss";
-  if (!is_nan_free(d_temperature_, extreme_)) return "d_temperature";
+  if (!all_finite(loss_)) return "loss is not finite";
+  if (!all_finite(d_temperature_)) return "d_temperature is not finite";
+  if (metrics_.bytes() > 0) {
+    const std::string unsound = unsound_metric(*reinterpret_cast<const nce_metrics*>(metrics_.data()));
+    if (!unsound.empty()) return unsound;
+  }
   const auto dtype = static_cast<nce_dtype>(desc_.gradient_dtype);
   const auto sound = [&](const Block& block, int64_t rows, int64_t stride) {
     if (block.bytes() == 0) return true;
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t d = 0; d < desc_.dim; ++d) {
-        const double value = number_at(block.data() + (row * stride + d) * gradient_element_, dtype);
-        if (std::isnan(value) || (std::isinf(value) && !extreme_)) return false;
+        if (!std::isfinite(number_at(block.data() + (row * stride + d) * gradient_element_, dtype))) return false;
       }
     }
     return true;
   };
-  if (!sound(d_queries_, shapes_.queries, out.d_queries_stride)) return "d_queries";
-  if (!sound(d_keys_, shapes_.keys, out.d_keys_stride)) return "d_keys";
-  if (!sound(d_negatives_, shapes_.negatives, out.d_negatives_stride)) return "d_negatives";
+  if (!sound(d_queries_, shapes_.queries, out.d_queries_stride)) return "d_queries is not finite";
+  if (!sound(d_keys_, shapes_.keys, out.d_keys_stride)) return "d_keys is not finite";
+  if (!sound(d_negatives_, shapes_.negatives, out.d_negatives_stride)) return "d_negatives is not finite";
   return "";
 }
 
@@ -355,9 +383,9 @@ bool Arguments::gaps_are_whole() const {
          whole(d_negatives_, out.d_negatives_stride);
 }
 
-bool Arguments::same_outputs(const Arguments& other, bool losses) const {
+bool Arguments::same_outputs(const Arguments& other) const {
   return d_queries_ == other.d_queries_ && d_keys_ == other.d_keys_ && d_negatives_ == other.d_negatives_ &&
-         d_temperature_ == other.d_temperature_ && (!losses || (loss_ == other.loss_ && metrics_ == other.metrics_));
+         d_temperature_ == other.d_temperature_ && loss_ == other.loss_ && metrics_ == other.metrics_;
 }
 
 }  // namespace nce::fuzz

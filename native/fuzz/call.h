@@ -49,13 +49,16 @@ class Arguments {
   /// Makes something about it wrong, or nothing.
   void spoil(Decoder& from);
   void reset_outputs();
+  void lend(int64_t bytes);
+  /// Whether there is a temperature; it is another one then.
+  bool change_temperature();
   /// Whether every output still holds its pattern.
   bool untouched() const;
-  /// "" or which output holds a NaN, or an infinity though no input is extreme.
+  /// "" or which output holds what it must not.
   std::string unsound() const;
   /// Whether the gaps between rows of gradients still hold their pattern.
   bool gaps_are_whole() const;
-  bool same_outputs(const Arguments& other, bool losses) const;
+  bool same_outputs(const Arguments& other) const;
 
   nce_inputs in{};
   nce_outputs out{};
@@ -70,7 +73,6 @@ class Arguments {
   const nce_plan_desc desc_;
   const Shapes shapes_;
   int64_t element_, gradient_element_;
-  bool extreme_ = false;  ///< some input is so large or small that gradients may overflow
   Block queries_, keys_, negatives_, temperature_, weights_, labels_, upstream_;
   Block loss_, d_queries_, d_keys_, d_negatives_, d_temperature_, metrics_;
 };
