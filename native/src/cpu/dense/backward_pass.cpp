@@ -434,10 +434,11 @@ void run_backward_strips(const Call& call, const Kernels<Real>& kernels, const P
   Backward<Real> of_rows(call, kernels, panels, none, scratch, nothing);
   const double largest = of_rows.begin_strips();
   bool first = true;
-  for_strips([&](const Call& strip, const Panels<Real>& packed, const KeptTiles<Real>& kept) {
+  const auto run = [&](const Call& strip, const Panels<Real>& packed, const KeptTiles<Real>& kept) {
     Backward<Real>(strip, kernels, packed, kept, scratch, nothing).run_key_strip(largest, first);
     first = false;
-  });
+  };
+  for_strips(std::ref(run));
   of_rows.end_strips();
 }
 

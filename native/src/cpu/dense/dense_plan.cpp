@@ -440,7 +440,7 @@ class DensePlan final : public Plan {
     // Losses that may overflow are looked at before gradients are written.
     if (gradients && !call.far && go_by_strips(kernels, panels, kept)) {
       const BackwardScratch<Real> backward_scratch(backward, carved_, key_strips_, kernels, panels, pool_.threads());
-      run_backward<Real>(call, kernels, panels, kept, backward_scratch, sum);
+      run_backward<Real>(call, kernels, panels, kept, backward_scratch, std::ref(sum));
       end_forward<Real>(call, kernels, panels, scratch);
       return false;
     }
@@ -487,12 +487,14 @@ class DensePlan final : public Plan {
     const BackwardScratch<Real> scratch(carver, carved_, key_strips_, kernels, panels, pool_.threads());
     const Problem first = key_strips_.problem_of(problem_, 0);
     const Call of_rows = strip_call(call, first, 0);
-    run_backward_strips<Real>(of_rows, kernels, panels, scratch, [&](const BackwardStrip<Real>& run) {
+    const auto run_strips = [&](const BackwardStrip<Real>& run) {
       for_strips(call, kernels, panels, true, [&](const Call& of, const Panels<Real>& packed, int64_t strip) {
         if (key_strips_.count() > 1) pack_strip<Real>(of, kernels, packed, forward, false);
         run(of, packed, kept_of(kept, kernels, packed, strip));
       });
-    });
+    };
+    // By reference, as the loss has been written: a copy of a lambda takes memory, which may be refused.
+    run_backward_strips<Real>(of_rows, kernels, panels, scratch, std::ref(run_strips));
   }
 
   /// Whether to go strip by strip: the tiles of a strip can be kept, but not all tiles.
