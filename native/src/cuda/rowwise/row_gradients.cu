@@ -1,6 +1,7 @@
 // Gradients of the rowwise losses. Once what a comparison does to gradients is known, elements have nothing to do with
 // each other: a warp has a few columns of a row of queries, and goes through the row's comparisons.
 
+#include "cuda/overflow.cuh"
 #include "cuda/rowwise/rowwise.cuh"
 
 namespace nce::cuda {
@@ -62,9 +63,7 @@ struct RowColumns {
 
   NCE_DEVICE int64_t column(int c) const { return first + c * kWarpThreads; }
   NCE_DEVICE double overflow() const { return loss::overflow_of(p.gradient_dtype); }
-  NCE_DEVICE void tell(Argument argument, int64_t at) const {
-    atomicMax(&p.call->overflow, overflow_key(argument, at));
-  }
+  NCE_DEVICE void tell(Argument argument, int64_t at) const { tell_overflow(*p.call, argument, at); }
 
   NCE_DEVICE void load(double x_factor) {
     const T* const from = row_at<T>(p.queries, row);
@@ -154,7 +153,7 @@ __global__ void write_temperature_gradient(const RowwiseParams p) {
   if (threadIdx.x != 0) return;
   const double gradient = p.call->temperature_factor * sum;
   *p.d_temperature = gradient;
-  if (!is_finite(gradient)) atomicMax(&p.call->overflow, overflow_key(Argument::kTemperatureGradient, 0));
+  if (!is_finite(gradient)) tell_overflow(*p.call, Argument::kTemperatureGradient, 0);
 }
 
 template <typename T, typename G>
