@@ -105,7 +105,7 @@ struct RowColumns {
 };
 
 template <typename T, typename G>
-__global__ void rowwise_gradients(const RowwiseParams p) {
+__global__ void __launch_bounds__(kBlockThreads, 3) rowwise_gradients(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const int64_t chunks = (p.dim + kColumnsOfWarp - 1) / kColumnsOfWarp;
   const int64_t step = int64_t{gridDim.x} * kBlockWarps;
