@@ -12,7 +12,7 @@
 namespace nce::loss {
 
 /// Slopes are not divided by a distance below the first number: even 1 over it overflows. The second brings the
-/// distance and its differences away from 0.
+/// distance and its differences, or a row, away from 0.
 constexpr double kSmallestDivisor = 1e-280;
 constexpr double kEnlarged = 0x1p600;
 
@@ -65,8 +65,33 @@ inline Measure measure_of(const Problem& problem) {
 /// The measure of a row with another row.
 struct Comparison {
   double value;
-  double inverse_norm;  ///< of the other row; 0 for a zero row, NaN for one that is not finite
+  double inverse_norm;  ///< of the other row, as inverse_norm_of has it; NaN for one that is not finite
 };
+
+/// Whether a sum of squares of float64 kept all its digits: neither overflow nor underflow came near it.
+NCE_HOST_DEVICE inline bool squares_fit(double sum) { return sum > 1e-280 && sum < 1e280; }
+
+/// 1 / norm; 0 for a zero row. Where that would overflow, minus 1 / enlarged(): the norm of kEnlarged times the row.
+template <typename Enlarged>
+NCE_HOST_DEVICE double inverse_norm_of(double norm, const Enlarged& enlarged) {
+  constexpr double kSmallestNormal = 2.2250738585072014e-308;
+  if (norm == 0.0) return 0.0;
+  return norm >= kSmallestNormal ? 1.0 / norm : -1.0 / enlarged();
+}
+
+/// Whether the squares of a row with this inverse norm fit.
+NCE_HOST_DEVICE inline bool row_fits(double inverse_norm) {
+  return inverse_norm > 0.0 && squares_fit(inverse_norm * inverse_norm);
+}
+
+/// What a row is multiplied by, first and then second, to have the norm 1. Their product may overflow.
+struct UnitFactors {
+  double first;
+  double second;
+};
+NCE_HOST_DEVICE inline UnitFactors unit_factors(double inverse_norm) {
+  return inverse_norm < 0.0 ? UnitFactors{kEnlarged, -inverse_norm} : UnitFactors{1.0, inverse_norm};
+}
 
 /// What all rows of a call have in common.
 struct PairwiseRule {
