@@ -19,14 +19,13 @@ namespace nce::cpu::dense {
 
 using loss::Excluded;
 using loss::Form;
+using loss::kSmallestSquare;
 using loss::Sums;
 
-/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or so small that they may have
-/// underflowed; there it is summed from differences. A power of two: comparing with it rounds nothing.
+/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or below kSmallestSquare;
+/// there it is summed from differences. A power of two: comparing with it rounds nothing.
 template <typename Real>
 constexpr Real kCancelledShare = Real{1} / 1024;
-template <typename Real>
-constexpr Real kSmallestSquare = sizeof(Real) == 4 ? Real{0x1p-100} : static_cast<Real>(0x1p-900);
 
 /// The two matrices and the similarity between their rows.
 template <typename Real>
