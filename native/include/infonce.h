@@ -6,8 +6,9 @@
  * workspace = scratch memory that the caller lends.
  *
  * Conventions, for every function unless it says otherwise:
- *  - Success is NCE_STATUS_OK. On any other status the outputs are untouched and nce_last_error() explains, naming the
- *    argument, what was given and what is allowed. No function aborts, prints, or lets a C++ exception out.
+ *  - Success is NCE_STATUS_OK. On any other status the outputs are untouched (but for a gradient beyond its type, see
+ *    NCE_STATUS_NON_FINITE) and nce_last_error() explains, naming the argument, what was given and what is allowed. No
+ *    function aborts, prints, or lets a C++ exception out.
  *  - Sizes and strides count elements, never bytes, unless the name ends in _bytes. Matrices are row-major; row i of a
  *    matrix starts at data + i * stride, and stride >= dim.
  *  - Every struct starts with struct_size, which the caller sets to sizeof of the struct it was compiled with. A larger
@@ -358,8 +359,8 @@ NCE_API nce_status nce_forward_backward(const nce_plan *plan, const nce_inputs *
 
 /*
  * Waits for stream, then tells how the last call on that workspace ended: OK, or the INVALID_ARGUMENT or NON_FINITE that
- * the call would have ended with on the CPU; outputs are untouched then. OK at once on the CPU. workspace is one that a
- * call of this plan has used.
+ * the call would have ended with on the CPU; outputs are then as that status leaves them. OK at once on the CPU.
+ * workspace is one that a call of this plan has used.
  */
 NCE_API nce_status nce_workspace_status(const nce_plan *plan, const void *workspace, void *stream);
 

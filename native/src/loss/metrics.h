@@ -13,6 +13,9 @@
 
 namespace nce::loss {
 
+/// What row-wise losses add up of a similarity, which may be as large as a double can be; dense losses refuse those.
+constexpr double kSimilarityShare = 0x1p-40;
+
 /// Sums of what metrics are means of.
 struct MetricTotals {
   double positive_similarity;
@@ -76,9 +79,10 @@ NCE_HOST_DEVICE inline bool has_ranks(RowFunction function) {
   return false;
 }
 
-/// `rows` have a loss. A metric without meaning for the loss is NaN; rounding takes none out of its range.
+/// `rows` have a loss, and `share` of each similarity was added up. A metric without meaning for the loss is NaN;
+/// rounding takes none out of its range.
 NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const SimilarityRange& range,
-                                              const MetricTotals& totals, int64_t rows) {
+                                              const MetricTotals& totals, int64_t rows, double share = 1.0) {
   const int64_t ranked = has_ranks(function) ? rows : 0;
   const int64_t mixed = has_softmax(function) && totals.negatives > 0 ? rows : 0;
   nce_metrics metrics{};
@@ -86,9 +90,9 @@ NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const Simila
   metrics.top1_accuracy = within(mean_of(totals.top1, ranked), 0.0, 1.0);
   metrics.topk_accuracy = within(mean_of(totals.topk, ranked), 0.0, 1.0);
   metrics.positive_similarity =
-      within(mean_of(totals.positive_similarity, totals.positives), range.smallest, range.largest);
+      within(mean_of(totals.positive_similarity, totals.positives) / share, range.smallest, range.largest);
   metrics.negative_similarity =
-      within(mean_of(totals.negative_similarity, totals.negatives), range.smallest, range.largest);
+      within(mean_of(totals.negative_similarity, totals.negatives) / share, range.smallest, range.largest);
   metrics.alignment = within(mean_of(totals.alignment, totals.positives), 0.0, 4.0);
   metrics.uniformity = within(std::log(mean_of(totals.uniformity, totals.negatives)), -8.0, 0.0);
   metrics.effective_negatives = within(mean_of(totals.effective_negatives, mixed), 1.0,

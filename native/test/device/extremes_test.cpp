@@ -173,6 +173,19 @@ TEST_P(Extremes, LogitsBeyondFloat64OfRowwiseLossesAreRefused) {
   EXPECT_TRUE(run.untouched());
 }
 
+TEST_P(Extremes, SimilaritiesWhoseSumOverflowsHaveAMean) {
+  Problem problem = problem_of(
+      {.kind = kOwn, .measure = NCE_SIMILARITY_DOT, .dtype = NCE_DTYPE_FLOAT64, .size = {4, 2, 1}, .tau = 1.0});
+  for (auto* matrix : matrices(problem)) std::fill(matrix->begin(), matrix->end(), 0x1p511);
+  for (const double sign : {1.0, -1.0}) {
+    for (double& value : problem.queries) value = 0x1p511 * sign;
+    const Result result = run(problem);
+    EXPECT_NEAR(result.loss[0], std::log(3.0), 1e-15);
+    EXPECT_EQ(result.metrics.positive_similarity, 0x1p1022 * sign);
+    EXPECT_EQ(result.metrics.negative_similarity, 0x1p1022 * sign);
+  }
+}
+
 TEST_P(Extremes, GradientsBeyondTheirTypeAreTold) {
   // 16-bit gradients of tiny rows, and rows of float32 near its end: their cosine turns at 1 / |x|.
   Problem half = problem_of(

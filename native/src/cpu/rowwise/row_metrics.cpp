@@ -31,13 +31,13 @@ void RowwiseTotals::add(const RowwiseTotals& later) {
 }
 
 void RowwiseTotals::add_positive(double similarity, double squared_unit_distance) {
-  metrics.positive_similarity += similarity;
+  metrics.positive_similarity += similarity * loss::kSimilarityShare;
   metrics.alignment += squared_unit_distance;
   ++metrics.positives;
 }
 
 void RowwiseTotals::add_negative(double similarity, double squared_unit_distance) {
-  metrics.negative_similarity += similarity;
+  metrics.negative_similarity += similarity * loss::kSimilarityShare;
   metrics.uniformity += std::exp(-2.0 * squared_unit_distance);
   ++metrics.negatives;
 }

@@ -181,7 +181,8 @@ class RowwisePlan final : public Plan {
     if (out.loss != nullptr) write_loss(call, terms, out.loss);
     if (out.metrics == nullptr) return;
     const uint32_t struct_size = out.metrics->struct_size;
-    *out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals.metrics, n());
+    *out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals.metrics, n(),
+                                    loss::kSimilarityShare);
     out.metrics->struct_size = struct_size;
   }
 

@@ -51,11 +51,11 @@ NCE_DEVICE void add_metrics(const RowwiseParams& p, int64_t row, int64_t k, cons
   const double squared_unit_distance = Largest()(0.0, units - 2.0 * p.cosines[row * p.comparisons_of_row + k]);
   const double similarity = p.measure.similarity_sign * comparison.value;
   if (k == 0 && alike) {
-    totals.positive_similarity += similarity;
+    totals.positive_similarity += similarity * loss::kSimilarityShare;
     totals.alignment += squared_unit_distance;
     totals.positives += 1;
   } else {
-    totals.negative_similarity += similarity;
+    totals.negative_similarity += similarity * loss::kSimilarityShare;
     totals.uniformity += std::exp(-2.0 * squared_unit_distance);
     totals.negatives += 1;
   }
@@ -152,7 +152,8 @@ __global__ void finish_rowwise_loss(const RowwiseParams p) {
   if (p.loss_out != nullptr && p.reducer.reduction != NCE_REDUCTION_NONE) {
     *p.loss_out = p.reducer.reduced(all.loss, p.call->weight_sum);
   }
-  if (p.metrics != nullptr) *p.metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows);
+  if (p.metrics != nullptr)
+    *p.metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows, loss::kSimilarityShare);
   p.call->plan = p.plan;
 }
 

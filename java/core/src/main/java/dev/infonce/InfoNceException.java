@@ -5,7 +5,8 @@ import java.util.Objects;
 
 /**
  * A failure that only a device could tell. What can be told from the arguments alone is an {@link IllegalArgumentException},
- * and a closed plan, device or arena an {@link IllegalStateException}. Outputs of the failed call are untouched.
+ * and a closed plan, device or arena an {@link IllegalStateException}. Outputs of the failed call are untouched,
+ * but where {@link Status#NON_FINITE} tells of a gradient.
  */
 public final class InfoNceException extends RuntimeException {
     @Serial

@@ -25,7 +25,8 @@ public final class PendingCall {
      * Waits until the stream got so far.
      *
      * @return where the results are
-     * @throws InfoNceException INVALID_ARGUMENT or NON_FINITE with matrix or array and row, with outputs untouched; DEVICE_ERROR
+     * @throws InfoNceException INVALID_ARGUMENT or NON_FINITE with matrix or array and row, with outputs as that status leaves
+     *     them; DEVICE_ERROR
      * @throws IllegalStateException if the plan, the stream, the device or the workspace is closed
      */
     public DeviceOutputs await() {

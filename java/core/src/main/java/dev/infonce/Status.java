@@ -14,7 +14,8 @@ public enum Status {
     WORKSPACE_TOO_SMALL,
     /**
      * An input holds a NaN or an infinity, or a similarity, a loss or a gradient is beyond the range of its type; the message
-     * names matrix and row.
+     * names matrix and row. A gradient beyond it (65504 for float16) is told once it is computed: device java leaves outputs
+     * untouched even then, on the others they may have been written, with infinities where it is. All others are told before.
      */
     NON_FINITE,
     /** A backward without its forward. */

@@ -1,6 +1,7 @@
 package dev.infonce;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import org.junit.jupiter.api.Test;
@@ -41,6 +42,31 @@ class OptionsTest extends OnEachDevice {
         assertThat(result.dQueries().toFloatArray())
                 .isEqualTo(expected.dQueries().toFloatArray());
         assertThat(result.dKeys().toFloatArray()).isEqualTo(expected.dKeys().toFloatArray());
+    }
+
+    /** 2^46 kept floats are more than a processor can address. */
+    @Test
+    void aWorkspaceThatIsRefusedNamesItsSizesAndTheWayOut() {
+        assumeTrue(deviceName.equals("cpu"), "java keeps its workspace on the heap, and device memory is its owner's");
+        int n = 1 << 23;
+        Shape shape = Shape.of(n, n, 1);
+        InfoNce loss = InfoNce.withTemperature(0.5);
+        Inputs many = Inputs.of(Matrix.of(new float[n], n, 1), Matrix.of(new float[n], n, 1));
+        Gradients out = new Gradients(Matrix.of(new float[n], n, 1), null, null);
+        PlanOptions all = PlanOptions.defaults().withWorkspaceBudget(1L << 50);
+        try (Plan plan = device.plan(loss, shape, DType.FLOAT32, all);
+                Plan least = device.plan(loss, shape, DType.FLOAT32, all.withWorkspaceBudget(0))) {
+            assertThat(plan.workspaceBytes()).isGreaterThan(1L << 47);
+            assertThatThrownBy(() -> plan.forwardBackward(many, out))
+                    .isInstanceOf(InfoNceException.class)
+                    .hasMessageStartingWith(
+                            "the workspace of %s, FLOAT32, has %d bytes; PlanOptions.withWorkspaceBudget(0) would need "
+                                    + "%d, and fewer rows still less. bytes is %d; the host refused the allocation",
+                            shape, plan.workspaceBytes(), least.workspaceBytes(), plan.workspaceBytes())
+                    .extracting(thrown -> ((InfoNceException) thrown).status())
+                    .isEqualTo(Status.OUT_OF_MEMORY);
+            assertThat(out.dQueries().toFloatArray()).containsOnly(0f);
+        }
     }
 
     @Test

@@ -8,6 +8,7 @@ import dev.infonce.Isa;
 import dev.infonce.PlainJava;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -92,6 +93,19 @@ final class Devices {
         return emulated;
     }
 
+    /** What to try; of many the emulator has every third, another third each turn, and says so. */
+    static <T> List<T> orSome(String name, List<T> all, int turn, String what) {
+        if (!isEmulated(name)) {
+            return all;
+        }
+        List<T> some = IntStream.range(0, all.size())
+                .filter(i -> i % 3 == turn % 3)
+                .mapToObj(all::get)
+                .toList();
+        System.out.println("fewer on " + name + ": " + what + ", " + some.size() + " of " + all.size());
+        return some;
+    }
+
     /** Whether a call is too much for the emulator; says what is left out. */
     static boolean leavesOut(String name, long n, long m, long dim, String what) {
         long limit = name.startsWith(EMULATED_CAPPED) ? EMULATED_CAPPED_PRODUCTS : EMULATED_PRODUCTS;
@@ -104,15 +118,6 @@ final class Devices {
             System.out.println("left out on " + name + ": " + what);
         }
         return isEmulated(name);
-    }
-
-    /** Whether numbers near the ends of ranges have been tried on the host's devices only; says what is left out. */
-    static boolean isForHosts(String name, String what) {
-        boolean untried = !name.startsWith("java") && !name.startsWith("cpu");
-        if (untried) {
-            System.out.println("left out on " + name + ", where it has not been tried: " + what);
-        }
-        return untried;
     }
 
     private static CudaOptions capped(String capability) {

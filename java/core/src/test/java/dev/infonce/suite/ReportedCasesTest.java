@@ -21,9 +21,6 @@ class ReportedCasesTest extends DeviceSuite {
     })
     void hasTheRightNumbers(String folder, Similarity similarity, double tau, double loss, double dTemperature)
             throws IOException {
-        if (Devices.isForHosts(deviceName, "cases reported for other libraries")) {
-            return;
-        }
         NpyArrays.Array queries = NpyArrays.read("cases/" + folder + "/queries.npy");
         Case c = Case.of(
                 InfoNce.withTemperature(tau).withSimilarity(similarity),
