@@ -61,7 +61,8 @@ seeded_bugs_cpu() {
 
 seeded_bugs_java() {
   logged test-mutations-java-build "compiling the tests of bindings and java/core" maven -pl java/core -am test-compile \
-    dependency:build-classpath -Dmdep.includeScope=test -Dmdep.outputFile=target/test-classpath.txt || return 1
+    -Dspotless.check.skip=true org.apache.maven.plugins:maven-dependency-plugin:3.11.0:build-classpath -Dmdep.includeScope=test \
+    -Dmdep.outputFile=target/test-classpath.txt || return 1
   seeded test-mutations-java python3 "$root/tools/gates/java_mutation_gate.py" --library "$root/build/native"
 }
 

@@ -2,6 +2,7 @@ package dev.infonce;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.time.Duration;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -62,7 +63,9 @@ class InterruptTest {
                 caller.start();
                 Thread.sleep(round % 5);
                 caller.interrupt();
-                caller.join();
+                assertThat(caller.join(Duration.ofMinutes(1)))
+                        .as("the caller sees its interrupt and ends")
+                        .isTrue();
                 assertThat(kept).isTrue();
                 assertThat(same).isTrue();
             }

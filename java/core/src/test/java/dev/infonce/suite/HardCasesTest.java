@@ -100,6 +100,18 @@ class HardCasesTest extends DeviceSuite {
 
     @ParameterizedTest
     @MethodSource("cosines")
+    void cosinesDoNotSeeTheNormWhereItsSquareIsBeyondFloat64(ContrastiveLoss loss) {
+        long seed = 54;
+        for (double size : new double[] {1e-200, 1e200}) {
+            Case c = Cases.random(loss, 9, 11, 6, DType.FLOAT64, seed);
+            assertAsOracle(
+                    c.withMatrices(scaled(c.queries(), size), scaled(c.keys(), size), scaled(c.negatives(), size)),
+                    seed);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cosines")
     void rowsOfVeryDifferentNormsMix(ContrastiveLoss loss) {
         long seed = 53;
         for (DType dtype : DTYPES) {
