@@ -217,7 +217,7 @@ run_java() {
     return
   fi
   [[ $(kit_says java) == "$(hash_of_java)" ]] || note '' "the kit's Java tests were made from other sources"
-  jvms=$(nproc)
+  jvms=$((2 * $(nproc)))
   ((jvms <= MOST_JVMS)) || jvms=$MOST_JVMS
   for ((jvm = 0; jvm < jvms; jvm++)); do
     run_jvm "$jvm" "$jvms" "$seconds" &
@@ -243,7 +243,7 @@ run_jvm() {
   for ((k = $1; k < ${#classes[@]}; k += $2)); do
     tests+=(--select-class "dev.infonce.${classes[k]}")
   done
-  part "java-$(($1 + 1))" "$3" "$WORK/java-$1.txt" "$java/runtime/bin/java" --enable-native-access=ALL-UNNAMED \
+  part "java-$(($1 + 1))" "$3" "$WORK/java-$1.txt" "$java/runtime/bin/java" -Xmx3g --enable-native-access=ALL-UNNAMED \
     --add-modules jdk.incubator.vector "-Djqwik.database=$WORK/jqwik-$1" "-Dinfonce.test.devices=$DEVICE" \
     "-Dinfonce.library.path=$WORK/lib" -cp "$java/classes:$java/tests:$java/lib/*" \
     org.junit.platform.console.ConsoleLauncher execute "${tests[@]}" --details=testfeed --disable-ansi-colors --disable-banner \

@@ -215,9 +215,9 @@ emulated_java() {
   emulated_suite test-emulated-java emulated 'dev.infonce.suite.*Test,DeviceMemoryTest,EnqueueTest'
 }
 
-# Other kernels: float multiply-adds without and with copies that overlap.
-emulated_older() {
-  emulated_suite test-emulated-older emulated@75,emulated@86 'RaggedSizesTest,SixteenBitTest'
+# What plans choose for others: float multiply-adds without and with copies that overlap, more shared memory, other cuts.
+emulated_others() {
+  emulated_suite test-emulated-others emulated@75,emulated@86,emulated@90,emulated@120 'RaggedSizesTest,SixteenBitTest'
 }
 
 emulated_selftest() {
@@ -232,7 +232,7 @@ emulated() {
   need_tools cmake g++ ninja numpy
   step 'emulated library' emulated_library
   step 'Java suite' emulated_java
-  step 'Java suite, older GPUs' emulated_older
+  step 'Java suite, other GPUs' emulated_others
   step 'self-test' emulated_selftest
   step "NumPy's second opinion" emulated_numpy
   summary

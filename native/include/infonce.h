@@ -318,7 +318,7 @@ NCE_API nce_status nce_layout_at(int64_t index, nce_layout *layout);
 /* How many devices of a backend can be used here. *count is 0, with the reason in nce_last_error(), if none. */
 NCE_API nce_status nce_device_count(nce_backend backend, int32_t *count);
 
-/* Opens a device. NO_DEVICE if there is none such. *context is to be closed with nce_context_destroy. */
+/* Opens a device. NO_DEVICE: none such. UNSUPPORTED: no code for it here. *context is closed with nce_context_destroy. */
 NCE_API nce_status nce_context_create(const nce_context_desc *desc, nce_context **context);
 
 /* Describes an open device. The caller sets info->struct_size. */

@@ -15,11 +15,13 @@ constexpr nce_context_desc emulated(int32_t capability) {
           .max_compute_capability = capability};
 }
 
-/// Without tensor cores; with the fastest for float32; with slow ones for float32; with more shared memory.
+/// Without tensor cores; with the fastest for float32; with slow ones for float32; with more shared memory; with more
+/// multiprocessors, for which work is cut otherwise.
 constexpr TestDevice kDevices[] = {{.name = "Sm75", .desc = emulated(75), .sampled = true},
                                    {.name = "Sm80", .desc = emulated(80)},
                                    {.name = "Sm86", .desc = emulated(86), .sampled = true},
-                                   {.name = "Sm90", .desc = emulated(90), .sampled = true}};
+                                   {.name = "Sm90", .desc = emulated(90), .sampled = true},
+                                   {.name = "Sm120", .desc = emulated(120), .sampled = true}};
 
 }  // namespace
 

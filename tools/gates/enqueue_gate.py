@@ -24,10 +24,12 @@ import sources
 
 # What a pass may call: it enqueues, or looks only at what the host knows.
 ALLOWED = {
-    "cudaLaunchKernel", "cudaFuncSetAttribute", "cudaMemsetAsync", "cudaSetDevice", "cudaGetDevice", "cudaGetLastError",
-    "cudaPeekAtLastError", "cudaGetErrorName", "cudaGetErrorString", "cudaPointerGetAttributes", "cudaStreamIsCapturing",
+    "cudaLaunchKernel", "cudaFuncSetAttribute", "cudaMemsetAsync", "cudaGetLastError", "cudaPeekAtLastError",
+    "cudaGetErrorName", "cudaGetErrorString", "cudaPointerGetAttributes", "cudaStreamIsCapturing",
     "__cudaPushCallConfiguration", "__cudaPopCallConfiguration",
 }
+# Calls the driver through pointers, to push and pop a context of the thread: nothing that the device sees.
+POINTERS = re.compile(r"^nce::cuda::DeviceScope::~?DeviceScope\(")
 CUDA_CALL = re.compile(r"^(?:__)?(?:cuda|cu|nvrtc|cublas)[A-Z]\w*$")
 STARTS = re.compile(r"^(?:nce_forward|nce_backward|nce_forward_backward|"
                     r"nce::cuda::DevicePlan<.*?>::(?:forward|backward|forward_backward|check_memory)\(.*)")
@@ -119,7 +121,8 @@ def indirect_calls(graph, nodes, pretty):
     wanted = collections.defaultdict(dict)
     for node in nodes:
         name = graph.names.get(node, "")
-        if not isinstance(node, str) and EMULATOR not in node[0] and pretty.get(name, "").startswith("nce::cuda::"):
+        called = pretty.get(name, "")
+        if not isinstance(node, str) and EMULATOR not in node[0] and called.startswith("nce::cuda::") and not POINTERS.match(called):
             wanted[node[0]][name] = node
     found = []
     for path, names in wanted.items():

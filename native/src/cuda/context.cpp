@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cuda/built_for.h"
 #include "cuda/dense/dense_plan.h"
 #include "cuda/device_plan.h"
 #include "cuda/rowwise/rowwise_plan.h"
@@ -16,10 +17,12 @@ namespace {
 constexpr int32_t kBackend = NCE_BACKEND_EMULATED;
 constexpr int32_t kDefaultCap = 80;  // the emulator can be any device: the one that most kernels are for
 constexpr const char* kBackendName = "NCE_BACKEND_EMULATED: ";
+constexpr const char* kArchitectures = "75-real,80-real,86-real,89-real,90-real,100-real,120";
 #else
 constexpr int32_t kBackend = NCE_BACKEND_CUDA;
 constexpr int32_t kDefaultCap = 0;
 constexpr const char* kBackendName = "NCE_BACKEND_CUDA: ";
+constexpr const char* kArchitectures = NCE_CUDA_ARCHITECTURES;
 #endif
 
 std::string version_text(int version) {
@@ -70,23 +73,40 @@ int installed_devices(std::string* reason) {
   return 0;
 }
 
-/// The runtime's numbers of the devices that are new enough.
-std::vector<int> usable_devices(std::string* reason) {
-  std::vector<int> usable;
-  const int installed = installed_devices(reason);
-  std::string old;
+/// The runtime's numbers of the devices that can be used, or why there are none.
+struct Usable {
+  std::vector<int> devices;
+  nce_status status = NCE_STATUS_NO_DEVICE;  ///< where there are none
+  std::string reason;
+};
+
+Usable usable_devices() {
+  Usable usable;
+  const int installed = installed_devices(&usable.reason);
+  std::string old, foreign;
   for (int device = 0; device < installed; ++device) {
     const int32_t capability = capability_of(device);
-    if (capability >= dense::kSmallestCapability) {
-      usable.push_back(device);
+    const auto list_in = [&](std::string& list) {
+      list += (list.empty() ? "" : ", ") + std::string("device ") + std::to_string(device) + " has " +
+              capability_text(capability);
+    };
+    if (capability < dense::kSmallestCapability) {
+      list_in(old);
+    } else if (!built_for(kArchitectures, capability)) {
+      list_in(foreign);
     } else {
-      old += (old.empty() ? "" : ", ") + std::string("device ") + std::to_string(device) + " has " +
-             capability_text(capability);
+      usable.devices.push_back(device);
     }
   }
-  if (installed > 0 && usable.empty()) {
-    *reason = "no device is new enough: compute capability " + capability_text(dense::kSmallestCapability) +
-              " or later is needed; " + old;
+  if (!usable.devices.empty() || installed == 0) return usable;
+  if (!foreign.empty()) {
+    usable.status = NCE_STATUS_UNSUPPORTED;
+    usable.reason = "this library has no code for the compute capability of " +
+                    (old.empty() ? "any device" : std::string("any device that is new enough")) + ": " + foreign +
+                    "; it was compiled for " + kArchitectures;
+  } else {
+    usable.reason = "no device is new enough: compute capability " + capability_text(dense::kSmallestCapability) +
+                    " or later is needed; " + old;
   }
   return usable;
 }
@@ -97,6 +117,7 @@ class CudaContext final : public Context {
  public:
   CudaContext(int index, int device, int32_t capability)
       : index_(index), device_(device), capability_(capability), architecture_(dense::architecture_for(capability)) {
+    hold_device(device_);
     const cudaDeviceProp properties = properties_of(device_);
     name_ = properties.name;
     memory_bytes_ = static_cast<int64_t>(properties.totalGlobalMem);
@@ -181,9 +202,9 @@ class CudaContext final : public Context {
 }  // namespace
 
 int32_t device_count(std::string* reason) {
-  const auto count = static_cast<int32_t>(usable_devices(reason).size());
-  if (count == 0) *reason = kBackendName + *reason;
-  return count;
+  const Usable usable = usable_devices();
+  if (usable.devices.empty()) *reason = kBackendName + usable.reason;
+  return static_cast<int32_t>(usable.devices.size());
 }
 
 std::unique_ptr<Context> make_context(const nce_context_desc& desc) {
@@ -192,15 +213,14 @@ std::unique_ptr<Context> make_context(const nce_context_desc& desc) {
                 "desc->max_compute_capability is " + std::to_string(desc.max_compute_capability) +
                     "; allowed: " + std::to_string(dense::kSmallestCapability) + " or more, or 0 for no cap");
   }
-  std::string reason;
-  const std::vector<int> usable = usable_devices(&reason);
-  if (usable.empty()) throw Error(NCE_STATUS_NO_DEVICE, "desc->backend: " + (kBackendName + reason));
+  const Usable usable = usable_devices();
+  if (usable.devices.empty()) throw Error(usable.status, "desc->backend: " + (kBackendName + usable.reason));
   const auto index = static_cast<std::size_t>(desc.device_index);
-  if (index >= usable.size()) {
+  if (index >= usable.devices.size()) {
     throw Error(NCE_STATUS_NO_DEVICE, "desc->device_index is " + std::to_string(desc.device_index) +
-                                          "; allowed: 0 to " + std::to_string(usable.size() - 1));
+                                          "; allowed: 0 to " + std::to_string(usable.devices.size() - 1));
   }
-  const int device = usable[index];
+  const int device = usable.devices[index];
   const int32_t cap = desc.max_compute_capability != 0 ? desc.max_compute_capability : kDefaultCap;
   const int32_t capability = cap == 0 ? capability_of(device) : std::min(cap, capability_of(device));
   return std::make_unique<CudaContext>(desc.device_index, device, capability);

@@ -12,7 +12,8 @@ namespace nce::cuda {
 /// How many devices can be used; `reason` names what is missing if none can.
 int32_t device_count(std::string* reason);
 
-/// Opens device desc.device_index of those. Throws NO_DEVICE; INVALID_ARGUMENT for a cap below every architecture.
+/// Opens device desc.device_index of those. Throws NO_DEVICE; UNSUPPORTED where the library has code for none of the
+/// devices; INVALID_ARGUMENT for a cap below every architecture.
 std::unique_ptr<Context> make_context(const nce_context_desc& desc);
 
 }  // namespace nce::cuda

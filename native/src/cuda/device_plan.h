@@ -7,29 +7,10 @@
 
 #include "api/refusals.h"
 #include "cuda/call_state.h"
+#include "cuda/device_scope.h"
 #include "cuda/launch.h"
 
 namespace nce::cuda {
-
-/// Makes a device the thread's current one, and gives the former back: the thread may serve other users of CUDA.
-class DeviceScope {
- public:
-  explicit DeviceScope(int device) {
-    check(cudaGetDevice(&former_), "cudaGetDevice");
-    if (former_ == device) return;
-    check(cudaSetDevice(device), "cudaSetDevice");
-    changed_ = true;
-  }
-  ~DeviceScope() {
-    if (changed_) static_cast<void>(cudaSetDevice(former_));
-  }
-  DeviceScope(const DeviceScope&) = delete;
-  DeviceScope& operator=(const DeviceScope&) = delete;
-
- private:
-  int former_ = 0;
-  bool changed_ = false;
-};
 
 /// No device has so much memory, and no launch below it more blocks than a grid may have.
 constexpr int64_t kLargestWorkspace = int64_t{1} << 41;

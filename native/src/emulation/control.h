@@ -1,6 +1,7 @@
 #pragma once
 // What tests set and read. Not thread-safe against launches that are under way.
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -15,7 +16,7 @@ struct Options {
   uint64_t seed = 1;                         ///< of the orders of blocks, warps and threads
   Arrival arrival = Arrival::kLate;          ///< kLate: as their group is waited for
   bool counting = false;                     ///< bank conflicts and uncoalesced accesses
-  int compute_capability = 80;               ///< of the device, before a context's cap
+  int compute_capability = 120;              ///< of the devices, before a context's cap
   int64_t most_accesses = int64_t{1} << 26;  ///< of a thread that waits for nothing: more have no end
 };
 
@@ -53,6 +54,20 @@ struct LineCounters {
 std::vector<LineCounters> line_counters();
 
 void reset_counters();
+
+/// How many devices there are, all alike.
+constexpr int kDevices = 2;
+/// What each device has seen since the last reset: a context made for it, by whatever call needed one first, and grids.
+struct DeviceUse {
+  bool context = false;
+  int64_t grids = 0;
+};
+std::array<DeviceUse, kDevices>& device_use();
+
+/// The thread's current context in the driver's sense, as the number of its device; -1 for none.
+int current_context();
+/// Forgets the thread's contexts and device, as if it had never called CUDA.
+void forget_thread();
 
 /// The report of the last launch that failed; "" for none.
 const std::string& last_report();

@@ -1,20 +1,23 @@
-// The CUDA runtime of a machine whose only device is the emulator. Everything has ended when a call returns.
+// The CUDA runtime of a machine whose devices are the emulator. Everything has ended when a call returns.
 
 #include <cuda_runtime.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "emulation/control.h"
 #include "emulation/machine.h"
 #include "emulation/memory.h"
 
 struct CUstream_st {
-  int unused;
+  int device;
 };
 
 namespace {
@@ -35,6 +38,64 @@ struct PinnedMemory {
 PinnedMemory& pinned() {
   static PinnedMemory instance;
   return instance;
+}
+
+/// Device memory: the end of each allocation, and the device that was current.
+std::map<const void*, std::pair<const void*, int>>& owners() {
+  static std::map<const void*, std::pair<const void*, int>> instance;
+  return instance;
+}
+
+/// -1: none of a device.
+int owner_of(const void* memory) {
+  const auto after = owners().upper_bound(memory);
+  if (after == owners().begin()) return -1;
+  const auto& [end, device] = std::prev(after)->second;
+  return memory < end ? device : -1;
+}
+
+// Handles of primary contexts: their addresses.
+int primary_contexts[nce::emulation::kDevices];
+
+// Of a thread: the driver's stack of contexts, and the device that the runtime takes where that is empty.
+thread_local std::vector<int> context_stack;
+thread_local int runtime_device = 0;
+
+int current_device() { return context_stack.empty() ? runtime_device : context_stack.back(); }
+
+/// The current device, whose context is made by what needs one.
+int needed_device() {
+  const int device = current_device();
+  if (context_stack.empty()) context_stack.push_back(device);
+  nce::emulation::device_use()[static_cast<std::size_t>(device)].context = true;
+  return device;
+}
+
+bool is_installed(int device) { return device >= 0 && device < nce::emulation::kDevices; }
+
+constexpr int kDriverSuccess = 0, kDriverInvalidValue = 1, kDriverInvalidContext = 201;
+
+int retain_primary(void** context, int device) {
+  if (!is_installed(device)) return kDriverInvalidValue;
+  nce::emulation::device_use()[static_cast<std::size_t>(device)].context = true;
+  *context = &primary_contexts[device];
+  return kDriverSuccess;
+}
+
+int push_current(void* context) {
+  for (int device = 0; device < nce::emulation::kDevices; ++device) {
+    if (context != &primary_contexts[device]) continue;
+    context_stack.push_back(device);
+    return kDriverSuccess;
+  }
+  return kDriverInvalidContext;
+}
+
+int pop_current(void** context) {
+  if (context_stack.empty()) return kDriverInvalidContext;
+  *context = &primary_contexts[context_stack.back()];
+  context_stack.pop_back();
+  return kDriverSuccess;
 }
 
 thread_local cudaError_t last_error = cudaSuccess;
@@ -69,6 +130,18 @@ std::map<std::string, Counters>& counters() {
   return instance;
 }
 
+std::array<DeviceUse, kDevices>& device_use() {
+  static std::array<DeviceUse, kDevices> instance;
+  return instance;
+}
+
+int current_context() { return context_stack.empty() ? -1 : context_stack.back(); }
+
+void forget_thread() {
+  context_stack.clear();
+  runtime_device = 0;
+}
+
 const std::string& last_report() { return report; }
 void clear_report() { report.clear(); }
 
@@ -81,6 +154,7 @@ cudaError_t run_grid(const char* name, dim3 grid, int threads, int64_t shared_by
                     shared_bytes <= kSharedLimit && grid.x > 0 && grid.x <= 0x7fffffffU && grid.y > 0 &&
                     grid.y <= kMostY && grid.z > 0 && grid.z <= kMostY;
   if (!fits) return result(cudaErrorInvalidValue);
+  ++device_use()[static_cast<std::size_t>(needed_device())].grids;
   const std::string said = Machine::get().run(name, grid, threads, shared_bytes, body, params);
   if (said.empty()) return cudaSuccess;
   report = said;
@@ -131,7 +205,7 @@ cudaError_t cudaGetLastError() {
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new CUstream_st{};
+  *stream = new CUstream_st{needed_device()};
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
@@ -146,13 +220,17 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
   if (bytes > static_cast<std::size_t>(kDeviceBytes - device_bytes_in_use())) return result(cudaErrorMemoryAllocation);
   const std::lock_guard lock(launch_mutex());
   *memory = allocate_device(static_cast<int64_t>(bytes));
-  return *memory == nullptr ? result(cudaErrorMemoryAllocation) : cudaSuccess;
+  if (*memory == nullptr) return result(cudaErrorMemoryAllocation);
+  owners()[*memory] = {static_cast<std::byte*>(*memory) + bytes, needed_device()};
+  return cudaSuccess;
 }
 
 cudaError_t cudaFree(void* memory) {
   if (memory == nullptr) return cudaSuccess;
   const std::lock_guard lock(launch_mutex());
-  return nce::emulation::free_device(memory) ? cudaSuccess : result(cudaErrorInvalidValue);
+  if (!nce::emulation::free_device(memory)) return result(cudaErrorInvalidValue);
+  owners().erase(memory);
+  return cudaSuccess;
 }
 
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
@@ -203,25 +281,50 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* memory) {
   *attributes = {};
+  const std::lock_guard lock(launch_mutex());
   if (nce::emulation::is_device(memory, 1)) {
     attributes->type = cudaMemoryTypeDevice;
+    attributes->device = owner_of(memory);
     attributes->devicePointer = const_cast<void*>(memory);
   }
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = nce::emulation::kDevices;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : result(cudaErrorInvalidDevice); }
+
+// As of CUDA 12, it makes the device's context.
+cudaError_t cudaSetDevice(int device) {
+  if (!is_installed(device)) return result(cudaErrorInvalidDevice);
+  runtime_device = device;
+  if (context_stack.empty()) context_stack.push_back(device);
+  context_stack.back() = device;
+  nce::emulation::device_use()[static_cast<std::size_t>(device)].context = true;
+  return cudaSuccess;
+}
+
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = current_device();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* query) {
+  const std::string name = symbol;
+  *function = name == "cuDevicePrimaryCtxRetain" ? reinterpret_cast<void*>(&retain_primary)
+              : name == "cuCtxPushCurrent"       ? reinterpret_cast<void*>(&push_current)
+              : name == "cuCtxPopCurrent"        ? reinterpret_cast<void*>(&pop_current)
+                                                 : nullptr;
+  if (query != nullptr) {
+    *query = *function == nullptr ? cudaDriverEntryPointSymbolNotFound : cudaDriverEntryPointSuccess;
+  }
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return result(cudaErrorInvalidDevice);
+  if (!is_installed(device)) return result(cudaErrorInvalidDevice);
   *properties = {};
   std::strcpy(properties->name, "emulated GPU");
   properties->totalGlobalMem = static_cast<std::size_t>(kDeviceBytes);

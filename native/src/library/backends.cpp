@@ -45,29 +45,33 @@ int32_t device_count(nce_backend backend, std::string* reason) {
 
 std::unique_ptr<Context> open_device(const nce_context_desc& desc) {
   const auto backend = static_cast<nce_backend>(desc.backend);
-  std::string reason;
-  const int32_t count = device_count(backend, &reason);
-  if (count == 0) throw Error(NCE_STATUS_NO_DEVICE, "desc->backend: " + reason);
-  if (desc.device_index >= count) {
-    throw Error(NCE_STATUS_NO_DEVICE, "desc->device_index is " + std::to_string(desc.device_index) +
-                                          "; allowed: 0 to " + std::to_string(count - 1));
-  }
   switch (backend) {
     case NCE_BACKEND_CPU:
 #if INFONCE_WITH_CPU
+      if (desc.device_index != 0) {
+        throw Error(NCE_STATUS_NO_DEVICE,
+                    "desc->device_index is " + std::to_string(desc.device_index) + "; allowed: 0 to 0");
+      }
       return cpu::make_context(desc.threads, static_cast<nce_isa>(desc.max_isa));
 #else
       break;
 #endif
     case NCE_BACKEND_CUDA:
+#if INFONCE_WITH_CUDA
+      return cuda::make_context(desc);
+#else
+      break;
+#endif
     case NCE_BACKEND_EMULATED:
-#if INFONCE_WITH_CUDA || INFONCE_WITH_EMULATION
+#if INFONCE_WITH_EMULATION
       return cuda::make_context(desc);
 #else
       break;
 #endif
   }
-  throw Error(NCE_STATUS_INTERNAL, "desc->backend: a device that is counted but cannot be opened");
+  std::string reason;
+  static_cast<void>(device_count(backend, &reason));
+  throw Error(NCE_STATUS_NO_DEVICE, "desc->backend: " + reason);
 }
 
 }  // namespace nce::api

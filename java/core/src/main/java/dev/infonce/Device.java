@@ -161,7 +161,7 @@ public final class Device implements AutoCloseable {
     /**
      * The CUDA kernels run on the CPU, as of a given compute capability.
      *
-     * @param options index 0, and the compute capability to emulate (0: 80)
+     * @param options index 0 or 1, two devices alike, and the compute capability to emulate (0: 80)
      * @return an open device
      * @throws InfoNceException NO_DEVICE with the reason if the library is not there
      */

@@ -67,7 +67,7 @@ final class Devices {
             return Device.cpu(new CpuOptions(threads, Isa.valueOf(name.substring(CPU_CAPPED.length()))));
         }
         if (name.startsWith(EMULATED_CAPPED)) {
-            return Device.emulated(capped(name.substring(EMULATED_CAPPED.length())));
+            return emulated(Integer.parseInt(name.substring(EMULATED_CAPPED.length())));
         }
         if (name.startsWith(CUDA_CAPPED)) {
             return Device.cuda(capped(name.substring(CUDA_CAPPED.length())));
@@ -118,6 +118,17 @@ final class Devices {
             System.out.println("left out on " + name + ": " + what);
         }
         return isEmulated(name);
+    }
+
+    /** A GPU may be older than a cap; the emulator can be any, so another capability than the one asked for is a fault. */
+    private static Device emulated(int capability) {
+        Device device = Device.emulated(CudaOptions.defaults().withMaxComputeCapability(capability));
+        String wanted = "compute capability " + capability / 10 + "." + capability % 10;
+        if (!device.description().endsWith(wanted)) {
+            device.close();
+            throw new AssertionError("asked for " + wanted + ", got " + device);
+        }
+        return device;
     }
 
     private static CudaOptions capped(String capability) {
