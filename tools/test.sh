@@ -21,6 +21,8 @@ source "$root/tools/lib/supply.sh"
 source "$root/tools/lib/gpu.sh"
 # shellcheck source=tools/lib/gates.sh
 source "$root/tools/lib/gates.sh"
+# shellcheck source=tools/lib/gpu_day.sh
+source "$root/tools/lib/gpu_day.sh"
 # shellcheck source=tools/lib/fuzz_java.sh
 source "$root/tools/lib/fuzz_java.sh"
 # shellcheck source=tools/lib/fuzz.sh
@@ -314,6 +316,7 @@ main() {
   fi
   step 'command line' command_line
   step 'start as in a container' container_start
+  rehearse_gpu_day
   if [[ -v FLAG[quick] ]]; then
     left_out "NumPy's second opinion" '--quick'
     left_out 'training' '--quick'

@@ -32,6 +32,10 @@ only_enqueues() {
   fi
 }
 
+kernels_on_paper() {
+  gate test-peak-shares python3 "$root/tools/gates/peak_shares.py"
+}
+
 neon_registers() {
   gate test-neon-registers python3 "$root/tools/gates/neon_gate.py" --objdump aarch64-linux-gnu-objdump \
     --build "$root/build/native-aarch64"
@@ -68,6 +72,7 @@ gates() {
     return
   fi
   step 'passes only enqueue' only_enqueues
+  step 'kernels on paper' kernels_on_paper
   if [[ ! -v FLAG[gates] ]]; then
     left_out 'seeded bugs' 'needs --gates'
     left_out 'seeded bugs, CPU' 'needs --gates'

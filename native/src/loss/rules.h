@@ -68,7 +68,8 @@ struct NegativesSet {
 };
 template <typename... Negatives>
 constexpr NegativesSet negatives_set(Negatives... negatives) {
-  return {((uint32_t{1} << negatives) | ...)};
+  // Named, as nvcc's host half loses one pair of braces around a fold.
+  return NegativesSet{((uint32_t{1} << negatives) | ...)};
 }
 
 struct LossRule {
