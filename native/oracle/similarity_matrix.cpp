@@ -10,7 +10,8 @@ namespace {
 constexpr int64_t kPanel = 64;
 constexpr int64_t kStrip = 4;
 
-#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
+// Sanitizers are not ready when a program asks which clone it is to call.
+#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define NCE_CLONES [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]]
 #else
 #define NCE_CLONES

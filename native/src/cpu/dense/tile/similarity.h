@@ -111,12 +111,12 @@ inline Vec<Real> squared_differences(const Real* x, const Y& y, int64_t dim, Rea
 
 template <typename Real>
 inline Vec<Real> square_root(const Vec<Real>& x) {
-  Vec<Real> root;
+  Vec<Real> root = x;
   for (int l = 0; l < kLanes<Real>; ++l) {
     if constexpr (sizeof(Real) == 4) {
-      root[l] = __builtin_sqrtf(x[l]);
+      root[l] = __builtin_sqrtf(root[l]);
     } else {
-      root[l] = __builtin_sqrt(x[l]);
+      root[l] = __builtin_sqrt(root[l]);
     }
   }
   return root;
