@@ -19,6 +19,7 @@ Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./
        ./infonce bench native [OPTION...]
        ./infonce bench java [OPTION...]
        ./infonce bench versus LIBRARY [THREADS]
+       ./infonce bench keys [LARGEST_M]
        ./infonce bench --device cuda [--quick] [--minutes N] [--library PATH] [--index N] [--log FILE]
 
   (no word)  this library through Java: losses by size, type and device, the cost of a small call, memory by N; with --peers
@@ -29,6 +30,8 @@ Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./
              further options go to it, such as --benchmark_filter=REGEX
   versus     this build's cpu device beside that of another build of the native library, in turns within one process: what a
              change costs. LIBRARY is the other's libinfonce.so, of the same version of the interface
+  keys       memory of the cpu device where keys are many more than queries, measured beside its bound: n = 64 to 4096,
+             m = 65536 to LARGEST_M (16777216), which takes 16 GiB and many minutes
   java       JMH with its own options, such as LossBenchmark -p n=1024 -p loss=symmetric -prof gc
 
   --device cuda  the kernels on a GPU, beside its peaks measured in the same run and a baseline on cuBLAS where that is
@@ -66,6 +69,18 @@ build_versus() {
   cd "$root"
   export CMAKE_GENERATOR=Ninja
   cmake --preset release && cmake --build --preset release --target infonce infonce_versus --parallel
+}
+
+keys_bench() {
+  need_tools cmake g++ ninja
+  logged bench-build-keys 'building the library and the measurement' build_keys || exit 1
+  "$root/build/native/infonce_keys" "$root/build/native/libinfonce.so" "$@"
+}
+
+build_keys() {
+  cd "$root"
+  export CMAKE_GENERATOR=Ninja
+  cmake --preset release && cmake --build --preset release --target infonce infonce_keys --parallel
 }
 
 java_bench() {
@@ -152,6 +167,10 @@ case ${1:-} in
     shift
     versus_bench "$@"
     ;;
+  keys)
+    shift
+    keys_bench "$@"
+    ;;
   -h | --help) usage ;;
   '' | -*)
     if device_option "$@" | grep -qxE 'cuda|emulated'; then
@@ -160,5 +179,5 @@ case ${1:-} in
       suite_bench "$@"
     fi
     ;;
-  *) wrong "unknown word '$1'; allowed are native, java and versus" ;;
+  *) wrong "unknown word '$1'; allowed are native, java, versus and keys" ;;
 esac

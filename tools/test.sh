@@ -25,6 +25,8 @@ source "$root/tools/lib/gates.sh"
 source "$root/tools/lib/gpu_day.sh"
 # shellcheck source=tools/lib/fuzz_java.sh
 source "$root/tools/lib/fuzz_java.sh"
+# shellcheck source=tools/lib/fuzz.sh
+source "$root/tools/lib/fuzz.sh"
 
 usage() {
   cat <<'END'
@@ -41,11 +43,14 @@ training run.
                  only what runs on the CUDA kernels under the emulator: the Java suite, smaller where it says so, the
                  self-test, and the command line against NumPy
   --gates        also compiles the CUDA kernels for every architecture and with clang, against a table of registers and
-                 instructions, and shows that seeded bugs are caught; needs nvcc, and takes many minutes more
+                 instructions, shows that seeded bugs in CUDA, C++ and Java are caught, and runs the native tests under
+                 ThreadSanitizer; takes many minutes more, and leaves out what needs nvcc where that is missing
   --neon         also cross-compiles for AArch64 and runs the native tests under qemu-user, some 10 minutes; installs Debian's
                  g++-aarch64-linux-gnu and qemu-user where they are missing
-  --fuzz MINUTES only fuzzes the Java modules for so long, with Jazzer; inputs that fail are kept in build/fuzz
-  --quick        leaves out the sanitizers, most gates, NumPy's second opinion and the training run
+  --fuzz MINUTES only fuzzes, the C interface by libFuzzer beside Java by Jazzer, both for so long: calls, findings, and the
+                 share of the native lines that were run. Inputs that fail are kept in build/fuzz. Installs Debian's clang-19,
+                 libclang-rt-19-dev and llvm-19 where they are missing
+  --quick        leaves out the sanitizers, the fuzzers, most gates, NumPy's second opinion and the training run
 
 Exit code: 0 all passed, 1 something failed, 2 wrong usage.
 END
@@ -77,6 +82,10 @@ native_tests() {
 
 sanitized_tests() {
   native_preset sanitize
+}
+
+thread_tests() {
+  native_preset tsan
 }
 
 # The emulator is slow, so each test shows that it has passed.
@@ -240,10 +249,7 @@ main() {
   one_of --device "$DEVICE" java cpu emulated
   need_jdk
   if [[ -v OPTION[fuzz] ]]; then
-    [[ ${OPTION[fuzz]} =~ ^[1-9][0-9]{0,3}$ ]] || wrong "--fuzz is '${OPTION[fuzz]}'; allowed are 1 to 9999 minutes"
-    need_tools mvn cmake g++ ninja
-    step 'fuzzing of the Java modules' fuzz
-    summary
+    only_fuzz
     return
   fi
   need_tools mvn clang-format shellcheck
@@ -267,6 +273,7 @@ main() {
     left_out 'native tests' 'the native library is hidden'
     left_out 'native tests, sanitized' 'the native library is hidden'
     left_out 'native tests, NEON' 'the native library is hidden'
+    left_out 'fuzzer of the C interface' 'the native library is hidden'
     left_out 'gates' 'the native library is hidden'
   else
     step 'native tests' counted_release
@@ -274,6 +281,13 @@ main() {
       left_out 'native tests, sanitized' '--quick'
     else
       step 'native tests, sanitized' counted_sanitize
+    fi
+    if [[ -v FLAG[quick] ]]; then
+      left_out 'fuzzer of the C interface' '--quick'
+    elif ! fuzzer_is_there; then
+      left_out 'fuzzer of the C interface' "there is no clang++-19 with libFuzzer and llvm-cov-19 (Debian's clang-19, libclang-rt-19-dev, llvm-19)"
+    else
+      step 'fuzzer of the C interface' fuzz_native_briefly
     fi
     if [[ -v FLAG[neon] ]]; then
       need_tools aarch64-linux-gnu-g++ qemu-aarch64 gtest-source
@@ -314,16 +328,16 @@ main() {
   summary
 }
 
-fuzz() {
-  fuzz_java "${OPTION[fuzz]}"
-}
-
 counted_release() {
   counted release native_tests
 }
 
 counted_sanitize() {
   counted sanitize sanitized_tests
+}
+
+counted_tsan() {
+  counted tsan thread_tests
 }
 
 counted_neon() {

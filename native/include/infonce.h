@@ -218,8 +218,10 @@ typedef struct nce_plan_desc {
   int64_t n;
   int64_t m;
   int64_t dim;
-  int64_t workspace_budget_bytes; /* scratch for kept tiles beyond the necessary; -1 for the default (256 MiB), 0 for
-                                     none. Changes speed, never a bit of a result */
+  int64_t workspace_budget_bytes; /* scratch up to which tiles are kept beyond the necessary; 0 for none, -1 for the
+                                     default: 256 MiB, or 62 MiB on the CPU for two towers with m >= 16 n that are not
+                                     symmetric, which work in strips of columns (such a workspace has at most 64 MiB
+                                     and a multiple of n rows, whatever m is). Changes speed, never a bit of a result */
   double margin;                  /* CONTRASTIVE and TRIPLET: finite, >= 0 (CONTRASTIVE: > 0) */
 } nce_plan_desc;
 

@@ -301,6 +301,26 @@ TEST(ApiCall, IgnoresPaddingBetweenRows) {
   }
 }
 
+TEST(ApiCall, IgnoresStridesOfAbsentMatrices) {
+  const ContextOwner context = open_cpu();
+  for (const int64_t stride : {INT64_MIN, int64_t{-1}, INT64_MAX}) {
+    for (const nce_plan_desc& desc : kAll) {
+      CallBench bench(context, desc);
+      const auto set = [&](const void* matrix, int64_t& its_stride) {
+        if (matrix == nullptr) its_stride = stride;
+      };
+      set(bench.in.keys, bench.in.keys_stride);
+      set(bench.in.negatives, bench.in.negatives_stride);
+      bench.out.d_queries = bench.out.d_keys = bench.out.d_negatives = nullptr;
+      bench.out.d_queries_stride = bench.out.d_keys_stride = bench.out.d_negatives_stride = stride;
+      EXPECT_EQ(bench.forward(), NCE_STATUS_OK) << nce_last_error();
+      EXPECT_EQ(bench.backward(), NCE_STATUS_OK) << nce_last_error();
+      EXPECT_EQ(bench.forward_backward(), NCE_STATUS_OK) << nce_last_error();
+      EXPECT_NE(bench.d_temperature, -777.0);
+    }
+  }
+}
+
 TEST(ApiCall, MetricsNeedAPlanWithMetrics) {
   const ContextOwner context = open_cpu();
   for (nce_plan_desc desc : kAll) {

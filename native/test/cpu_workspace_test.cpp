@@ -39,6 +39,22 @@ TEST(CpuWorkspace, DoesNotGrowWithKeysThatAreManyMoreThanTheQueries) {
   }
 }
 
+TEST(CpuWorkspace, IsWhatTheCallersBudgetAllowsWhereKeysAreMany) {
+  const ContextOwner context = open_cpu(2);
+  for (const nce_negatives negatives : {NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_SHARED}) {
+    nce_plan_desc desc = describe(NCE_LOSS_INFONCE, 1024, 1 << 16, 128);
+    desc.negatives = negatives;
+    const auto with_budget = [&](int64_t budget) {
+      desc.workspace_budget_bytes = budget;
+      return bytes_of(make_plan(context, desc), NCE_PASS_FORWARD_BACKWARD);
+    };
+    EXPECT_LE(with_budget(-1), 64 * kMiB);
+    EXPECT_LT(with_budget(0), 40 * kMiB);
+    EXPECT_GT(with_budget(256 * kMiB), 250 * kMiB);
+    EXPECT_LE(with_budget(256 * kMiB), 256 * kMiB);
+  }
+}
+
 TEST(CpuWorkspace, OfTheForwardPassAloneIsNeverLarger) {
   for (const int32_t threads : {1, 2, 7, 64, 256}) {
     const ContextOwner context = open_cpu(threads);

@@ -104,6 +104,7 @@ TEST_P(SumTiles, AgreeWithDouble) {
         y_buffer.get(),
         c.x_groups,
         c.y_groups,
+        false,
         out.rows(),
         out.columns(),
         {out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(), xi.get(), yi.get(), yf.get()}};
@@ -178,8 +179,8 @@ class EachArithmetic : public testing::TestWithParam<Arithmetics> {};
 std::vector<double> bits_of_sums(const Operands& operands, Arithmetic arithmetic, const Buffer<double>& x_positive,
                                  const Buffer<double>& y_positive, bool columns_first) {
   const Outputs out(operands.x.rows, operands.y.rows, 2, 2);
-  launch_sum_tiles({operands, x_positive.get(), y_positive.get(), 2, 2, out.rows(), out.columns(), {}}, arithmetic,
-                   nullptr);
+  launch_sum_tiles({operands, x_positive.get(), y_positive.get(), 2, 2, false, out.rows(), out.columns(), {}},
+                   arithmetic, nullptr);
   std::vector<double> all;
   const auto append = [&](const Buffer<double>& buffer, int64_t padded, int64_t rows) {
     const auto values = buffer.read();
@@ -239,6 +240,7 @@ TEST_P(EachArithmetic, PositiveIsTheTilesOwnNumber) {
        nullptr,
        1,
        1,
+       false,
        out.rows(),
        {},
        {out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(), nullptr, nullptr, factors.get()}},

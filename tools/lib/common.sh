@@ -88,6 +88,9 @@ package_of() {
     gtest-source) echo libgtest-dev ;;
     aarch64-linux-gnu-g++) echo g++-aarch64-linux-gnu ;;
     qemu-aarch64) echo qemu-user ;;
+    clang++-19) echo clang-19 ;;
+    libfuzzer) echo libclang-rt-19-dev ;;
+    llvm-cov-19) echo llvm-19 ;;
     *) echo "$1" ;;
   esac
 }
@@ -98,6 +101,7 @@ is_there() {
     gtest-source) [[ -r /usr/src/googletest/googletest/CMakeLists.txt ]] ;;
     benchmark) has_header benchmark/benchmark.h ;;
     jemalloc) [[ -n $(jemalloc) ]] ;;
+    libfuzzer) compgen -G "$(clang++-19 -print-resource-dir 2>/dev/null)/lib/linux/libclang_rt.fuzzer-*.a" >/dev/null ;;
     numpy) [[ -n $(python_with_numpy) ]] ;;
     clang-format) [[ -n $(clang_format_16) ]] ;;
     g++) command -v "${CXX:-g++}" >/dev/null ;;

@@ -59,6 +59,12 @@ seeded_bugs_cpu() {
   seeded test-mutations-cpu python3 "$root/tools/gates/cpu_mutation_gate.py" --build "$root/build/native"
 }
 
+seeded_bugs_java() {
+  logged test-mutations-java-build "compiling the tests of bindings and java/core" maven -pl java/core -am test-compile \
+    dependency:build-classpath -Dmdep.includeScope=test -Dmdep.outputFile=target/test-classpath.txt || return 1
+  seeded test-mutations-java python3 "$root/tools/gates/java_mutation_gate.py" --library "$root/build/native"
+}
+
 gates() {
   if ! command -v python3 >/dev/null; then
     left_out 'gates' 'there is no Python 3'
@@ -69,12 +75,16 @@ gates() {
   if [[ ! -v FLAG[gates] ]]; then
     left_out 'seeded bugs' 'needs --gates'
     left_out 'seeded bugs, CPU' 'needs --gates'
+    left_out 'seeded bugs, Java' 'needs --gates'
+    left_out 'native tests, threads' 'needs --gates'
     left_out 'kernels, every architecture' 'needs --gates'
     left_out 'kernels through clang' 'needs --gates'
     return
   fi
   step 'seeded bugs' seeded_bugs
   step 'seeded bugs, CPU' seeded_bugs_cpu
+  step 'seeded bugs, Java' seeded_bugs_java
+  step 'native tests, threads' counted_tsan
   if nvcc_there; then
     step 'kernels, every architecture' kernel_table
   else

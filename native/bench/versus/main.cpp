@@ -55,6 +55,8 @@ const std::vector<Shape> kShapes = {
     {nce::oracle::kInfoNce, kDot, NCE_DTYPE_FLOAT32, 1024, 65536, 128, Calls::kTogether},
     {nce::oracle::kShared, kEuclidean, NCE_DTYPE_FLOAT32, 256, 65536, 128, Calls::kForward},
     {nce::oracle::kNtXent, kCosine, NCE_DTYPE_FLOAT32, 2048, 2048, 128, Calls::kTogether},
+    {nce::oracle::kOwn, kCosine, NCE_DTYPE_FLOAT32, 4096, 8, 128, Calls::kTogether},
+    {nce::oracle::kOwn, kDot, NCE_DTYPE_FLOAT64, 4096, 8, 64, Calls::kTogether},
     {nce::oracle::kPaired, kCosine, NCE_DTYPE_FLOAT32, 16384, 16384, 128, Calls::kTogether},
     {nce::oracle::kTriplet, NCE_DISTANCE_COSINE, NCE_DTYPE_FLOAT32, 16384, 16384, 128, Calls::kTogether},
 };

@@ -52,8 +52,7 @@ class Context {
  public:
   virtual ~Context() = default;
   virtual nce_device_info info() const = 0;
-  /// Throws UNSUPPORTED for what this backend does not do. The problem's description is validated and complete (budget
-  /// default filled in).
+  /// Throws UNSUPPORTED for what this backend does not do. The problem's description is validated.
   virtual std::unique_ptr<Plan> plan(const loss::Problem& problem) = 0;
   virtual void* allocate(nce_memory_kind kind, int64_t bytes) = 0;
   virtual void free(nce_memory_kind kind, void* memory) = 0;

@@ -11,7 +11,6 @@ namespace {
 
 constexpr int64_t kLargestDim = int64_t{1} << 20;
 constexpr int64_t kLargestVolume = int64_t{1} << 60;
-constexpr int64_t kDefaultBudget = int64_t{256} << 20;
 
 using loss::Arrangement;
 using loss::LossRule;
@@ -180,7 +179,6 @@ loss::Problem checked_problem(const nce_plan_desc* desc) {
   check_numbers(*desc);
   nce_plan_desc complete = *desc;
   complete.struct_size = sizeof complete;
-  if (complete.workspace_budget_bytes == -1) complete.workspace_budget_bytes = kDefaultBudget;
   return loss::Problem(complete);
 }
 

@@ -12,7 +12,7 @@
 namespace nce::loss {
 
 /// Slopes are not divided by a distance below the first number: even 1 over it overflows. The second brings the
-/// distance and its differences away from 0.
+/// distance and its differences, or a row, away from 0.
 constexpr double kSmallestDivisor = 1e-280;
 constexpr double kEnlarged = 0x1p600;
 
@@ -65,8 +65,33 @@ inline Measure measure_of(const Problem& problem) {
 /// The measure of a row with another row.
 struct Comparison {
   double value;
-  double inverse_norm;  ///< of the other row; 0 for a zero row, NaN for one that is not finite
+  double inverse_norm;  ///< of the other row, as inverse_norm_of has it; NaN for one that is not finite
 };
+
+/// Whether a sum of squares of float64 kept all its digits: neither overflow nor underflow came near it.
+NCE_HOST_DEVICE inline bool squares_fit(double sum) { return sum > 1e-280 && sum < 1e280; }
+
+/// 1 / norm; 0 for a zero row. Where that would overflow, minus 1 / enlarged(): the norm of kEnlarged times the row.
+template <typename Enlarged>
+NCE_HOST_DEVICE double inverse_norm_of(double norm, const Enlarged& enlarged) {
+  constexpr double kSmallestNormal = 2.2250738585072014e-308;
+  if (norm == 0.0) return 0.0;
+  return norm >= kSmallestNormal ? 1.0 / norm : -1.0 / enlarged();
+}
+
+/// Whether the squares of a row with this inverse norm fit.
+NCE_HOST_DEVICE inline bool row_fits(double inverse_norm) {
+  return inverse_norm > 0.0 && squares_fit(inverse_norm * inverse_norm);
+}
+
+/// What a row is multiplied by, first and then second, to have the norm 1. Their product may overflow.
+struct UnitFactors {
+  double first;
+  double second;
+};
+NCE_HOST_DEVICE inline UnitFactors unit_factors(double inverse_norm) {
+  return inverse_norm < 0.0 ? UnitFactors{kEnlarged, -inverse_norm} : UnitFactors{1.0, inverse_norm};
+}
 
 /// What all rows of a call have in common.
 struct PairwiseRule {
@@ -75,12 +100,15 @@ struct PairwiseRule {
   double margin;
 };
 
-/// What the forward pass finds out about a row and the backward pass needs again.
+/// What the forward pass finds out about a row and the backward pass needs again. The last four are of the softmax. No
+/// logarithm of a sum is among them: as one number with the maximum it would be rounded at the size of the logits.
 struct RowTerms {
   double loss;
   double temperature_slope;  ///< dl/dtau
-  double log_odds;           ///< softmax: as in row.h
-  double entropy;            ///< softmax: of the softmax over the negatives
+  double positive_slope;     ///< dl / d(value of the positive)
+  double largest_slope;      ///< and of the most similar negative
+  double maximum;            ///< its value
+  double entropy;            ///< of the softmax over the negatives
 };
 
 /// Contrastive loss of a pair at distance d: d^2 / 2 if alike, else hinge(margin - d)^2 / 2; and d/dd of it.
@@ -110,32 +138,37 @@ struct WholeRow {
   NCE_HOST_DEVICE double largest(double value) const { return value; }
 };
 
-/// Logits are relative to the positive's: an offset common to all would cost the digits of a small loss.
+/// Values are subtracted before they are divided: that is exact where they are near, whatever their size.
 template <typename Lanes>
 NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Comparison* comparisons, int64_t count,
                                        const Lanes& lanes) {
-  if (count == 1) return {0.0, 0.0, -HUGE_VAL, 0.0};
+  if (count == 1) return {0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
   const double tau = rule.tau;
   const double positive = comparisons[0].value;
-  double largest = -HUGE_VAL;
+  double maximum = -HUGE_VAL;
   for (int64_t k = 1 + lanes.first(); k < count; k += lanes.step()) {
-    const double relative = (comparisons[k].value - positive) / tau;
-    if (relative > largest) largest = relative;
+    if (comparisons[k].value > maximum) maximum = comparisons[k].value;
   }
-  largest = lanes.largest(largest);
+  maximum = lanes.largest(maximum);
   double sum = 0.0;
   double weighted = 0.0;
   for (int64_t k = 1 + lanes.first(); k < count; k += lanes.step()) {
-    const double below = (comparisons[k].value - positive) / tau - largest;
+    const double below = (comparisons[k].value - maximum) / tau;
     const double e = std::exp(below);
     sum += e;
     weighted += e * below;
   }
   sum = lanes.sum(sum);
-  const double mean = lanes.sum(weighted) / sum;  // of relative logits under the negatives' softmax, less `largest`
-  const double log_odds = largest + std::log(sum);
-  const double mass = mass_of_odds(rule.function, log_odds);
-  return {loss_of_odds(rule.function, log_odds), -mass * (mean + largest) / tau, log_odds, std::log(sum) - mean};
+  const double mean = lanes.sum(weighted) / sum;  // of logits under the negatives' softmax, less the maximum's
+  const double log_sum = std::log(sum);
+  const double gap = (maximum - positive) / tau;
+  const double mass = mass_of_odds(rule.function, gap + log_sum);
+  return {loss_of_odds(rule.function, gap + log_sum),
+          -mass * (mean + gap) / tau,
+          -mass / tau,
+          mass / sum / tau,
+          maximum,
+          log_sum - mean};
 }
 
 NCE_HOST_DEVICE inline RowTerms logistic_terms(const Comparison* comparisons, double tau) {
@@ -143,7 +176,7 @@ NCE_HOST_DEVICE inline RowTerms logistic_terms(const Comparison* comparisons, do
   const double negative = comparisons[1].value / tau;
   const double slope =
       -(logistic_positive_slope(positive) * positive + logistic_negative_slope(negative) * negative) / tau;
-  return {logistic_positive(positive) + logistic_negative(negative), slope, 0.0, 0.0};
+  return {logistic_positive(positive) + logistic_negative(negative), slope, 0.0, 0.0, 0.0, 0.0};
 }
 
 /// The terms of a row from its comparisons. `alike` is its label, true for losses without labels.
@@ -156,11 +189,11 @@ NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* c
     case RowFamily::kLogistic:
       return logistic_terms(comparisons, rule.tau);
     case RowFamily::kContrastive:
-      return {contrastive_loss(comparisons[0].value, alike, rule.margin), 0.0, 0.0, 0.0};
+      return {contrastive_loss(comparisons[0].value, alike, rule.margin), 0.0, 0.0, 0.0, 0.0, 0.0};
     case RowFamily::kTriplet:
-      return {triplet_loss(comparisons[0].value, comparisons[1].value, rule.margin), 0.0, 0.0, 0.0};
+      return {triplet_loss(comparisons[0].value, comparisons[1].value, rule.margin), 0.0, 0.0, 0.0, 0.0, 0.0};
   }
-  return {std::nan(""), std::nan(""), 0.0, 0.0};
+  return {std::nan(""), std::nan(""), 0.0, 0.0, 0.0, 0.0};
 }
 
 /// dl / d(value of comparison k).
@@ -168,11 +201,9 @@ NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparis
                                         const RowTerms& terms) {
   const double tau = rule.tau;
   switch (family_of(rule.function)) {
-    case RowFamily::kOdds: {
-      const double mass = mass_of_odds(rule.function, terms.log_odds);
-      if (k == 0) return -mass / tau;
-      return mass * std::exp((comparisons[k].value - comparisons[0].value) / tau - terms.log_odds) / tau;
-    }
+    case RowFamily::kOdds:
+      if (k == 0) return terms.positive_slope;
+      return terms.largest_slope * std::exp((comparisons[k].value - terms.maximum) / tau);
     case RowFamily::kLogistic:
       return (k == 0 ? logistic_positive_slope(comparisons[0].value / tau)
                      : logistic_negative_slope(comparisons[1].value / tau)) /

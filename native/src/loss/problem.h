@@ -44,6 +44,9 @@ constexpr Arrangement arrangement_of(const LossRule& rule, nce_negatives negativ
   return {};
 }
 
+/// Scratch for kept tiles where the caller leaves it to the library and the backend has no better number.
+constexpr int64_t kDefaultBudget = int64_t{256} << 20;
+
 /// Everything that follows from a description alone, whose enums and combinations have been checked. Dense losses are
 /// described as rows X, columns Y and the positive of each row: X are the queries or the tower, Y what they are
 /// compared with (keys, shared negatives or the tower again), Z the keys beside shared negatives.
@@ -77,6 +80,11 @@ struct Problem {
   int64_t x_rows;
   int64_t y_rows;
   int64_t z_rows;  ///< 0 unless shared
+
+  /// Bytes that the caller allows for kept tiles, or the given default if it leaves that open.
+  int64_t budget_or(int64_t default_bytes) const {
+    return desc.workspace_budget_bytes < 0 ? default_bytes : desc.workspace_budget_bytes;
+  }
 
   bool has_keys() const { return key_rows >= 0; }
   bool has_negatives() const { return negative_rows >= 0; }

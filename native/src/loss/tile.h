@@ -26,6 +26,11 @@ enum class Excluded : int32_t {
   kViews = 2      ///< j = i, and the other view of the same thing, half the tower away
 };
 
+/// Squares of distances below this may have lost digits to underflow: such distances are summed from larger
+/// differences.
+template <typename Real>
+constexpr Real kSmallestSquare = sizeof(Real) == 4 ? static_cast<Real>(0x1p-100) : static_cast<Real>(0x1p-900);
+
 /// Sums over the negatives of each row, [groups][padded rows], one group a part of the other side. Any sum over nothing
 /// is 0 and its maximum -infinity. Null: not wanted.
 struct Sums {

@@ -80,6 +80,10 @@ std::vector<Problem> problems() {
                                .seed = 3,
                                .narrow_gradients = true}));
   result.push_back(problem_of_strips());
+  // So many keys that they come in strips.
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
+    result.push_back(problem_of({.kind = kind, .size = {4, 200, 9}, .tau = 0.2, .seed = 6}));
+  }
   for (const Kind& kind : oracle::kRowwiseKinds) {
     for (const nce_dtype dtype : oracle::kDtypes) {
       result.push_back(problem_of(

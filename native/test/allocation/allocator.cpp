@@ -31,6 +31,8 @@ void* allocated(std::size_t bytes, std::size_t alignment) {
   return memory;
 }
 
+void* allocated_or_null(std::size_t bytes) { return fails() ? nullptr : std::malloc(bytes == 0 ? 1 : bytes); }
+
 }  // namespace
 
 void fail_request(int64_t number, Failing failing) {
@@ -55,6 +57,8 @@ void* operator new(std::size_t bytes, std::align_val_t alignment) {
 void* operator new[](std::size_t bytes, std::align_val_t alignment) {
   return nce::test::allocated(bytes, static_cast<std::size_t>(alignment));
 }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return nce::test::allocated_or_null(bytes); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return nce::test::allocated_or_null(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
@@ -64,12 +68,18 @@ void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memo
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
+extern "C" __attribute__((weak)) int __interceptor_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                                                                  void* (*start)(void*), void* argument) noexcept;
+
 // A thread that the system refuses is a failing request, too.
 extern "C" __attribute__((visibility("default"))) int pthread_create(pthread_t* thread,
                                                                      const pthread_attr_t* attributes,
                                                                      void* (*start)(void*), void* argument) noexcept {
   using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
-  static const auto create = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
+  // A sanitizer that is part of this program keeps count of the threads, too.
+  static const auto create = __interceptor_pthread_create != nullptr
+                                 ? &__interceptor_pthread_create
+                                 : reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
   return nce::test::fails() ? EAGAIN : create(thread, attributes, start, argument);
 }
 // NOLINTEND

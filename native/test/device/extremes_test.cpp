@@ -35,6 +35,16 @@ class Extremes : public DeviceTest {
     EXPECT_FALSE(std::isinf(result.metrics.uniformity));
   }
 
+  /// Rows of 5 elements, however large or small: squares of them may overflow.
+  static void expect_close_rows(const std::vector<double>& actual, const std::vector<double>& expected) {
+    ASSERT_EQ(actual.size(), expected.size());
+    for (std::size_t row = 0; row < actual.size(); row += 5) {
+      double size = 0.0;
+      for (std::size_t d = row; d < row + 5; ++d) size = std::max(size, std::fabs(expected[d]));
+      for (std::size_t d = row; d < row + 5; ++d) ASSERT_NEAR(actual[d], expected[d], 1e-12 * size) << row / 5;
+    }
+  }
+
   /// A gradient beyond its type is told by name, of both calls.
   void expect_told(const Problem& problem, const std::string& gradient) {
     SCOPED_TRACE(problem.label());
@@ -194,18 +204,62 @@ TEST_P(Extremes, GradientsBeyondTheirTypeAreTold) {
 }
 
 TEST_P(Extremes, DistancesNearTheSmallestNumberPullInTheRightDirection) {
-  for (const double size : {1e-300, 1e-310}) {
+  // The last is the smallest number, of which distances are multiples too, unless they are enlarged.
+  const double root = std::sqrt(13.0);
+  for (const double size : {1e-300, 1e-310, 0x1p-1074}) {
     Problem problem = problem_of({.kind = kTriplet, .dtype = NCE_DTYPE_FLOAT64, .size = {1, 1, 2}});
     problem.queries = {0.0, 0.0};
-    problem.keys = {3.0 * size, 4.0 * size};
+    problem.keys = {2.0 * size, 3.0 * size};
     problem.negatives = {0.0, -2.0 * size};
     SCOPED_TRACE(size);
     const Result result = run(problem);
-    EXPECT_NEAR(result.d_keys[0], 0.6, 1e-11);
-    EXPECT_NEAR(result.d_keys[1], 0.8, 1e-11);
+    EXPECT_NEAR(result.d_keys[0], 2.0 / root, 1e-11);
+    EXPECT_NEAR(result.d_keys[1], 3.0 / root, 1e-11);
     EXPECT_NEAR(result.d_negatives[1], 1.0, 1e-11);
-    EXPECT_NEAR(result.d_queries[0], -0.6, 1e-11);
-    EXPECT_NEAR(result.d_queries[1], -0.8 - 1.0, 1e-11);
+    EXPECT_NEAR(result.d_queries[0], -2.0 / root, 1e-11);
+    EXPECT_NEAR(result.d_queries[1], -3.0 / root - 1.0, 1e-11);
+  }
+}
+
+TEST_P(Extremes, TinyRowsOfRowwiseLossesHaveADirection) {
+  for (const Kind& kind : kRowwiseKinds) {
+    for (const int32_t measure : measures_of(kind)) {
+      const bool cosine = measure == (is_margin(kind) ? int32_t{NCE_DISTANCE_COSINE} : int32_t{NCE_SIMILARITY_COSINE});
+      for (const double size : {0x1p-500, 0x1p-1020, 0x1p-1074}) {
+        for (std::size_t matrix = 0; matrix < 3; ++matrix) {
+          Problem problem = problem_of(
+              {.kind = kind, .measure = measure, .dtype = NCE_DTYPE_FLOAT64, .size = {3, 2, 5}, .tau = 0.5, .seed = 3});
+          problem.desc.reduction = NCE_REDUCTION_SUM;
+          if (is_margin(kind)) problem.desc.margin = 4.0;
+          problem.weights = {1.0F, 1e-20F, 1.0F};
+          // Integers are exact also as multiples of the smallest number.
+          int64_t at = 0;
+          for (auto* values : matrices(problem)) {
+            for (double& value : *values) value = static_cast<double>(at++ * 7 % 11 - 5);
+          }
+          std::vector<double>& tiny = *matrices(problem)[matrix];
+          if (tiny.empty()) continue;
+          const std::size_t first = tiny.size() / 15 * 5;
+          for (std::size_t d = 0; d < 5; ++d) tiny[first + d] *= size;
+          SCOPED_TRACE(problem.label() + ", a row of 2^" + std::to_string(std::log2(size)));
+          const Answer answer = answer_to(problem);
+          const Result result = run(problem);
+          EXPECT_NEAR(result.loss[0], answer.loss, 1e-13 * answer.loss);
+          EXPECT_NEAR(result.metrics.alignment, answer.metrics.alignment, 1e-13);
+          EXPECT_NEAR(result.metrics.positive_similarity, answer.metrics.positive_similarity, 1e-13);
+          EXPECT_EQ(result.metrics.zero_rows, 0);
+          expect_close_rows(result.d_queries, answer.d_queries.values);
+          expect_close_rows(result.d_keys, answer.d_keys.values);
+          expect_close_rows(result.d_negatives, answer.d_negatives.values);
+          if (!cosine || size != 0x1p-1074) continue;
+          problem.weights = {1.0F, 1.0F, 1.0F};
+          problem.labels.assign(problem.labels.size(), 1);
+          const char* const names[] = {"d_queries", "d_keys", "d_negatives"};
+          expect_told(problem,
+                      std::string(names[matrix]) + " overflows its element type in row " + std::to_string(first / 5));
+        }
+      }
+    }
   }
 }
 

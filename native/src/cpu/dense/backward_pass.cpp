@@ -75,8 +75,9 @@ class Backward {
       multiply_strip(x, y, begin, end);
       if (x.wanted() && products()) add_to_totals(begin, end);
     }
-    if (!y.wanted()) return;
-    call_.pool.parallel_for(panels_.y_count, [&](int64_t panel, int worker) { finish_y(y, panel, worker); });
+    if (y.wanted() && !(y_summed_ && scratch_.finishes_y)) {
+      call_.pool.parallel_for(panels_.y_count, [&](int64_t panel, int worker) { finish_y(y, panel, worker); });
+    }
     if (overflow_) state_.header->overflow = 1;
   }
 
@@ -152,7 +153,7 @@ class Backward {
     if (problem_.tower) target.first = nullptr;
     return {.panels = panels_.y,
             .rows = problem_.y_rows,
-            .norms = state_.y_norms,
+            .norms = call_.y_norms,
             .factors = state_.y_factors,
             .positive_factors = state_.x_factors,
             .positives = call_.positives_in_y ? panels_.x : nullptr,
@@ -198,11 +199,18 @@ class Backward {
           if (problem_.euclidean()) task.x_g_sums = scratch_.x_g_sums + group * g_sums_stride();
         }
         if (y.wanted()) {
+          const int64_t first = scratch_.y_sums_of_workers ? worker * scratch_.largest_group : y_begin;
           task.x_rows = scratch_.x_rows;
-          task.y_sums = scratch_.y_sums;
-          if (problem_.euclidean()) task.y_g_sums = scratch_.y_g_sums;
+          task.y_sums = scratch_.y_sums + first * scratch_.row_stride;
+          if (problem_.euclidean()) task.y_g_sums = scratch_.y_g_sums + first * kernels_.width;
         }
         kernels_.gradient(task);
+        if (!y.wanted() || !scratch_.finishes_y) return;
+        for (int64_t panel = y_begin; panel < y_end; ++panel) {
+          const int64_t in_task = panel - y_begin;
+          finish_panel(y, panel, worker, task.y_g_sums == nullptr ? nullptr : task.y_g_sums + in_task * kernels_.width,
+                       {nullptr, 0, task.y_sums + in_task * scratch_.row_stride});
+        }
       });
       y_summed_ = true;
     }
@@ -426,10 +434,11 @@ void run_backward_strips(const Call& call, const Kernels<Real>& kernels, const P
   Backward<Real> of_rows(call, kernels, panels, none, scratch, nothing);
   const double largest = of_rows.begin_strips();
   bool first = true;
-  for_strips([&](const Call& strip, const Panels<Real>& packed, const KeptTiles<Real>& kept) {
+  const auto run = [&](const Call& strip, const Panels<Real>& packed, const KeptTiles<Real>& kept) {
     Backward<Real>(strip, kernels, packed, kept, scratch, nothing).run_key_strip(largest, first);
     first = false;
-  });
+  };
+  for_strips(std::ref(run));
   of_rows.end_strips();
 }
 

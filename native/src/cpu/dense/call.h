@@ -29,6 +29,7 @@ struct Call {
   bool positives_in_y;   ///< whether positives are rows of Y, whose gradients have their share
   bool z_apart;          ///< whether rows of Z, if any, are no rows of Y
   int64_t zero_columns;  ///< rows of Y of norm 0, where they come in strips
+  Norms y_norms;
   const double* center;  ///< what is subtracted from all rows where Y comes in strips; null: nothing
   bool far = false;      ///< similarities or logits may be beyond what nobody needs to look at, see loss::Reach
 

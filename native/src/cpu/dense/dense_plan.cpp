@@ -74,7 +74,7 @@ class DensePlan final : public Plan {
  public:
   DensePlan(const Problem& problem, ThreadPool& pool, nce_isa isa)
       : problem_(problem),
-        key_strips_(problem),
+        key_strips_(key_strips_of(problem)),
         carved_(key_strips_.largest_of(problem)),
         pool_(pool),
         float_kernels_(kernels_of<float>(isa)),
@@ -105,7 +105,7 @@ class DensePlan final : public Plan {
 
   void backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void*) const override {
     Carver carver(workspace.data);
-    const State state(carver, carved_);
+    const State state(carver, carved_, key_strips_);
     if (workspace.bytes < both_bytes_ || state.header->magic != kMagic || state.header->plan != id_) {
       refuse_state();
     }
@@ -154,7 +154,7 @@ class DensePlan final : public Plan {
   template <typename Real>
   int64_t bytes_with(const Kernels<Real>& kernels, nce_pass pass) const {
     Carver carver(nullptr);
-    const State state(carver, carved_);
+    const State state(carver, carved_, key_strips_);
     const Panels<Real> panels(carver, carved_, kernels);
     if (pass == NCE_PASS_FORWARD) {
       const ForwardScratch<Real> forward_scratch(carver, carved_, key_strips_, kernels, panels, pool_.threads());
@@ -220,6 +220,7 @@ class DensePlan final : public Plan {
             .positives_in_y = !problem_.shared,
             .z_apart = problem_.shared,
             .zero_columns = 0,
+            .y_norms = state.y_norms,
             .center = nullptr};
   }
 
@@ -243,11 +244,13 @@ class DensePlan final : public Plan {
                  .positives_in_y = whole.positives_in_y && strip == 0,
                  .z_apart = whole.z_apart,
                  .zero_columns = whole.zero_columns,
+                 .y_norms = whole.y_norms,
                  .center = whole.center,
                  .far = whole.far};
     const int64_t begin = key_strips_.begin(strip);
     call.y.first = whole.y.row_address(begin);
     call.y.first_rows = part.y_rows;
+    if (keeps_norms(key_strips_)) call.y_norms = {whole.y_norms.length + begin, whole.y_norms.scale + begin};
     call.d_y = row_of(whole.d_y, whole.d_y_stride, begin);
     return call;
   }
@@ -257,33 +260,36 @@ class DensePlan final : public Plan {
     return static_cast<std::byte*>(matrix) + row * stride * loss::dtype_bytes(problem_.gradient_dtype);
   }
 
-  /// Calls body(call, panels, strip) for each strip of Y in turn, its norms measured.
+  /// Calls body(call, panels, strip) for each strip of Y in turn, its norms measured; `before`: all have been before.
   template <typename Real, typename Body>
-  void for_strips(const Call& whole, const Kernels<Real>& kernels, const Panels<Real>& panels, const Body& body) const {
+  void for_strips(const Call& whole, const Kernels<Real>& kernels, const Panels<Real>& panels, bool before,
+                  const Body& body) const {
     for (int64_t strip = 0; strip < key_strips_.count(); ++strip) {
       const Problem part = key_strips_.problem_of(problem_, strip);
       const Call call = strip_call(whole, part, strip);
       Panels<Real> of_strip = panels;
       of_strip.y_count = (part.y_rows + kernels.width - 1) / kernels.width;
-      if (key_strips_.count() > 1) measure_strip(call);
+      if (!before || !norms_last()) measure_strip(call);
       body(call, of_strip, strip);
     }
   }
+
+  /// Whether norms that were measured stay until the next call.
+  bool norms_last() const { return keeps_norms(key_strips_) || key_strips_.count() == 1; }
 
   /// Whether the norms of Y choose no arithmetic, so that each strip is looked at only when its turn comes.
   bool looks_late() const { return problem_.cosine(); }
 
   /// Refuses rows of a measured strip that are not finite, and counts zeros.
-  void look_at_strip(Call& whole, const Problem& part, int64_t strip) const {
-    const Norms& norms = whole.state.y_norms;
-    const int64_t y = first_non_finite(norms, part.y_rows);
+  void look_at_strip(Call& whole, const Call& of, int64_t strip) const {
+    const int64_t y = first_non_finite(of.y_norms, of.problem.y_rows);
     if (y >= 0) refuse_row(problem_.shared ? "negatives" : "keys", key_strips_.begin(strip) + y);
-    whole.zero_columns += count_zero(norms, part.y_rows);
+    whole.zero_columns += count_zero(of.y_norms, of.problem.y_rows);
   }
 
   void measure_strip(const Call& call) const {
     for_matrices(pool_, kRowsATask, {0, call.problem.y_rows, 0}, [&](size_t, int64_t begin, int64_t end, int) {
-      measure_rows(call.y, begin, end, problem_.desc.dim, call.state.y_norms);
+      measure_rows(call.y, begin, end, problem_.desc.dim, call.y_norms);
     });
   }
 
@@ -301,7 +307,7 @@ class DensePlan final : public Plan {
 
   void run(const nce_inputs& in, const nce_outputs& out, Workspace workspace, bool gradients) const {
     Carver carver(workspace.data);
-    const State state(carver, carved_);
+    const State state(carver, carved_, key_strips_);
     Call call = make_call(in, out, state);
     state.header->magic = 0;
     state.header->overflow = 0;
@@ -342,9 +348,10 @@ class DensePlan final : public Plan {
     NormRange range{kLargestNorm, 0.0};
     for (int64_t strip = 0; strip < key_strips_.count(); ++strip) {
       const Problem part = key_strips_.problem_of(problem_, strip);
-      measure_strip(strip_call(call, part, strip));
-      look_at_strip(call, part, strip);
-      const NormRange of_strip = range_of(state.y_norms, part.y_rows);
+      const Call of = strip_call(call, part, strip);
+      measure_strip(of);
+      look_at_strip(call, of, strip);
+      const NormRange of_strip = range_of(of.y_norms, part.y_rows);
       range = {std::min(range.smallest, of_strip.smallest), std::max(range.largest, of_strip.largest)};
     }
     return range;
@@ -433,7 +440,7 @@ class DensePlan final : public Plan {
     // Losses that may overflow are looked at before gradients are written.
     if (gradients && !call.far && go_by_strips(kernels, panels, kept)) {
       const BackwardScratch<Real> backward_scratch(backward, carved_, key_strips_, kernels, panels, pool_.threads());
-      run_backward<Real>(call, kernels, panels, kept, backward_scratch, sum);
+      run_backward<Real>(call, kernels, panels, kept, backward_scratch, std::ref(sum));
       end_forward<Real>(call, kernels, panels, scratch);
       return false;
     }
@@ -461,11 +468,8 @@ class DensePlan final : public Plan {
     Call call = centered(whole);
     const Problem first = key_strips_.problem_of(problem_, 0);
     begin_forward<Real>(strip_call(call, first, 0), kernels, panels, scratch);
-    for_strips(call, kernels, panels, [&](const Call& of, const Panels<Real>& packed, int64_t strip) {
-      if (looks_late()) {
-        if (key_strips_.count() == 1) measure_strip(of);
-        look_at_strip(call, of.problem, strip);
-      }
+    for_strips(call, kernels, panels, !looks_late(), [&](const Call& of, const Panels<Real>& packed, int64_t strip) {
+      if (looks_late()) look_at_strip(call, of, strip);
       pack_strip<Real>(of, kernels, packed, scratch, call.out.metrics != nullptr);
       sum_strip<Real>(of, kernels, packed, kept_of(kept, kernels, packed, strip), scratch);
     });
@@ -483,12 +487,14 @@ class DensePlan final : public Plan {
     const BackwardScratch<Real> scratch(carver, carved_, key_strips_, kernels, panels, pool_.threads());
     const Problem first = key_strips_.problem_of(problem_, 0);
     const Call of_rows = strip_call(call, first, 0);
-    run_backward_strips<Real>(of_rows, kernels, panels, scratch, [&](const BackwardStrip<Real>& run) {
-      for_strips(call, kernels, panels, [&](const Call& of, const Panels<Real>& packed, int64_t strip) {
+    const auto run_strips = [&](const BackwardStrip<Real>& run) {
+      for_strips(call, kernels, panels, true, [&](const Call& of, const Panels<Real>& packed, int64_t strip) {
         if (key_strips_.count() > 1) pack_strip<Real>(of, kernels, packed, forward, false);
         run(of, packed, kept_of(kept, kernels, packed, strip));
       });
-    });
+    };
+    // By reference, as the loss has been written: a copy of a lambda takes memory, which may be refused.
+    run_backward_strips<Real>(of_rows, kernels, panels, scratch, std::ref(run_strips));
   }
 
   /// Whether to go strip by strip: the tiles of a strip can be kept, but not all tiles.

@@ -106,7 +106,7 @@ class Forward {
   void pack_matrices(const std::array<int64_t, 3>& counts) const {
     const Packing matrices[] = {
         {call_.x, state_.x_norms, problem_.x_rows, panels_.x, state_.x_squares, state_.x_factors},
-        {call_.y, state_.y_norms, problem_.y_rows, panels_.y, state_.y_squares, state_.y_factors},
+        {call_.y, call_.y_norms, problem_.y_rows, panels_.y, state_.y_squares, state_.y_factors},
         {call_.z, state_.z_norms, problem_.z_rows, panels_.z, state_.z_squares, state_.z_factors}};
     for_matrices(call_.pool, 1, counts, [&](size_t matrix, int64_t begin, int64_t end, int) {
       for (int64_t panel = begin; panel < end; ++panel) pack(matrices[matrix], panel);
@@ -210,8 +210,8 @@ class Forward {
   void prepare_column_metrics() const {
     const double unit = std::exp(-2.0);
     for (int64_t j = 0; j < padded(problem_.y_rows); ++j) {
-      scratch_.y_inverse[j] = j < problem_.y_rows ? inverse_norm(state_.y_norms, j) : 0.0;
-      scratch_.y_factors[j] = j < problem_.y_rows && state_.y_norms.zero(j) ? 1.0 : unit;
+      scratch_.y_inverse[j] = j < problem_.y_rows ? inverse_norm(call_.y_norms, j) : 0.0;
+      scratch_.y_factors[j] = j < problem_.y_rows && call_.y_norms.zero(j) ? 1.0 : unit;
     }
   }
 
@@ -227,7 +227,7 @@ class Forward {
                                    dim);
     }
     if (problem_.shared) return unit_distance_squared(call_.x, state_.x_norms, row, call_.z, state_.z_norms, row, dim);
-    return unit_distance_squared(call_.x, state_.x_norms, row, call_.y, state_.y_norms, row, dim);
+    return unit_distance_squared(call_.x, state_.x_norms, row, call_.y, call_.y_norms, row, dim);
   }
 
   void sum_tiles(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
@@ -344,7 +344,7 @@ class Forward {
 
   int64_t zero_columns() const {
     if (strips()) return call_.zero_columns;
-    return problem_.tower ? 0 : count_zero(state_.y_norms, problem_.y_rows);
+    return problem_.tower ? 0 : count_zero(call_.y_norms, problem_.y_rows);
   }
 
   void write_metrics() const {

@@ -19,14 +19,13 @@ namespace nce::cpu::dense {
 
 using loss::Excluded;
 using loss::Form;
+using loss::kSmallestSquare;
 using loss::Sums;
 
-/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or so small that they may have
-/// underflowed; there it is summed from differences. A power of two: comparing with it rounds nothing.
+/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or below kSmallestSquare;
+/// there it is summed from differences. A power of two: comparing with it rounds nothing.
 template <typename Real>
 constexpr Real kCancelledShare = Real{1} / 1024;
-template <typename Real>
-constexpr Real kSmallestSquare = sizeof(Real) == 4 ? Real{0x1p-100} : static_cast<Real>(0x1p-900);
 
 /// The two matrices and the similarity between their rows.
 template <typename Real>
@@ -106,8 +105,8 @@ struct GradientTask {
   double* x_g_sums = nullptr;    ///< [panels of X][width], sum of G_ij over j, set; or null
   const Real* x_rows = nullptr;  ///< panels of X in row blocks, from x_begin on, row_stride / word_elements apart; for
                                  ///< y_sums only
-  double* y_sums = nullptr;      ///< panels of Y in row blocks, from panel 0 on; null: not wanted
-  double* y_g_sums = nullptr;    ///< by row of Y, sum of G_ij over i; or null
+  double* y_sums = nullptr;      ///< panels of Y in row blocks, from y_begin on; null: not wanted
+  double* y_g_sums = nullptr;    ///< by row of Y from y_begin on, sum of G_ij over i; or null
   int64_t row_stride;            ///< elements of a panel of sums in row blocks
   bool y_first;                  ///< y_sums and y_g_sums are set, not added to
   double y_scale;                ///< what they get is multiplied by

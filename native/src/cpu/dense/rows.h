@@ -33,14 +33,15 @@ struct RowSource {
   const void* second;  ///< rows from first_rows on
   int64_t second_stride;
 
-  const void* row_address(int64_t i) const {
-    return with_element(dtype, [&](auto element) -> const void* { return row<decltype(element)>(i); });
-  }
-
   template <typename Element>
   const Element* row(int64_t i) const {
     return i < first_rows ? static_cast<const Element*>(first) + i * first_stride
                           : static_cast<const Element*>(second) + (i - first_rows) * second_stride;
+  }
+
+  // Behind row, which Clang would not emit if a lambda asked for it first.
+  const void* row_address(int64_t i) const {
+    return with_element(dtype, [&](auto element) -> const void* { return row<decltype(element)>(i); });
   }
 };
 

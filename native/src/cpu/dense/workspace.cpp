@@ -26,8 +26,12 @@ constexpr int64_t kLongestStrip = 86;
 constexpr int64_t kStripTileBytes = int64_t{128} << 20;
 constexpr int64_t kShortestKeptStrip = 16;
 
-// With strips of Y, tiles are kept up to so many bytes in all.
-constexpr int64_t kMostWithStrips = int64_t{62} << 20;
+// Strips of Y: what is packed of one, and the norms of all if they are to be kept.
+constexpr int64_t kKeyStripBytes = int64_t{16} << 20;
+constexpr int64_t kNormBytes = int64_t{4} << 20;
+
+// With strips of Y, tiles are kept up to so many bytes in all, unless the caller has set a budget.
+constexpr int64_t kDefaultWithStrips = int64_t{62} << 20;
 
 // Keeping less than one in so many tiles takes memory without a gain that can be measured.
 constexpr int64_t kLeastPartKept = 20;
@@ -46,7 +50,17 @@ int64_t apart(int64_t count) {
 
 }  // namespace
 
-State::State(Carver& carver, const Problem& problem) {
+KeyStrips key_strips_of(const Problem& problem) {
+  if (!KeyStrips::suit(problem)) return KeyStrips(problem);
+  const int64_t row_bytes = 2 * problem.desc.dim * static_cast<int64_t>(sizeof(double)) + 128;
+  return {problem, kRowPadding, kKeyStripBytes / row_bytes};
+}
+
+bool keeps_norms(const KeyStrips& strips) {
+  return strips.many() && strips.rows() <= kNormBytes / (2 * static_cast<int64_t>(sizeof(double)));
+}
+
+State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
   const int64_t z = padded(problem.z_rows);
@@ -57,7 +71,8 @@ State::State(Carver& carver, const Problem& problem) {
     y_norms = x_norms;
     y_squares = x_squares;
   } else {
-    y_norms = {carver.take<double>(y), carver.take<double>(y)};
+    const int64_t norms = keeps_norms(key_strips) ? padded(key_strips.rows()) : y;
+    y_norms = {carver.take<double>(norms), carver.take<double>(norms)};
     y_squares = problem.euclidean() ? carver.take<double>(y) : nullptr;
   }
   z_norms = {carver.take<double>(z), carver.take<double>(z)};
@@ -131,8 +146,8 @@ template <typename Real>
 KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const KeyStrips& key_strips,
                            const Kernels<Real>& kernels, const Panels<Real>& panels, int64_t necessary) {
   const int64_t tile = kernels.width * kernels.width * static_cast<int64_t>(sizeof(Real));
-  int64_t left = std::max<int64_t>(0, problem.desc.workspace_budget_bytes - necessary - NCE_WORKSPACE_ALIGNMENT);
-  if (key_strips.many()) left = std::min(left, std::max<int64_t>(0, kMostWithStrips - necessary));
+  const int64_t budget = problem.budget_or(key_strips.many() ? kDefaultWithStrips : loss::kDefaultBudget);
+  const int64_t left = std::max<int64_t>(0, budget - necessary - NCE_WORKSPACE_ALIGNMENT);
   const int64_t y_panels = key_strips.many() ? ceil_div(key_strips.rows(), kernels.width) : panels.y_count;
   const int64_t all = saturated_product(panels.x_count, y_panels);
   count = std::min(all, left / tile);
@@ -191,8 +206,12 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   const int64_t totals = key_strips.many() ? panels.x_count : 0;
   x_totals = carver.take<double>(totals * row_stride);
   x_g_totals = carver.take<double>(problem.euclidean() ? totals * kernels.width : 0);
-  y_sums = carver.take<double>(problem.tower ? 0 : panels.y_count * row_stride);
-  y_g_sums = carver.take<double>(problem.euclidean() && !problem.tower ? panels.y_count * kernels.width : 0);
+  finishes_y = key_strips.many() && strips.length >= panels.x_count;
+  largest_group = ceil_div(panels.y_count, strips.y_groups);
+  y_sums_of_workers = finishes_y && threads * largest_group < panels.y_count;
+  const int64_t y_panels = problem.tower ? 0 : y_sums_of_workers ? threads * largest_group : panels.y_count;
+  y_sums = carver.take<double>(y_panels * row_stride);
+  y_g_sums = carver.take<double>(problem.euclidean() ? y_panels * kernels.width : 0);
   worker_stride = apart<Real>(
       std::max(kernels.gradient_scratch + kernels.gradient_panels * kernels.word_elements * row_stride, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);

@@ -7,23 +7,26 @@
 #include "api/backend.h"
 #include "api/sizes.h"
 #include "cpu/dense/kernels.h"
-#include "cpu/dense/key_strips.h"
 #include "cpu/dense/rows.h"
+#include "loss/key_strips.h"
 #include "loss/problem.h"
 #include "loss/row.h"
 
 namespace nce::cpu::dense {
 
+using loss::by_rows;
+using loss::KeyStrips;
 using loss::Problem;
-
-/// Whether gradients of negatives need the sums of their own row of X alone, so that a strip of whole rows can go
-/// forward and backward while its tiles are kept.
-inline bool by_rows(const Problem& problem) { return !problem.tower && !problem.symmetric; }
 
 /// All panel widths divide this; arrays of one double a row are padded to it.
 constexpr int64_t kRowPadding = 48;
 
 inline int64_t padded(int64_t rows) { return (rows + kRowPadding - 1) / kRowPadding * kRowPadding; }
+
+/// From the shape alone.
+KeyStrips key_strips_of(const Problem& problem);
+/// Whether norms of all strips are kept, as they take little; else each strip is measured when its turn comes.
+bool keeps_norms(const KeyStrips& strips);
 
 /// Cuts consecutive, aligned arrays out of a block of memory; with a null base it only counts.
 class Carver {
@@ -63,7 +66,7 @@ struct Header {
 
 /// State that does not depend on the arithmetic. One double a row each; Y's arrays are X's for one tower.
 struct State {
-  State(Carver& carver, const Problem& problem);
+  State(Carver& carver, const Problem& problem, const KeyStrips& key_strips);
 
   Header* header;
   Norms x_norms, y_norms, z_norms;
@@ -158,8 +161,13 @@ struct BackwardScratch {
   Real* x_rows;      ///< a strip of X in row blocks; not for one tower
   double* x_totals;  ///< X in row blocks, the sums over strips of Y; null without strips
   double* x_g_totals;
-  double* y_sums;    ///< Y in row blocks; not for one tower
-  double* y_g_sums;  ///< Euclidean only
+  /// Whether a task finishes the rows of Y itself, as it has all of their sums. Then y_sums are those of a group for
+  /// each worker, if that takes less.
+  bool finishes_y;
+  bool y_sums_of_workers;
+  int64_t largest_group;  ///< panels of Y
+  double* y_sums;         ///< Y in row blocks; not for one tower
+  double* y_g_sums;       ///< Euclidean only
   int64_t worker_stride;
   int64_t worker_sums_stride;
   Real* workers;

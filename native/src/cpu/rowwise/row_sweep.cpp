@@ -14,13 +14,33 @@ using loss::Base;
 
 namespace {
 
-/// 1 / norm; 0 for a zero row, and for one so small that the quotient is no number.
-double inverse(double norm) { return norm >= std::numeric_limits<double>::min() ? 1.0 / norm : 0.0; }
-
 /// Squares of finite float32 numbers stay in the range of double; only float64 rows can leave it.
 template <typename T>
 bool squares_fit(double sum_of_squares) {
-  return std::is_same_v<T, float> || in_range(sum_of_squares);
+  return std::is_same_v<T, float> || loss::squares_fit(sum_of_squares);
+}
+
+template <typename T>
+bool row_fits(double inverse_norm) {
+  return std::is_same_v<T, float> || loss::row_fits(inverse_norm);
+}
+
+void multiply(double* row, double by, int64_t dim) {
+  for (int64_t i = 0; i < dim; ++i) row[i] *= by;
+}
+
+/// A row of double becomes one of norm 1.
+void make_unit(double* row, double inverse_norm, int64_t dim) {
+  const loss::UnitFactors factors = loss::unit_factors(inverse_norm);
+  if (factors.first != 1.0) multiply(row, factors.first, dim);
+  multiply(row, factors.second, dim);
+}
+
+/// Gradients of rows that were enlarged to have an inverse norm.
+template <typename T>
+void enlarge(T* gradient, const loss::UnitFactors& factors, int64_t dim) {
+  if (factors.first == 1.0) return;
+  for (int64_t i = 0; i < dim; ++i) gradient[i] = static_cast<T>(static_cast<double>(gradient[i]) * factors.first);
 }
 
 }  // namespace
@@ -62,17 +82,14 @@ template <typename T>
 auto RowSweep<T>::read_query(int64_t row, const RowScratch& scratch) const -> Query {
   double* x = scratch.query;
   const double squares = kernels_.widen(query(row), x, dim_);
-  double norm = std::sqrt(squares);
+  double inverse_norm = squares == 0.0 ? 0.0 : 1.0 / std::sqrt(squares);
   if (!squares_fit<T>(squares)) {
     if (!all_finite(x, dim_)) return {0.0, false};
-    norm = scaled_distance<double>(x, nullptr, dim_);
+    inverse_norm = scaled_inverse_norm(x, dim_);
   } else if (!std::isfinite(squares)) {
     return {0.0, false};
   }
-  const double inverse_norm = inverse(norm);
-  if (measure_.base == Base::kCosine) {
-    std::transform(x, x + dim_, x, [=](double value) { return value * inverse_norm; });
-  }
+  if (measure_.base == Base::kCosine) make_unit(x, inverse_norm, dim_);
   return {inverse_norm, true};
 }
 
@@ -82,27 +99,26 @@ bool RowSweep<T>::compare(const T* y, const RowScratch& scratch, double inverse_
   const double* x = scratch.query;
   const bool distance = measure_.base == Base::kSquaredDistance || measure_.base == Base::kDistance;
   const ProductSums sums = kernels_.product_sums(x, y, dim_, distance);
+  const bool is_cosine = measure_.base == Base::kCosine;
   const bool fit = squares_fit<T>(sums.squared_norm);
-  double norm = std::sqrt(sums.squared_norm);
-  double dot = sums.dot;
+  comparison.inverse_norm = sums.squared_norm == 0.0 ? 0.0 : 1.0 / std::sqrt(sums.squared_norm);
   if (!fit) {
     if (!all_finite(y, dim_)) return false;
     kernels_.widen(y, scratch.other, dim_);
-    norm = scaled_distance<double>(scratch.other, nullptr, dim_);
+    comparison.inverse_norm = scaled_inverse_norm(scratch.other, dim_);
   } else if (!std::isfinite(sums.squared_norm)) {
     return false;
   }
-  comparison.inverse_norm = inverse(norm);
-  if (fit) {
-    dot *= comparison.inverse_norm;
+  if (fit && (is_cosine || row_fits<T>(inverse_query_norm))) {
+    cosine = sums.dot * comparison.inverse_norm;
+    if (!is_cosine) cosine *= inverse_query_norm;
   } else {
-    dot = 0.0;
-    for (int64_t i = 0; i < dim_; ++i) {
-      scratch.other[i] *= comparison.inverse_norm;
-      dot += x[i] * scratch.other[i];
-    }
+    if (fit) kernels_.widen(y, scratch.other, dim_);
+    make_unit(scratch.other, comparison.inverse_norm, dim_);
+    const loss::UnitFactors of_x = is_cosine ? loss::UnitFactors{1.0, 1.0} : loss::unit_factors(inverse_query_norm);
+    cosine = 0.0;
+    for (int64_t i = 0; i < dim_; ++i) cosine += x[i] * of_x.first * of_x.second * scratch.other[i];
   }
-  cosine = measure_.base == Base::kCosine ? dot : dot * inverse_query_norm;
 
   double base = cosine;
   switch (measure_.base) {
@@ -138,7 +154,7 @@ template <typename T>
 void RowSweep<T>::add_metrics(int64_t row, std::span<const Comparison> comparisons, std::size_t k,
                               double inverse_query_norm, double cosine, RowwiseTotals& totals) const {
   const Comparison& comparison = comparisons[k];
-  const double units = (inverse_query_norm > 0.0 ? 1.0 : 0.0) + (comparison.inverse_norm > 0.0 ? 1.0 : 0.0);
+  const double units = (inverse_query_norm != 0.0 ? 1.0 : 0.0) + (comparison.inverse_norm != 0.0 ? 1.0 : 0.0);
   const double squared_unit_distance = std::max(0.0, units - 2.0 * cosine);
   const double similarity = measure_.similarity_sign * comparison.value;
   if (k == 0 && alike(row)) {
@@ -204,6 +220,7 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
                            std::span<const Comparison> comparisons, const RowTerms& terms, const nce_outputs& out,
                            GradientOverflow& overflow) const {
   const double inverse_query_norm = read_query(row, scratch).inverse_norm;
+  const loss::UnitFactors of_query = loss::unit_factors(inverse_query_norm);
   const double* x = scratch.query;
   // Bounds of elements: rows are looked at again only where they may have overflowed.
   constexpr double kSafe = std::numeric_limits<T>::max() / 4;
@@ -222,29 +239,31 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
     switch (measure_.base) {
       case Base::kCosine: {
         const double cosine = measure_.sign * (comparison.value - measure_.offset);
-        double unit = comparison.inverse_norm;
+        const loss::UnitFactors factors = loss::unit_factors(comparison.inverse_norm);
+        double unit = factors.second;
         if constexpr (std::is_same_v<T, double>) {
-          if (unit != 0.0 && !in_range(unit * unit)) {
-            std::transform(y, y + dim_, scratch.other, [=](double value) { return value * unit; });
+          if (unit != 0.0 && !row_fits<T>(comparison.inverse_norm)) {
+            kernels_.widen(y, scratch.other, dim_);
+            make_unit(scratch.other, comparison.inverse_norm, dim_);
             y = scratch.other;
             unit = 1.0;
           }
         }
         if (query_wanted) kernels_.add(sum, slope * unit, y, dim_);
         radial += slope * cosine;
-        bound = 2.0 * std::abs(slope) * comparison.inverse_norm;
-        query_bound += 2.0 * std::abs(slope) * inverse_query_norm;
+        bound = 2.0 * std::abs(slope) * factors.second * factors.first;
+        query_bound += 2.0 * std::abs(slope) * of_query.second * of_query.first;
         if (gradient != nullptr) {
-          kernels_.write(gradient, slope * comparison.inverse_norm, x, -slope * cosine * comparison.inverse_norm * unit,
-                         y, dim_);
+          kernels_.write(gradient, slope * factors.second, x, -slope * cosine * factors.second * unit, y, dim_);
+          enlarge(gradient, factors, dim_);
         }
         break;
       }
       case Base::kDot:
         if (query_wanted) kernels_.add(sum, slope, y, dim_);
         if (gradient != nullptr) kernels_.write(gradient, slope, x, 0.0, y, dim_);
-        bound = std::abs(slope) / inverse_query_norm;
-        query_bound += std::abs(slope) / comparison.inverse_norm;
+        bound = std::abs(slope / inverse_query_norm);
+        query_bound += std::abs(slope / comparison.inverse_norm);
         break;
       case Base::kSquaredDistance:
       case Base::kDistance: {
@@ -276,7 +295,8 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
   if (!query_wanted) return;
   T* gradient = static_cast<T*>(out.d_queries) + row * out.d_queries_stride;
   const bool cosine = measure_.base == Base::kCosine;
-  kernels_.write_sum(gradient, cosine ? inverse_query_norm : 1.0, sum, -radial, x, dim_);
+  kernels_.write_sum(gradient, cosine ? of_query.second : 1.0, sum, -radial, x, dim_);
+  if (cosine) enlarge(gradient, of_query, dim_);
   if (!(query_bound < kSafe) && !all_finite(gradient, dim_)) overflow.query = std::min(overflow.query, row);
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "loss/pairwise.h"
+
 namespace nce::cpu {
 
 template <typename T>
@@ -23,6 +25,14 @@ double scaled_distance(const double* x, const T* y, int64_t dim) {
     sum += scaled * scaled;
   }
   return std::scalbn(std::sqrt(sum), exponent);
+}
+
+double scaled_inverse_norm(const double* x, int64_t dim) {
+  return loss::inverse_norm_of(scaled_distance<double>(x, nullptr, dim), [=] {
+    double sum = 0.0;
+    for (int64_t i = 0; i < dim; ++i) sum += (x[i] * loss::kEnlarged) * (x[i] * loss::kEnlarged);
+    return std::sqrt(sum);
+  });
 }
 
 template bool all_finite<float>(const float* row, int64_t dim);

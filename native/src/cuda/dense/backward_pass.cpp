@@ -1,4 +1,4 @@
-#include "cuda/dense/call.h"
+#include "cuda/dense/packing.h"
 
 namespace nce::cuda::dense {
 namespace {
@@ -12,6 +12,8 @@ struct Side {
   Norms norms;
   PackedMatrix y;  ///< what they are compared with
   int64_t y_rows;  ///< 0: nothing, they are positives only
+  loss::Excluded excluded;
+  bool add;  ///< the sums go on with those of the strip before
   const RowRange* y_range;
   tile::Coefficients coefficients;
   void* sums;
@@ -21,6 +23,7 @@ struct Side {
   int64_t positive_rows;  ///< rows that have a positive
   RowTarget target;
   Argument argument;  ///< its name
+  int64_t first_row;  ///< of the strip
 };
 
 /// A block of G or of its transpose, [count][pitch], over rows `first` on of one side and `depth_first` on of the
@@ -45,16 +48,23 @@ class Backward {
         index_(index),
         method_(call.methods[static_cast<std::size_t>(index)]),
         tensor_(tile::is_tensor(method_.arithmetic)),
-        rows_(carver, problem_, state_, method_),
-        scratch_(carver, problem_, state_, method_, call.architecture) {}
+        rows_(carver, call.carved, state_, method_),
+        scratch_(carver, call.carved, state_, method_, call.architecture, call.strips.many()) {}
 
   void enqueue() const {
-    const Side x = x_side();
-    const Side y = y_side();
     launch_coefficients(coefficients_params(), method_.arithmetic, call_.stream);
-    if (call_.has_y() && !scratch_.tiles) sum_blocks(x, y);
-    finish(x);
-    finish(y);
+    const bool many = call_.strips.many();
+    for (int64_t strip = 0; strip < call_.strips.count(); ++strip) {
+      const Side x = x_side(strip);
+      const Side y = y_side(strip);
+      if (call_.strips.count() > 1) pack(call_, index_, rows_, y_matrix(call_, rows_, strip));
+      if (!scratch_.tiles) sum_blocks(x, y);
+      if (scratch_.tiles) sum_tiles(x);
+      if (!many) finish(x);
+      if (scratch_.tiles) sum_tiles(y);
+      finish(y);
+    }
+    if (many) finish(x_side(0));
     if (problem_.shared) finish(z_side());
   }
 
@@ -84,7 +94,9 @@ class Backward {
   }
 
  private:
-  Side x_side() const {
+  loss::Excluded excluded_in(int64_t strip) const { return strip > 0 ? loss::Excluded::kNone : problem_.excluded; }
+
+  Side x_side(int64_t strip) const {
     const nce_outputs& out = call_.out;
     RowTarget target = target_of(out.d_queries, out.d_queries_stride, problem_.desc.n);
     if (problem_.tower) {
@@ -95,29 +107,36 @@ class Backward {
             .rows = problem_.x_rows,
             .norms = state_.x_norms,
             .y = rows_.y,
-            .y_rows = problem_.y_rows,
+            .y_rows = call_.strips.size(strip),
+            .excluded = excluded_in(strip),
+            .add = strip > 0,
             .y_range = &state_.ranges[problem_.tower ? 0 : 1],
             .coefficients = coefficients(),
             .sums = scratch_.x_sums,
             .splits = scratch_.x_splits,
             .g_sums = scratch_.x_g_sums,
-            .positives = problem_.tower    ? rows_.x
-                         : problem_.shared ? rows_.z
-                                           : rows_.y,
+            .positives = problem_.tower        ? rows_.x
+                         : call_.carved.shared ? rows_.z
+                                               : rows_.y,
             .positive_rows = problem_.x_rows,
             .target = target,
-            .argument = Argument::kQueriesGradient};
+            .argument = Argument::kQueriesGradient,
+            .first_row = 0};
   }
 
-  Side y_side() const {
+  Side y_side(int64_t strip) const {
     if (problem_.tower) return {};
     const nce_outputs& out = call_.out;
+    const int64_t begin = call_.strips.begin(strip);
+    const int64_t rows = call_.strips.size(strip);
     const tile::Coefficients of_pass = coefficients();
     return {.x = rows_.y,
-            .rows = problem_.y_rows,
-            .norms = state_.y_norms,
+            .rows = rows,
+            .norms = offset(state_.y_norms, begin),
             .y = rows_.x,
             .y_rows = problem_.x_rows,
+            .excluded = excluded_in(strip),
+            .add = false,
             .y_range = &state_.ranges[0],
             .coefficients = {.x = of_pass.y,
                              .y = of_pass.x,
@@ -127,10 +146,11 @@ class Backward {
             .splits = scratch_.y_splits,
             .g_sums = scratch_.y_g_sums,
             .positives = rows_.x,
-            .positive_rows = problem_.shared ? 0 : problem_.x_rows,
-            .target = problem_.shared ? target_of(out.d_negatives, out.d_negatives_stride, problem_.y_rows)
-                                      : target_of(out.d_keys, out.d_keys_stride, problem_.y_rows),
-            .argument = problem_.shared ? Argument::kNegativesGradient : Argument::kKeysGradient};
+            .positive_rows = problem_.shared || strip > 0 ? 0 : problem_.x_rows,
+            .target = problem_.shared ? target_of(out.d_negatives, out.d_negatives_stride, rows, begin)
+                                      : target_of(out.d_keys, out.d_keys_stride, rows, begin),
+            .argument = problem_.shared ? Argument::kNegativesGradient : Argument::kKeysGradient,
+            .first_row = begin};
   }
 
   Side z_side() const {
@@ -139,6 +159,8 @@ class Backward {
             .norms = state_.z_norms,
             .y = {},
             .y_rows = 0,
+            .excluded = loss::Excluded::kNone,
+            .add = false,
             .y_range = nullptr,
             .coefficients = {},
             .sums = nullptr,
@@ -147,10 +169,13 @@ class Backward {
             .positives = rows_.x,
             .positive_rows = problem_.x_rows,
             .target = target_of(call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows),
-            .argument = Argument::kKeysGradient};
+            .argument = Argument::kKeysGradient,
+            .first_row = 0};
   }
 
-  RowTarget target_of(void* rows, int64_t stride, int64_t count) const {
+  RowTarget target_of(void* matrix, int64_t stride, int64_t count, int64_t begin = 0) const {
+    void* const rows =
+        matrix == nullptr ? nullptr : at(matrix, begin * stride * loss::dtype_bytes(problem_.gradient_dtype));
     return {.dtype = problem_.gradient_dtype,
             .first = rows,
             .first_stride = stride,
@@ -170,12 +195,20 @@ class Backward {
 
   float gradient_scale() const { return tensor_ ? kTensorGradientScale : 1.0f; }
 
+  tile::Operands operands(const Side& side) const {
+    tile::Operands operands = operands_of(call_, index_, side.x, side.rows, side.y, side.y_rows);
+    operands.excluded = side.excluded;
+    return operands;
+  }
+
   void sum_tiles(const Side& side) const {
-    launch_gradient_tiles({.operands = operands_of(call_, index_, side.x, side.rows, side.y, side.y_rows),
+    if (!side.target.wanted() || side.rows == 0 || side.y_rows == 0) return;
+    launch_gradient_tiles({.operands = operands(side),
                            .coefficients = side.coefficients,
                            .g_scale = gradient_scale(),
                            .y_relative = side.y.relative,
                            .splits = side.splits,
+                           .add = side.add,
                            .sums = static_cast<float*>(side.sums)},
                           method_.arithmetic, call_.stream);
   }
@@ -183,16 +216,16 @@ class Backward {
   void sum_blocks(const Side& x_side, const Side& y_side) const {
     const bool x_wanted = x_side.target.wanted();
     const bool y_wanted = y_side.target.wanted();
-    if (!x_wanted && !y_wanted) return;
-    const int64_t x_rows = padded_rows(problem_.x_rows);
-    const int64_t y_rows = padded_rows(problem_.y_rows);
+    if ((!x_wanted && !y_wanted) || x_side.y_rows == 0) return;
+    const int64_t x_rows = padded_rows(x_side.rows);
+    const int64_t y_rows = padded_rows(x_side.y_rows);
     for (int64_t x = 0; x < x_rows; x += scratch_.blocks.x_rows) {
       for (int64_t y = 0; y < y_rows; y += scratch_.blocks.y_rows) {
         const int64_t x_count = std::min(scratch_.blocks.x_rows, x_rows - x);
         const int64_t y_count = std::min(scratch_.blocks.y_rows, y_rows - y);
         const GBlock g{scratch_.g, y_count, x, x_count, y, y_count};
         const GBlock transposed{scratch_.g_transposed, x_count, y, y_count, x, x_count};
-        make_blocks(g, transposed, y_wanted);
+        make_blocks(x_side, g, transposed, y_wanted);
         if (x_wanted) add_block(g, x_side);
         if (y_wanted) add_block(transposed, y_side);
       }
@@ -201,8 +234,8 @@ class Backward {
 
   int64_t plane_stride() const { return scratch_.blocks.x_rows * scratch_.blocks.y_rows; }
 
-  void make_blocks(const GBlock& g, const GBlock& transposed, bool transposed_wanted) const {
-    launch_g_tiles({.operands = operands_of(call_, index_, rows_.x, problem_.x_rows, rows_.y, problem_.y_rows),
+  void make_blocks(const Side& x, const GBlock& g, const GBlock& transposed, bool transposed_wanted) const {
+    launch_g_tiles({.operands = operands(x),
                     .coefficients = coefficients(),
                     .x_first = g.first,
                     .y_first = g.depth_first,
@@ -231,7 +264,7 @@ class Backward {
           .call = call_.call_state,
           .method = index_,
           .planes = method_.planes,
-          .add = block.depth_first + part > 0,
+          .add = side.add || block.depth_first + part > 0,
           .rows = block.count,
           .columns = b.pitch,
           .depth = std::min(scratch_.blocks.depth, block.depth_count - part),
@@ -266,7 +299,6 @@ class Backward {
   void finish(const Side& side) const {
     if (!side.target.wanted() || side.rows == 0) return;
     const bool summed = side.y_rows > 0;
-    if (summed && scratch_.tiles) sum_tiles(side);
     launch_finish_gradient(
         {.call = call_.call_state,
          .method = index_,
@@ -288,6 +320,7 @@ class Backward {
          .g_sums = summed ? side.g_sums : nullptr,
          .norms = side.norms,
          .target = side.target,
+         .first_row = side.first_row,
          .argument = side.argument,
          .second_argument = Argument::kKeysGradient},
         method_.arithmetic, call_.stream);

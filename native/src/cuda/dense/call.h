@@ -12,6 +12,8 @@ namespace nce::cuda::dense {
 /// References outlive the call, which ends when its launches are enqueued.
 struct Call {
   const Problem& problem;
+  const KeyStrips& strips;
+  const Problem& carved;  ///< whose arrays a workspace holds: the problem, or that of the longest strip of Y
   const Architecture& architecture;
   const std::vector<Method>& methods;
   const nce_inputs& in;
@@ -20,8 +22,8 @@ struct Call {
   CallState* call_state;
   State state;
   Scratch scratch;
-  Carver rest;  ///< where the memory begins that depends on the method
-  RowSource x, y, z;
+  Carver rest;        ///< where the memory begins that depends on the method
+  RowSource x, y, z;  ///< z: also where positives are rows of Y but come apart, with strips
 
   bool has_y() const { return problem.y_rows > 0; }
   loss::Reducer reducer() const { return loss::reducer_of(problem.reduction, in); }
@@ -33,8 +35,14 @@ void enqueue_forward(const Call& call, uint64_t plan);
 /// Writes the gradients that are asked for, from the state that the forward pass left.
 void enqueue_backward(const Call& call);
 
+/// Norms from a row on.
+inline Norms offset(const Norms& norms, int64_t rows) { return {norms.length + rows, norms.scale + rows}; }
+
 /// X against Y, as method `index` of the call has them.
 tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& x, int64_t x_rows,
                            const PackedMatrix& y, int64_t y_rows);
+/// X against a strip of Y, or Y as it is.
+tile::Operands strip_operands(const Call& call, int32_t index, const PackedMatrix& x, const PackedMatrix& y,
+                              int64_t strip);
 
 }  // namespace nce::cuda::dense

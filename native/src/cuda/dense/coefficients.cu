@@ -2,6 +2,7 @@
 // gradients as small as 1e-50 pass through float; the last step multiplies by it.
 
 #include "cuda/dense/rows.cuh"
+#include "cuda/overflow.cuh"
 #include "cuda/reduce.cuh"
 
 namespace nce::cuda::dense {
@@ -46,7 +47,7 @@ __global__ void finish_slopes(const CoefficientsParams p) {
   if (p.d_temperature == nullptr) return;
   const double gradient = temperature * p.call->temperature_factor;
   *p.d_temperature = gradient;
-  if (!is_finite(gradient)) atomicMax(&p.call->overflow, overflow_key(Argument::kTemperatureGradient, 0));
+  if (!is_finite(gradient)) tell_overflow(*p.call, Argument::kTemperatureGradient, 0);
 }
 
 NCE_DEVICE loss::Coefficients coefficients_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {

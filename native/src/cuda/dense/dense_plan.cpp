@@ -8,6 +8,8 @@ namespace nce::cuda {
 namespace dense {
 namespace {
 
+constexpr int64_t kShortestStrip = 512;  // below, launches would be too small to fill a device
+
 /// Refuses sizes whose bytes could not even be counted.
 const Problem& countable(const Problem& problem) {
   constexpr double kPadding = 512.0;  // of rows and of elements
@@ -20,22 +22,15 @@ const Problem& countable(const Problem& problem) {
 
 class DensePlan final : public DevicePlan<DensePlan> {
  public:
-  DensePlan(const Problem& problem, int device, const Architecture& architecture)
+  DensePlan(const Problem& problem, int device, const Architecture& architecture, int64_t beside_keys)
       : DevicePlan(device),
         problem_(countable(problem)),
         architecture_(architecture),
-        methods_(choose_methods(problem, architecture)) {
-    for (const Method& method : methods_) {
-      Carver carver(nullptr);
-      const State state(carver, problem_);
-      const Scratch scratch(carver, problem_);
-      const MethodState rows(carver, problem_, state, method);
-      Carver backward_carver = carver;
-      const MethodForward forward(carver, problem_, state, method, architecture_);
-      const MethodBackward backward(backward_carver, problem_, state, method, architecture_);
-      forward_bytes_ = std::max(forward_bytes_, carver.used());
-      both_bytes_ = std::max({both_bytes_, carver.used(), backward_carver.used()});
-    }
+        methods_(choose_methods(problem, architecture)),
+        strips_(choose_strips(beside_keys)),
+        carved_(strips_.largest_of(problem_)) {
+    forward_bytes_ = bytes_of(problem_, strips_, NCE_PASS_FORWARD);
+    both_bytes_ = bytes_of(problem_, strips_, NCE_PASS_FORWARD_BACKWARD);
     if (both_bytes_ > kLargestWorkspace) refuse_sizes(problem.desc, kLargestWorkspaceText);
   }
 
@@ -45,7 +40,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
 
   void enqueue(const DeviceCall& of) const {
     Carver carver(of.workspace.data);
-    const State state(carver, problem_);
+    const State state(carver, problem_, carved_);
     const Scratch scratch(carver, problem_);
     const RowSource queries = source(of.in.queries, of.in.queries_stride, problem_.desc.n);
     const RowSource keys = source(of.in.keys, of.in.keys_stride, std::max<int64_t>(0, problem_.key_rows));
@@ -54,6 +49,8 @@ class DensePlan final : public DevicePlan<DensePlan> {
     tower.second = of.in.keys;
     tower.second_stride = of.in.keys_stride;
     const Call call{.problem = problem_,
+                    .strips = strips_,
+                    .carved = carved_,
                     .architecture = architecture_,
                     .methods = methods_,
                     .in = of.in,
@@ -67,7 +64,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
                     .y = problem_.tower    ? tower
                          : problem_.shared ? negatives
                                            : keys,
-                    .z = problem_.shared ? keys : RowSource{}};
+                    .z = carved_.shared ? keys : RowSource{}};
     launch_begin_call({.call = call.call_state,
                        .scratch = scratch.begin,
                        .plan = id(),
@@ -81,6 +78,40 @@ class DensePlan final : public DevicePlan<DensePlan> {
   }
 
  private:
+  /// The fewest strips of Y with which a workspace of the default budget takes no more than Y itself and `beside_keys`.
+  KeyStrips choose_strips(int64_t beside_keys) const {
+    KeyStrips strips(problem_);
+    if (!KeyStrips::suit(problem_)) return strips;
+    Problem with_default = problem_;
+    with_default.desc.workspace_budget_bytes = -1;
+    const int64_t most = problem_.y_rows * problem_.desc.dim * loss::dtype_bytes(problem_.dtype) + beside_keys;
+    for (int64_t count = 2; bytes_of(with_default, strips, NCE_PASS_FORWARD_BACKWARD) > most; ++count) {
+      const int64_t longest =
+          (problem_.y_rows / count + tile::kRowMultiple - 1) / tile::kRowMultiple * tile::kRowMultiple;
+      if (longest < kShortestStrip || longest < problem_.x_rows) break;
+      strips = KeyStrips(problem_, tile::kRowMultiple, longest);
+    }
+    return strips;
+  }
+
+  int64_t bytes_of(const Problem& problem, const KeyStrips& strips, nce_pass pass) const {
+    const Problem carved = strips.largest_of(problem);
+    int64_t bytes = 1;
+    for (const Method& method : methods_) {
+      Carver carver(nullptr);
+      const State state(carver, problem, carved);
+      const Scratch scratch(carver, problem);
+      const MethodState rows(carver, carved, state, method);
+      Carver backward_carver = carver;
+      const MethodForward forward(carver, carved, state, method, architecture_);
+      bytes = std::max(bytes, carver.used());
+      if (pass == NCE_PASS_FORWARD) continue;
+      const MethodBackward backward(backward_carver, carved, state, method, architecture_, strips.many());
+      bytes = std::max(bytes, backward_carver.used());
+    }
+    return bytes;
+  }
+
   RowSource source(const void* rows, int64_t stride, int64_t count) const {
     return {.dtype = problem_.dtype,
             .first = rows,
@@ -93,6 +124,8 @@ class DensePlan final : public DevicePlan<DensePlan> {
   const Problem problem_;
   const Architecture& architecture_;
   const std::vector<Method> methods_;
+  const KeyStrips strips_;
+  const Problem carved_;  ///< whose arrays a workspace holds: the problem, or that of the longest strip of Y
   int64_t forward_bytes_ = 1;
   int64_t both_bytes_ = 1;
 };
@@ -100,9 +133,9 @@ class DensePlan final : public DevicePlan<DensePlan> {
 }  // namespace
 }  // namespace dense
 
-std::unique_ptr<Plan> make_dense_plan(const loss::Problem& problem, int device,
-                                      const dense::Architecture& architecture) {
-  return std::make_unique<dense::DensePlan>(problem, device, architecture);
+std::unique_ptr<Plan> make_dense_plan(const loss::Problem& problem, int device, const dense::Architecture& architecture,
+                                      int64_t beside_keys) {
+  return std::make_unique<dense::DensePlan>(problem, device, architecture, beside_keys);
 }
 
 }  // namespace nce::cuda

@@ -1,6 +1,7 @@
 // Rows so large that their similarities may leave the range of the arithmetic that tiles have. Slow, and rarely needed.
 
 #include "cuda/dense/rows.cuh"
+#include "cuda/overflow.cuh"
 #include "cuda/reduce.cuh"
 
 namespace nce::cuda::dense {
@@ -44,7 +45,7 @@ __global__ void check_far(const FarParams p) {
   for (int64_t j = 0; j < p.y_rows; ++j) {
     if (!(p.tower && j == i) && !(size_of(p, x, row_of(p.y, j)) <= largest)) far = true;
   }
-  if (far && threadIdx.x % kWarpThreads == 0) atomicMax(&p.call->overflow, overflow_key(Argument::kSimilarity, i));
+  if (far && threadIdx.x % kWarpThreads == 0) tell_overflow(*p.call, Argument::kSimilarity, i);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // From sums of G Y to the caller's gradient: splits in their order, positives, back through the norm or the distance.
 
 #include "cuda/dense/rows.cuh"
+#include "cuda/overflow.cuh"
 #include "cuda/reduce.cuh"
 
 namespace nce::cuda::dense {
@@ -102,7 +103,7 @@ __global__ void finish_gradient(const FinishGradientParams p) {
   }
   if (!beyond) return;
   const bool first = i < p.target.first_rows;
-  atomicMax(&call.overflow, overflow_key(first ? p.argument : p.second_argument, first ? i : i - p.target.first_rows));
+  tell_overflow(call, first ? p.argument : p.second_argument, first ? p.first_row + i : i - p.target.first_rows);
 }
 
 }  // namespace

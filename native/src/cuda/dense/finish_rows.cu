@@ -1,6 +1,7 @@
 // From the sums of tiles to each row's loss and slope, to the loss and to metrics. Double, in fixed order.
 
 #include "cuda/dense/rows.cuh"
+#include "cuda/overflow.cuh"
 #include "cuda/reduce.cuh"
 
 namespace nce::cuda::dense {
@@ -46,7 +47,7 @@ NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& tota
     loss = 0.5 * (loss + column.loss);
   }
   loss = p.reducer.weighted(loss, i);
-  if (call.far != 0 && !is_finite(loss)) atomicMax(&call.overflow, overflow_key(Argument::kSimilarity, i));
+  if (call.far != 0 && !is_finite(loss)) tell_overflow(call, Argument::kSimilarity, i);
   if (p.losses != nullptr && p.late == (call.far != 0)) p.losses[i] = loss;
   totals.loss += loss;
   if (p.metrics) add_metrics(p, i, row.entropy, totals.metrics);

@@ -1,4 +1,4 @@
-#include "cuda/dense/call.h"
+#include "cuda/dense/packing.h"
 
 namespace nce::cuda::dense {
 namespace {
@@ -14,105 +14,37 @@ class Forward {
         state_(call.state),
         index_(index),
         method_(call.methods[static_cast<std::size_t>(index)]),
-        rows_(carver, problem_, state_, method_),
-        scratch_(carver, problem_, state_, method_, call.architecture),
+        rows_(carver, call.carved, state_, method_),
+        scratch_(carver, call.carved, state_, method_, call.architecture),
         metrics_(call.out.metrics != nullptr) {}
 
   void enqueue() const {
-    pack({call_.x, problem_.x_rows, state_.x_allocated, state_.x_norms, &state_.ranges[0], rows_.x, state_.positive});
-    if (!problem_.tower) {
-      pack({call_.y, problem_.y_rows, state_.y_allocated, state_.y_norms, &state_.ranges[1], rows_.y, nullptr});
-    }
-    pack({call_.z, problem_.z_rows, state_.z_allocated, state_.z_norms, &state_.ranges[2], rows_.z, nullptr});
+    pack(call_, index_, rows_,
+         {call_.x, problem_.x_rows, state_.x_allocated, state_.x_norms, &state_.ranges[0], rows_.x, state_.positive});
+    if (!problem_.tower && !call_.strips.many()) pack(call_, index_, rows_, y_matrix(call_, rows_, 0));
+    const RowRange* const z_range = &state_.ranges[problem_.shared ? 2 : 1];
+    pack(call_, index_, rows_,
+         {call_.z, call_.carved.z_rows, state_.z_allocated, state_.z_norms, z_range, rows_.z, nullptr});
     find_positives();
-    if (metrics_) prepare_metrics();
-    if (call_.has_y()) sum_tiles();
+    if (metrics_ && !problem_.cosine()) prepare_row_metrics();
+    for (int64_t strip = 0; call_.has_y() && strip < call_.strips.count(); ++strip) {
+      if (call_.strips.many()) pack(call_, index_, rows_, y_matrix(call_, rows_, strip));
+      if (metrics_) prepare_column_metrics(strip);
+      sum_tiles(strip);
+    }
     finish_rows(false);
   }
 
   void write_losses_of_far_calls() const { finish_rows(true); }
 
  private:
-  /// A matrix and what packing it makes.
-  struct Matrix {
-    const RowSource& source;
-    int64_t rows;
-    int64_t allocated;
-    Norms norms;
-    const RowRange* range;
-    PackedMatrix to;
-    double* positive;  ///< whose padding is cleared; null: none
-  };
-
-  void pack(const Matrix& matrix) const {
-    if (matrix.rows == 0) return;
-    const PackedMatrix& to = matrix.to;
-    launch_pack({.call = call_.call_state,
-                 .method = index_,
-                 .packing = rows_.packing,
-                 .rows = matrix.source,
-                 .count = matrix.rows,
-                 .allocated = matrix.allocated,
-                 .dim = problem_.desc.dim,
-                 .norms = matrix.norms,
-                 .range = matrix.range,
-                 .center = problem_.euclidean() ? call_.scratch.center : nullptr,
-                 .planes = to.planes,
-                 .plane_count = method_.planes,
-                 .plane_stride = to.plane_stride,
-                 .pitch = to.pitch,
-                 .scales = to.scales,
-                 .relative = to.relative,
-                 .squares = to.squares,
-                 .positive = matrix.positive},
-                method_.arithmetic, call_.stream);
-    if (problem_.euclidean()) find_squares(to, matrix.rows);
-    if (to.fitted != nullptr) fit_scales(to, matrix.rows, matrix.allocated);
-  }
-
-  /// Squared norms by the arithmetic of the tiles.
-  void multiply_by_itself(const PackedMatrix& matrix, int64_t rows, double* squares) const {
-    tile::Operands operands = operands_of(call_, index_, matrix, rows, matrix, rows);
-    operands.x.scales = operands.y.scales = nullptr;
-    operands.similarity = NCE_SIMILARITY_DOT;
-    operands.excluded = loss::Excluded::kNone;
-    launch_diagonal_tiles({.operands = operands, .x_first = 0, .y_first = 0, .count = rows, .similarities = squares},
-                          method_.arithmetic, call_.stream);
-  }
-
-  /// What tensor cores cut off makes vectors look shorter, and cosines near 1 too small: so a cosine is relative to
-  /// what a row's product with itself is there.
-  void fit_scales(const PackedMatrix& matrix, int64_t rows, int64_t allocated) const {
-    multiply_by_itself(matrix, rows, scratch_.wide_squares);
-    launch_fit_scales({.call = call_.call_state,
-                       .method = index_,
-                       .squares = scratch_.wide_squares,
-                       .scales = matrix.fitted,
-                       .count = rows,
-                       .allocated = allocated},
-                      call_.stream);
-  }
-
-  /// For equal rows to be at distance 0.
-  void find_squares(const PackedMatrix& matrix, int64_t rows) const {
-    const bool narrowed = method_.arithmetic == Arithmetic::kFloat32;
-    multiply_by_itself(matrix, rows, narrowed ? scratch_.wide_squares : static_cast<double*>(matrix.squares));
-    if (!narrowed) return;
-    launch_narrow({.call = call_.call_state,
-                   .method = index_,
-                   .in = scratch_.wide_squares,
-                   .out = static_cast<float*>(matrix.squares),
-                   .count = rows},
-                  call_.stream);
-  }
-
   void find_positives() const {
     if (problem_.tower) {
       const int64_t half = problem_.views_half();
       find_positives(rows_.x, problem_.x_rows, 0, half, half);
       find_positives(rows_.x, problem_.x_rows, half, 0, half);
-    } else if (problem_.shared) {
-      find_positives(rows_.z, problem_.z_rows, 0, 0, problem_.x_rows);
+    } else if (call_.carved.shared) {
+      find_positives(rows_.z, call_.carved.z_rows, 0, 0, problem_.x_rows);
     } else {
       find_positives(rows_.y, problem_.y_rows, 0, 0, problem_.x_rows);
     }
@@ -128,17 +60,7 @@ class Forward {
                           method_.arithmetic, call_.stream);
   }
 
-  void prepare_metrics() const {
-    launch_metric_factors({.call = call_.call_state,
-                           .method = index_,
-                           .norms = state_.y_norms,
-                           .scales = rows_.y.scales,
-                           .count = problem_.y_rows,
-                           .allocated = state_.y_allocated,
-                           .inverse_norms = scratch_.y_inverse,
-                           .factors = scratch_.y_factors},
-                          call_.stream);
-    if (problem_.cosine()) return;
+  void prepare_row_metrics() const {
     launch_metric_factors({.call = call_.call_state,
                            .method = index_,
                            .norms = state_.x_norms,
@@ -147,6 +69,18 @@ class Forward {
                            .allocated = state_.x_allocated,
                            .inverse_norms = scratch_.x_inverse,
                            .factors = nullptr},
+                          call_.stream);
+  }
+
+  void prepare_column_metrics(int64_t strip) const {
+    launch_metric_factors({.call = call_.call_state,
+                           .method = index_,
+                           .norms = offset(state_.y_norms, call_.strips.begin(strip)),
+                           .scales = rows_.y.scales,
+                           .count = call_.strips.size(strip),
+                           .allocated = state_.y_allocated,
+                           .inverse_norms = scratch_.y_inverse,
+                           .factors = scratch_.y_factors},
                           call_.stream);
   }
 
@@ -161,12 +95,13 @@ class Forward {
             .y_factors = scratch_.y_factors};
   }
 
-  void sum_tiles() const {
-    launch_sum_tiles({.operands = operands_of(call_, index_, rows_.x, problem_.x_rows, rows_.y, problem_.y_rows),
+  void sum_tiles(int64_t strip) const {
+    launch_sum_tiles({.operands = strip_operands(call_, index_, rows_.x, rows_.y, strip),
                       .x_positive = state_.positive,
                       .y_positive = problem_.symmetric ? state_.positive : nullptr,
                       .x_groups = scratch_.groups.x,
                       .y_groups = scratch_.groups.y,
+                      .add = strip > 0,
                       .rows = scratch_.rows,
                       .columns = scratch_.columns,
                       .metrics = metric_sums()},
@@ -333,6 +268,13 @@ tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& 
           .views_half = problem.views_half(),
           .call = call.call_state,
           .method = index};
+}
+
+tile::Operands strip_operands(const Call& call, int32_t index, const PackedMatrix& x, const PackedMatrix& y,
+                              int64_t strip) {
+  tile::Operands operands = operands_of(call, index, x, call.problem.x_rows, y, call.strips.size(strip));
+  if (strip > 0) operands.excluded = loss::Excluded::kNone;
+  return operands;
 }
 
 void enqueue_forward(const Call& call, uint64_t plan) {

@@ -295,6 +295,7 @@ struct FinishGradientParams {
   const double* g_sums;     ///< Euclidean
   Norms norms;
   RowTarget target;
+  int64_t first_row;                   ///< of the target in its matrix
   Argument argument, second_argument;  ///< the names of the target's matrices
 };
 void launch_finish_gradient(const FinishGradientParams& params, Arithmetic arithmetic, cudaStream_t stream);

@@ -37,19 +37,23 @@ PackedMatrix take_packed(Carver& carver, const Problem& problem, const Method& m
   return matrix;
 }
 
+/// Of blocks of G, where Y comes in strips.
+constexpr int64_t kBudgetWithStrips = int64_t{16} << 20;
+
 int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }
 
 }  // namespace
 
-State::State(Carver& carver, const Problem& problem)
+State::State(Carver& carver, const Problem& problem, const Problem& carved)
     : x_allocated(padded_rows(problem.x_rows)),
-      y_allocated(padded_rows(problem.y_rows)),
-      z_allocated(padded_rows(problem.z_rows)) {
+      y_allocated(padded_rows(carved.y_rows)),
+      z_allocated(padded_rows(carved.z_rows)) {
   ranges = carver.take<RowRange>(3);
   x_norms = {carver.take<double>(problem.x_rows), carver.take<double>(problem.x_rows)};
   y_norms = x_norms;
   if (!problem.tower) y_norms = {carver.take<double>(problem.y_rows), carver.take<double>(problem.y_rows)};
-  z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
+  z_norms = y_norms;
+  if (problem.shared) z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
   positive = carver.take<double>(x_allocated);
   row_lse = carver.take<loss::LogSum>(problem.x_rows);
   row_slope = carver.take<double>(problem.x_rows);
@@ -71,6 +75,10 @@ MethodState::MethodState(Carver& carver, const Problem& problem, const State& st
   x = take_packed(carver, problem, method, packing, state.x_allocated);
   y = problem.tower ? x : take_packed(carver, problem, method, packing, state.y_allocated);
   z = take_packed(carver, problem, method, packing, state.z_allocated);
+  const bool narrowed = problem.euclidean() && method.arithmetic == Arithmetic::kFloat32;
+  wide_squares = carver.take<double>(narrowed || fits_scales(problem, method)
+                                         ? std::max({state.x_allocated, state.y_allocated, state.z_allocated})
+                                         : 0);
 }
 
 MethodForward::MethodForward(Carver& carver, const Problem& problem, const State& state, const Method& method,
@@ -94,14 +102,10 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   x_inverse = carver.take<float>(inverses ? state.x_allocated : 0);
   y_inverse = carver.take<float>(inverses ? state.y_allocated : 0);
   y_factors = carver.take<float>(metrics ? state.y_allocated : 0);
-  const bool narrowed = problem.euclidean() && method.arithmetic == Arithmetic::kFloat32;
-  wide_squares = carver.take<double>(narrowed || fits_scales(problem, method)
-                                         ? std::max({state.x_allocated, state.y_allocated, state.z_allocated})
-                                         : 0);
 }
 
 MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
-                               const Architecture& architecture)
+                               const Architecture& architecture, bool strips)
     : tiles(uses_gradient_tiles(method, problem.desc.dim, architecture)), x_splits(1), y_splits(1), blocks{} {
   const int64_t real = real_bytes(method);
   x_coefficients = carver.take<std::byte>(state.x_allocated * real);
@@ -125,15 +129,16 @@ MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const Sta
       x_splits = splits(problem.x_rows, problem.y_rows);
       y_splits = splits(problem.y_rows, problem.x_rows);
     }
-    x_sums = y_sums = carver.take<std::byte>(std::max(x_sum * x_splits, y_sum * y_splits));
+    x_sums = carver.take<std::byte>(strips ? x_sum * x_splits : std::max(x_sum * x_splits, y_sum * y_splits));
+    y_sums = strips ? carver.take<std::byte>(y_sum * y_splits) : x_sums;
     return;
   }
   x_sums = carver.take<std::byte>(x_sum);
   y_sums = carver.take<std::byte>(y_sum);
   if (problem.y_rows == 0) return;
   const bool transposed = !problem.tower;
-  blocks = choose_blocks(method, problem.x_rows, problem.y_rows, transposed, problem.desc.workspace_budget_bytes,
-                         architecture);
+  blocks = choose_blocks(method, problem.x_rows, problem.y_rows, transposed,
+                         problem.budget_or(strips ? kBudgetWithStrips : loss::kDefaultBudget), architecture);
   const int64_t bytes = block_bytes(method, blocks.x_rows, blocks.y_rows, false);
   g = carver.take<std::byte>(bytes);
   g_transposed = carver.take<std::byte>(transposed ? bytes : 0);

@@ -9,12 +9,15 @@
 #include "cuda/dense/methods.h"
 #include "cuda/dense/row_kernels.h"
 #include "cuda/device_plan.h"
+#include "loss/key_strips.h"
 
 namespace nce::cuda::dense {
 
+using loss::KeyStrips;
+
 /// State that does not depend on the method. Y's arrays are X's for one tower.
 struct State {
-  State(Carver& carver, const Problem& problem);
+  State(Carver& carver, const Problem& problem, const Problem& carved);
 
   int64_t x_allocated, y_allocated, z_allocated;  ///< rows with their padding
   RowRange* ranges;                               ///< of X, Y, Z
@@ -53,6 +56,7 @@ struct MethodState {
 
   Packing packing;
   PackedMatrix x, y, z;
+  double* wide_squares;  ///< before they are narrowed to float, or become scales
 };
 
 struct MethodForward {
@@ -63,18 +67,17 @@ struct MethodForward {
   Sums rows, columns;
   double *above, *tied, *similarity, *uniformity;
   float *x_inverse, *y_inverse, *y_factors;
-  double* wide_squares;  ///< before they are narrowed to float, or become scales
 };
 
 struct MethodBackward {
   MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
-                 const Architecture& architecture);
+                 const Architecture& architecture, bool strips);
 
   void *x_coefficients, *x_references, *y_coefficients, *y_references;
   double* positive_coefficients;
   bool tiles;  ///< gradient_tiles, one matrix after the other; else blocks of G for both
   int32_t x_splits, y_splits;
-  void *x_sums, *y_sums;  ///< the same memory if `tiles`
+  void *x_sums, *y_sums;  ///< the same memory if `tiles` and Y does not come in strips
   Blocks blocks;
   std::byte *g, *g_transposed;
   double *x_g_sums, *y_g_sums;  ///< Euclidean

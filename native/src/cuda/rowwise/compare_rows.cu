@@ -5,15 +5,15 @@
 namespace nce::cuda {
 namespace {
 
-constexpr double kSmallestNormal = 2.2250738585072014e-308;
-
-/// Whether a sum of squares kept all its digits. Squares of finite narrower numbers stay in the range of double.
+/// Squares of finite narrower numbers stay in the range of double.
 template <typename T>
 NCE_DEVICE bool squares_fit(double sum) {
-  return sizeof(T) < sizeof(double) || (sum > 1e-280 && sum < 1e280);
+  return sizeof(T) < sizeof(double) || loss::squares_fit(sum);
 }
-
-NCE_DEVICE double inverse(double norm) { return norm >= kSmallestNormal ? 1.0 / norm : 0.0; }
+template <typename T>
+NCE_DEVICE bool row_fits(double inverse_norm) {
+  return sizeof(T) < sizeof(double) || loss::row_fits(inverse_norm);
+}
 
 NCE_DEVICE int64_t lane() { return threadIdx.x % kWarpThreads; }
 
@@ -46,11 +46,18 @@ NCE_DEVICE double scaled_norm(int64_t dim, const Get& get) {
   return std::ldexp(std::sqrt(squares), exponent);
 }
 
-/// 1 / |x|, 0 for a zero row, NaN for one that is not finite.
+/// As loss::inverse_norm_of has it; NaN for a row that is not finite.
 template <typename T, typename Get>
 NCE_DEVICE double inverse_norm(double squares, int64_t dim, const Get& get) {
   const double norm = squares_fit<T>(squares) ? std::sqrt(squares) : scaled_norm(dim, get);
-  return is_finite(norm) ? inverse(norm) : std::nan("");
+  if (!is_finite(norm)) return std::nan("");
+  if constexpr (sizeof(T) < sizeof(double)) return norm == 0.0 ? 0.0 : 1.0 / norm;
+  return loss::inverse_norm_of(norm, [&] {
+    return std::sqrt(sum_over(dim, [&](int64_t d) {
+      const double x = get(d) * loss::kEnlarged;
+      return x * x;
+    }));
+  });
 }
 
 template <typename T>
@@ -72,10 +79,10 @@ struct ComparedSums {
 };
 
 template <typename T>
-NCE_DEVICE ComparedSums compared_sums(const T* x, double x_factor, const T* y, int64_t dim) {
+NCE_DEVICE ComparedSums compared_sums(const T* x, const loss::UnitFactors& x_factors, const T* y, int64_t dim) {
   ComparedSums sums{0.0, 0.0, 0.0};
   for (int64_t d = lane(); d < dim; d += kWarpThreads) {
-    const double a = wide(x[d]) * x_factor;
+    const double a = times<T>(wide(x[d]), x_factors);
     const double b = wide(y[d]);
     sums.dot += a * b;
     sums.squared_difference += (a - b) * (a - b);
@@ -89,21 +96,25 @@ template <typename T>
 NCE_DEVICE Comparison compare(const RowwiseParams& p, const T* x, double x_inverse, const T* y, double& cosine) {
   const loss::Measure& measure = p.measure;
   const bool is_cosine = measure.base == loss::Base::kCosine;
-  const double x_factor = is_cosine ? x_inverse : 1.0;
-  const ComparedSums sums = compared_sums(x, x_factor, y, p.dim);
+  const loss::UnitFactors of_x = factors_of<T>(x_inverse);
+  const ComparedSums sums = compared_sums(x, is_cosine ? of_x : loss::UnitFactors{1.0, 1.0}, y, p.dim);
   Comparison comparison{0.0, inverse_norm<T>(sums.squares, p.dim, [&](int64_t d) { return wide(y[d]); })};
-  const double unit = comparison.inverse_norm;
-  const auto x_at = [&](int64_t d) { return wide(x[d]) * x_factor; };
-  cosine = squares_fit<T>(sums.squares) ? sums.dot * unit
-                                        : sum_over(p.dim, [&](int64_t d) { return x_at(d) * (wide(y[d]) * unit); });
-  if (!is_cosine) cosine *= x_inverse;
+  const loss::UnitFactors of_y = factors_of<T>(comparison.inverse_norm);
+  const auto x_at = [&](int64_t d) { return times<T>(wide(x[d]), of_x); };
+  const auto y_at = [&](int64_t d) { return times<T>(wide(y[d]), of_y); };
+  if (squares_fit<T>(sums.squares) && (is_cosine || row_fits<T>(x_inverse))) {
+    cosine = sums.dot * of_y.second;
+    if (!is_cosine) cosine *= x_inverse;
+  } else {
+    cosine = sum_over(p.dim, [&](int64_t d) { return x_at(d) * y_at(d); });
+  }
   double base = 0.0;
   switch (measure.base) {
     case loss::Base::kCosine:
       // 1 - cosine of near vectors would cancel; |x^ - y^|^2 / 2 is the same number with all its digits.
       if (measure.sign < 0.0 && cosine > 0.5) {
         comparison.value = 0.5 * sum_over(p.dim, [&](int64_t d) {
-                             const double difference = x_at(d) - wide(y[d]) * unit;
+                             const double difference = x_at(d) - y_at(d);
                              return difference * difference;
                            });
         return comparison;

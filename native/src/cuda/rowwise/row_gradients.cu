@@ -1,6 +1,7 @@
 // Gradients of the rowwise losses. Once what a comparison does to gradients is known, elements have nothing to do with
 // each other: a warp has a few columns of a row of queries, and goes through the row's comparisons.
 
+#include "cuda/overflow.cuh"
 #include "cuda/rowwise/rowwise.cuh"
 
 namespace nce::cuda {
@@ -10,13 +11,15 @@ constexpr int kColumnsOfLane = 4;
 constexpr int64_t kColumnsOfWarp = int64_t{kColumnsOfLane} * kWarpThreads;
 
 /// What a comparison does to gradients, with x^ = x over its norm for the cosine, else x, and y^ = unit y:
-/// dx gets push (y^ - x^) for distances, else push y^; dy = push unit (x^ - shrink y^).
+/// dx gets push (y^ - x^) for distances, else push y^; dy = push unit (x^ - shrink y^). A unit below 0 is -unit of rows
+/// that are enlarged, as may be those of float64.
 struct Pull {
   double push;
   double unit;
   double shrink;
 };
 
+template <typename T>
 NCE_DEVICE Pull pull_of(const RowwiseParams& p, int64_t row, int64_t k, double factor) {
   const Comparison* const comparisons = comparisons_of(p, row);
   const double value = comparisons[k].value;
@@ -31,10 +34,11 @@ NCE_DEVICE Pull pull_of(const RowwiseParams& p, int64_t row, int64_t k, double f
       return {-2.0 * slope, 1.0, 1.0};
     case loss::Base::kDistance: {
       // d|x - y| / dx = (x - y) / |x - y|, taken as 0 at 0. Over the smallest distances even 1 overflows; larger
-      // differences over a larger distance are the same.
+      // differences over a larger distance, which is still to be found, are the same.
       const double distance = std::fabs(value);
-      const double unit = distance < loss::kSmallestDivisor ? loss::kEnlarged : 1.0;
-      return {value != 0.0 ? -slope / (distance * unit) : 0.0, unit, 1.0 / unit};
+      const bool tiny = sizeof(T) == sizeof(double) && value != 0.0 && distance < loss::kSmallestDivisor;
+      return {value != 0.0 ? -slope / (tiny ? 1.0 : distance) : 0.0, tiny ? -1.0 : 1.0,
+              tiny ? 1.0 / loss::kEnlarged : 1.0};
     }
   }
   return {std::nan(""), 0.0, 0.0};
@@ -62,15 +66,29 @@ struct RowColumns {
 
   NCE_DEVICE int64_t column(int c) const { return first + c * kWarpThreads; }
   NCE_DEVICE double overflow() const { return loss::overflow_of(p.gradient_dtype); }
-  NCE_DEVICE void tell(Argument argument, int64_t at) const {
-    atomicMax(&p.call->overflow, overflow_key(argument, at));
+  NCE_DEVICE void tell(Argument argument, int64_t at) const { tell_overflow(*p.call, argument, at); }
+
+  /// What only rows of float64 may need.
+  NCE_DEVICE static double enlarged(double value, double by) { return sizeof(T) < sizeof(double) ? value : value * by; }
+
+  /// The distance of the row and its comparison k, both enlarged.
+  NCE_DEVICE double enlarged_distance(int64_t k) const {
+    const T* const from = row_at<T>(p.queries, row);
+    const T* const to = other_at<T>(p, row, k);
+    double sum = 0.0;
+    NCE_NO_UNROLL
+    for (int64_t d = threadIdx.x % kWarpThreads; d < p.dim; d += kWarpThreads) {
+      const double difference = (wide(from[d]) - wide(to[d])) * loss::kEnlarged;
+      sum += difference * difference;
+    }
+    return std::sqrt(combine_warp<Sum>(sum));
   }
 
-  NCE_DEVICE void load(double x_factor) {
+  NCE_DEVICE void load(const loss::UnitFactors& factors) {
     const T* const from = row_at<T>(p.queries, row);
     NCE_UNROLL
     for (int c = 0; c < kColumnsOfLane; ++c) {
-      x[c] = column(c) < p.dim ? wide(from[column(c)]) * x_factor : 0.0;
+      x[c] = column(c) < p.dim ? times<T>(wide(from[column(c)]), factors) : 0.0;
       sums[c] = 0.0;
     }
   }
@@ -78,13 +96,14 @@ struct RowColumns {
   NCE_DEVICE void add(int64_t k, const Pull& pull, double x_share) {
     const T* const from = other_at<T>(p, row, k);
     G* const to = other_gradient<G>(p, row, k);
+    const loss::UnitFactors factors = factors_of<T>(pull.unit);
     NCE_UNROLL
     for (int c = 0; c < kColumnsOfLane; ++c) {
       if (column(c) >= p.dim) continue;
-      const double y = wide(from[column(c)]) * pull.unit;
-      sums[c] += pull.push * (y - x_share * pull.unit * x[c]);
+      const double y = times<T>(wide(from[column(c)]), factors);
+      sums[c] += pull.push * (y - enlarged(x_share * x[c], factors.first));
       if (to == nullptr) continue;
-      const double gradient = pull.push * (pull.unit * (x[c] - pull.shrink * y));
+      const double gradient = enlarged(pull.push * (factors.second * (x[c] - pull.shrink * y)), factors.first);
       narrow(gradient, to[column(c)]);
       if (!(std::fabs(gradient) < overflow())) {
         tell(k == 0 ? Argument::kKeysGradient : Argument::kNegativesGradient, k == 0 ? row : negative_row(p, row, k));
@@ -92,13 +111,13 @@ struct RowColumns {
     }
   }
 
-  NCE_DEVICE void store(double scale, double radial) {
+  NCE_DEVICE void store(const loss::UnitFactors& factors, double radial) {
     G* const to = gradient_at<G>(p.d_queries, row);
     if (to == nullptr) return;
     NCE_UNROLL
     for (int c = 0; c < kColumnsOfLane; ++c) {
       if (column(c) >= p.dim) continue;
-      const double gradient = scale * (sums[c] - radial * x[c]);
+      const double gradient = enlarged(factors.second * (sums[c] - radial * x[c]), factors.first);
       narrow(gradient, to[column(c)]);
       if (!(std::fabs(gradient) < overflow())) tell(Argument::kQueriesGradient, row);
     }
@@ -106,33 +125,37 @@ struct RowColumns {
 };
 
 template <typename T, typename G>
-__global__ void rowwise_gradients(const RowwiseParams p) {
+__global__ void __launch_bounds__(kBlockThreads, 3) rowwise_gradients(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const int64_t chunks = (p.dim + kColumnsOfWarp - 1) / kColumnsOfWarp;
   const int64_t step = int64_t{gridDim.x} * kBlockWarps;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   const bool cosine = p.measure.base == loss::Base::kCosine;
+  const bool rooted = p.measure.base == loss::Base::kDistance;
   const double x_share = cosine || p.measure.base == loss::Base::kDot ? 0.0 : 1.0;
   for (int64_t i = int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads; i < p.rows * chunks; i += step) {
     const int64_t row = i / chunks;
     const double factor = p.reducer.factor(row, p.call->weight_sum);
-    const double x_factor = cosine ? p.inverse_norms[row] : 1.0;
+    const loss::UnitFactors factors = cosine ? factors_of<T>(p.inverse_norms[row]) : loss::UnitFactors{1.0, 1.0};
     RowColumns<T, G> columns{p, row, (i - row * chunks) * kColumnsOfWarp + lane, {}, {}};
-    columns.load(x_factor);
+    columns.load(factors);
     double radial = 0.0;
     for (int64_t first = 0; first < p.comparisons_of_row; first += kWarpThreads) {
       Pull mine{0.0, 0.0, 0.0};
-      if (first + lane < p.comparisons_of_row) mine = pull_of(p, row, first + lane, factor);
+      if (first + lane < p.comparisons_of_row) mine = pull_of<T>(p, row, first + lane, factor);
       if (cosine) radial += mine.push * mine.shrink;
       const auto count =
           static_cast<int>(p.comparisons_of_row - first < kWarpThreads ? p.comparisons_of_row - first : kWarpThreads);
       for (int k = 0; k < count; ++k) {
-        const Pull pull{__shfl_sync(0xffffffffu, mine.push, k), __shfl_sync(0xffffffffu, mine.unit, k),
-                        __shfl_sync(0xffffffffu, mine.shrink, k)};
+        Pull pull{__shfl_sync(0xffffffffu, mine.push, k), __shfl_sync(0xffffffffu, mine.unit, k),
+                  __shfl_sync(0xffffffffu, mine.shrink, k)};
+        if constexpr (sizeof(T) == sizeof(double)) {
+          if (rooted && pull.unit < 0.0) pull.push /= columns.enlarged_distance(first + k);
+        }
         columns.add(first + k, pull, x_share);
       }
     }
-    columns.store(x_factor, combine_warp<Sum>(radial));
+    columns.store(factors, combine_warp<Sum>(radial));
   }
 }
 
@@ -154,7 +177,7 @@ __global__ void write_temperature_gradient(const RowwiseParams p) {
   if (threadIdx.x != 0) return;
   const double gradient = p.call->temperature_factor * sum;
   *p.d_temperature = gradient;
-  if (!is_finite(gradient)) atomicMax(&p.call->overflow, overflow_key(Argument::kTemperatureGradient, 0));
+  if (!is_finite(gradient)) tell_overflow(*p.call, Argument::kTemperatureGradient, 0);
 }
 
 template <typename T, typename G>

@@ -47,7 +47,7 @@ NCE_DEVICE void find_bad(const RowwiseParams& p, int64_t row, int64_t k, const C
 
 NCE_DEVICE void add_metrics(const RowwiseParams& p, int64_t row, int64_t k, const Comparison& comparison, bool alike,
                             loss::MetricTotals& totals) {
-  const double units = (p.inverse_norms[row] > 0.0 ? 1.0 : 0.0) + (comparison.inverse_norm > 0.0 ? 1.0 : 0.0);
+  const double units = (p.inverse_norms[row] != 0.0 ? 1.0 : 0.0) + (comparison.inverse_norm != 0.0 ? 1.0 : 0.0);
   const double squared_unit_distance = Largest()(0.0, units - 2.0 * p.cosines[row * p.comparisons_of_row + k]);
   const double similarity = p.measure.similarity_sign * comparison.value;
   if (k == 0 && alike) {

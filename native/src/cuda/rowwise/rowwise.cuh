@@ -27,6 +27,16 @@ NCE_DEVICE const Comparison* comparisons_of(const RowwiseParams& p, int64_t row)
   return p.comparisons + row * p.comparisons_of_row;
 }
 
+/// Only rows of float64 are so small that the first factor is not 1.
+template <typename T>
+NCE_DEVICE loss::UnitFactors factors_of(double inverse_norm) {
+  return sizeof(T) < sizeof(double) ? loss::UnitFactors{1.0, inverse_norm} : loss::unit_factors(inverse_norm);
+}
+template <typename T>
+NCE_DEVICE double times(double x, const loss::UnitFactors& factors) {
+  return sizeof(T) < sizeof(double) ? x * factors.second : x * factors.first * factors.second;
+}
+
 NCE_DEVICE bool is_alike(const RowwiseParams& p, int64_t row) { return p.labels == nullptr || p.labels[row] != 0; }
 
 NCE_DEVICE loss::PairwiseRule rule_of(const RowwiseParams& p) {

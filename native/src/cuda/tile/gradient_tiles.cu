@@ -331,14 +331,15 @@ class GradientSums {
   }
 
   /// Rows of kPitch floats.
-  NCE_DEVICE void store(const Place<S>& place, float* rows) const {
+  NCE_DEVICE void store(const Place<S>& place, bool add, float* rows) const {
     NCE_UNROLL
     for (int r = 0; r < S::kRowOctets; ++r) {
       float* const row = rows + place.row(r) * S::kPitch + place.column(0, 0);
       NCE_UNROLL
       for (int c = 0; c < S::kOctets; ++c) {
-        *reinterpret_cast<Neighbours<float>*>(row + c * 8) = {sums_[r / 2][c][r % 2 * 2],
-                                                              sums_[r / 2][c][r % 2 * 2 + 1]};
+        auto* const at = reinterpret_cast<Neighbours<float>*>(row + c * 8);
+        const Neighbours<float> old = add ? *at : Neighbours<float>{0.0f, 0.0f};
+        *at = {old.left + sums_[r / 2][c][r % 2 * 2], old.right + sums_[r / 2][c][r % 2 * 2 + 1]};
       }
     }
   }
@@ -462,7 +463,7 @@ __global__ void __launch_bounds__(S::kThreads) gradient_tiles(const GradientTile
       y_first += S::kYRows;
     }
     const int64_t x_rows = padded(p.operands.x.rows);
-    sums.store(place, p.sums + (int64_t{blockIdx.y} * x_rows + x_first) * S::kPitch);
+    sums.store(place, p.add, p.sums + (int64_t{blockIdx.y} * x_rows + x_first) * S::kPitch);
   }
 }
 

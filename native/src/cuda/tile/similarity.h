@@ -101,12 +101,10 @@ NCE_DEVICE Real scaled_similarity(Real product, Real product_scale, Real x_scale
   return product * product_scale * (x_scale * y_scale);
 }
 
-/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or so small that they may have
-/// underflowed.
+/// |x|^2 + |y|^2 - 2 <x, y> has lost digits where it is below this share of the squares, or below kSmallestSquare.
 template <typename Real>
 constexpr Real kCancelledShare = static_cast<Real>(1.0 / 64.0);
-template <typename Real>
-constexpr Real kSmallestSquare = sizeof(Real) == 4 ? static_cast<Real>(0x1p-100) : static_cast<Real>(0x1p-900);
+using loss::kSmallestSquare;
 
 /// Stands for a distance that is to come from differences; others are >= 0, so that similarities are not above 0.
 template <typename Real>

@@ -489,7 +489,7 @@ class SumBlock {
   NCE_DEVICE void start_rows() {
     if (!owns_row()) return;
     bring(params_.operands.x, params_.x_positive, corner().x + thread_, thread_, space_.x_factors, space_.x_positives);
-    put_row(RunningSums::empty());
+    put_row(params_.add ? load_sums(params_.rows, row_place()) : RunningSums::empty());
   }
 
   NCE_DEVICE void start_columns() {
@@ -512,7 +512,7 @@ class SumBlock {
   NCE_DEVICE void sum_metrics(Fragment<S>& tile) {
     metric_parts(params_, space_, place(), corner(), tile);
     __syncthreads();
-    if (owns_row()) add_metrics<S>(params_.metrics, row_place(), space_.rows, thread_, y_ == 0);
+    if (owns_row()) add_metrics<S>(params_.metrics, row_place(), space_.rows, thread_, y_ == 0 && !params_.add);
     __syncthreads();
   }
 

@@ -159,6 +159,7 @@ struct SumTilesParams {
   const double* x_positive;  ///< s+ of rows of X, exactly as tiles compute it
   const double* y_positive;  ///< s+ of rows of Y; columns only
   int32_t x_groups, y_groups;
+  bool add;            ///< to the sums of rows that are there; never with columns
   Sums rows;           ///< [y_groups][padded x.rows]
   Sums columns;        ///< [x_groups][padded y.rows]; value null: not wanted
   MetricSums metrics;  ///< above null: not wanted
@@ -227,6 +228,7 @@ struct GradientTilesParams {
   float g_scale;
   const float* y_relative;  ///< null: all 1
   int32_t splits;
+  bool add;     ///< to the sums that are there
   float* sums;  ///< [splits][padded x.rows][x.pitch]
 };
 void launch_gradient_tiles(const GradientTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);

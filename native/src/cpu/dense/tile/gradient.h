@@ -229,7 +229,7 @@ class Gradient {
       for (int64_t i = 0; i < (task_.x_end - task_.x_begin) * kSide; ++i) task_.x_g_sums[i] = 0.0;
     }
     if (task_.y_g_sums != nullptr && task_.y_first) {
-      for (int64_t j = task_.y_begin * kSide; j < task_.y_end * kSide; ++j) task_.y_g_sums[j] = 0.0;
+      for (int64_t j = 0; j < (task_.y_end - task_.y_begin) * kSide; ++j) task_.y_g_sums[j] = 0.0;
     }
     for (int64_t y = task_.y_begin; y < task_.y_end; y += kGroup<Real>) {
       const int64_t y_end = y + kGroup<Real> < task_.y_end ? y + kGroup<Real> : task_.y_end;
@@ -331,7 +331,8 @@ class Gradient {
     for (int64_t i = y_count * kSide; i < kTile; ++i) values[i] = Real{0};
     if (task_.x_g_sums == nullptr && task_.y_g_sums == nullptr) return;
     add_g_sums(tile, task_.x_g_sums == nullptr ? nullptr : task_.x_g_sums + (x_panel - task_.x_begin) * kSide,
-               task_.y_g_sums == nullptr ? nullptr : task_.y_g_sums + tile.y_first, task_.y_scale);
+               task_.y_g_sums == nullptr ? nullptr : task_.y_g_sums + (tile.y_first - task_.y_begin * kSide),
+               task_.y_scale);
   }
 
   void g_of_similarities(const Tile<Real>& tile, const PanelCoefficients<Real>& x_coefficients) const {
@@ -348,7 +349,7 @@ class Gradient {
     for (int64_t panel = y; panel < y_end; ++panel) {
       for (int64_t at = 0; at < task_.row_stride; at += kBlock) {
         const Real* const from = y_sums_ + kGroup<Real> * at + (panel - y) * kBlock;
-        double* const to = task_.y_sums + panel * task_.row_stride + at;
+        double* const to = task_.y_sums + (panel - task_.y_begin) * task_.row_stride + at;
         if (task_.y_first) {
           for (int64_t i = 0; i < kBlock; ++i) to[i] = task_.y_scale * static_cast<double>(from[i]);
         } else {

@@ -50,14 +50,15 @@ public final class JavaPlanExecutor implements PlanExecutor {
                             + " queries, and more keys or negatives only where they are own ones of each query or at "
                             + "least 16 times as many in two towers without symmetry; got " + shape);
         }
-        Room room = new Room(new Workers(threads), vectors && dtype == DType.FLOAT32, budget(options));
+        Room room = new Room(new Workers(threads), vectors && dtype == DType.FLOAT32, budget(loss, shape, options));
         this.withoutMetrics = executor(loss, shape, 0, room);
         this.withMetrics = options.metrics() ? executor(loss, shape, options.topK(), room) : withoutMetrics;
     }
 
-    private static long budget(PlanOptions options) {
+    private static long budget(LossSpec loss, Shape shape, PlanOptions options) {
         long asked = options.workspaceBudgetBytes();
-        return Math.min(asked < 0 ? DEFAULT_BUDGET : asked, Runtime.getRuntime().maxMemory() / LARGEST_SHARE_OF_HEAP);
+        long standard = ColumnStrips.areMany(loss, shape) ? TiledLoss.DEFAULT_BUDGET_WITH_STRIPS : DEFAULT_BUDGET;
+        return Math.min(asked < 0 ? standard : asked, Runtime.getRuntime().maxMemory() / LARGEST_SHARE_OF_HEAP);
     }
 
     /** What the executors of a plan share. spare holds a workspace that no call uses, or null. */

@@ -29,8 +29,8 @@ public final class TiledLoss implements LossExecutor {
 
     private static final double LARGEST_NORM = 1e15;
 
-    /** Of kept tiles where columns come in strips: what a workspace may take that does not grow with rows, less its strip. */
-    private static final long MOST_KEPT_BYTES = 16L << 20;
+    /** Of kept tiles where columns come in strips, unless the caller has set a budget. */
+    public static final long DEFAULT_BUDGET_WITH_STRIPS = 16L << 20;
 
     /** Gradients that may become larger are left to who can refuse them. */
     private static final double LARGEST_GRADIENT = 1e37;
@@ -60,7 +60,7 @@ public final class TiledLoss implements LossExecutor {
         this.layout = new TileLayout(spec, terms, shape, strips);
         this.reduction = spec.reduction();
         this.topK = topK;
-        this.budget = strips.areMany() ? Math.min(budget, MOST_KEPT_BYTES) : budget;
+        this.budget = budget;
         this.workers = workers;
         this.spare = spare;
         this.plain = plain;

@@ -1,4 +1,4 @@
-// Dense losses where logits are large, up to where they leave the range of float64.
+// Where logits are large: 1e0 to 1e19.
 
 #include <cmath>
 #include <limits>
@@ -13,7 +13,7 @@ using oracle::kDtypes;
 
 constexpr int64_t kSpokes = 16;
 
-class DenseRange : public DeviceTest {
+class LargeLogits : public DeviceTest {
  protected:
   /// A problem whose similarities are exact in double and about `size`, in steps that are exact too: what is wrong with
   /// a gradient is not their rounding.
@@ -64,7 +64,7 @@ class DenseRange : public DeviceTest {
   }
 };
 
-TEST_P(DenseRange, LogitsFrom1To1e19KeepTheDigitsOfTheGradient) {
+TEST_P(LargeLogits, From1To1e19KeepTheDigitsOfDenseGradients) {
   for (const Kind& kind : kDenseKinds) {
     for (const nce_similarity similarity :
          {NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
@@ -94,7 +94,33 @@ TEST_P(DenseRange, LogitsFrom1To1e19KeepTheDigitsOfTheGradient) {
   }
 }
 
-NCE_ON_EVERY_DEVICE(DenseRange);
+TEST_P(LargeLogits, From1To1e19KeepTheDigitsOfRowwiseGradients) {
+  for (const Kind& kind : {oracle::kOwn, oracle::kPaired}) {
+    for (const nce_similarity similarity :
+         {NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
+      for (const nce_dtype dtype : kDtypes) {
+        for (int power = 0; power <= 19; ++power) {
+          if (!turn()) continue;
+          const Problem problem = exact_problem(kind, similarity, dtype, std::pow(10.0, power));
+          SCOPED_TRACE(problem.label() + ", logits of 1e" + std::to_string(power));
+          const Answer answer = answer_to(problem);
+          Bounds bounds = rowwise_bounds(problem, answer);
+          // Similarities, or their differences, are exact here, so that their size is no excuse. Where the root of a
+          // triple is not, e^z has the rounding of z, and is 0 or no part of a slope beyond |z| = 745.
+          const bool root = kind.loss == NCE_LOSS_NT_LOGISTIC && similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+          const double rounding = problem.gradient_dtype() == NCE_DTYPE_FLOAT64 ? 0x1p-53 : 0x1p-24;
+          bounds.loss = bounds.terms = bounds.temperature = (root ? 745.0 : 16.0) * 0x1p-53;
+          bounds.gradient = bounds.loss + rounding;
+          bounds.metrics = 1e-9 * (1.0 + problem.tau * std::pow(10.0, power));
+          bounds.accuracy = 1e-12;
+          expect_close(problem, run(problem), answer, bounds);
+        }
+      }
+    }
+  }
+}
+
+NCE_ON_EVERY_DEVICE(LargeLogits);
 
 }  // namespace
 }  // namespace nce::test

@@ -1,0 +1,105 @@
+#include "cuda/dense/packing.h"
+
+namespace nce::cuda::dense {
+namespace {
+
+class Packer {
+ public:
+  Packer(const Call& call, int32_t index, const MethodState& state)
+      : call_(call),
+        problem_(call.problem),
+        index_(index),
+        method_(call.methods[static_cast<std::size_t>(index)]),
+        state_(state) {}
+
+  void pack(const Matrix& matrix) const {
+    const PackedMatrix& to = matrix.to;
+    launch_pack({.call = call_.call_state,
+                 .method = index_,
+                 .packing = state_.packing,
+                 .rows = matrix.source,
+                 .count = matrix.rows,
+                 .allocated = matrix.allocated,
+                 .dim = problem_.desc.dim,
+                 .norms = matrix.norms,
+                 .range = matrix.range,
+                 .center = problem_.euclidean() ? call_.scratch.center : nullptr,
+                 .planes = to.planes,
+                 .plane_count = method_.planes,
+                 .plane_stride = to.plane_stride,
+                 .pitch = to.pitch,
+                 .scales = to.scales,
+                 .relative = to.relative,
+                 .squares = to.squares,
+                 .positive = matrix.positive},
+                method_.arithmetic, call_.stream);
+    if (problem_.euclidean()) find_squares(to, matrix.rows);
+    if (to.fitted != nullptr) fit_scales(to, matrix.rows, matrix.allocated);
+  }
+
+ private:
+  /// Squared norms by the arithmetic of the tiles.
+  void multiply_by_itself(const PackedMatrix& matrix, int64_t rows, double* squares) const {
+    tile::Operands operands = operands_of(call_, index_, matrix, rows, matrix, rows);
+    operands.x.scales = operands.y.scales = nullptr;
+    operands.similarity = NCE_SIMILARITY_DOT;
+    operands.excluded = loss::Excluded::kNone;
+    launch_diagonal_tiles({.operands = operands, .x_first = 0, .y_first = 0, .count = rows, .similarities = squares},
+                          method_.arithmetic, call_.stream);
+  }
+
+  /// What tensor cores cut off makes vectors look shorter, and cosines near 1 too small: so a cosine is relative to
+  /// what a row's product with itself is there.
+  void fit_scales(const PackedMatrix& matrix, int64_t rows, int64_t allocated) const {
+    multiply_by_itself(matrix, rows, state_.wide_squares);
+    launch_fit_scales({.call = call_.call_state,
+                       .method = index_,
+                       .squares = state_.wide_squares,
+                       .scales = matrix.fitted,
+                       .count = rows,
+                       .allocated = allocated},
+                      call_.stream);
+  }
+
+  /// For equal rows to be at distance 0.
+  void find_squares(const PackedMatrix& matrix, int64_t rows) const {
+    const bool narrowed = method_.arithmetic == Arithmetic::kFloat32;
+    multiply_by_itself(matrix, rows, narrowed ? state_.wide_squares : static_cast<double*>(matrix.squares));
+    if (!narrowed) return;
+    launch_narrow({.call = call_.call_state,
+                   .method = index_,
+                   .in = state_.wide_squares,
+                   .out = static_cast<float*>(matrix.squares),
+                   .count = rows},
+                  call_.stream);
+  }
+
+  const Call& call_;
+  const Problem& problem_;
+  const int32_t index_;
+  const Method method_;
+  const MethodState& state_;
+};
+
+}  // namespace
+
+void pack(const Call& call, int32_t index, const MethodState& state, const Matrix& matrix) {
+  if (matrix.rows > 0) Packer(call, index, state).pack(matrix);
+}
+
+Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip) {
+  const int64_t begin = call.strips.begin(strip);
+  RowSource source = call.y;
+  source.first =
+      static_cast<const std::byte*>(source.first) + begin * source.first_stride * loss::dtype_bytes(source.dtype);
+  source.first_rows -= begin;
+  return {.source = source,
+          .rows = call.strips.size(strip),
+          .allocated = call.state.y_allocated,
+          .norms = offset(call.state.y_norms, begin),
+          .range = &call.state.ranges[1],
+          .to = state.y,
+          .positive = nullptr};
+}
+
+}  // namespace nce::cuda::dense

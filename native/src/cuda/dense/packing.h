@@ -1,0 +1,25 @@
+#pragma once
+// A matrix of the caller becomes one that tiles read.
+
+#include "cuda/dense/call.h"
+
+namespace nce::cuda::dense {
+
+/// A matrix and what packing it makes.
+struct Matrix {
+  RowSource source;
+  int64_t rows;
+  int64_t allocated;
+  Norms norms;
+  const RowRange* range;
+  PackedMatrix to;
+  double* positive;  ///< whose padding is cleared; null: none
+};
+
+/// Packs rows for method `index` of the call, with their squares or fitted scales.
+void pack(const Call& call, int32_t index, const MethodState& state, const Matrix& matrix);
+
+/// A strip of Y, or Y as it is.
+Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip);
+
+}  // namespace nce::cuda::dense

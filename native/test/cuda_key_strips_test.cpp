@@ -1,0 +1,81 @@
+// Keys that are many come in strips: in memory that hardly grows with them, and with the answers of keys at once.
+
+#include <iterator>
+
+#include "api/backend.h"
+#include "cuda/dense/dense_plan.h"
+#include "device/device_test.h"
+#include "loss/problem.h"
+
+namespace nce::test {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+class CudaKeyStrips : public DeviceTest {
+ protected:
+  /// Runs a problem whose workspace may take nothing beside its keys, so that these come in strips of the least length.
+  Result run_in_strips(const Problem& problem, Calls calls) const {
+    DeviceRun run(device(), problem);
+    const std::unique_ptr<nce::Plan> plan = cuda::make_dense_plan(
+        loss::Problem(problem.desc), 0, cuda::dense::architecture_for(GetParam().desc.max_compute_capability), 0);
+    const int64_t bytes = plan->workspace_bytes(NCE_PASS_FORWARD_BACKWARD);
+    EXPECT_LT(bytes, run.workspace_bytes) << "not in strips";
+    const Workspace workspace{static_cast<std::byte*>(run.workspace), bytes};
+    if (calls == Calls::kSeparate) {
+      plan->forward(run.in, run.out, workspace, nullptr);
+      plan->backward(run.in, run.out, workspace, nullptr);
+    } else {
+      plan->forward_backward(run.in, run.out, workspace, nullptr);
+    }
+    plan->status(run.workspace, nullptr);
+    return run.read();
+  }
+};
+
+TEST_P(CudaKeyStrips, HaveTheAnswersOfKeysAtOnce) {
+  constexpr nce_similarity kSimilarities[] = {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_EUCLIDEAN};
+  constexpr nce_dtype kTypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16};
+  uint64_t seed = 8100;
+  std::size_t turn = 0;
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
+    for (std::size_t i = 0; i < std::size(kTypes); ++i) {
+      const Problem problem = problem_of({.kind = kind,
+                                          .measure = kSimilarities[(turn + i) % std::size(kSimilarities)],
+                                          .dtype = kTypes[i],
+                                          .size = {5, 1200, 12},
+                                          .tau = 0.4,
+                                          .seed = ++seed});
+      SCOPED_TRACE(problem.label());
+      const Result together = run_in_strips(problem, Calls::kTogether);
+      expect_close(problem, together, answer_to(problem), dense_bounds(problem));
+      if (i > 0) continue;
+      EXPECT_EQ(run_in_strips(problem, Calls::kSeparate).difference(together), "");
+    }
+    ++turn;
+  }
+}
+
+TEST_P(CudaKeyStrips, KeepTheWorkspaceWithinTheKeysAndAConstant) {
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16}) {
+      for (const nce_similarity similarity : {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN}) {
+        for (const int64_t n : {64, 4096}) {
+          for (const int64_t m : {int64_t{1} << 16, int64_t{1} << 20, int64_t{1} << 24}) {
+            const Problem problem = empty_problem_of(
+                {.kind = kind, .measure = similarity, .dtype = dtype, .size = {n, m, 128}, .tau = 0.1});
+            const int64_t keys = m * 128 * loss::dtype_bytes(dtype);
+            EXPECT_LE(selftest::Plan(device(), problem.desc).workspace_bytes(NCE_PASS_FORWARD_BACKWARD),
+                      keys + 64 * kMiB)
+                << problem.label();
+          }
+        }
+      }
+    }
+  }
+}
+
+NCE_ON_EVERY_DEVICE(CudaKeyStrips);
+
+}  // namespace
+}  // namespace nce::test
