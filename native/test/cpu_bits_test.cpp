@@ -168,7 +168,9 @@ TEST_P(CpuBits, AreTheSameWhenStripsOfWholeRowsGoForwardAndBackward) {
   }
 }
 
-/// More keys than a strip of them has, many more than queries; each similarity with two of the types, in turns.
+/// More keys than a strip of 16 MiB has, which is 3910 of 260 double, but two strips only, and queries that are more
+/// than one panel of the narrowest tiles: few, as sanitizers multiply the time. Each similarity with two of the types,
+/// in turns.
 std::vector<Problem> problems_of_many_keys() {
   constexpr nce_dtype kTypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16};
   std::vector<Problem> result;
@@ -180,7 +182,7 @@ std::vector<Problem> problems_of_many_keys() {
       result.push_back(problem_of({.kind = kind,
                                    .measure = similarity,
                                    .dtype = kTypes[turn++ % std::size(kTypes)],
-                                   .size = {20, 8001, 260},
+                                   .size = {7, 4001, 260},
                                    .tau = 0.3,
                                    .seed = 6,
                                    .narrow_gradients = true}));
@@ -203,6 +205,34 @@ TEST_P(CpuBits, DoNotDependOnHowStripsOfKeysAreCalled) {
     EXPECT_EQ(DeviceRun(*with_threads(5), problem)(Calls::kSeparate).difference(first), "") << "other threads";
     problem.desc.workspace_budget_bytes = 0;
     EXPECT_EQ(DeviceRun(*with_threads(1), problem)(Calls::kTogether).difference(first), "") << "no kept tiles";
+  }
+}
+
+/// Wherever they stand, on whichever side, and whether they are positives or not: else rounding would rank them.
+TEST_P(CpuBits, OfSimilaritiesOfIdenticalRowsAreTheSame) {
+  constexpr int64_t kDim = 37;
+  constexpr std::size_t kDifferent = 5;
+  for (const Kind& kind : oracle::kDenseKinds) {
+    for (const int32_t similarity : measures_of(kind)) {
+      for (const nce_dtype dtype : oracle::kDtypes) {
+        // Two panels of the widest kernels; in towers a tile is read along both sides.
+        Problem problem = problem_of(
+            {.kind = kind, .measure = similarity, .dtype = dtype, .size = {50, 53, kDim}, .tau = 0.5, .seed = 8});
+        const Problem different = problem_of({.dtype = dtype, .size = {kDifferent, kDifferent, kDim}, .seed = 9});
+        std::size_t row = 0;
+        for (auto* matrix : matrices(problem)) {
+          for (std::size_t i = 0; i < matrix->size(); i += kDim, ++row) {
+            const auto from = different.queries.begin() + static_cast<int64_t>(row * 7 % kDifferent) * kDim;
+            std::copy(from, from + kDim, matrix->begin() + static_cast<int64_t>(i));
+          }
+        }
+        SCOPED_TRACE(problem.label());
+        const nce_metrics expected = answer_to(problem).metrics;
+        const nce_metrics metrics = run(problem).metrics;
+        EXPECT_NEAR(metrics.top1_accuracy, expected.top1_accuracy, 1e-12);
+        EXPECT_NEAR(metrics.topk_accuracy, expected.topk_accuracy, 1e-12);
+      }
+    }
   }
 }
 

@@ -46,14 +46,17 @@ TEST_P(DenseAccuracy, EveryLossAndSimilarityAtRaggedShapes) {
 }
 
 TEST_P(DenseAccuracy, EveryTypeAndTemperature) {
-  const Extent size = emulated() ? Extent{19, 27, 20} : Extent{60, 71, 40};
+  // A little more than one panel of the widest tiles, as sanitizers multiply the time; the emulator has a third of all.
+  const Extent size = emulated() ? Extent{19, 27, 20} : Extent{49, 50, 17};
   uint64_t seed = 1000;
   for (const Kind& kind : kDenseKinds) {
     for (const int32_t similarity : measures_of(kind)) {
       for (const nce_dtype dtype : kDtypes) {
         for (const double tau : taus()) {
+          ++seed;
+          if (emulated() && seed % 3 != 0) continue;
           check_dense(problem_of(
-              {.kind = kind, .measure = similarity, .dtype = dtype, .size = size, .tau = tau, .seed = ++seed}));
+              {.kind = kind, .measure = similarity, .dtype = dtype, .size = size, .tau = tau, .seed = seed}));
         }
       }
     }
