@@ -261,6 +261,32 @@ TEST_P(DenseAccuracy, TinyLossesKeepTheirDigits) {
   }
 }
 
+/// Tensor cores truncate what they add. Where nearly all of a row's mass is on one near row, each drift of its
+/// similarity is one of its gradient.
+TEST_P(DenseAccuracy, NearRowsInTwosKeepTheirDigits) {
+  uint64_t seed = 5600;
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_BFLOAT16, NCE_DTYPE_FLOAT64}) {
+    for (const int64_t dim : {32, 64, 128, 200, 256, 300, 512, 1024}) {
+      for (const double tau : {0.07, 0.0125}) {
+        ++seed;
+        if (!turn() || (emulated() && dtype != NCE_DTYPE_FLOAT32 && (dim != 256 || tau < 0.05))) continue;
+        const int64_t n = emulated() && dim > 256 ? 16 : 48;
+        Problem problem = problem_of(
+            {.kind = oracle::kSymmetric, .dtype = dtype, .size = {n, n, dim}, .tau = tau, .noise = 0.3, .seed = seed});
+        for (auto* matrix : matrices(problem)) {
+          for (int64_t row = 1; row < static_cast<int64_t>(matrix->size()) / dim; row += 2) {
+            for (int64_t d = 0; d < dim; ++d) {
+              double& value = (*matrix)[static_cast<std::size_t>(row * dim + d)];
+              value = oracle::rounded((*matrix)[static_cast<std::size_t>((row - 1) * dim + d)] + 0.3 * value, dtype);
+            }
+          }
+        }
+        check_dense(problem);
+      }
+    }
+  }
+}
+
 TEST_P(DenseAccuracy, FastKeepsAFewDigits) {
   // On the CPU, logits of size 100 are rounded to 4e-6 and their products to about 1e-7 / tau. On tensor cores elements
   // are rounded to 2^-11, so logits to about 3e-4 / tau of random errors over the norm.

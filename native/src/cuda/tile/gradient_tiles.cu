@@ -178,10 +178,8 @@ class GradientProduct {
         }
       }
     } else {
-      Fragment<S> high_low;
-      Fragment<S> high;
-      high_low.clear();
-      high.clear();
+      Fragment<S> part;
+      part.clear();
       NCE_NO_UNROLL
       for (int first = 0; first < kSteps; first += kUnrolled) {
         NCE_UNROLL
@@ -193,12 +191,23 @@ class GradientProduct {
           load_y(y, step, y_high);
           load_y(y + S::kYPlane, step, y_low);
           add(x_low, y_high, sums);
-          add(x_high, y_low, high_low);
-          add(x_high, y_high, high);
+          add(x_high, y_low, part);
         }
       }
-      sums.take(high_low);
-      sums.take(high);
+      sums.take(part);
+      // As in Mainloop::multiply_tile, sums of high planes leave the tensor cores after every step.
+      NCE_NO_UNROLL
+      for (int first = 0; first < kSteps; first += kUnrolled) {
+        NCE_UNROLL
+        for (int step = first; step < first + kUnrolled; ++step) {
+          XPart x_high;
+          YPart y_high;
+          load_x(x, step, x_high);
+          load_y(y, step, y_high);
+          add(x_high, y_high, part);
+          sums.take(part);
+        }
+      }
     }
   }
 
