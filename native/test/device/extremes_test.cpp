@@ -152,6 +152,47 @@ TEST_P(Extremes, FastRefusesWhatFloat32CannotHold) {
   }
 }
 
+/// Rows so large that parts of a product overflow, or what they are scaled by, where the product itself is 0.
+TEST_P(Extremes, ProductsThatCancelAreRightOrRefused) {
+  for (const Kind& kind : kDenseKinds) {
+    for (const bool fast : {true, false}) {
+      for (const bool orthogonal : {true, false}) {
+        if (!turn()) continue;
+        Problem problem = problem_of({.kind = kind,
+                                      .measure = NCE_SIMILARITY_DOT,
+                                      .dtype = fast ? NCE_DTYPE_FLOAT32 : NCE_DTYPE_FLOAT64,
+                                      .size = {4, 6, 5},
+                                      .tau = 1.0,
+                                      .seed = 3});
+        if (fast) problem.desc.precision = NCE_PRECISION_FAST;
+        const double size = fast ? 0x1p66 : 0x1p600;
+        std::size_t row = 0;
+        for (auto* matrix : matrices(problem)) {
+          for (std::size_t i = 0; i < matrix->size(); i += 5, ++row) {
+            double* const to = matrix->data() + i;
+            const bool second = matrix != matrices(problem)[0] || (problem.shape().tower && row % 2 == 1);
+            std::fill(to, to + 5, 0.0);
+            to[0] = second && orthogonal ? 0.0 : size;
+            to[1] = second ? -size : orthogonal ? 0.0 : size;
+          }
+        }
+        SCOPED_TRACE(problem.label() + (orthogonal ? ", orthogonal" : ", cancelling"));
+        DeviceRun run(device(), problem);
+        const nce_status status = run.ended(Calls::kTogether);
+        if (status == NCE_STATUS_NON_FINITE) {
+          EXPECT_NE(std::string(nce_last_error()).find("beyond the range"), std::string::npos) << nce_last_error();
+          EXPECT_TRUE(run.untouched());
+          continue;
+        }
+        ASSERT_EQ(status, NCE_STATUS_OK) << nce_last_error();
+        const Result result = run.read();
+        expect_finite(result);
+        EXPECT_NEAR(result.loss[0], answer_to(problem).loss, 1e-6 * std::fabs(answer_to(problem).loss));
+      }
+    }
+  }
+}
+
 TEST_P(Extremes, MarginsWhoseLossOverflowsAreRefused) {
   Problem contrastive = problem_of({.kind = kContrastive, .size = {4, 4, 5}, .seed = 3});
   contrastive.desc.margin = 1e300;
