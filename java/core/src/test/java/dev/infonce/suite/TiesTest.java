@@ -24,7 +24,7 @@ class TiesTest extends DeviceSuite {
     @EnumSource
     void aCollapsedModelIsAsGoodAsChance(Similarity similarity) {
         for (ContrastiveLoss loss : Cases.withTemperature(similarity, 0.5)) {
-            for (DType dtype : DType.values()) {
+            for (DType dtype : dtypes()) {
                 Case like = Cases.random(loss, N, N, 37, dtype, 78);
                 double[] row = like.queries()[0];
                 Case c = like.withMatrices(all(row, like.queries()), all(row, like.keys()), all(row, like.negatives()));
@@ -41,6 +41,10 @@ class TiesTest extends DeviceSuite {
                         .isCloseTo(Math.min(1, 3.0 / (1 + negatives)), within(1e-12));
             }
         }
+    }
+
+    private List<DType> dtypes() {
+        return deviceName.startsWith("java") ? List.of(DType.FLOAT32, DType.FLOAT64) : List.of(DType.values());
     }
 
     @Test
