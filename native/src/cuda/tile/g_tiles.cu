@@ -96,7 +96,8 @@ NCE_DEVICE void make_g(const GTilesParams& params, const GSpace<S>& space, Fragm
   const Similarity<S> similarity(params.operands);
   if (similarity.distances()) {
     const Mask mask(params.operands, range.x_first, range.y_first);
-    const auto wanted = [&](int row, int column) { return mask.keeps(row, column); };
+    // As in sum_tiles: float has no registers left to spare few rows the work.
+    const auto wanted = [&](int row, int column) { return sizeof(Real) == 4 || mask.keeps(row, column); };
     similarity.apply_distances(params.operands, range.x_first, range.y_first, new_place(), space.x.factors,
                                space.y.factors, wanted, tile);
   } else {

@@ -340,15 +340,27 @@ class GradientSums {
   }
 
   /// Rows of kPitch floats.
-  NCE_DEVICE void store(const Place<S>& place, bool add, float* rows) const {
+  NCE_DEVICE void add_stored(const Place<S>& place, const float* rows) {
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowOctets; ++r) {
+      const float* const row = rows + place.row(r) * S::kPitch + place.column(0, 0);
+      NCE_UNROLL
+      for (int c = 0; c < S::kOctets; ++c) {
+        const auto old = *reinterpret_cast<const Neighbours<float>*>(row + c * 8);
+        sums_[r / 2][c][r % 2 * 2] += old.left;
+        sums_[r / 2][c][r % 2 * 2 + 1] += old.right;
+      }
+    }
+  }
+
+  NCE_DEVICE void store(const Place<S>& place, float* rows) const {
     NCE_UNROLL
     for (int r = 0; r < S::kRowOctets; ++r) {
       float* const row = rows + place.row(r) * S::kPitch + place.column(0, 0);
       NCE_UNROLL
       for (int c = 0; c < S::kOctets; ++c) {
-        auto* const at = reinterpret_cast<Neighbours<float>*>(row + c * 8);
-        const Neighbours<float> old = add ? *at : Neighbours<float>{0.0f, 0.0f};
-        *at = {old.left + sums_[r / 2][c][r % 2 * 2], old.right + sums_[r / 2][c][r % 2 * 2 + 1]};
+        *reinterpret_cast<Neighbours<float>*>(row + c * 8) = {sums_[r / 2][c][r % 2 * 2],
+                                                              sums_[r / 2][c][r % 2 * 2 + 1]};
       }
     }
   }
@@ -472,7 +484,9 @@ __global__ void __launch_bounds__(S::kThreads) gradient_tiles(const GradientTile
       y_first += S::kYRows;
     }
     const int64_t x_rows = padded(p.operands.x.rows);
-    sums.store(place, p.add, p.sums + (int64_t{blockIdx.y} * x_rows + x_first) * S::kPitch);
+    float* const rows = p.sums + (int64_t{blockIdx.y} * x_rows + x_first) * S::kPitch;
+    if (p.add) sums.add_stored(place, rows);
+    sums.store(place, rows);
   }
 }
 
