@@ -22,7 +22,7 @@ Problem KeyStrips::problem_of(const Problem& whole, int64_t strip) const {
   part.shared = true;
   part.y_rows = size(strip);
   part.z_rows = whole.x_rows;
-  if (strip > 0) part.excluded = Excluded::kNone;
+  part.excluded = excluded_in(whole, strip);
   return part;
 }
 

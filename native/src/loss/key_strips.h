@@ -32,6 +32,11 @@ class KeyStrips {
   int64_t begin(int64_t strip) const { return strip * length_; }
   int64_t size(int64_t strip) const { return std::min(length_, rows_ - begin(strip)); }
 
+  /// Which rows of a strip are no negatives: later strips than the first have negatives alone.
+  static Excluded excluded_in(const Problem& whole, int64_t strip) {
+    return strip > 0 ? Excluded::kNone : whole.excluded;
+  }
+
   /// The problem of one strip: Y are its rows, and Z the positives.
   Problem problem_of(const Problem& whole, int64_t strip) const;
   /// What memory is cut for: the first strip's, or the whole problem.

@@ -57,6 +57,7 @@ class Backward {
     for (int64_t strip = 0; strip < call_.strips.count(); ++strip) {
       const Side x = x_side(strip);
       const Side y = y_side(strip);
+      if (!x.target.wanted() && !y.target.wanted()) break;
       if (call_.strips.count() > 1) pack(call_, index_, rows_, y_matrix(call_, rows_, strip));
       if (!scratch_.tiles) sum_blocks(x, y);
       if (scratch_.tiles) sum_tiles(x);
@@ -94,8 +95,6 @@ class Backward {
   }
 
  private:
-  loss::Excluded excluded_in(int64_t strip) const { return strip > 0 ? loss::Excluded::kNone : problem_.excluded; }
-
   Side x_side(int64_t strip) const {
     const nce_outputs& out = call_.out;
     RowTarget target = target_of(out.d_queries, out.d_queries_stride, problem_.desc.n);
@@ -108,7 +107,7 @@ class Backward {
             .norms = state_.x_norms,
             .y = rows_.y,
             .y_rows = call_.strips.size(strip),
-            .excluded = excluded_in(strip),
+            .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = strip > 0,
             .y_range = &state_.ranges[problem_.tower ? 0 : 1],
             .coefficients = coefficients(),
@@ -135,7 +134,7 @@ class Backward {
             .norms = offset(state_.y_norms, begin),
             .y = rows_.x,
             .y_rows = problem_.x_rows,
-            .excluded = excluded_in(strip),
+            .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = false,
             .y_range = &state_.ranges[0],
             .coefficients = {.x = of_pass.y,
@@ -216,7 +215,7 @@ class Backward {
   void sum_blocks(const Side& x_side, const Side& y_side) const {
     const bool x_wanted = x_side.target.wanted();
     const bool y_wanted = y_side.target.wanted();
-    if ((!x_wanted && !y_wanted) || x_side.y_rows == 0) return;
+    if (x_side.y_rows == 0) return;
     const int64_t x_rows = padded_rows(x_side.rows);
     const int64_t y_rows = padded_rows(x_side.y_rows);
     for (int64_t x = 0; x < x_rows; x += scratch_.blocks.x_rows) {

@@ -41,8 +41,5 @@ inline Norms offset(const Norms& norms, int64_t rows) { return {norms.length + r
 /// X against Y, as method `index` of the call has them.
 tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& x, int64_t x_rows,
                            const PackedMatrix& y, int64_t y_rows);
-/// X against a strip of Y, or Y as it is.
-tile::Operands strip_operands(const Call& call, int32_t index, const PackedMatrix& x, const PackedMatrix& y,
-                              int64_t strip);
 
 }  // namespace nce::cuda::dense

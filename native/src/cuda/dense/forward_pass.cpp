@@ -96,7 +96,9 @@ class Forward {
   }
 
   void sum_tiles(int64_t strip) const {
-    launch_sum_tiles({.operands = strip_operands(call_, index_, rows_.x, rows_.y, strip),
+    tile::Operands operands = operands_of(call_, index_, rows_.x, problem_.x_rows, rows_.y, call_.strips.size(strip));
+    operands.excluded = KeyStrips::excluded_in(problem_, strip);
+    launch_sum_tiles({.operands = operands,
                       .x_positive = state_.positive,
                       .y_positive = problem_.symmetric ? state_.positive : nullptr,
                       .x_groups = scratch_.groups.x,
@@ -268,13 +270,6 @@ tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& 
           .views_half = problem.views_half(),
           .call = call.call_state,
           .method = index};
-}
-
-tile::Operands strip_operands(const Call& call, int32_t index, const PackedMatrix& x, const PackedMatrix& y,
-                              int64_t strip) {
-  tile::Operands operands = operands_of(call, index, x, call.problem.x_rows, y, call.strips.size(strip));
-  if (strip > 0) operands.excluded = loss::Excluded::kNone;
-  return operands;
 }
 
 void enqueue_forward(const Call& call, uint64_t plan) {
