@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string>
 
+#include "oracle/problem.h"
 #include "selftest/library.h"
 
 namespace {
@@ -85,16 +86,7 @@ void measure(const Device& device, int64_t n, int64_t m) {
   std::memset(d_keys.data(), 1, static_cast<std::size_t>(4 * n * kDim));
   std::memset(d_negatives.data(), 1, static_cast<std::size_t>(4 * m * kDim));
 
-  nce_plan_desc desc{};
-  desc.struct_size = sizeof desc;
-  desc.loss = NCE_LOSS_INFONCE;
-  desc.negatives = NCE_NEGATIVES_SHARED;
-  desc.metrics = 1;
-  desc.top_k = 5;
-  desc.n = n;
-  desc.m = m;
-  desc.dim = kDim;
-  desc.workspace_budget_bytes = -1;
+  const nce_plan_desc desc = nce::oracle::empty_problem_of({.kind = nce::oracle::kShared, .size = {n, m, kDim}}).desc;
   const Plan plan(device, desc);
   const int64_t bytes = plan.workspace_bytes(NCE_PASS_FORWARD_BACKWARD);
   const double tau = 0.07;

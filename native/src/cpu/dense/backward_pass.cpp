@@ -198,19 +198,16 @@ class Backward {
           task.x_sums = scratch_.x_sums + group * sums_stride();
           if (problem_.euclidean()) task.x_g_sums = scratch_.x_g_sums + group * g_sums_stride();
         }
+        const int64_t first = scratch_.y_sums_of_workers ? worker * scratch_.largest_group : y_begin;
         if (y.wanted()) {
-          const int64_t first = scratch_.y_sums_of_workers ? worker * scratch_.largest_group : y_begin;
           task.x_rows = scratch_.x_rows;
           task.y_sums = scratch_.y_sums + first * scratch_.row_stride;
           if (problem_.euclidean()) task.y_g_sums = scratch_.y_g_sums + first * kernels_.width;
         }
         kernels_.gradient(task);
         if (!y.wanted() || !scratch_.finishes_y) return;
-        for (int64_t panel = y_begin; panel < y_end; ++panel) {
-          const int64_t in_task = panel - y_begin;
-          finish_panel(y, panel, worker, task.y_g_sums == nullptr ? nullptr : task.y_g_sums + in_task * kernels_.width,
-                       {nullptr, 0, task.y_sums + in_task * scratch_.row_stride});
-        }
+        for (int64_t panel = y_begin; panel < y_end; ++panel)
+          finish_summed_y(y, panel, first + panel - y_begin, worker);
       });
       y_summed_ = true;
     }
@@ -308,10 +305,14 @@ class Backward {
   }
 
   void finish_y(const Side<Real>& side, int64_t panel, int worker) {
-    const bool weighed = y_summed_ && problem_.euclidean();
-    PanelSums sums;
-    if (y_summed_) sums = {nullptr, 0, scratch_.y_sums + panel * scratch_.row_stride};
-    finish_panel(side, panel, worker, weighed ? scratch_.y_g_sums + panel * kernels_.width : nullptr, sums);
+    if (y_summed_) return finish_summed_y(side, panel, panel, worker);
+    finish_panel(side, panel, worker, nullptr, {});
+  }
+
+  /// Panel `at` of the sums is that of the panel.
+  void finish_summed_y(const Side<Real>& side, int64_t panel, int64_t at, int worker) {
+    const double* const g_sums = problem_.euclidean() ? scratch_.y_g_sums + at * kernels_.width : nullptr;
+    finish_panel(side, panel, worker, g_sums, {nullptr, 0, scratch_.y_sums + at * scratch_.row_stride});
   }
 
   /// Adds the positives' share, goes back through the norm and writes the rows.
