@@ -81,9 +81,9 @@ choose_programs() {
 # Folders of cuBLAS, in the toolkit or among Python's packages, for the benchmark, which opens it by name.
 cublas_folders() {
   local nvcc
-  nvcc=$(readlink -f "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")
+  nvcc=$(nvcc_path) && nvcc=$(readlink -f "$nvcc")
   {
-    find "${nvcc%/bin/nvcc}" -name 'libcublas.so.1*' 2>/dev/null
+    [[ -z $nvcc ]] || find "${nvcc%/bin/nvcc}" -name 'libcublas.so.1*' 2>/dev/null
     "$PYTHON" -c 'import sys; print("\n".join(p for p in sys.path if p.endswith("-packages")))' 2>/dev/null |
       while IFS= read -r folder; do
         find "$folder/nvidia" -name 'libcublas.so.1*' 2>/dev/null

@@ -21,7 +21,7 @@ import time
 
 import mutations as seeded
 import sources
-from mutations import SWITCH, link_command, read_mutations, report, tests_run, write_if_changed
+from mutations import SWITCH, link_command, read_mutations, tests_run, write_if_changed
 
 FOLDER = sources.NATIVE / "test" / "mutations" / "cpu"
 PROGRAM = "infonce_tests"
@@ -137,9 +137,7 @@ def judge(code, output, tests):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=lambda text: pathlib.Path(text).resolve(), required=True, help="CMake's folder, with the test program built")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--only", help="a regular expression: only the mutations with such names")
-    parser.add_argument("--tests", help="these tests for every mutation, instead of those that it names")
+    seeded.add_options(parser)
     options = parser.parse_args()
     folder = options.build / "mutations-cpu"
     mutations = read_mutations(FOLDER)
@@ -148,20 +146,9 @@ def main():
     misfits = seeded.write_copies(mutations, found, lambda source: copy_of(source, folder),
                                   lambda number: f"nce_mutation() == {number}")
     wrong = {m.name for m, _ in misfits}
-    fitting = [m for m in mutations if m.name not in wrong and re.search(options.only or "", m.name)]
     program = build({found(m.file) for m in mutations if m.name not in wrong}, options, folder)
-
-    start = time.monotonic()
-    code, output, seconds = run_tests(program, 0, options.tests or ":".join(sorted({m.tests for m in fitting})))
-    if code != 0 or tests_run(output) == 0:
-        print(output)
-        print("without a mutation the tests do not pass, so they tell nothing")
-        return 1
-    print(f"without a mutation: {tests_run(output)} tests pass in {seconds:.0f} s", flush=True)
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        results = pool.map(lambda m: run_tests(program, m.number, options.tests or m.tests), fitting)
-        judged = ((*judge(code, output, m.tests), took) for m, (code, output, took) in zip(fitting, results))
-        return report(fitting, misfits, judged, start)
+    return seeded.try_all(mutations, misfits, options, lambda of: ":".join(sorted({m.tests for m in of})),
+                          lambda number, tests: run_tests(program, number, tests), tests_run, judge)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ a mutation no longer fits its file.
 """
 
 import argparse
-import concurrent.futures
 import os
 import pathlib
 import re
@@ -19,7 +18,7 @@ import time
 
 import mutations as seeded
 import sources
-from mutations import SWITCH, read_mutations, report, write_if_changed
+from mutations import SWITCH, read_mutations, write_if_changed
 
 FOLDER = sources.ROOT / "java" / "core" / "src" / "test" / "mutations"
 TREES = [sources.ROOT / "bindings" / "src" / "main", sources.ROOT / "java" / "core" / "src" / "main"]
@@ -100,7 +99,11 @@ class Runner:
         return 0, output, time.monotonic() - start
 
 
-def judge(code, output):
+def tests_passed(output):
+    return sum(map(int, re.findall(r"^passed: (.*)", output, flags=re.M)))
+
+
+def judge(code, output, _):
     """(caught, the line that shows it)."""
     if code is None:
         return False, f"no end within {SECONDS_EACH} s"
@@ -109,15 +112,13 @@ def judge(code, output):
         return True, failed.group(1)[:300]
     if code != 0:
         return False, "the JVM ended with " + str(code) + ": " + " | ".join(output.strip().splitlines()[-3:])
-    return False, "all tests passed" if re.search(r"^passed: [1-9]", output, flags=re.M) else "no test ran"
+    return False, "all tests passed" if tests_passed(output) else "no test ran"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", type=lambda text: pathlib.Path(text).resolve(), required=True, help="the folder of the native libraries")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--only", help="a regular expression: only the mutations with such names")
-    parser.add_argument("--tests", help="these tests for every mutation, instead of those that it names")
+    seeded.add_options(parser)
     options = parser.parse_args()
     folder = sources.ROOT / "build" / "mutations-java"
     mutations = read_mutations(FOLDER)
@@ -129,22 +130,9 @@ def main():
     write_if_changed(folder / "src" / (SWITCH_CLASS.replace(".", "/") + ".java"), SWITCH_SOURCE)
     misfits = seeded.write_copies(mutations, lambda file: sources.ROOT / file, copy_of,
                                   lambda number: f"{SWITCH_CLASS}.is({number})")
-    wrong = {m.name for m, _ in misfits}
-    fitting = [m for m in mutations if m.name not in wrong and re.search(options.only or "", m.name)]
     jars = libraries()
-    run = Runner(compile_all(folder, jars), jars, options.library)
-
-    start = time.monotonic()
-    code, output, seconds = run(0, options.tests or " ".join(sorted({t for m in fitting for t in m.tests.split()})))
-    if code != 0:
-        print(output)
-        print("without a mutation the tests do not pass, so they tell nothing")
-        return 1
-    print(f"without a mutation: {sum(map(int, re.findall(r'^passed: (.*)', output, flags=re.M)))} tests pass in {seconds:.0f} s", flush=True)
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        results = pool.map(lambda m: run(m.number, options.tests or m.tests), fitting)
-        judged = ((*judge(code, output), took) for m, (code, output, took) in zip(fitting, results))
-        return report(fitting, misfits, judged, start)
+    return seeded.try_all(mutations, misfits, options, lambda of: " ".join(sorted({t for m in of for t in m.tests.split()})),
+                          Runner(compile_all(folder, jars), jars, options.library), tests_passed, judge)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ its tests. A bug whose old text is gone does not fit, which is a failure: it has
 """
 
 import collections
+import concurrent.futures
 import dataclasses
+import os
 import re
 import shlex
 import subprocess
@@ -115,6 +117,33 @@ def link_command(build, program):
 def tests_run(output):
     match = re.search(r"^\[==========\] (\d+) tests? from", output, flags=re.M)
     return int(match.group(1)) if match else 0
+
+
+def add_options(parser):
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", help="a regular expression: only the mutations with such names")
+    parser.add_argument("--tests", help="these tests for every mutation, instead of those that it names")
+
+
+def try_all(mutations, misfits, options, tests, run, tests_of, judge):
+    """Runs the tests without a mutation, and then for each that fits and is asked for; the exit code.
+
+    tests(mutations): all that they name. run(number, tests): (exit code, output, seconds). tests_of(output): how many passed.
+    judge(code, output, tests): (caught, the line that shows it).
+    """
+    wrong = {m.name for m, _ in misfits}
+    fitting = [m for m in mutations if m.name not in wrong and re.search(options.only or "", m.name)]
+    start = time.monotonic()
+    code, output, seconds = run(0, options.tests or tests(fitting))
+    if code != 0 or tests_of(output) == 0:
+        print(output)
+        print("without a mutation the tests do not pass, so they tell nothing")
+        return 1
+    print(f"without a mutation: {tests_of(output)} tests pass in {seconds:.0f} s", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = pool.map(lambda m: run(m.number, options.tests or m.tests), fitting)
+        judged = ((*judge(code, output, m.tests), took) for m, (code, output, took) in zip(fitting, results))
+        return report(fitting, misfits, judged, start)
 
 
 def report(mutations, misfits, results, start):

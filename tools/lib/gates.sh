@@ -4,11 +4,6 @@
 
 : "${root:?}"
 
-# Where nvcc is, if anywhere.
-nvcc_there() {
-  command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]
-}
-
 # gate LOG COMMAND...: its output to the terminal and to build/logs/LOG.log.
 gate() {
   shown "$1" . "${@:2}"
@@ -86,7 +81,7 @@ gates() {
   step 'seeded bugs, CPU' seeded_bugs_cpu
   step 'seeded bugs, Java' seeded_bugs_java
   step 'native tests, threads' counted_tsan
-  if nvcc_there; then
+  if nvcc_path >/dev/null; then
     step 'kernels, every architecture' kernel_table
   else
     left_out 'kernels, every architecture' 'nvcc is not installed'

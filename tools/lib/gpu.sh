@@ -27,6 +27,13 @@ configured_and_built() {
   configure_device "${options[@]}" && build_device_targets "$@"
 }
 
+# Of PATH, or of the toolkit in CUDA_HOME or its usual place; fails where there is none.
+nvcc_path() {
+  local usual=${CUDA_HOME:-/usr/local/cuda}/bin/nvcc
+  command -v nvcc && return
+  [[ -x $usual ]] && echo "$usual"
+}
+
 # build_quietly TARGET...: what has been built before is brought up to date without a word.
 build_quietly() {
   local log="$root/build/logs/build-$1.log"
@@ -54,10 +61,7 @@ probe_gpu() {
 # build_for_gpu TARGET...: for the architecture of the GPU found, and no other.
 build_for_gpu() {
   local nvcc folder
-  for nvcc in "$(command -v nvcc || true)" "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc"; do
-    [[ -x $nvcc ]] && break
-  done
-  [[ -x $nvcc ]] || die "nvcc is not found on PATH or in CUDA_HOME; install the CUDA toolkit 13, or name a library with --library"
+  nvcc=$(nvcc_path) || die "nvcc is not found on PATH or in CUDA_HOME; install the CUDA toolkit 13, or name a library with --library"
   need_tools cmake g++
   logged "build-$1" "building $* for compute capability $GPU_CAPABILITY" configured_and_built -DINFONCE_CUDA=ON \
     "-DINFONCE_NVCC=$nvcc" "-DINFONCE_CUDA_ARCHITECTURES=$GPU_CAPABILITY-real" "$@" || exit 1

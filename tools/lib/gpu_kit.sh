@@ -41,10 +41,9 @@ commit_of_kit() {
 # rehearsal, the CPU backend alone.
 build_on_the_spot() {
   local nvcc capability options=() targets=(infonce_cuda infonce_cuda_bench infonce_selftest)
-  nvcc=$(command -v nvcc || echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc")
   capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .)
   [[ $capability =~ ^[0-9]+$ ]] || capability=90
-  if [[ -x $nvcc ]]; then
+  if nvcc=$(nvcc_path); then
     options=(-DINFONCE_CUDA=ON "-DINFONCE_NVCC=$nvcc" "-DINFONCE_CUDA_ARCHITECTURES=$capability-real")
   else
     echo 'nvcc is not there: the CPU backend alone'
@@ -62,17 +61,13 @@ build_on_the_spot() {
 prepare_native() {
   local file
   need_tools cmake g++ ninja
-  nvcc_is_there || die 'nvcc is not found on PATH or in CUDA_HOME; --no-native prepares the Java part alone'
+  nvcc_path >/dev/null || die 'nvcc is not found on PATH or in CUDA_HOME; --no-native prepares the Java part alone'
   logged gpu-kit-native 'building library, self-test and benchmark for Hopper' build_on_the_spot || exit 1
   rm -rf "$KIT/native"
   mkdir -p "$KIT/native"
   for file in libinfonce_cuda.so infonce_selftest infonce_cuda_bench; do
     strip --strip-unneeded -o "$KIT/native/$file" "$GPU_DAY_BUILD/$file"
   done
-}
-
-nvcc_is_there() {
-  command -v nvcc >/dev/null || [[ -x ${CUDA_HOME:-/usr/local/cuda}/bin/nvcc ]]
 }
 
 # A runtime of the modules that the tests need, their classes, and the console that runs them.
