@@ -264,15 +264,18 @@ void run(Decoder& from, const nce_plan_desc& desc, const nce_plan* plan, const n
     if (call(desc, nce_backward, other, separate) != NCE_STATUS_INVALID_STATE)
       found(desc, "a backward pass has another temperature than its forward pass");
   }
+  if (!from.more()) return;
+  Decoder spoilt = start;
+  Arguments hostile(spoilt, desc);
   while (from.more()) {
-    Decoder spoilt = start;
-    Arguments hostile(spoilt, desc);
     // Most are refused before they use it.
     hostile.workspace_data = together.workspace.data();
     hostile.workspace_bytes = bytes;
+    hostile.stream = nullptr;
     hostile.spoil(from);
     constexpr Function kFunctions[] = {nce_forward, nce_backward, nce_forward_backward};
     call(desc, kFunctions[from.below(3)], plan, hostile);
+    hostile.mend();
   }
 }
 

@@ -219,7 +219,25 @@ bool Arguments::change_temperature() {
   return true;
 }
 
+template <typename Number>
+void Arguments::poke(std::byte* at, Number value) {
+  poked_ = at;
+  poked_bytes_ = sizeof value;
+  std::memcpy(before_.data(), at, sizeof value);
+  std::memcpy(at, &value, sizeof value);
+}
+
+void Arguments::mend() {
+  in = whole_in_;
+  out = whole_out_;
+  if (poked_ != nullptr) std::memcpy(poked_, before_.data(), poked_bytes_);
+  poked_ = nullptr;
+  if (!untouched()) reset_outputs();
+}
+
 void Arguments::spoil(Decoder& from) {
+  whole_in_ = in;
+  whole_out_ = out;
   const auto shift = [&](auto& pointer) {
     pointer =
         reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(reinterpret_cast<std::uintptr_t>(pointer) + 1);
@@ -275,10 +293,7 @@ void Arguments::spoil(Decoder& from) {
       in.temperature = in.temperature == nullptr ? reinterpret_cast<const double*>(in.queries) : nullptr;
       break;
     case 16:
-      if (in.temperature != nullptr) {
-        const double tau = from.once_in(2) ? from.number<double>() : -1.0;
-        std::memcpy(temperature_.data(), &tau, sizeof tau);
-      }
+      if (in.temperature != nullptr) poke(temperature_.data(), from.once_in(2) ? from.number<double>() : -1.0);
       break;
     case 17:
       shift(in.queries);
@@ -298,18 +313,17 @@ void Arguments::spoil(Decoder& from) {
     case 22:
       if (in.weights != nullptr) {
         const float weight = from.once_in(2) ? from.number<float>() : -1.0F;
-        std::memcpy(weights_.data() + from.between(0, shapes_.losses - 1) * 4, &weight, sizeof weight);
+        poke(weights_.data() + from.between(0, shapes_.losses - 1) * 4, weight);
       }
       break;
     case 23:
-      if (in.upstream != nullptr) {
-        const float number = from.once_in(2) ? from.number<float>() : HUGE_VALF;
-        std::memcpy(upstream_.data(), &number, sizeof number);
-      }
+      if (in.upstream != nullptr) poke(upstream_.data(), from.once_in(2) ? from.number<float>() : HUGE_VALF);
       break;
     case 24:
-      if (in.labels != nullptr)
-        labels_.data()[4 * from.between(0, desc_.n - 1)] = static_cast<std::byte>(from.below(256));
+      if (in.labels != nullptr) {
+        const int64_t row = from.between(0, desc_.n - 1);
+        poke(labels_.data() + 4 * row, static_cast<std::byte>(from.below(256)));
+      }
       break;
     case 25:
       in.labels = in.labels == nullptr ? reinterpret_cast<const int32_t*>(in.queries) : nullptr;

@@ -2,6 +2,7 @@
 // A call of the C interface that is well-formed until it is spoilt, in memory of exactly the bytes it may touch, so
 // that AddressSanitizer sees any other.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -48,6 +49,8 @@ class Arguments {
 
   /// Makes something about it wrong, or nothing.
   void spoil(Decoder& from);
+  /// As before spoil and the call after it, but for workspace and stream.
+  void mend();
   void reset_outputs();
   void lend(int64_t bytes);
   /// Whether there is a temperature; it is another one then.
@@ -69,12 +72,19 @@ class Arguments {
 
  private:
   void fill_matrix(Decoder& from, Block& block, int64_t rows, int64_t stride);
+  template <typename Number>
+  void poke(std::byte* at, Number value);
 
   const nce_plan_desc desc_;
   const Shapes shapes_;
   int64_t element_, gradient_element_;
   Block queries_, keys_, negatives_, temperature_, weights_, labels_, upstream_;
   Block loss_, d_queries_, d_keys_, d_negatives_, d_temperature_, metrics_;
+  nce_inputs whole_in_{};
+  nce_outputs whole_out_{};
+  std::byte* poked_ = nullptr;
+  std::size_t poked_bytes_ = 0;
+  std::array<std::byte, sizeof(double)> before_{};
 };
 
 }  // namespace nce::fuzz
