@@ -4,6 +4,7 @@
 
 #include <string>
 #include <thread>
+#include <tuple>
 
 #include "cuda/built_for.h"
 #include "device/device_test.h"
@@ -31,6 +32,19 @@ constexpr nce_context_desc emulated_device(int32_t cap, int32_t index = 0) {
           .max_isa = NCE_ISA_BEST,
           .max_compute_capability = cap};
 }
+
+/// Opens a device, which has the capability that is asked for.
+class Opened {
+ public:
+  explicit Opened(int32_t capability, int32_t index = 0)
+      : device_(selftest::linked_library(), emulated_device(capability, index)) {
+    EXPECT_EQ(device_.compute_capability(), capability);
+  }
+  operator const selftest::Device&() const { return device_; }
+
+ private:
+  selftest::Device device_;
+};
 
 int32_t opened_for(int32_t cap) {
   return selftest::Device(selftest::linked_library(), emulated_device(cap)).compute_capability();
@@ -93,6 +107,34 @@ TEST(CudaDevices, TheEmulatedDeviceIsOfAnyCapability) {
   EXPECT_EQ(opened_for(999), 120);
 }
 
+/// What plans choose for each, by whichever kernels, is the oracle's.
+TEST(CudaDevices, PlansForEveryCapabilityAreRight) {
+  for (const int32_t capability : {75, 80, 86, 87, 89, 90, 100, 103, 120}) {
+    const OfCapability machine(capability);
+    const Opened device(capability);
+    uint64_t seed = 9000;
+    for (const auto& [kind, similarity, dtype] :
+         {std::tuple{oracle::kSymmetric, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32},
+          std::tuple{oracle::kNtXent, NCE_SIMILARITY_DOT, NCE_DTYPE_BFLOAT16},
+          std::tuple{oracle::kShared, NCE_SIMILARITY_NEG_EUCLIDEAN, NCE_DTYPE_FLOAT32}}) {
+      const Problem problem = problem_of(
+          {.kind = kind, .measure = similarity, .dtype = dtype, .size = {20, 40, 150}, .tau = 0.2, .seed = ++seed});
+      const Bounds bounds{.loss = 1e-6,
+                          .loss_floor = 1e-6,
+                          .gradient = dtype == NCE_DTYPE_BFLOAT16 ? 5e-3 : 3e-6,
+                          .temperature = 1e-5,
+                          .similarity = 0x1p-22,
+                          .metrics = 1e-4,
+                          .effective = 1e-4,
+                          .accuracy = 1e-12};
+      oracle::compare(problem, DeviceRun(device, problem)(Calls::kTogether), oracle::oracle<double>(problem), bounds,
+                      [&](const char* what, double error, double allowed) {
+                        EXPECT_LE(error, allowed) << what << ": " << problem.label() << ", sm_" << capability;
+                      });
+    }
+  }
+}
+
 /// Calls `use` in a thread that has never called CUDA, on a machine none of whose devices has a context.
 template <typename Use>
 void in_a_new_thread(const Use& use) {
@@ -102,7 +144,7 @@ void in_a_new_thread(const Use& use) {
 
 /// Every call of the interface that goes to a device.
 void use_device(int32_t index) {
-  const selftest::Device device(selftest::linked_library(), emulated_device(80, index));
+  const Opened device(80, index);
   const Problem problem = problem_of({.size = {9, 12, 7}, .tau = 0.25, .seed = 5});
   DeviceRun run(device, problem);
   for (const Calls calls : {Calls::kTogether, Calls::kSeparate}) {
@@ -160,7 +202,8 @@ TEST(CudaDevices, WhatAThreadHadIsThereAfterwards) {
 
 TEST(CudaDevices, ARefusedCallLeavesTheThreadAsItWas) {
   in_a_new_thread([] {
-    const selftest::Device device(selftest::linked_library(), emulated_device(80, 1));
+    const Opened opened(80, 1);
+    const selftest::Device& device = opened;
     void* memory = nullptr;
     EXPECT_EQ(nce_memory_allocate(device.context(), NCE_MEMORY_CONTEXT, int64_t{1} << 50, &memory),
               NCE_STATUS_OUT_OF_MEMORY);
@@ -170,8 +213,8 @@ TEST(CudaDevices, ARefusedCallLeavesTheThreadAsItWas) {
 
 TEST(CudaDevices, MemoryOfAnotherDeviceIsRefused) {
   const Problem problem = problem_of({.size = {9, 12, 7}, .tau = 0.25, .seed = 5});
-  const selftest::Device first(selftest::linked_library(), emulated_device(80, 0));
-  const selftest::Device second(selftest::linked_library(), emulated_device(80, 1));
+  const Opened first(80, 0);
+  const Opened second(80, 1);
   DeviceRun here(first, problem);
   DeviceRun there(second, problem);
   here.in.queries = there.in.queries;
