@@ -1,5 +1,7 @@
 // Keys that are many come in strips: in memory that hardly grows with them, and with the answers of keys at once.
 
+#include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "api/backend.h"
@@ -53,6 +55,43 @@ TEST_P(CudaKeyStrips, HaveTheAnswersOfKeysAtOnce) {
       EXPECT_EQ(run_in_strips(problem, Calls::kSeparate).difference(together), "");
     }
     ++turn;
+  }
+}
+
+TEST_P(CudaKeyStrips, TellRowsByTheirPlaceAmongAllKeys) {
+  const auto told = [&](const Problem& problem) {
+    try {
+      static_cast<void>(run_in_strips(problem, Calls::kTogether));
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return std::string("nothing");
+  };
+  const Problem good = problem_of({.size = {5, 1200, 3}, .tau = 1.0, .noise = 3.0, .seed = 8200});
+  Problem tiny = good;
+  for (std::size_t d = 0; d < 3; ++d) {
+    tiny.keys[900 * 3 + d] = oracle::rounded(tiny.keys[900 * 3 + d] * 1e-43, NCE_DTYPE_FLOAT32);
+  }
+  EXPECT_NE(told(tiny).find("d_keys overflows its element type in row 900"), std::string::npos) << told(tiny);
+  Problem broken = good;
+  broken.keys[1000 * 3] = std::nan("");
+  EXPECT_NE(told(broken).find("keys holds a NaN or an infinity in row 1000"), std::string::npos) << told(broken);
+}
+
+/// Rows of norm 0 in strips of their own.
+TEST_P(CudaKeyStrips, HaveZeroRows) {
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
+    Problem problem = problem_of({.kind = kind, .size = {5, 1200, 3}, .tau = 0.4, .seed = 8300});
+    for (const std::size_t row : {2u, 600u, 1199u}) {
+      std::vector<double>& y = problem.negatives.empty() ? problem.keys : problem.negatives;
+      std::fill_n(y.begin() + static_cast<std::ptrdiff_t>(3 * row), 3, 0.0);
+    }
+    SCOPED_TRACE(problem.label());
+    const Answer answer = answer_to(problem);
+    EXPECT_EQ(answer.metrics.zero_rows, 3);
+    Bounds bounds = dense_bounds(problem);
+    bounds.metrics = 1e-5;
+    expect_close(problem, run_in_strips(problem, Calls::kTogether), answer, bounds);
   }
 }
 

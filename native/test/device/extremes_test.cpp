@@ -84,6 +84,66 @@ TEST_P(Extremes, SimilaritiesBeyondFloat64AreRefusedAndNothingIsWritten) {
   }
 }
 
+/// Their products are as ever, or nothing, or too much.
+TEST_P(Extremes, RowsOf1e200And1e_200HaveTheirDotProducts) {
+  constexpr int kSize = 664;  // 2^664 is 8e199
+  const auto scaled = [](std::vector<double> values, int exponent) {
+    for (double& value : values) value = std::ldexp(value, exponent);
+    return values;
+  };
+  for (const Kind& kind : {kInfoNce, kSymmetric, oracle::kShared, kOwn, oracle::kPaired}) {
+    const Problem plain = problem_of({.kind = kind,
+                                      .measure = NCE_SIMILARITY_DOT,
+                                      .dtype = NCE_DTYPE_FLOAT64,
+                                      .size = {5, 7, 6},
+                                      .tau = 0.5,
+                                      .seed = 3});
+    for (const auto& [queries, keys] :
+         {std::pair{kSize, -kSize}, std::pair{-kSize, kSize}, std::pair{-kSize, -kSize}}) {
+      Problem problem = plain;
+      // Uniformity is of cosines, which are similarities over norms: here these vanish, and on the device norms are
+      // float.
+      const bool dense = kind.negatives == NCE_NEGATIVES_IN_BATCH || kind.negatives == NCE_NEGATIVES_SHARED;
+      problem.desc.metrics = dense && (queries == keys || emulated()) ? 0 : 1;
+      problem.queries = scaled(plain.queries, queries);
+      problem.keys = scaled(plain.keys, keys);
+      problem.negatives = scaled(plain.negatives, keys);
+      SCOPED_TRACE(problem.label() + ", queries times 2^" + std::to_string(queries) + ", keys times 2^" +
+                   std::to_string(keys));
+      // Gradients are compared as of rows of size 1, whose squares are in the range of float64.
+      Answer answer = answer_to(problem);
+      Result result = run(problem);
+      for (auto& [gradient, exponent] : {std::pair{&answer.d_queries, keys}, std::pair{&answer.d_keys, queries},
+                                         std::pair{&answer.d_negatives, queries}}) {
+        gradient->values = scaled(gradient->values, -exponent);
+        gradient->terms = std::ldexp(gradient->terms, -exponent);
+      }
+      result.d_queries = scaled(result.d_queries, -keys);
+      result.d_keys = scaled(result.d_keys, -queries);
+      result.d_negatives = scaled(result.d_negatives, -queries);
+      EXPECT_GT(largest(answer.d_queries.values), 1e-3);
+      const Bounds bounds{.loss = 1e-12,
+                          .gradient = 1e-12,
+                          .terms = 1e-14,
+                          .temperature = 1e-12,
+                          .similarity = 1e-300,
+                          .metrics = 1e-6,
+                          .effective = 1e-9,
+                          .accuracy = queries == keys ? 1.0 : 1e-12};
+      expect_close(problem, result, answer, bounds);
+    }
+    Problem huge = plain;
+    for (auto* matrix : matrices(huge)) *matrix = scaled(*matrix, kSize);
+    SCOPED_TRACE(huge.label() + ", all times 2^664");
+    DeviceRun run(device(), huge);
+    EXPECT_EQ(run.ended(Calls::kTogether), NCE_STATUS_NON_FINITE);
+    EXPECT_NE(std::string(nce_last_error()).find("similarity or distance beyond the range of float64 in row 0"),
+              std::string::npos)
+        << nce_last_error();
+    EXPECT_TRUE(run.untouched());
+  }
+}
+
 TEST_P(Extremes, SimilaritiesUpTo1e290GiveFiniteNumbers) {
   for (const Kind& kind : kDenseKinds) {
     for (const nce_similarity similarity :
@@ -241,6 +301,10 @@ TEST_P(Extremes, GradientsBeyondTheirTypeAreTold) {
   for (std::size_t d = 0; d < 5; ++d)
     single.keys[25 + d] = oracle::rounded(single.keys[25 + d] * 1e-42, NCE_DTYPE_FLOAT32);
   expect_told(single, "d_keys overflows its element type in row 5");
+  Problem tower = problem_of({.kind = oracle::kNtXent, .size = {4, 4, 5}, .tau = 1.0, .noise = 3.0, .seed = 3});
+  for (std::size_t d = 0; d < 5; ++d)
+    tower.keys[10 + d] = oracle::rounded(tower.keys[10 + d] * 1e-42, NCE_DTYPE_FLOAT32);
+  expect_told(tower, "d_keys overflows its element type in row 2");
   Problem own = problem_of({.kind = kOwn, .size = {4, 3, 5}, .tau = 1.0, .noise = 3.0, .seed = 3});
   for (std::size_t d = 0; d < 5; ++d)
     own.negatives[35 + d] = oracle::rounded(own.negatives[35 + d] * 1e-42, NCE_DTYPE_FLOAT32);
@@ -340,9 +404,19 @@ TEST_P(Extremes, KeysAndNegativesOfOtherMagnitudeKeepTheDigitsOfDotProducts) {
 
 TEST_P(Extremes, TowersOfTwoMatricesMayHaveGradientsOfDifferentStrides) {
   for (const Kind& kind : {oracle::kNtXent, oracle::kNtLogistic}) {
-    Problem problem = problem_of({.kind = kind, .size = {9, 9, 7}, .tau = 0.2, .seed = 3});
-    problem.gaps = {.queries = 1, .keys = 4, .negatives = 0, .d_queries = 6, .d_keys = 3, .d_negatives = 0};
-    check_dense(problem);
+    for (const nce_dtype dtype : oracle::kDtypes) {
+      for (const bool narrow : {true, false}) {
+        if (!narrow && oracle::bytes_of(dtype) > 2) continue;
+        Problem problem = problem_of(
+            {.kind = kind, .dtype = dtype, .size = {9, 9, 7}, .tau = 0.2, .seed = 3, .narrow_gradients = narrow});
+        SCOPED_TRACE(problem.label() + (narrow ? "" : ", gradients of float32"));
+        const Result plain = run(problem);
+        problem.gaps = {.queries = 1, .keys = 4, .negatives = 0, .d_queries = 6, .d_keys = 3, .d_negatives = 0};
+        const Result strided = run(problem);
+        EXPECT_EQ(strided.difference(plain), "");
+        expect_close(problem, strided, answer_to(problem), dense_bounds(problem));
+      }
+    }
   }
 }
 

@@ -166,6 +166,42 @@ TEST_P(LargeLogits, From1To1e19AreWithinWhatFastStates) {
   }
 }
 
+/// Logits of 1 / 0.0140 to 1 / 0.0110, about which exponentials in float need a scale, and then no longer have one, the
+/// earlier the more terms they are summed up to. Rows are nearly parallel and opposed, so that their exponentials lie
+/// at both ends.
+TEST_P(LargeLogits, OfTemperaturesAtWhichExponentialsLeaveFloat) {
+  constexpr Kind kKinds[] = {oracle::kShared, oracle::kInfoNce, oracle::kSymmetric, oracle::kNtXent};
+  constexpr Extent kCpuSizes[] = {{5, 7, 9}, {130, 200, 9}, {4, 1500, 9}};
+  constexpr Extent kEmulatedSizes[] = {{5, 7, 9}, {4, 1100, 9}};
+  for (int step = 0; step <= 12; ++step) {
+    const double tau = 0.0110 + 0.00025 * step;
+    for (std::size_t k = 0; k < std::size(kKinds); ++k) {
+      for (const Extent& size : by_device<Extent>(kCpuSizes, kEmulatedSizes)) {
+        const bool large = size.m > 1000;
+        if (large && kKinds[k].negatives != NCE_NEGATIVES_SHARED) continue;
+        // In the emulator, each temperature with one loss, and some with many negatives.
+        const int every = GetParam().sampled ? 4 : 1;
+        if (emulated() && (large ? step % (4 * every) != 1 : (step + static_cast<int>(k)) % (4 * every) != 0)) continue;
+        Problem problem = problem_of(
+            {.kind = kKinds[k], .size = size, .tau = tau, .noise = 1.0, .seed = 4700 + static_cast<uint64_t>(step)});
+        const auto dim = static_cast<std::size_t>(size.dim);
+        const std::vector<double> first(problem.queries.begin(), problem.queries.begin() + size.dim);
+        for (auto* matrix : matrices(problem)) {
+          for (std::size_t i = 0; i < matrix->size(); ++i) {
+            const double sign = matrix == &problem.queries && i / dim % 3 == 2 ? -1.0 : 1.0;
+            (*matrix)[i] = oracle::rounded(sign * (first[i % dim] + 0.05 * (*matrix)[i]), problem.dtype());
+          }
+        }
+        SCOPED_TRACE(problem.label());
+        Bounds bounds = dense_bounds(problem);
+        // Similarities are all about as large, so that of the slopes by them little is left.
+        if (emulated()) bounds.similarity = 0x1p-22;
+        expect_close(problem, run(problem), answer_to(problem), bounds);
+      }
+    }
+  }
+}
+
 NCE_ON_EVERY_DEVICE(LargeLogits);
 
 }  // namespace

@@ -99,6 +99,39 @@ TEST_P(RowwiseEdges, ZeroRowsHaveNoGradientAreCountedAndKeepTheirLoss) {
   }
 }
 
+TEST_P(RowwiseEdges, ZeroQueriesKeysAndNegativesOfEveryLossAreTheOracles) {
+  for (const Kind& kind : kRowwiseKinds) {
+    for (const int32_t measure : measures_of(kind)) {
+      for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16}) {
+        Problem problem =
+            problem_of({.kind = kind, .measure = measure, .dtype = dtype, .size = {6, 10, 5}, .tau = 0.5, .seed = 4});
+        // One in each matrix, and a pair of two.
+        const auto clear = [](std::vector<double>& matrix, std::size_t row) {
+          if (!matrix.empty()) std::fill_n(matrix.begin() + static_cast<std::ptrdiff_t>(5 * row), 5, 0.0);
+        };
+        clear(problem.queries, 1);
+        clear(problem.keys, 2);
+        clear(problem.negatives, problem.negatives.size() / 5 - 1);
+        clear(problem.queries, 3);
+        clear(problem.keys, 3);
+        SCOPED_TRACE(problem.label());
+        const Answer answer = answer_to(problem);
+        EXPECT_EQ(answer.metrics.zero_rows, problem.negatives.empty() ? 4 : 5);
+        const Result result = run(problem);
+        expect_close(problem, result, answer, rowwise_bounds(problem, answer));
+        if (measure != (is_margin(kind) ? int32_t{NCE_DISTANCE_COSINE} : int32_t{NCE_SIMILARITY_COSINE})) continue;
+        for (std::size_t d = 0; d < 5; ++d) {
+          EXPECT_EQ(result.d_queries[5 + d], 0.0);
+          EXPECT_EQ(result.d_keys[10 + d], 0.0);
+          if (!result.d_negatives.empty()) {
+            EXPECT_EQ(result.d_negatives[result.d_negatives.size() - 5 + d], 0.0);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(RowwiseEdges, AllZeroWeightsGiveZero) {
   Problem problem = problem_of({.kind = kOwn, .size = {2, 3, 5}, .tau = 0.5, .seed = 4});
   problem.weights = {0.0F, 0.0F};
@@ -132,6 +165,62 @@ TEST_P(RowwiseEdges, HugeAndTinyVectorsKeepTheirCosine) {
       Bounds bounds = rowwise_bounds(plain, answer);
       bounds.metrics = 1e-13;
       expect_close(plain, result, answer, bounds);
+    }
+  }
+}
+
+/// 1 - cosine would have few digits of them. In closed form, as an oracle has as few: of the unit vectors along
+/// (1, 0) and (1, t), whose distance is about t^2 / 2.
+TEST_P(RowwiseEdges, CosineDistancesOfNearlyEqualRowsKeepTheirDigits) {
+  constexpr std::size_t kDim = 70;
+  constexpr std::size_t kFirst = 3;
+  constexpr std::size_t kSecond = 66;
+  const auto distance = [](double t) { return t * t / (1.0 + t * t + std::sqrt(1.0 + t * t)); };
+  for (const auto& [dtype, t] : {std::pair{NCE_DTYPE_FLOAT32, 0x1p-20}, std::pair{NCE_DTYPE_FLOAT64, 0x1p-30},
+                                 std::pair{NCE_DTYPE_FLOAT16, 0x1p-8}}) {
+    for (const Kind& kind : {kContrastive, kTriplet}) {
+      for (const double size : {1.0, dtype == NCE_DTYPE_FLOAT64 ? 0x1p-600 : 0x1p-5}) {
+        Problem problem =
+            empty_problem_of({.kind = kind, .measure = NCE_DISTANCE_COSINE, .dtype = dtype, .size = {1, 1, kDim}});
+        problem.desc.margin = 0x1p-300;
+        problem.queries.assign(kDim, 0.0);
+        problem.queries[kFirst] = 2.0;
+        problem.keys.assign(kDim, 0.0);
+        problem.keys[kFirst] = size;
+        problem.keys[kSecond] = t * size;
+        const bool triplet = kind.loss == NCE_LOSS_TRIPLET;
+        if (triplet) {
+          problem.negatives.assign(kDim, 0.0);
+          problem.negatives[kFirst] = 0.5;
+          problem.negatives[kSecond] = -0.25 * t;
+        } else {
+          problem.labels = {1};
+        }
+        SCOPED_TRACE(problem.label() + ", t " + std::to_string(std::log2(t)));
+        const double near = distance(t);
+        const double other = distance(0.5 * t);
+        const double slope = triplet ? 1.0 : near;
+        const Result result = run(problem);
+        const double loss = triplet ? near - other : 0.5 * near * near;
+        EXPECT_NEAR(result.loss[0] / loss, 1.0, 1e-13);
+        EXPECT_NEAR(result.metrics.positive_similarity / -near, 1.0, 1e-13);
+        if (triplet) {
+          EXPECT_NEAR(result.metrics.negative_similarity / -other, 1.0, 1e-13);
+          EXPECT_EQ(result.metrics.top1_accuracy, 0.0);
+        }
+        // The gradient by the key: across it, towards the query.
+        const double unit = dtype == NCE_DTYPE_FLOAT64 ? 1e-13 : 1e-7;
+        const double square = 1.0 + t * t;
+        EXPECT_NEAR(result.d_keys[kSecond] / (slope * t / square / std::sqrt(square) / size), 1.0, unit);
+        const double h = std::sqrt(1.0 + 0.25 * t * t);
+        const double by_query = triplet ? -(t / std::sqrt(square) + 0.5 * t / h) : -slope * t / std::sqrt(square);
+        EXPECT_NEAR(result.d_queries[kSecond] / (0.5 * by_query), 1.0, unit);
+        for (std::size_t d = 0; d < kDim; ++d) {
+          if (d == kSecond) continue;
+          EXPECT_LE(std::fabs(result.d_queries[d]), slope * 0x1p-51);
+          EXPECT_LE(std::fabs(result.d_keys[d] * size), slope * (t * t + 0x1p-51));
+        }
+      }
     }
   }
 }
@@ -324,6 +413,52 @@ TEST_P(RowwiseMetrics, OfMarginLossesUseMinusTheDistance) {
   EXPECT_EQ(metrics.topk_accuracy, 0.25);
   EXPECT_EQ(metrics.positive_similarity, -2.0);
   EXPECT_EQ(metrics.negative_similarity, -1.5);
+}
+
+/// Rows are ranked by one thread while they have few negatives, and by a warp else.
+TEST_P(RowwiseMetrics, RanksAreThoseOfEveryNumberOfNegatives) {
+  uint64_t turn = 0;
+  for (const Kind& kind : {kOwn, oracle::kShared}) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16}) {
+      for (const int64_t count : {7, 8, 9, 33, 70}) {
+        constexpr int64_t kRows = 5;
+        // In the emulator every number of negatives, with one of the types; all at once has no such numbers.
+        if (emulated() && (turn++ % 3 != 0 || (kind.negatives == NCE_NEGATIVES_SHARED && count == 8))) continue;
+        Problem problem = problem_of(
+            {.kind = kind, .measure = NCE_SIMILARITY_DOT, .dtype = dtype, .size = {kRows, count, 1}, .tau = 4.0});
+        // Similarities 0, 0, 1, 1, 2, ... in any order; the positive of row i is among the best, between them, or
+        // worst.
+        problem.queries.assign(kRows, 1.0);
+        for (std::size_t i = 0; i < problem.negatives.size(); ++i) {
+          const auto column = static_cast<int64_t>(i) % count;
+          problem.negatives[i] = static_cast<double>((column * 37 % count) / 2);
+        }
+        const double best = static_cast<double>((count - 1) / 2);
+        problem.keys = {best + 1.0, best, best - 0.5, best - 2.0, -1.0};
+        for (const int32_t top_k : {3, 50}) {
+          problem.desc.top_k = top_k;
+          SCOPED_TRACE(problem.label() + ", top " + std::to_string(top_k));
+          double top1 = 0.0;
+          double topk = 0.0;
+          for (const double positive : problem.keys) {
+            double above = 0.0;
+            double tied = 0.0;
+            for (int64_t k = 0; k < count; ++k) {
+              const double negative = static_cast<double>(k / 2);
+              above += negative > positive ? 1.0 : 0.0;
+              tied += negative == positive ? 1.0 : 0.0;
+            }
+            top1 += std::clamp((1.0 - above) / (1.0 + tied), 0.0, 1.0) / kRows;
+            topk += std::clamp((top_k - above) / (1.0 + tied), 0.0, 1.0) / kRows;
+          }
+          ASSERT_LT(top1, 1.0);
+          const nce_metrics metrics = run(problem).metrics;
+          EXPECT_NEAR(metrics.top1_accuracy, top1, 1e-14);
+          EXPECT_NEAR(metrics.topk_accuracy, topk, 1e-14);
+        }
+      }
+    }
+  }
 }
 
 NCE_ON_EVERY_DEVICE(RowwiseEdges);
