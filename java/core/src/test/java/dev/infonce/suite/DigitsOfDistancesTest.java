@@ -2,8 +2,11 @@ package dev.infonce.suite;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
+import dev.infonce.Distance;
 import dev.infonce.Negatives;
+import dev.infonce.PairwiseContrastive;
 import dev.infonce.Similarity;
+import dev.infonce.Triplet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -113,6 +116,45 @@ class DigitsOfDistancesTest extends DeviceSuite {
                 queries[6] = queries[2].clone();
                 assertAsOracle(c.withMatrices(queries, null, null), "an equal pair");
             }
+        }
+    }
+
+    /** Of (1, 0) and (1, t), about t^2 / 2: 1 less the cosine would have few digits of it. */
+    @ParameterizedTest
+    @ValueSource(doubles = {0x1p-10, 0x1p-20, 0x1p-26})
+    void cosineDistancesOfNearlyEqualRows(double t) {
+        double near = t * t / (1 + t * t + Math.sqrt(1 + t * t));
+        double h = Math.sqrt(1 + t * t);
+        double[][] query = new double[1][70];
+        double[][] key = new double[1][70];
+        query[0][3] = 2;
+        key[0][3] = 0.5;
+        key[0][66] = 0.5 * t;
+        for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
+            Case pair = Case.of(
+                            PairwiseContrastive.withMargin(0.5).withDistance(Distance.COSINE),
+                            Double.NaN,
+                            dtype,
+                            query,
+                            key)
+                    .withLabels(1);
+            Result result = Result.of(device, pair);
+            String what = what(pair, 0) + ", t " + t;
+            double unit = dtype == DType.FLOAT64 ? 1e-13 : 1e-7;
+            Compare.relative(result.loss(), near * near / 2, 1e-13, what + ": loss");
+            Compare.relative(result.metrics().positiveSimilarity(), -near, 1e-13, what + ": positiveSimilarity");
+            Compare.relative(result.dQueries()[0][66], -near * t / h / 2, unit, what + ": dQueries");
+            Compare.relative(result.dKeys()[0][66], near * t / h / h / h * 2, unit, what + ": dKeys");
+
+            // two distances whose difference is as small
+            double[][] negative = new double[1][70];
+            negative[0][3] = 1;
+            negative[0][66] = -t / 2;
+            double other = t * t / 4 / (1 + t * t / 4 + Math.sqrt(1 + t * t / 4));
+            Case triple = Case.of(
+                            Triplet.withMargin(0x1p-300).withDistance(Distance.COSINE), Double.NaN, dtype, query, key)
+                    .withNegatives(negative, 1);
+            Compare.relative(Result.of(device, triple).loss(), near - other, 1e-13, what(triple, 0) + ", t " + t);
         }
     }
 }

@@ -78,6 +78,59 @@ class HardCasesTest extends DeviceSuite {
         }
     }
 
+    /** Where exponentials leave the range of float32, of rows that are nearly parallel or opposed. */
+    @ParameterizedTest
+    @ValueSource(
+            doubles = {
+                0.011, 0.01125, 0.0115, 0.01175, 0.012, 0.01225, 0.0125, 0.01275, 0.013, 0.01325, 0.0135, 0.01375, 0.014
+            })
+    void exponentialsAtTheEndsOfFloat32(double tau) {
+        long seed = 49;
+        int turn = (int) Math.round(tau * 4000);
+        List<ContrastiveLoss> losses =
+                Devices.orSome(deviceName, Cases.withTemperature(Similarity.COSINE, tau), turn, "losses at " + tau);
+        boolean few = Devices.leavesOut(deviceName, "700 negatives at the ends of float32");
+        for (int m : few ? new int[] {7} : new int[] {7, 700}) {
+            for (ContrastiveLoss loss : losses) {
+                Case c = Cases.random(loss, 7, m, 9, DType.FLOAT32, seed);
+                double[] row = c.queries()[0].clone();
+                Case near =
+                        c.withMatrices(near(row, c.queries(), -1), near(row, c.keys(), 1), near(row, c.negatives(), 1));
+                Result expected = Oracle.evaluate(near);
+                Compare.assertClose(Result.of(device, near), expected, ofNear(near), what(near, seed));
+            }
+        }
+    }
+
+    /** Of differences of similarities that are all about 1, tensor cores leave fewer digits than of the similarities. */
+    private Tolerances ofNear(Case c) {
+        Tolerances promised = Tolerances.of(deviceName, c);
+        return !Devices.isCuda(deviceName)
+                ? promised
+                : new Tolerances(
+                        promised.loss(),
+                        promised.rowLoss(),
+                        promised.growing(),
+                        1e-3,
+                        promised.gradient(),
+                        promised.spacing(),
+                        promised.metric());
+    }
+
+    /** A row, or its opposite for every third of them, and a little of the others. */
+    private static double[][] near(double[] row, double[][] rows, double sign) {
+        if (rows == null) {
+            return null;
+        }
+        double[][] near = new double[rows.length][row.length];
+        for (int i = 0; i < rows.length; i++) {
+            for (int d = 0; d < row.length; d++) {
+                near[i][d] = (i % 3 == 2 ? sign : 1) * (row[d] + 0.05 * rows[i][d]);
+            }
+        }
+        return near;
+    }
+
     static Stream<ContrastiveLoss> cosines() {
         return Stream.concat(
                 Cases.withTemperature(Similarity.COSINE, 0.07).stream(),
@@ -108,6 +161,39 @@ class HardCasesTest extends DeviceSuite {
                     c.withMatrices(scaled(c.queries(), size), scaled(c.keys(), size), scaled(c.negatives(), size)),
                     seed);
         }
+    }
+
+    /** Their products are of size 1, or nothing. */
+    @Test
+    void dotProductsOfRowsAtTheEndsOfFloat64() {
+        long seed = 55;
+        for (ContrastiveLoss loss : Cases.withTemperature(Similarity.DOT, 0.5)) {
+            if (loss.isOneTower()) {
+                continue; // rows of 1e200 meet their like: refused, see BeyondTheRangeTest
+            }
+            Case c = Cases.random(loss, 5, 7, 6, DType.FLOAT64, seed);
+            for (double[] sizes : new double[][] {{0x1p664, 0x1p-664}, {0x1p-664, 0x1p664}, {0x1p-664, 0x1p-664}}) {
+                Case far = c.withMatrices(
+                        scaled(c.queries(), sizes[0]), scaled(c.keys(), sizes[1]), scaled(c.negatives(), sizes[1]));
+                Result expected = atSizeOne(Oracle.evaluate(far), sizes);
+                Result actual = atSizeOne(Result.of(device, far), sizes);
+                assertThat(Compare.largest(expected.dQueries())).isGreaterThan(1e-3);
+                Compare.assertClose(actual, expected, Tolerances.of(deviceName, far), what(far, seed));
+            }
+        }
+    }
+
+    /** Gradients as of rows that are not scaled, with the oracle's own roundings. */
+    private static Result atSizeOne(Result result, double[] sizes) {
+        return new Result(
+                result.loss(),
+                result.rowLosses(),
+                scaled(result.dQueries(), 1 / sizes[1]),
+                scaled(result.dKeys(), 1 / sizes[0]),
+                scaled(result.dNegatives(), 1 / sizes[0]),
+                result.dTemperature(),
+                result.metrics(),
+                Result.Sizes.NONE);
     }
 
     @ParameterizedTest

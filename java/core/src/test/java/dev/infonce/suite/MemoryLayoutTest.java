@@ -6,6 +6,8 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Gradients;
 import dev.infonce.Matrix;
+import dev.infonce.NtLogistic;
+import dev.infonce.NtXent;
 import dev.infonce.Plan;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -56,6 +58,43 @@ class MemoryLayoutTest extends DeviceSuite {
                 }
             }
         }
+    }
+
+    /** Of views in two matrices the second is not laid out as the first, nor are its gradients. */
+    @Test
+    void viewsOfATowerMayHaveStridesOfTheirOwn() {
+        List<DType> dtypes = deviceName.startsWith("java")
+                ? List.of(DType.FLOAT32, DType.FLOAT64)
+                : List.of(DType.FLOAT32, DType.FLOAT64, DType.FLOAT16, DType.BFLOAT16);
+        for (DType dtype : dtypes) {
+            for (ContrastiveLoss loss : List.of(NtXent.withTemperature(0.2), NtLogistic.withTemperature(0.2))) {
+                Case c = Cases.random(loss, 9, 9, 5, dtype, SEED);
+                Result dense = Result.of(device, c);
+                Compare.assertClose(dense, Oracle.evaluate(c), Tolerances.of(deviceName, c, dtype), what(c, SEED));
+                Matrix dQueries = apart(c.queries(), c, 6);
+                Matrix dKeys = apart(c.keys(), c, 3);
+                try (Plan plan = device.plan(loss, c.shape(), dtype)) {
+                    Result result = Result.of(plan.forwardBackward(
+                            c.inputs(apart(c.queries(), c, 1), apart(c.keys(), c, 4), null),
+                            new Gradients(dQueries, dKeys, null)));
+                    Compare.assertSameBits(result, dense, what(c, SEED));
+                    assertPaddingUntouched(dQueries, c, 6);
+                    assertPaddingUntouched(dKeys, c, 3);
+                }
+            }
+        }
+    }
+
+    /** As the type has it. */
+    private static double sentinel(DType dtype) {
+        Matrix one = Matrix.zeros(dtype, 1, 1);
+        one.set(0, 0, SENTINEL);
+        return one.get(0, 0);
+    }
+
+    private static Matrix apart(double[][] rows, Case c, int padding) {
+        return strided(
+                rows, c, bytes -> Arena.ofAuto().allocate(bytes, c.dtype().bytes()), padding);
     }
 
     @Test
@@ -109,10 +148,14 @@ class MemoryLayoutTest extends DeviceSuite {
 
     /** Rows apart from each other, the gaps filled with the sentinel. */
     private static Matrix strided(double[][] rows, Case c, LongFunction<MemorySegment> memory) {
+        return strided(rows, c, memory, PADDING);
+    }
+
+    private static Matrix strided(double[][] rows, Case c, LongFunction<MemorySegment> memory, int padding) {
         if (rows == null) {
             return null;
         }
-        long stride = c.shape().dim() + PADDING;
+        long stride = c.shape().dim() + padding;
         MemorySegment segment = memory.apply(rows.length * stride * c.dtype().bytes());
         Matrix everything = Matrix.of(segment, c.dtype(), rows.length, stride);
         Matrix matrix = Matrix.of(segment, c.dtype(), rows.length, c.shape().dim(), stride);
@@ -125,6 +168,10 @@ class MemoryLayoutTest extends DeviceSuite {
     }
 
     private void assertPaddingUntouched(Matrix matrix, Case c) {
+        assertPaddingUntouched(matrix, c, PADDING);
+    }
+
+    private void assertPaddingUntouched(Matrix matrix, Case c, int padding) {
         if (matrix == null) {
             return;
         }
@@ -132,12 +179,12 @@ class MemoryLayoutTest extends DeviceSuite {
         MemorySegment segment = matrix.segment();
         long stride = matrix.rowStride();
         Matrix gaps = Matrix.of(
-                segment.asSlice(matrix.dim() * c.dtype().bytes()), c.dtype(), matrix.rows() - 1, PADDING, stride);
+                segment.asSlice(matrix.dim() * c.dtype().bytes()), c.dtype(), matrix.rows() - 1, padding, stride);
         for (long i = 0; i < gaps.rows(); i++) {
-            for (long d = 0; d < PADDING; d++) {
+            for (long d = 0; d < padding; d++) {
                 assertThat(gaps.get(i, d))
                         .as("gap after row %d, %s", i, what(c, SEED))
-                        .isEqualTo(SENTINEL);
+                        .isEqualTo(sentinel(c.dtype()));
             }
         }
     }

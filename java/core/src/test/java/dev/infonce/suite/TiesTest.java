@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Accuracies count a tied positive by its chance to win: a model that makes one vector of everything gets no credit for it. */
 class TiesTest extends DeviceSuite {
@@ -72,6 +73,42 @@ class TiesTest extends DeviceSuite {
                 assertThat(metrics.top1Accuracy()).as(what(c, k)).isZero();
                 assertThat(metrics.topKAccuracy()).as(what(c, k)).isCloseTo(chances[k - 1], within(1e-15));
             }
+        }
+    }
+
+    /** So few that one thread ranks them, and so many that several do: positives are the best, tied, between, and the worst. */
+    @ParameterizedTest
+    @ValueSource(ints = {8, 9, 33, 70})
+    void ranksAmongOwnNegativesAreThoseOfAnyNumber(int m) {
+        int best = (m - 1) / 2;
+        double[] positives = {best + 1, best, best - 0.5, best - 2, -1};
+        double[][] queries = new double[positives.length][];
+        double[][] keys = new double[positives.length][];
+        double[][] negatives = new double[positives.length * m][];
+        double top1 = 0;
+        double topK = 0;
+        for (int i = 0; i < positives.length; i++) {
+            queries[i] = new double[] {1};
+            keys[i] = new double[] {positives[i]};
+            double above = 0;
+            double tied = 0;
+            for (int k = 0; k < m; k++) {
+                double negative = k * 37 % m / 2;
+                negatives[i * m + k] = new double[] {negative};
+                above += negative > positives[i] ? 1 : 0;
+                tied += negative == positives[i] ? 1 : 0;
+            }
+            top1 += Math.clamp((1 - above) / (1 + tied), 0, 1) / positives.length;
+            topK += Math.clamp((3 - above) / (1 + tied), 0, 1) / positives.length;
+        }
+        for (DType dtype : dtypes()) {
+            InfoNce loss =
+                    InfoNce.withTemperature(4).withSimilarity(Similarity.DOT).withOwnNegatives();
+            Case c = Case.of(loss, 4, dtype, queries, keys).withNegatives(negatives, m);
+            Metrics metrics =
+                    Result.of(device, c, PlanOptions.defaults().withTopK(3)).metrics();
+            assertThat(metrics.top1Accuracy()).as(what(c, m)).isCloseTo(top1, within(1e-14));
+            assertThat(metrics.topKAccuracy()).as(what(c, m)).isCloseTo(topK, within(1e-14));
         }
     }
 
