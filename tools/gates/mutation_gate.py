@@ -26,6 +26,7 @@ from mutations import SWITCH, link_command, read_mutations, report, tests_run, w
 FOLDER = sources.NATIVE / "test" / "mutations"
 PROGRAM = "infonce_emulation_tests"
 SECONDS_EACH = 180
+SECONDS_OF_ALL = 900  # without a mutation, all tests in a row
 # Tests need not print what the emulator reported; the program does.
 SWITCH_SOURCE = f"""#include "mutation.h"
 #include <cstdio>
@@ -110,12 +111,12 @@ def build(mutations, options, folder):
     return program
 
 
-def run_tests(program, number, tests):
+def run_tests(program, number, tests, seconds=SECONDS_EACH):
     """(exit code or None for no end, output, seconds)."""
     start = time.monotonic()
     try:
         run = subprocess.run([str(program), f"--gtest_filter={tests}", "--gtest_brief=1", "--gtest_fail_fast"],
-                             capture_output=True, text=True, errors="replace", timeout=SECONDS_EACH,
+                             capture_output=True, text=True, errors="replace", timeout=seconds,
                              env={**os.environ, SWITCH: str(number)})
         return run.returncode, run.stdout + run.stderr, time.monotonic() - start
     except subprocess.TimeoutExpired as e:
@@ -154,7 +155,7 @@ def main():
     program = build([m for m in mutations if m.name not in wrong], options, folder)
 
     start = time.monotonic()
-    code, output, seconds = run_tests(program, 0, ":".join(sorted({m.tests for m in fitting})))
+    code, output, seconds = run_tests(program, 0, ":".join(sorted({m.tests for m in fitting})), SECONDS_OF_ALL)
     if code != 0 or tests_run(output) == 0:
         print(output)
         print("without a mutation the tests do not pass, so they tell nothing")

@@ -119,6 +119,38 @@ TEST_P(DenseAccuracy, UnboundedSimilaritiesAndNormsFarApart) {
   }
 }
 
+/// Logits are as ever, so that no wider arithmetic takes over: what rows are scaled by must come back in every place.
+TEST_P(DenseAccuracy, ProductsOfRowsOfAnySizeAtTheirTemperature) {
+  uint64_t seed = 2500;
+  for (const int exponent : {-10, 5}) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_BFLOAT16}) {
+      for (const Kind& kind : {oracle::kInfoNce, oracle::kSymmetric, oracle::kShared, oracle::kNtXent}) {
+        if (!turn()) continue;
+        Problem problem = problem_of({.kind = kind,
+                                      .measure = NCE_SIMILARITY_DOT,
+                                      .dtype = dtype,
+                                      .size = {20, 31, 20},
+                                      .tau = std::ldexp(1.0, 2 * exponent),
+                                      .seed = ++seed});
+        for (auto* matrix : matrices(problem)) {
+          for (std::size_t i = 0; i < matrix->size(); ++i) {
+            (*matrix)[i] = std::ldexp((*matrix)[i], exponent + static_cast<int>(i / 20 % 4) - 2);
+          }
+        }
+        SCOPED_TRACE(problem.label());
+        Bounds bounds = dense_bounds(problem);
+        // What is promised goes with logits, which are about 1, and not with tau alone.
+        if (emulated()) bounds.loss = bounds.loss_floor = bounds.temperature = 1e-6;
+        if (emulated() && dtype == NCE_DTYPE_FLOAT32) bounds.gradient = bounds.temperature = 3e-6;
+        bounds.terms = 0.01 * bounds.gradient;
+        bounds.similarity *= std::ldexp(1.0, 2 * exponent);
+        bounds.metrics = 1e-4 * std::max(1.0, 4.0 * problem.tau);
+        expect_close(problem, run(problem), answer_to(problem), bounds);
+      }
+    }
+  }
+}
+
 /// Keys of norm 2^exponent whose products with their queries are about 1, as large terms cancel.
 void make_keys_across(Problem& problem, int exponent) {
   const auto dim = static_cast<std::size_t>(problem.desc.dim);
