@@ -118,7 +118,7 @@ TEST(CudaDevices, PlansForEveryCapabilityAreRight) {
           std::tuple{oracle::kNtXent, NCE_SIMILARITY_DOT, NCE_DTYPE_BFLOAT16},
           std::tuple{oracle::kShared, NCE_SIMILARITY_NEG_EUCLIDEAN, NCE_DTYPE_FLOAT32}}) {
       const Problem problem = problem_of(
-          {.kind = kind, .measure = similarity, .dtype = dtype, .size = {20, 40, 150}, .tau = 0.2, .seed = ++seed});
+          {.kind = kind, .measure = similarity, .dtype = dtype, .size = {10, 20, 70}, .tau = 0.2, .seed = ++seed});
       const Bounds bounds{.loss = 1e-6,
                           .loss_floor = 1e-6,
                           .gradient = dtype == NCE_DTYPE_BFLOAT16 ? 5e-3 : 3e-6,
