@@ -29,6 +29,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
                        .backward = !of.forward,
                        .with_upstream = of.backward,
                        .in = &of.in,
+                       .metrics = of.forward ? of.out.metrics : nullptr,
                        .rows = rows_},
                       of.stream);
     const RowwiseParams params = params_of(of.in, of.out, call, arrays);
