@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <thread>
 
@@ -198,6 +199,24 @@ TEST_F(EmulatedCapture, AnotherThreadMayCallThemUnlessTheModeIsGlobal) {
 
 TEST_F(EmulatedCapture, TheDefaultStreamHasNone) {
   EXPECT_EQ(cudaStreamBeginCapture(nullptr, cudaStreamCaptureModeGlobal), cudaErrorStreamCaptureUnsupported);
+}
+
+/// As infonce.h says: streams that were made wait neither for the default one nor it for them.
+TEST(EmulatedStreams, LateOnesRunWhenSomebodyWaits) {
+  emulation::options().late_streams = true;
+  const selftest::Device device(selftest::linked_library(), device_for(80, 0));
+  const Problem problem = problem_to_capture(oracle::kOwn, NCE_DTYPE_FLOAT32, 5);
+  DeviceRun run(device, problem);
+  EXPECT_EQ(run.call(Calls::kTogether), NCE_STATUS_OK);
+  double loss = 0.0, unwritten = 0.0;
+  std::memset(&unwritten, 0x5A, sizeof unwritten);
+  const auto copy = [&] { return nce_memory_copy(device.context(), &loss, run.out.loss, sizeof loss, nullptr); };
+  EXPECT_EQ(copy(), NCE_STATUS_OK);
+  EXPECT_EQ(loss, unwritten);
+  EXPECT_EQ(nce_stream_synchronize(device.context(), run.stream.get()), NCE_STATUS_OK);
+  EXPECT_EQ(copy(), NCE_STATUS_OK);
+  emulation::options().late_streams = false;
+  EXPECT_EQ(loss, DeviceRun(device, problem)(Calls::kTogether).loss[0]);
 }
 
 }  // namespace
