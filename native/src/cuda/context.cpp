@@ -140,7 +140,7 @@ class CudaContext final : public Context {
       case loss::Engine::kDense:
         return make_dense_plan(problem, device_, architecture_);
       case loss::Engine::kRowwise:
-        return make_rowwise_plan(problem, device_);
+        return make_rowwise_plan(problem, device_, capability_);
     }
     throw Error(NCE_STATUS_INTERNAL, "desc: no engine for it");
   }
