@@ -166,8 +166,8 @@ void clear_report() { report.clear(); }
 cudaError_t run_grid(const Grid& grid) {
   constexpr int kMostThreads = 1024;
   constexpr unsigned kMostY = 65535;
-  const int device = needed_device();
   const std::lock_guard lock(launch_mutex());
+  const int device = needed_device();
   const dim3 blocks = grid.blocks;
   const bool fits = grid.threads > 0 && grid.threads <= kMostThreads && grid.threads % kWarpSize == 0 &&
                     grid.shared_bytes >= 0 && grid.shared_bytes <= shared_limit(device, grid.kernel) && blocks.x > 0 &&
@@ -336,8 +336,8 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* memory) {
   *attributes = {};
-  ++nce::emulation::device_use()[static_cast<std::size_t>(needed_device())].pointer_queries;
   const std::lock_guard lock(launch_mutex());
+  ++nce::emulation::device_use()[static_cast<std::size_t>(needed_device())].pointer_queries;
   if (nce::emulation::is_device(memory, 1)) {
     attributes->type = cudaMemoryTypeDevice;
     attributes->device = owner_of(memory);
@@ -404,8 +404,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   using namespace nce::emulation;
-  const int device = needed_device();
   const std::lock_guard lock(launch_mutex());
+  const int device = needed_device();
   ++device_use()[static_cast<std::size_t>(device)].attributes_set;
   switch (attribute) {
     case cudaFuncAttributeMaxDynamicSharedMemorySize:
