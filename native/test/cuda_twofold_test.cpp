@@ -152,6 +152,23 @@ TEST(CudaTwofold, NearRowsKeepTheirDistance) {
   }
 }
 
+/// Of one dimension: unit rows are equal, or opposite, whatever is left of their roundings.
+TEST(CudaTwofold, EqualUnitRowsHaveNoDistance) {
+  for (const nce_dtype dtype : kNarrow) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+      Problem problem = problem_of({.kind = oracle::kContrastive,
+                                    .measure = NCE_DISTANCE_COSINE,
+                                    .dtype = dtype,
+                                    .size = {4, 4, 1},
+                                    .noise = 0.1,
+                                    .seed = seed});
+      std::fill(problem.labels.begin(), problem.labels.end(), 1);
+      for (std::size_t i = 0; i < 4; ++i) problem.keys[i] = std::copysign(problem.keys[i], problem.queries[i]);
+      EXPECT_LE(DeviceRun(device_for(120), problem)(Calls::kTogether).loss[0], 0x1p-209) << "some roundings of doubles";
+    }
+  }
+}
+
 /// Slopes of 1e-40 and less: of negatives that are far, or of weights that are small.
 TEST(CudaTwofold, TinySlopesKeepTheirDigits) {
   for (const Kind& kind : oracle::kRowwiseKinds) {

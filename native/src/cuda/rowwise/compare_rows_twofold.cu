@@ -74,7 +74,8 @@ __global__ void compare_rows_twofold(const RowwiseParams p) {
       sums.squared_difference.high = -1.0f;
       if (nearest(sums.dot) * x_inverse.high * y_inverse.high > 0.5f) {
         sums.squared_difference = unit_difference(x, x_inverse, y, y_inverse, p.dim);
-        fit = sums.squared_difference.high == 0.0f || fits(sums.squared_difference.high);
+        const float squared = nearest(sums.squared_difference);
+        fit = squared == 0.0f || fits(squared);
       }
     }
     if (lane() != 0) continue;
