@@ -238,7 +238,7 @@ run_jvm() {
     while IFS= read -r class; do
       classes+=("suite.$class")
     done < <(find "$java/tests/dev/infonce/suite" -name '*Test.class' -printf '%f\n' | sed 's/\.class$//' | LC_ALL=C sort)
-    classes+=(DeviceMemoryTest EnqueueTest)
+    classes+=(DeviceMemoryTest EnqueueTest StreamOrderTest)
   fi
   for ((k = $1; k < ${#classes[@]}; k += $2)); do
     tests+=(--select-class "dev.infonce.${classes[k]}")

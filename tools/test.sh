@@ -212,7 +212,7 @@ emulated_suite() {
 }
 
 emulated_java() {
-  emulated_suite test-emulated-java emulated 'dev.infonce.suite.*Test,DeviceMemoryTest,EnqueueTest'
+  emulated_suite test-emulated-java emulated 'dev.infonce.suite.*Test,DeviceMemoryTest,EnqueueTest,StreamOrderTest'
 }
 
 # What plans choose for others: float multiply-adds without and with copies that overlap, more shared memory, other cuts.

@@ -17,7 +17,13 @@
  *    NCE_BACKEND_EMULATED what nce_memory_allocate gave. Pointers must be aligned to their element, the workspace to
  *    NCE_WORKSPACE_ALIGNMENT bytes.
  *  - On CUDA and EMULATED, nce_forward, nce_backward and nce_forward_backward only enqueue: what depends on numbers in
- *    device memory (temperature, weights, labels, NaN, infinity) is found out later and told by nce_workspace_status.
+ *    device memory (temperature, weights, labels, NaN, infinity, struct_size of metrics) is found out later and told by
+ *    nce_workspace_status.
+ *  - A stream is NULL, or on CUDA a cudaStream_t, and work on one stream runs in the order in which it was enqueued.
+ *    Streams do not wait for each other: NULL is CUDA's default stream, which waits neither for streams of
+ *    nce_stream_create (they are non-blocking) nor they for it. So before memory is used on another stream than the one
+ *    that it was last used on (a copy on NULL, then a call on a stream; or a call, then a copy or nce_memory_free), wait
+ *    with nce_stream_synchronize for the first, or let the second wait for an event of the first.
  *  - Outputs must not overlap inputs, each other or the workspace.
  *  - Functions may be called from any thread. Contexts and plans are immutable after creation and may be shared; each
  *    call needs its own workspace and outputs. Destroying a handle while another thread uses it is undefined.
@@ -286,8 +292,8 @@ typedef struct nce_outputs {
   int64_t d_keys_stride;
   int64_t d_negatives_stride;
   double *d_temperature; /* one number: gradient by what temperature points to (tau or ln tau); 0 for margin losses */
-  nce_metrics *metrics;  /* memory of the context, struct_size set where that is host memory; the plan must have
-                            metrics = 1; ignored by nce_backward */
+  nce_metrics *metrics;  /* memory of the context, struct_size set there, and kept; the plan must have metrics = 1;
+                            ignored by nce_backward */
 } nce_outputs;
 
 /* One line of the layout report: a field of a struct, or a whole struct (field = NULL, offset = 0). */
@@ -344,7 +350,7 @@ NCE_API nce_status nce_plan_workspace_bytes(const nce_plan *plan, nce_pass pass,
 
 /*
  * The loss, and the metrics if asked for. Leaves in the workspace what nce_backward needs, if it has the bytes of
- * NCE_PASS_FORWARD_BACKWARD. stream: NULL, or on CUDA a cudaStream_t, on which the work is enqueued.
+ * NCE_PASS_FORWARD_BACKWARD. stream: the work is enqueued on it; NULL on the CPU.
  */
 NCE_API nce_status nce_forward(const nce_plan *plan, const nce_inputs *inputs, const nce_outputs *outputs,
                                void *workspace, int64_t workspace_bytes, void *stream);
@@ -373,11 +379,12 @@ NCE_API nce_status nce_memory_allocate(nce_context *context, nce_memory_kind kin
 /* Frees what nce_memory_allocate gave, with the same context and kind. NULL is allowed. */
 NCE_API nce_status nce_memory_free(nce_context *context, nce_memory_kind kind, void *memory);
 
-/* Copies bytes >= 0 between any two of host memory and memory of the context; on CUDA enqueued on stream. */
+/* Copies bytes >= 0 between any two of host memory and memory of the context; on CUDA enqueued on stream, NULL too. */
 NCE_API nce_status nce_memory_copy(nce_context *context, void *destination, const void *source, int64_t bytes,
                                    void *stream);
 
-/* Makes a stream. UNSUPPORTED on the CPU, where every call has ended when it returns. */
+/* Makes a stream, non-blocking: it and NULL do not wait for each other. UNSUPPORTED on the CPU, where every call has
+   ended when it returns. */
 NCE_API nce_status nce_stream_create(nce_context *context, void **stream);
 
 /* Waits until all that was enqueued on stream has ended; returns at once on the CPU. */

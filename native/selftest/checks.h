@@ -48,6 +48,8 @@ void check_repeats(const Session& session);
 void check_exchange(const Session& session);
 
 void check_refusals(const Session& session);
+/// To be the first: nothing was ever launched before it.
+void check_first_call(const Session& session);
 void check_graphs(const Session& session);
 void check_leaks(const Session& session);
 

@@ -12,7 +12,7 @@ using Handle = void*;
 // Numbers of cuda.h and nvml.h, which are part of their binary interfaces.
 constexpr int kNoDevice = 100;
 constexpr int kMultiprocessors = 16, kL2Bytes = 38, kMajor = 75, kMinor = 76;
-constexpr int kCaptureThreadLocal = 1;
+constexpr int kCaptureGlobal = 0;  // no thread may make an unsafe call
 constexpr unsigned kClockMultiprocessor = 1, kClockMemory = 2, kTemperatureGpu = 0;
 constexpr unsigned long long kIdle = 1, kApplicationClocks = 2, kSoftwarePower = 4, kHardware = 8, kSync = 16,
                              kSoftwareThermal = 32, kHardwareThermal = 64, kHardwarePower = 128;
@@ -169,7 +169,7 @@ int64_t Driver::free_bytes() const {
 }
 
 void Driver::begin_capture(void* stream) const {
-  check(f_->begin_capture(stream, kCaptureThreadLocal), "cuStreamBeginCapture");
+  check(f_->begin_capture(stream, kCaptureGlobal), "cuStreamBeginCapture");
 }
 
 void* Driver::end_capture(void* stream) const {

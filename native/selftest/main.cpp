@@ -101,6 +101,7 @@ struct Group {
 };
 
 constexpr Group kGroups[] = {
+    {"a first call of the process, captured", check_first_call, false},
     {"bad calls", check_refusals, false},
     {"accuracy of row by row losses", check_rowwise_accuracy, false},
     {"accuracy of dense losses", check_accuracy, false},

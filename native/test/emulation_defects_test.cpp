@@ -111,7 +111,7 @@ TEST(EmulatedLaunch, TensorCoresAreMissedByAnOlderDevice) {
 TEST(EmulatedLaunch, ConfigurationsThatNoDeviceHasAreRefused) {
   const Buffers buffers;
   const auto refused = [&](dim3 grid, int threads, int64_t shared_bytes) {
-    return emulation::launch("sum_block", grid, threads, shared_bytes, &sum_block, buffers.memory(nullptr)) ==
+    return emulation::launch("sum_block", grid, threads, shared_bytes, nullptr, &sum_block, buffers.memory(nullptr)) ==
            cudaErrorInvalidValue;
   };
   EXPECT_TRUE(refused(dim3(0), kThreads, kSharedBytes));

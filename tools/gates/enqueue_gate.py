@@ -24,9 +24,9 @@ import sources
 
 # What a pass may call: it enqueues, or looks only at what the host knows.
 ALLOWED = {
-    "cudaLaunchKernel", "cudaFuncSetAttribute", "cudaMemsetAsync", "cudaGetLastError", "cudaPeekAtLastError",
-    "cudaGetErrorName", "cudaGetErrorString", "cudaPointerGetAttributes", "cudaStreamIsCapturing",
-    "__cudaPushCallConfiguration", "__cudaPopCallConfiguration",
+    "cudaLaunchKernel", "cudaFuncSetAttribute", "cudaGetDevice", "cudaDeviceGetAttribute", "cudaMemsetAsync",
+    "cudaGetLastError", "cudaPeekAtLastError", "cudaGetErrorName", "cudaGetErrorString", "cudaPointerGetAttributes",
+    "cudaStreamIsCapturing", "__cudaPushCallConfiguration", "__cudaPopCallConfiguration",
 }
 # Calls the driver through pointers, to push and pop a context of the thread: nothing that the device sees.
 POINTERS = re.compile(r"^nce::cuda::DeviceScope::~?DeviceScope\(")

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "infonce.h"
@@ -29,13 +30,20 @@ struct Workspace {
   int64_t bytes;
 };
 
+/// Memory that a call uses: at least one byte. `name` is for messages.
+struct MemoryRegion {
+  const char* name;
+  const void* begin;
+  int64_t bytes;
+};
+
 /// A validated plan: shapes, kernels and workspace size are fixed. Immutable, shared by threads.
 class Plan {
  public:
   virtual ~Plan() = default;
   virtual int64_t workspace_bytes(nce_pass pass) const = 0;
-  /// Throws unless the bytes are memory of the context. Host memory is what the caller says it is.
-  virtual void check_memory(const char* /*name*/, const void* /*memory*/, int64_t /*bytes*/) const {}
+  /// Throws unless all that a call uses is memory of the context. Host memory is what the caller says it is.
+  virtual void check_memory(std::span<const MemoryRegion> /*regions*/) const {}
   /// Waits for the stream, then throws what the last call on the workspace ended with. Calls that have ended when they
   /// return have said it then.
   virtual void status(const void* /*workspace*/, void* /*stream*/) const {}

@@ -72,13 +72,16 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
       array("outputs->metrics", out.metrics, 1, sizeof(nce_metrics)),
       array("workspace", workspace.data, workspace.bytes, 1),
   };
-  const auto check_memory = [&plan](const Region& region) {
+  std::array<MemoryRegion, read.size() + written.size()> used;
+  std::size_t count = 0;
+  const auto use = [&](const Region& region) {
     if (region.empty()) return;
-    plan.check_memory(region.name, reinterpret_cast<const void*>(region.begin),
-                      static_cast<int64_t>(region.end() - region.begin));
+    used[count++] = {region.name, reinterpret_cast<const void*>(region.begin),
+                     static_cast<int64_t>(region.end() - region.begin)};
   };
-  for (const Region& region : read) check_memory(region);
-  for (const Region& region : written) check_memory(region);
+  for (const Region& region : read) use(region);
+  for (const Region& region : written) use(region);
+  plan.check_memory(std::span(used).first(count));
   for (std::size_t i = 0; i < written.size(); ++i) {
     const auto check = [&](const Region& other) {
       if (overlap(written[i], other)) {

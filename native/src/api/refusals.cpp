@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "api/struct_size.h"
+
 namespace nce {
 namespace {
 
@@ -25,6 +27,15 @@ void refuse_temperature(double given, bool logarithm) {
 void refuse_element(const char* array, int64_t row, double given, const char* allowed) {
   refuse_argument("inputs->" + std::string(array) + "[" + std::to_string(row) + "] is " + text(given) +
                   "; allowed: " + allowed);
+}
+
+void refuse_struct(const char* name, uint32_t struct_size, std::size_t known) {
+  if (struct_size < known || struct_size > kLargestStruct) {
+    refuse_argument(std::string(name) + "->struct_size is " + std::to_string(struct_size) + "; allowed: " +
+                    std::to_string(known) + " to " + std::to_string(kLargestStruct) + ", as sizeof of the struct");
+  }
+  refuse_argument(std::string(name) + " sets fields beyond the " + std::to_string(known) +
+                  " bytes that this library knows; they must be 0");
 }
 
 void refuse_row(const char* matrix, int64_t row) {

@@ -1,6 +1,7 @@
 #pragma once
 // How calls are refused, in the same words by every backend. All throw Error.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -13,6 +14,10 @@ namespace nce {
 [[noreturn]] void refuse_temperature(double given, bool logarithm);
 /// `array` is a field of nce_inputs such as weights; `allowed` says what its elements may be.
 [[noreturn]] void refuse_element(const char* array, int64_t row, double given, const char* allowed);
+
+/// INVALID_ARGUMENT: a struct that says it has `struct_size` bytes, where this library knows `known`. If that can be,
+/// it sets fields behind these.
+[[noreturn]] void refuse_struct(const char* name, uint32_t struct_size, std::size_t known);
 
 /// NON_FINITE: a row of a field of nce_inputs such as queries, or the similarity of a row of queries beyond float64.
 [[noreturn]] void refuse_row(const char* matrix, int64_t row);

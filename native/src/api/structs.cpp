@@ -2,13 +2,9 @@
 
 #include <algorithm>
 
+#include "api/struct_size.h"
+
 namespace nce::api {
-namespace {
-
-// More than any later version will need; beyond it struct_size was surely not set, and must not be believed.
-constexpr std::size_t kLargestStruct = 4096;
-
-}  // namespace
 
 void check_pointer(const void* pointer, const char* name, std::size_t alignment) {
   if (pointer == nullptr) refuse_argument(std::string(name) + " is NULL");
@@ -20,14 +16,10 @@ void check_pointer(const void* pointer, const char* name, std::size_t alignment)
 }
 
 void check_struct_size(const void* data, uint32_t struct_size, std::size_t known, const char* name) {
-  if (struct_size < known || struct_size > kLargestStruct) {
-    refuse_argument(std::string(name) + "->struct_size is " + std::to_string(struct_size) + "; allowed: " +
-                    std::to_string(known) + " to " + std::to_string(kLargestStruct) + ", as sizeof of the struct");
-  }
   const auto* bytes = static_cast<const unsigned char*>(data);
-  if (std::any_of(bytes + known, bytes + struct_size, [](unsigned char byte) { return byte != 0; })) {
-    refuse_argument(std::string(name) + " sets fields beyond the " + std::to_string(known) +
-                    " bytes that this library knows; they must be 0");
+  const bool can_be = struct_size >= known && struct_size <= kLargestStruct;
+  if (!can_be || std::any_of(bytes + known, bytes + struct_size, [](unsigned char byte) { return byte != 0; })) {
+    refuse_struct(name, struct_size, known);
   }
 }
 

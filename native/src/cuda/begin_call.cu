@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "api/struct_size.h"
 #include "cuda/launch.h"
 #include "cuda/reduce.cuh"
 #include "loss/reduction.h"
@@ -29,6 +30,7 @@ struct BeginParams {
   const float* weights;
   const int32_t* labels;
   const float* upstream;
+  const nce_metrics* metrics;
   int64_t rows;
   int64_t upstream_count;
 };
@@ -56,6 +58,19 @@ __global__ void check_rows(const BeginParams p) {
   if (threadIdx.x == 0) p.seen[blockIdx.x] = seen;
 }
 
+/// Not kNoRow if the struct is of a size that it cannot have, or sets fields that are not known; all threads look.
+NCE_DEVICE int64_t wrong_metrics(const nce_metrics* metrics) {
+  if (metrics == nullptr) return kNoRow;
+  constexpr uint32_t kKnown = sizeof *metrics;
+  const uint32_t size = metrics->struct_size;
+  if (size < kKnown || size > kLargestStruct) return 0;
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(metrics);
+  for (uint32_t i = kKnown + threadIdx.x; i < size; i += kBlockThreads) {
+    if (bytes[i] != 0) return i;
+  }
+  return kNoRow;
+}
+
 NCE_DEVICE void set_status(CallState& call, int32_t status, Argument argument, int64_t row, double value) {
   call.status = status;
   call.argument = argument;
@@ -70,6 +85,7 @@ __global__ void begin_call(const BeginParams p) {
   const int64_t bad_weight = combine_block<Smallest>(mine ? p.seen[part].bad_weight : kNoRow);
   const int64_t bad_label = combine_block<Smallest>(mine ? p.seen[part].bad_label : kNoRow);
   const int64_t bad_upstream = combine_block<Smallest>(mine ? p.seen[part].bad_upstream : kNoRow);
+  const int64_t bad_metrics = combine_block<Smallest>(wrong_metrics(p.metrics));
   if (part != 0) return;
   CallState& call = *p.call;
   if (p.backward && call.plan != p.plan) {
@@ -83,7 +99,9 @@ __global__ void begin_call(const BeginParams p) {
     call.tau = tau;
     call.inverse_temperature = 1.0 / tau;
   }
-  if (!loss::temperature_allowed(given, p.logarithm)) {
+  if (bad_metrics != kNoRow) {
+    set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kMetrics, 0, p.metrics->struct_size);
+  } else if (!loss::temperature_allowed(given, p.logarithm)) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kTemperature, p.logarithm ? 1 : 0, given);
   } else if (bad_weight != kNoRow) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kWeights, bad_weight,
@@ -119,6 +137,7 @@ void launch_begin_call(const BeginCall& begin, cudaStream_t stream) {
       .weights = in.weights,
       .labels = in.labels,
       .upstream = in.upstream,
+      .metrics = begin.metrics,
       .rows = begin.rows,
       .upstream_count = begin.with_upstream && in.upstream != nullptr ? upstream_count : 0,
   };

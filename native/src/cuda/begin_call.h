@@ -17,15 +17,16 @@ struct BeginCall {
   bool backward;    ///< what the forward pass left in `call` stays, and is needed
   bool with_upstream;
   const nce_inputs* in;
-  int64_t rows;  ///< that have a loss, hence weights; labels too, if `in` has any
+  const nce_metrics* metrics;  ///< null: not wanted
+  int64_t rows;                ///< that have a loss, hence weights; labels too, if `in` has any
 };
 
 constexpr int64_t kBeginCallBytes = 256 * 32;
 
-/// Sets status, argument, row and value to the first offence, in the order temperature, weights, labels, upstream, or
-/// to OK; then tau (1 without a temperature), its inverse and factor, and the sum of the weights. A forward pass is
-/// then one of no plan, until its last kernel sets `plan` where the status is OK. A backward pass without its forward,
-/// or with another temperature, gets INVALID_STATE, and what the forward pass left stays.
+/// Sets status, argument, row and value to the first offence, in the order metrics, temperature, weights, labels,
+/// upstream, or to OK; then tau (1 without a temperature), its inverse and factor, and the sum of the weights. A
+/// forward pass is then one of no plan, until its last kernel sets `plan` where the status is OK. A backward pass
+/// without its forward, or with another temperature, gets INVALID_STATE, and what the forward pass left stays.
 void launch_begin_call(const BeginCall& begin, cudaStream_t stream);
 
 }  // namespace nce::cuda

@@ -31,6 +31,8 @@ const char* name_of(Argument argument) {
       return "d_negatives";
     case Argument::kTemperatureGradient:
       return "d_temperature";
+    case Argument::kMetrics:
+      return "metrics";
     case Argument::kNone:
       break;
   }
@@ -42,6 +44,8 @@ const char* name_of(Argument argument) {
   switch (call.argument) {
     case Argument::kTemperature:
       refuse_temperature(call.value, call.row != 0);
+    case Argument::kMetrics:
+      refuse_struct("outputs->metrics", static_cast<uint32_t>(call.value), sizeof(nce_metrics));
     case Argument::kWeights:
       allowed = "finite and >= 0";
       break;

@@ -25,7 +25,8 @@ enum class Argument : int32_t {
   kQueriesGradient,
   kKeysGradient,
   kNegativesGradient,
-  kTemperatureGradient
+  kTemperatureGradient,
+  kMetrics  ///< its struct_size, `value`, or what it has beyond the fields that are known
 };
 
 struct CallState {

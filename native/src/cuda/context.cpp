@@ -8,6 +8,7 @@
 #include "cuda/built_for.h"
 #include "cuda/dense/dense_plan.h"
 #include "cuda/device_plan.h"
+#include "cuda/known_memory.h"
 #include "cuda/rowwise/rowwise_plan.h"
 
 namespace nce::cuda {
@@ -139,7 +140,7 @@ class CudaContext final : public Context {
       case loss::Engine::kDense:
         return make_dense_plan(problem, device_, architecture_);
       case loss::Engine::kRowwise:
-        return make_rowwise_plan(problem, device_);
+        return make_rowwise_plan(problem, device_, capability_);
     }
     throw Error(NCE_STATUS_INTERNAL, "desc: no engine for it");
   }
@@ -156,6 +157,7 @@ class CudaContext final : public Context {
                                                 " refused the allocation");
     }
     check(code, kind == NCE_MEMORY_HOST_PINNED ? "cudaMallocHost" : "cudaMalloc");
+    if (kind == NCE_MEMORY_CONTEXT) know_memory(memory, bytes, device_);
     return memory;
   }
 
@@ -163,9 +165,12 @@ class CudaContext final : public Context {
     const DeviceScope scope(device_);
     if (kind == NCE_MEMORY_HOST_PINNED) {
       check(cudaFreeHost(memory), "cudaFreeHost");
-    } else {
-      check(cudaFree(memory), "cudaFree");
+      return;
     }
+    const std::optional<KnownMemory> known = forget_memory(memory);
+    const cudaError_t code = cudaFree(memory);
+    if (code != cudaSuccess && known) know_memory(memory, known->bytes, known->device);
+    check(code, "cudaFree");
   }
 
   void copy(void* destination, const void* source, int64_t bytes, void* stream) override {

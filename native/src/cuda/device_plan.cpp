@@ -1,7 +1,10 @@
 #include "cuda/device_plan.h"
 
 #include <atomic>
+#include <optional>
 #include <string>
+
+#include "cuda/known_memory.h"
 
 namespace nce::cuda {
 namespace {
@@ -10,14 +13,48 @@ constexpr int64_t kStateBytes = 128;
 static_assert(sizeof(CallState) <= kStateBytes);
 static_assert(kArrayAlignment == 2 * NCE_WORKSPACE_ALIGNMENT);
 
-/// "" for memory of the device, else what it is instead.
+std::string memory_of(int device) { return "memory of device " + std::to_string(device); }
+
+/// "" for memory of the device, else what it is instead. To be called where a context is current: the runtime makes one
+/// otherwise, on a device of its own choice.
 std::string what_else(const void* memory, int device) {
   cudaPointerAttributes attributes{};
   check(cudaPointerGetAttributes(&attributes, memory), "cudaPointerGetAttributes");
   if (attributes.type == cudaMemoryTypeManaged) return "";
   if (attributes.type != cudaMemoryTypeDevice) return "host memory";
-  if (attributes.device != device) return "memory of device " + std::to_string(attributes.device);
-  return "";
+  return attributes.device == device ? "" : memory_of(attributes.device);
+}
+
+[[noreturn]] void refuse_memory(const MemoryRegion& region, const std::string& where, int device) {
+  throw Error(NCE_STATUS_INVALID_ARGUMENT,
+              std::string(region.name) + where + "; allowed: memory of the context, device " + std::to_string(device));
+}
+
+/// Whether another region begins where this one does, and goes as far or further.
+bool covered(std::span<const MemoryRegion> regions, std::size_t i) {
+  for (std::size_t j = 0; j < regions.size(); ++j) {
+    if (j == i || regions[j].begin != regions[i].begin) continue;
+    if (regions[j].bytes > regions[i].bytes || (regions[j].bytes == regions[i].bytes && j < i)) return true;
+  }
+  return false;
+}
+
+void check_known(const MemoryRegion& region, const KnownMemory& known, int device) {
+  if (known.device != device) refuse_memory(region, " points to " + memory_of(known.device), device);
+  if (region.bytes > known.bytes) {
+    refuse_memory(
+        region,
+        " reaches " + std::to_string(region.bytes - known.bytes) + " bytes beyond what nce_memory_allocate gave",
+        device);
+  }
+}
+
+/// Memory of another origin: where its last byte is the device's, so are those before.
+void check_foreign(const MemoryRegion& region, int device) {
+  const std::string at_end = what_else(static_cast<const std::byte*>(region.begin) + (region.bytes - 1), device);
+  if (at_end.empty()) return;
+  const std::string at_begin = what_else(region.begin, device);
+  refuse_memory(region, at_begin.empty() ? " reaches into " + at_end : " points to " + at_begin, device);
 }
 
 }  // namespace
@@ -30,15 +67,15 @@ Carver::Carver(std::byte* base) {
 
 int64_t Carver::used() const { return kStateBytes + NCE_WORKSPACE_ALIGNMENT + used_; }
 
-void check_device_memory(const char* name, const void* memory, int64_t bytes, int device) {
-  if (memory == nullptr || bytes <= 0) return;
-  const auto* const last = static_cast<const std::byte*>(memory) + (bytes - 1);
-  for (const void* const end : {memory, static_cast<const void*>(last)}) {
-    const std::string other = what_else(end, device);
-    if (other.empty()) continue;
-    throw Error(NCE_STATUS_INVALID_ARGUMENT, std::string(name) + (end == memory ? " points to " : " reaches into ") +
-                                                 other + "; allowed: memory of the context, device " +
-                                                 std::to_string(device));
+void check_device_memory(std::span<const MemoryRegion> regions, int device) {
+  std::optional<DeviceScope> scope;
+  for (std::size_t i = 0; i < regions.size(); ++i) {
+    if (const std::optional<KnownMemory> known = known_memory(regions[i].begin)) {
+      check_known(regions[i], *known, device);
+    } else if (!covered(regions, i)) {
+      if (!scope) scope.emplace(device);
+      check_foreign(regions[i], device);
+    }
   }
 }
 

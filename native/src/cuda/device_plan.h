@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "api/refusals.h"
 #include "cuda/call_state.h"
@@ -44,8 +45,9 @@ class Carver {
 /// The CallState at the start of a workspace.
 inline CallState* call_state_of(const Workspace& workspace) { return reinterpret_cast<CallState*>(workspace.data); }
 
-/// Throws INVALID_ARGUMENT unless the bytes, at least one, are memory of the device: named by `name`.
-void check_device_memory(const char* name, const void* memory, int64_t bytes, int device);
+/// Throws INVALID_ARGUMENT unless all regions are memory of the device. Asks the runtime once for each place where one
+/// begins, and never for what nce_memory_allocate gave.
+void check_device_memory(std::span<const MemoryRegion> regions, int device);
 /// Waits for the stream, then throws what the last call on the workspace ended with.
 void throw_status(const void* workspace, cudaStream_t stream, int device);
 /// Never 0, and unlikely to be found in memory that no plan has used.
@@ -75,9 +77,7 @@ class DevicePlan : public Plan {
   void forward_backward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void* stream) const final {
     run({in, out, workspace, static_cast<cudaStream_t>(stream), true, true});
   }
-  void check_memory(const char* name, const void* memory, int64_t bytes) const final {
-    check_device_memory(name, memory, bytes, device_);
-  }
+  void check_memory(std::span<const MemoryRegion> regions) const final { check_device_memory(regions, device_); }
   void status(const void* workspace, void* stream) const final {
     throw_status(workspace, static_cast<cudaStream_t>(stream), device_);
   }

@@ -26,20 +26,21 @@ struct Launch {
   cudaStream_t stream;
 };
 
-/// Enqueues kernel(params). Raises the kernel's limit of dynamic shared memory where more than 48 KiB are wanted, which
-/// is a host-only call and allowed while a stream is captured.
+/// What every kernel may have of dynamic shared memory.
+constexpr int64_t kUsualSharedBytes = 48 << 10;
+
+/// Lets the kernel have all the shared memory of the current device's blocks, from the first call for both on. A
+/// host-only call, allowed while a stream is captured.
+void allow_more_shared(const void* kernel, const char* name);
+
+/// Enqueues kernel(params).
 template <typename Params>
 void launch(const Launch& how, void (*kernel)(Params), const Params& params) {
-#if defined(NCE_EMULATED)
-  check(emulation::launch(how.name, how.grid, how.threads, how.shared_bytes, kernel, params), how.name);
-#else
-  constexpr int64_t kDefaultLimit = 48 << 10;
   const auto* const function = reinterpret_cast<const void*>(kernel);
-  if (how.shared_bytes > kDefaultLimit) {
-    check(
-        cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(how.shared_bytes)),
-        how.name);
-  }
+  if (how.shared_bytes > kUsualSharedBytes) allow_more_shared(function, how.name);
+#if defined(NCE_EMULATED)
+  check(emulation::launch(how.name, how.grid, how.threads, how.shared_bytes, how.stream, kernel, params), how.name);
+#else
   Params copy = params;
   void* arguments[] = {&copy};
   check(cudaLaunchKernel(function, how.grid, dim3(static_cast<unsigned>(how.threads)), arguments,

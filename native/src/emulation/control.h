@@ -17,10 +17,12 @@ struct Options {
   Arrival arrival = Arrival::kLate;          ///< kLate: as their group is waited for
   bool counting = false;                     ///< bank conflicts and uncoalesced accesses
   int compute_capability = 120;              ///< of the devices, before a context's cap
+  bool late_streams = false;                 ///< all but the default stream run when somebody waits for them
   int64_t most_accesses = int64_t{1} << 26;  ///< of a thread that waits for nothing: more have no end
 };
 
-/// The options, at first from NCE_EMULATION_SEED and NCE_EMULATION_ASYNC (late, early, shuffled).
+/// The options, at first from NCE_EMULATION_SEED, NCE_EMULATION_ASYNC (late, early, shuffled) and NCE_EMULATION_STREAMS
+/// (late).
 Options& options();
 
 /// Of one kernel, over all launches since the last reset.
@@ -57,10 +59,13 @@ void reset_counters();
 
 /// How many devices there are, all alike.
 constexpr int kDevices = 2;
-/// What each device has seen since the last reset: a context made for it, by whatever call needed one first, and grids.
+/// What each device has seen since the last reset: a context made for it, by whatever call needed one first, grids, and
+/// calls of the runtime that cost the host time.
 struct DeviceUse {
   bool context = false;
   int64_t grids = 0;
+  int64_t attributes_set = 0;   ///< cudaFuncSetAttribute
+  int64_t pointer_queries = 0;  ///< cudaPointerGetAttributes
 };
 std::array<DeviceUse, kDevices>& device_use();
 

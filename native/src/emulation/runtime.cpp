@@ -1,4 +1,5 @@
-// The CUDA runtime of a machine whose devices are the emulator. Everything has ended when a call returns.
+// The CUDA runtime of a machine whose devices are the emulator. Everything has ended when a call returns, unless
+// streams are captured or late.
 
 #include <cuda_runtime.h>
 
@@ -15,12 +16,15 @@
 #include "emulation/control.h"
 #include "emulation/machine.h"
 #include "emulation/memory.h"
+#include "emulation/streams.h"
 
 struct CUstream_st {
   int device;
 };
 
 namespace {
+
+using nce::emulation::remember;
 
 constexpr int64_t kDeviceBytes = int64_t{8} << 30;
 constexpr int kVersion = 13000;
@@ -44,6 +48,18 @@ PinnedMemory& pinned() {
 std::map<const void*, std::pair<const void*, int>>& owners() {
   static std::map<const void*, std::pair<const void*, int>> instance;
   return instance;
+}
+
+/// What cudaFuncSetAttribute allowed a kernel on a device.
+constexpr int64_t kUsualSharedBytes = 48 << 10;
+std::map<std::pair<int, const void*>, int64_t>& shared_limits() {
+  static std::map<std::pair<int, const void*>, int64_t> instance;
+  return instance;
+}
+
+int64_t shared_limit(int device, const void* kernel) {
+  const auto set = shared_limits().find({device, kernel});
+  return set == shared_limits().end() ? kUsualSharedBytes : set->second;
 }
 
 /// -1: none of a device.
@@ -120,6 +136,8 @@ Options& options() {
                                  : name == "shuffled" ? Arrival::kShuffled
                                                       : Arrival::kLate;
     }
+    const char* const streams = std::getenv("NCE_EMULATION_STREAMS");
+    from_environment.late_streams = streams != nullptr && std::string(streams) == "late";
     return from_environment;
   }();
   return instance;
@@ -145,20 +163,30 @@ void forget_thread() {
 const std::string& last_report() { return report; }
 void clear_report() { report.clear(); }
 
-cudaError_t run_grid(const char* name, dim3 grid, int threads, int64_t shared_bytes, void (*body)(const void*),
-                     const void* params) {
+cudaError_t run_grid(const Grid& grid) {
   constexpr int kMostThreads = 1024;
   constexpr unsigned kMostY = 65535;
   const std::lock_guard lock(launch_mutex());
-  const bool fits = threads > 0 && threads <= kMostThreads && threads % kWarpSize == 0 && shared_bytes >= 0 &&
-                    shared_bytes <= kSharedLimit && grid.x > 0 && grid.x <= 0x7fffffffU && grid.y > 0 &&
-                    grid.y <= kMostY && grid.z > 0 && grid.z <= kMostY;
+  const int device = needed_device();
+  const dim3 blocks = grid.blocks;
+  const bool fits = grid.threads > 0 && grid.threads <= kMostThreads && grid.threads % kWarpSize == 0 &&
+                    grid.shared_bytes >= 0 && grid.shared_bytes <= shared_limit(device, grid.kernel) && blocks.x > 0 &&
+                    blocks.x <= 0x7fffffffU && blocks.y > 0 && blocks.y <= kMostY && blocks.z > 0 && blocks.z <= kMostY;
   if (!fits) return result(cudaErrorInvalidValue);
-  ++device_use()[static_cast<std::size_t>(needed_device())].grids;
-  const std::string said = Machine::get().run(name, grid, threads, shared_bytes, body, params);
-  if (said.empty()) return cudaSuccess;
-  report = said;
-  return result(cudaErrorLaunchFailure);
+  std::vector<std::max_align_t> copy(grid.call_bytes / sizeof(std::max_align_t) + 1);
+  std::memcpy(copy.data(), grid.call, grid.call_bytes);
+  const auto run = [=](const void* call) {
+    ++device_use()[static_cast<std::size_t>(device)].grids;
+    const std::string said = Machine::get().run(grid.name, blocks, grid.threads, grid.shared_bytes, grid.body, call);
+    if (said.empty()) return cudaSuccess;
+    report = said;
+    return result(cudaErrorLaunchFailure);
+  };
+  const auto later = [run, copy] {
+    const std::lock_guard launching(launch_mutex());
+    return run(copy.data());
+  };
+  return remember(grid.stream, later) ? cudaSuccess : run(grid.call);
 }
 
 }  // namespace nce::emulation
@@ -181,6 +209,14 @@ const char* cudaGetErrorName(cudaError_t code) {
       return "cudaErrorNotReady";
     case cudaErrorLaunchFailure:
       return "cudaErrorLaunchFailure";
+    case cudaErrorIllegalState:
+      return "cudaErrorIllegalState";
+    case cudaErrorStreamCaptureUnsupported:
+      return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+      return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorStreamCaptureWrongThread:
+      return "cudaErrorStreamCaptureWrongThread";
   }
   return "an unknown code";
 }
@@ -209,14 +245,22 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const cudaError_t code = nce::emulation::end_stream(stream);
   delete stream;
-  return cudaSuccess;
+  return result(code);
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (!nce::emulation::waiting_allowed(stream)) return result(cudaErrorStreamCaptureUnsupported);
+  return result(nce::emulation::run_late(stream));
+}
+cudaError_t cudaDeviceSynchronize() {
+  if (!nce::emulation::unsafe_calls_allowed()) return result(cudaErrorStreamCaptureUnsupported);
+  return result(nce::emulation::run_all_late());
+}
 
 cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
   using namespace nce::emulation;
+  if (!unsafe_calls_allowed()) return result(cudaErrorStreamCaptureUnsupported);
   if (bytes > static_cast<std::size_t>(kDeviceBytes - device_bytes_in_use())) return result(cudaErrorMemoryAllocation);
   const std::lock_guard lock(launch_mutex());
   *memory = allocate_device(static_cast<int64_t>(bytes));
@@ -227,6 +271,8 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
 
 cudaError_t cudaFree(void* memory) {
   if (memory == nullptr) return cudaSuccess;
+  if (!nce::emulation::unsafe_calls_allowed()) return result(cudaErrorStreamCaptureUnsupported);
+  static_cast<void>(nce::emulation::run_all_late());
   const std::lock_guard lock(launch_mutex());
   if (!nce::emulation::free_device(memory)) return result(cudaErrorInvalidValue);
   owners().erase(memory);
@@ -235,6 +281,7 @@ cudaError_t cudaFree(void* memory) {
 
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
   constexpr std::size_t kPage = 4096;
+  if (!nce::emulation::unsafe_calls_allowed()) return result(cudaErrorStreamCaptureUnsupported);
   *memory = bytes > static_cast<std::size_t>(kDeviceBytes)
                 ? nullptr
                 : std::aligned_alloc(kPage, (bytes + kPage - 1) / kPage * kPage);
@@ -245,32 +292,40 @@ cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
 }
 
 cudaError_t cudaFreeHost(void* memory) {
+  if (!nce::emulation::unsafe_calls_allowed()) return result(cudaErrorStreamCaptureUnsupported);
+  static_cast<void>(nce::emulation::run_all_late());
   const std::lock_guard lock(pinned().mutex);
   if (pinned().live.erase(memory) == 0) return result(cudaErrorInvalidValue);
   std::free(memory);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  using namespace nce::emulation;
-  const std::lock_guard lock(launch_mutex());
-  const auto count = static_cast<int64_t>(bytes);
-  const bool to_device = is_device(to, 0);
-  if ((to_device && !is_device(to, count)) || (is_device(from, 0) && !is_device(from, count))) {
-    return result(cudaErrorInvalidValue);
-  }
-  std::memmove(to, from, bytes);
-  if (to_device) mark_written(to, count);
-  return cudaSuccess;
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  const auto copy = [=] {
+    using namespace nce::emulation;
+    const std::lock_guard lock(launch_mutex());
+    const auto count = static_cast<int64_t>(bytes);
+    const bool to_device = is_device(to, 0);
+    if ((to_device && !is_device(to, count)) || (is_device(from, 0) && !is_device(from, count))) {
+      return result(cudaErrorInvalidValue);
+    }
+    std::memmove(to, from, bytes);
+    if (to_device) mark_written(to, count);
+    return cudaSuccess;
+  };
+  return remember(stream, copy) ? cudaSuccess : copy();
 }
 
-cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
-  using namespace nce::emulation;
-  const std::lock_guard lock(launch_mutex());
-  if (!is_device(memory, static_cast<int64_t>(bytes))) return result(cudaErrorInvalidValue);
-  std::memset(memory, value, bytes);
-  mark_written(memory, static_cast<int64_t>(bytes));
-  return cudaSuccess;
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  const auto set = [=] {
+    using namespace nce::emulation;
+    const std::lock_guard lock(launch_mutex());
+    if (!is_device(memory, static_cast<int64_t>(bytes))) return result(cudaErrorInvalidValue);
+    std::memset(memory, value, bytes);
+    mark_written(memory, static_cast<int64_t>(bytes));
+    return cudaSuccess;
+  };
+  return remember(stream, set) ? cudaSuccess : set();
 }
 
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -282,6 +337,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* memory) {
   *attributes = {};
   const std::lock_guard lock(launch_mutex());
+  ++nce::emulation::device_use()[static_cast<std::size_t>(needed_device())].pointer_queries;
   if (nce::emulation::is_device(memory, 1)) {
     attributes->type = cudaMemoryTypeDevice;
     attributes->device = owner_of(memory);
@@ -334,6 +390,30 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->multiProcessorCount = 1;
   properties->l2CacheSize = 32 << 20;
   return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  if (!is_installed(device)) return result(cudaErrorInvalidDevice);
+  switch (attribute) {
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = static_cast<int>(nce::emulation::kSharedLimit);
+      return cudaSuccess;
+  }
+  return result(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
+  using namespace nce::emulation;
+  const std::lock_guard lock(launch_mutex());
+  const int device = needed_device();
+  ++device_use()[static_cast<std::size_t>(device)].attributes_set;
+  switch (attribute) {
+    case cudaFuncAttributeMaxDynamicSharedMemorySize:
+      if (value < 0 || value > kSharedLimit) return result(cudaErrorInvalidValue);
+      shared_limits()[{device, kernel}] = value;
+      return cudaSuccess;
+  }
+  return result(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {

@@ -102,4 +102,10 @@ NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const Simila
   return metrics;
 }
 
+/// Into the caller's struct, whose size stays what it is.
+NCE_HOST_DEVICE inline void write_metrics(nce_metrics metrics, nce_metrics* to) {
+  metrics.struct_size = to->struct_size;
+  *to = metrics;
+}
+
 }  // namespace nce::loss

@@ -61,6 +61,13 @@ __device__ inline T __shfl_xor_sync(unsigned mask, T value, int lanes) {
   return nce_shuffle(value, [=](int word) { return __nvvm_shfl_sync_bfly_i32(mask, word, lanes, 0x1f); });
 }
 
+__device__ inline unsigned long long atomicMax(unsigned long long* at, unsigned long long value) {
+  return __nvvm_atom_max_gen_ull(at, value);
+}
+__device__ inline unsigned atomicOr(unsigned* at, unsigned value) {
+  return (unsigned)__nvvm_atom_or_gen_i((int*)at, (int)value);
+}
+
 enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 using cudaStream_t = struct CUstream_st*;

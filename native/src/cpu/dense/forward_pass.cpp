@@ -370,9 +370,8 @@ class Forward {
     }
     totals.zero_rows = count_zero(state_.x_norms, rows) + zero_columns();
     if (call_.z_apart) totals.zero_rows += count_zero(state_.z_norms, problem_.z_rows);
-    const uint32_t struct_size = call_.out.metrics->struct_size;
-    *call_.out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals, rows);
-    call_.out.metrics->struct_size = struct_size;
+    const nce_metrics metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals, rows);
+    loss::write_metrics(metrics, call_.out.metrics);
   }
 
   const Call& call_;

@@ -180,10 +180,9 @@ class RowwisePlan final : public Plan {
     if (keep) *token = {.magic = kTokenMagic, .plan = number_, .tau = call.rule.tau};
     if (out.loss != nullptr) write_loss(call, terms, out.loss);
     if (out.metrics == nullptr) return;
-    const uint32_t struct_size = out.metrics->struct_size;
-    *out.metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals.metrics, n(),
-                                    loss::kSimilarityShare);
-    out.metrics->struct_size = struct_size;
+    const nce_metrics metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_),
+                                                 totals.metrics, n(), loss::kSimilarityShare);
+    loss::write_metrics(metrics, out.metrics);
   }
 
   void write_loss(const Call& call, const RowTerms* terms, double* loss) const {

@@ -71,6 +71,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
                        .backward = !of.forward,
                        .with_upstream = true,
                        .in = &of.in,
+                       .metrics = of.forward ? of.out.metrics : nullptr,
                        .rows = problem_.x_rows},
                       of.stream);
     if (of.forward) enqueue_forward(call, of.workspace.bytes >= both_bytes_ ? id() : 0);

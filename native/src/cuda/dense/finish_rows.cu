@@ -90,7 +90,7 @@ __global__ void finish_loss(const FinishLossParams p) {
     all.metrics.positives = p.rows;
     all.metrics.negatives = p.rows * p.negatives;
     for (int32_t m = 0; m < p.matrices; ++m) all.metrics.zero_rows += p.ranges[m].zero_rows;
-    *p.metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows);
+    loss::write_metrics(loss::metrics_of(p.function, p.range, all.metrics, p.rows), p.metrics);
   }
   p.call->plan = p.plan;
 }

@@ -1,4 +1,4 @@
-// Norms of queries, and the comparisons of all rows: a warp each.
+// Norms of queries, and the comparisons of all rows, or of those that floats have no range for: a warp each.
 
 #include "cuda/rowwise/rowwise.cuh"
 
@@ -64,7 +64,7 @@ template <typename T>
 __global__ void measure_queries(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const int64_t row = int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads;
-  if (row >= p.rows) return;
+  if (row >= p.rows || left_to_floats(p, row)) return;
   const T* const x = row_at<T>(p.queries, row);
   const auto get = [&](int64_t d) { return wide(x[d]); };
   const double squares = sum_over(p.dim, [&](int64_t d) { return get(d) * get(d); });
@@ -144,6 +144,7 @@ __global__ void compare_rows(const RowwiseParams p) {
   const int64_t step = int64_t{gridDim.x} * kBlockWarps;
   for (int64_t i = int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads; i < count; i += step) {
     const int64_t row = i / p.comparisons_of_row;
+    if (left_to_floats(p, row)) continue;
     double cosine = 0.0;
     const Comparison comparison = compare(p, row_at<T>(p.queries, row), p.inverse_norms[row],
                                           other_at<T>(p, row, i - row * p.comparisons_of_row), cosine);
@@ -157,14 +158,13 @@ __global__ void compare_rows(const RowwiseParams p) {
 }  // namespace
 
 void launch_compare_rows(const RowwiseParams& params, cudaStream_t stream) {
-  constexpr int64_t kMostWarps = int64_t{kBlockWarps} << 20;
-  const int64_t warps = params.rows * params.comparisons_of_row;
+  if (params.out_of_range != nullptr) launch_compare_rows_twofold(params, stream);
+  const int64_t warps = most_warps(params.rows * params.comparisons_of_row);
   with_element(params.dtype, [&](auto element) {
     using T = decltype(element);
     launch({"measure_queries", blocks_of(params.rows, kBlockWarps), kBlockThreads, 0, stream}, measure_queries<T>,
            params);
-    launch({"compare_rows", blocks_of(warps < kMostWarps ? warps : kMostWarps, kBlockWarps), kBlockThreads, 0, stream},
-           compare_rows<T>, params);
+    launch({"compare_rows", blocks_of(warps, kBlockWarps), kBlockThreads, 0, stream}, compare_rows<T>, params);
   });
 }
 

@@ -7,54 +7,6 @@
 namespace nce::cuda {
 namespace {
 
-constexpr int kColumnsOfLane = 4;
-constexpr int64_t kColumnsOfWarp = int64_t{kColumnsOfLane} * kWarpThreads;
-
-/// What a comparison does to gradients, with x^ = x over its norm for the cosine, else x, and y^ = unit y:
-/// dx gets push (y^ - x^) for distances, else push y^; dy = push unit (x^ - shrink y^). A unit below 0 is -unit of rows
-/// that are enlarged, as may be those of float64.
-struct Pull {
-  double push;
-  double unit;
-  double shrink;
-};
-
-template <typename T>
-NCE_DEVICE Pull pull_of(const RowwiseParams& p, int64_t row, int64_t k, double factor) {
-  const Comparison* const comparisons = comparisons_of(p, row);
-  const double value = comparisons[k].value;
-  const double slope =
-      factor * p.measure.sign * loss::row_slope(rule_of(p), comparisons, k, is_alike(p, row), p.terms[row]);
-  switch (p.measure.base) {
-    case loss::Base::kCosine:
-      return {slope, comparisons[k].inverse_norm, p.measure.sign * (value - p.measure.offset)};
-    case loss::Base::kDot:
-      return {slope, 1.0, 0.0};
-    case loss::Base::kSquaredDistance:
-      return {-2.0 * slope, 1.0, 1.0};
-    case loss::Base::kDistance: {
-      // d|x - y| / dx = (x - y) / |x - y|, taken as 0 at 0. Over the smallest distances even 1 overflows; larger
-      // differences over a larger distance, which is still to be found, are the same.
-      const double distance = std::fabs(value);
-      const bool tiny = sizeof(T) == sizeof(double) && value != 0.0 && distance < loss::kSmallestDivisor;
-      return {value != 0.0 ? -slope / (tiny ? 1.0 : distance) : 0.0, tiny ? -1.0 : 1.0,
-              tiny ? 1.0 / loss::kEnlarged : 1.0};
-    }
-  }
-  return {std::nan(""), 0.0, 0.0};
-}
-
-template <typename G>
-NCE_DEVICE G* gradient_at(const GradientMatrix& matrix, int64_t row) {
-  return matrix.data == nullptr ? nullptr : static_cast<G*>(matrix.data) + row * matrix.stride;
-}
-
-/// Where the gradient of the row that comparison k is with goes; null: nowhere.
-template <typename G>
-NCE_DEVICE G* other_gradient(const RowwiseParams& p, int64_t row, int64_t k) {
-  return k == 0 ? gradient_at<G>(p.d_keys, row) : gradient_at<G>(p.d_negatives, negative_row(p, row, k));
-}
-
 /// The lane's columns.
 template <typename T, typename G>
 struct RowColumns {
@@ -135,6 +87,7 @@ __global__ void __launch_bounds__(kBlockThreads, 3) rowwise_gradients(const Roww
   const double x_share = cosine || p.measure.base == loss::Base::kDot ? 0.0 : 1.0;
   for (int64_t i = int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads; i < p.rows * chunks; i += step) {
     const int64_t row = i / chunks;
+    if (left_to_floats(p, row)) continue;
     const double factor = p.reducer.factor(row, p.call->weight_sum);
     const loss::UnitFactors factors = cosine ? factors_of<T>(p.inverse_norms[row]) : loss::UnitFactors{1.0, 1.0};
     RowColumns<T, G> columns{p, row, (i - row * chunks) * kColumnsOfWarp + lane, {}, {}};
@@ -182,9 +135,8 @@ __global__ void write_temperature_gradient(const RowwiseParams p) {
 
 template <typename T, typename G>
 void launch_gradients(const RowwiseParams& params, cudaStream_t stream) {
-  constexpr int64_t kMostWarps = int64_t{kBlockWarps} << 20;
   const int64_t warps = params.rows * ((params.dim + kColumnsOfWarp - 1) / kColumnsOfWarp);
-  const dim3 grid = blocks_of(warps < kMostWarps ? warps : kMostWarps, kBlockWarps);
+  const dim3 grid = blocks_of(most_warps(warps), kBlockWarps);
   launch({"rowwise_gradients", grid, kBlockThreads, 0, stream}, rowwise_gradients<T, G>, params);
 }
 
@@ -198,6 +150,7 @@ void launch_row_gradients(const RowwiseParams& params, cudaStream_t stream) {
            params);
   }
   if (params.d_queries.data == nullptr && params.d_keys.data == nullptr && params.d_negatives.data == nullptr) return;
+  if (params.out_of_range != nullptr) launch_row_gradients_twofold(params, stream);
   with_element(params.dtype, [&](auto element) {
     using T = decltype(element);
     if constexpr (sizeof(T) == 2) {

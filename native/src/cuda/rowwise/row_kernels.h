@@ -1,7 +1,7 @@
 #pragma once
-// The kernels of the rowwise losses. Elements are widened to double as they are read: the kernels wait for memory, and
-// what is summed and subtracted keeps the digits of the inputs. All only enqueue, and do nothing unless the status is
-// OK.
+// The kernels of the rowwise losses. Elements are widened to double as they are read, or where doubles are slow to
+// twofold floats: the kernels wait for memory, and what is summed and subtracted keeps the digits of the inputs. All
+// only enqueue, and do nothing unless the status is OK.
 
 #include <cuda_runtime.h>
 
@@ -25,6 +25,28 @@ struct RowwiseTotals {
   int64_t bad_key;
   int64_t bad_negative;
   int64_t overflow;  ///< a row of queries whose similarity or distance is beyond double
+};
+
+/// high + low, low being small beside high: 48 digits without a double.
+struct Twofold {
+  float high;
+  float low;
+};
+
+/// Sums over a comparison's elements x of a query and y of another row.
+struct TwofoldSums {
+  Twofold dot;                 ///< x y
+  Twofold squared_difference;  ///< (x - y)^2; for cosine distances that of unit vectors, below 0: not computed
+  Twofold squares;             ///< y^2
+};
+
+/// What a comparison does to gradients: 2^exponent (cross x - own y) is that of the other row, and cross y is part of
+/// the query's, from whose sum the sum of `query` times x is taken. Distances have x - y in place of x, and no own.
+struct TwofoldPull {
+  Twofold cross, own;
+  Twofold query;  ///< over 2^row_exponent
+  int32_t exponent;
+  int32_t row_exponent;  ///< the same for all of a row
 };
 
 /// The caller's matrix.
@@ -63,6 +85,12 @@ struct RowwiseParams {
   RowwiseTotals* totals;  ///< [kMostParts]
   double* slopes;         ///< [kMostParts]
 
+  /// Of each row whether floats lack its range, so that doubles take it; null: doubles take all.
+  uint32_t* out_of_range;
+  Twofold* query_squares;  ///< what only twofold floats need
+  TwofoldSums* sums;       ///< [rows][comparisons_of_row], forward
+  TwofoldPull* pulls;      ///< likewise, backward
+
   double* loss_out;  ///< outputs; null: not wanted
   double* d_temperature;
   nce_metrics* metrics;
@@ -75,5 +103,9 @@ void launch_compare_rows(const RowwiseParams& params, cudaStream_t stream);
 void launch_row_terms(const RowwiseParams& params, cudaStream_t stream);
 /// Gradients of matrices and of the temperature.
 void launch_row_gradients(const RowwiseParams& params, cudaStream_t stream);
+
+/// By twofold floats, of the rows that they have a range for; and which they are. Then doubles take the others.
+void launch_compare_rows_twofold(const RowwiseParams& params, cudaStream_t stream);
+void launch_row_gradients_twofold(const RowwiseParams& params, cudaStream_t stream);
 
 }  // namespace nce::cuda

@@ -152,8 +152,9 @@ __global__ void finish_rowwise_loss(const RowwiseParams p) {
   if (p.loss_out != nullptr && p.reducer.reduction != NCE_REDUCTION_NONE) {
     *p.loss_out = p.reducer.reduced(all.loss, p.call->weight_sum);
   }
-  if (p.metrics != nullptr)
-    *p.metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows, loss::kSimilarityShare);
+  if (p.metrics != nullptr) {
+    loss::write_metrics(loss::metrics_of(p.function, p.range, all.metrics, p.rows, loss::kSimilarityShare), p.metrics);
+  }
   p.call->plan = p.plan;
 }
 

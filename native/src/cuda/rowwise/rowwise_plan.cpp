@@ -8,11 +8,18 @@
 namespace nce::cuda {
 namespace {
 
+/// Whether doubles are a 32nd or a 64th as fast as floats, and rows of at most 32 bits wait for them and not for
+/// memory. By the capability alone, so that a result does not depend on the device that it was opened on.
+bool doubles_are_slow(int32_t capability) { return capability != 80 && capability != 90 && capability != 100; }
+
 class RowwisePlan final : public DevicePlan<RowwisePlan> {
  public:
-  RowwisePlan(const loss::Problem& problem, int device)
-      : DevicePlan(device), problem_(problem), rows_(problem.loss_rows) {
-    const double bytes = static_cast<double>(rows_) * (static_cast<double>(problem.comparisons_of_row) + 4.0) * 24.0;
+  RowwisePlan(const loss::Problem& problem, int device, int32_t capability)
+      : DevicePlan(device),
+        problem_(problem),
+        rows_(problem.loss_rows),
+        twofold_(loss::dtype_bytes(problem.dtype) < 8 && doubles_are_slow(capability)) {
+    const double bytes = static_cast<double>(rows_) * (static_cast<double>(problem.comparisons_of_row) + 4.0) * 64.0;
     if (bytes > static_cast<double>(kLargestWorkspace)) refuse_sizes(problem.desc, kLargestWorkspaceText);
     bytes_ = carve(nullptr).bytes;
   }
@@ -29,6 +36,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
                        .backward = !of.forward,
                        .with_upstream = of.backward,
                        .in = &of.in,
+                       .metrics = of.forward ? of.out.metrics : nullptr,
                        .rows = rows_},
                       of.stream);
     const RowwiseParams params = params_of(of.in, of.out, call, arrays);
@@ -48,6 +56,9 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
     RowTerms* terms;
     RowwiseTotals* totals;
     double* slopes;
+    uint32_t* out_of_range;
+    Twofold* query_squares;
+    TwofoldPull* twofold;  ///< TwofoldSums in the forward pass
     int64_t bytes;
   };
 
@@ -62,6 +73,10 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
     arrays.terms = carver.take<RowTerms>(rows_);
     arrays.totals = carver.take<RowwiseTotals>(kMostParts);
     arrays.slopes = carver.take<double>(kMostParts);
+    arrays.out_of_range = carver.take<uint32_t>(twofold_ ? rows_ : 0);
+    arrays.query_squares = carver.take<Twofold>(twofold_ ? rows_ : 0);
+    static_assert(sizeof(TwofoldSums) <= sizeof(TwofoldPull));
+    arrays.twofold = carver.take<TwofoldPull>(twofold_ ? comparisons : 0);
     arrays.bytes = carver.used();
     return arrays;
   }
@@ -90,6 +105,10 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
             .terms = arrays.terms,
             .totals = arrays.totals,
             .slopes = arrays.slopes,
+            .out_of_range = arrays.out_of_range,
+            .query_squares = arrays.query_squares,
+            .sums = reinterpret_cast<TwofoldSums*>(arrays.twofold),
+            .pulls = arrays.twofold,
             .loss_out = out.loss,
             .d_temperature = out.d_temperature,
             .metrics = out.metrics,
@@ -100,13 +119,14 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
 
   const loss::Problem problem_;
   const int64_t rows_;
+  const bool twofold_;
   int64_t bytes_ = 1;
 };
 
 }  // namespace
 
-std::unique_ptr<Plan> make_rowwise_plan(const loss::Problem& problem, int device) {
-  return std::make_unique<RowwisePlan>(problem, device);
+std::unique_ptr<Plan> make_rowwise_plan(const loss::Problem& problem, int device, int32_t capability) {
+  return std::make_unique<RowwisePlan>(problem, device, capability);
 }
 
 }  // namespace nce::cuda

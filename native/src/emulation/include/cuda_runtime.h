@@ -138,8 +138,12 @@ enum cudaError_t {
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorIllegalState = 401,
   cudaErrorNotReady = 600,
-  cudaErrorLaunchFailure = 719
+  cudaErrorLaunchFailure = 719,
+  cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorStreamCaptureInvalidated = 901,
+  cudaErrorStreamCaptureWrongThread = 908
 };
 const char* cudaGetErrorName(cudaError_t code);
 /// For cudaErrorLaunchFailure the emulator's report of the last launch that failed.
@@ -152,6 +156,22 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaDeviceSynchronize();
+
+// While a stream is captured, what is enqueued on it becomes a graph; calls that could not are refused, and end the
+// capture.
+enum cudaStreamCaptureMode {
+  cudaStreamCaptureModeGlobal = 0,       ///< no thread may make unsafe calls
+  cudaStreamCaptureModeThreadLocal = 1,  ///< this thread may not
+  cudaStreamCaptureModeRelaxed = 2
+};
+using cudaGraph_t = struct CUgraph_st*;
+using cudaGraphExec_t = struct CUgraphExec_st*;
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 cudaError_t cudaMalloc(void** memory, std::size_t bytes);
 cudaError_t cudaFree(void* memory);
@@ -194,6 +214,11 @@ cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+/// Of the kernel on the current device.
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
 constexpr unsigned long long cudaEnableDefault = 0;
 enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0, cudaDriverEntryPointSymbolNotFound = 1 };
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version,
@@ -203,24 +228,39 @@ cudaError_t cudaRuntimeGetVersion(int* version);
 
 namespace nce::emulation {
 
-/// Runs body(params) by a grid of threads, before it returns. cudaErrorLaunchFailure if a check failed.
-cudaError_t run_grid(const char* name, dim3 grid, int threads, int64_t shared_bytes, void (*body)(const void*),
-                     const void* params);
+/// What run_grid runs: body(call) in each thread.
+struct Grid {
+  const char* name;
+  dim3 blocks;
+  int threads;
+  int64_t shared_bytes;
+  cudaStream_t stream;
+  const void* kernel;
+  void (*body)(const void* call);
+  const void* call;
+  std::size_t call_bytes;
+};
+
+/// Runs a grid before it returns, or remembers it with a copy of its call where the stream is captured.
+/// cudaErrorInvalidValue for what no device can launch, cudaErrorLaunchFailure if a check failed.
+cudaError_t run_grid(const Grid& grid);
 
 /// kernel(params), as launch() of cuda/launch.h wants it.
 template <typename Params>
-cudaError_t launch(const char* name, dim3 grid, int threads, int64_t shared_bytes, void (*kernel)(Params),
-                   const Params& params) {
+cudaError_t launch(const char* name, dim3 blocks, int threads, int64_t shared_bytes, cudaStream_t stream,
+                   void (*kernel)(Params), const Params& params) {
+  static_assert(std::is_trivially_copyable_v<Params> && alignof(Params) <= alignof(std::max_align_t));
   struct Call {
     void (*kernel)(Params);
-    const Params* params;
-  } call{kernel, &params};
+    Params params;
+  };
+  const Call call{kernel, params};
+  const auto body = [](const void* what) __attribute__((no_sanitize("thread"))) {
+    const auto& c = *static_cast<const Call*>(what);
+    c.kernel(c.params);
+  };
   return run_grid(
-      name, grid, threads, shared_bytes, [](const void* what) __attribute__((no_sanitize("thread"))) {
-        const auto& c = *static_cast<const Call*>(what);
-        c.kernel(*c.params);
-      },
-      &call);
+      {name, blocks, threads, shared_bytes, stream, reinterpret_cast<const void*>(kernel), body, &call, sizeof call});
 }
 
 }  // namespace nce::emulation

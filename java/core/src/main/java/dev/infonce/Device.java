@@ -427,6 +427,15 @@ public final class Device implements AutoCloseable {
         }
     }
 
+    OpenStreams streams() {
+        return resources.streams();
+    }
+
+    /** Waits for what streams have to do: to be called before anything that goes by the default stream. */
+    void finishStreams() {
+        resources.streams().finish();
+    }
+
     /** A resource of the open device, which is closed with the device and keeps what that runs on until then. */
     Lifetime adopt(String what, Runnable dispose) {
         return resources.adopt(what, dispose);

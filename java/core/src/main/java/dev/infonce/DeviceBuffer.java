@@ -66,7 +66,7 @@ public final class DeviceBuffer {
     }
 
     /**
-     * Writes the first bytes, and waits for it.
+     * Writes the first bytes after all that was enqueued on the device's streams, and waits for it.
      *
      * @param host what to write; a segment of the heap or of native memory
      * @return this
@@ -81,6 +81,7 @@ public final class DeviceBuffer {
                     ? host
                     : arena.allocate(Math.max(1, size), 8).copyFrom(host);
             device.using(() -> {
+                device.finishStreams();
                 memory.copy(segment, from, size, MemorySegment.NULL);
                 memory.synchronize(MemorySegment.NULL);
                 return null;
@@ -101,12 +102,12 @@ public final class DeviceBuffer {
     public DeviceBuffer copyFrom(MemorySegment host, Stream stream) {
         long size = fitting(host);
         asynchronous(host, stream);
-        stream.use(handle -> device.ownMemory().copy(segment, host, size, handle));
+        stream.enqueue(handle -> device.ownMemory().copy(segment, host, size, handle));
         return this;
     }
 
     /**
-     * Reads the first bytes, and waits for it.
+     * Reads the first bytes after all that was enqueued on the device's streams, and waits for it.
      *
      * @param host where to write them, as many as it has; a segment of the heap or of native memory
      * @throws IllegalArgumentException if it is longer than the buffer
@@ -118,6 +119,7 @@ public final class DeviceBuffer {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment to = host.isNative() ? host : arena.allocate(Math.max(1, size), 8);
             device.using(() -> {
+                device.finishStreams();
                 memory.copy(to, segment, size, MemorySegment.NULL);
                 memory.synchronize(MemorySegment.NULL);
                 return null;
@@ -139,11 +141,11 @@ public final class DeviceBuffer {
     public void copyTo(MemorySegment host, Stream stream) {
         long size = fitting(host);
         asynchronous(host, stream);
-        stream.use(handle -> device.ownMemory().copy(host, segment, size, handle));
+        stream.enqueue(handle -> device.ownMemory().copy(host, segment, size, handle));
     }
 
     /**
-     * The content as doubles. Does not wait for streams: synchronize the one that writes first.
+     * The content as doubles, after all that was enqueued on the device's streams.
      *
      * @return bytes / 8 numbers
      */
@@ -154,7 +156,7 @@ public final class DeviceBuffer {
     }
 
     /**
-     * The content as floats. Does not wait for streams: synchronize the one that writes first.
+     * The content as floats, after all that was enqueued on the device's streams.
      *
      * @return bytes / 4 numbers
      */

@@ -35,7 +35,8 @@ public record DeviceOutputs(
     }
 
     /**
-     * Copies the loss to the host, and waits for it. To be called after {@link PendingCall#await}.
+     * Copies the loss to the host after all that was enqueued on the device's streams, and waits for it. Whether the call was
+     * refused, {@link PendingCall#await} tells.
      *
      * @return one number, or r numbers for {@link Reduction#NONE}
      */
@@ -44,7 +45,8 @@ public record DeviceOutputs(
     }
 
     /**
-     * Copies the metrics to the host, and waits for it. To be called after {@link PendingCall#await}.
+     * Copies the metrics to the host after all that was enqueued on the device's streams, and waits for it. Whether the call was
+     * refused, {@link PendingCall#await} tells.
      *
      * @return the metrics, or null if they were not wanted
      */

@@ -12,6 +12,7 @@ import java.util.concurrent.locks.LockSupport;
 final class DeviceResources implements Runnable {
     private final Lifetime lifetime;
     private final Set<Lifetime> resources = ConcurrentHashMap.newKeySet();
+    private final OpenStreams streams = new OpenStreams();
     private Arena arena;
 
     DeviceResources(Backend backend) {
@@ -28,6 +29,10 @@ final class DeviceResources implements Runnable {
 
     void release() {
         lifetime.release();
+    }
+
+    OpenStreams streams() {
+        return streams;
     }
 
     /** The resource keeps the backend open until its last use has ended. */

@@ -24,6 +24,14 @@ final class Lifetime {
         users++;
     }
 
+    /** The same, but false if it is closed. */
+    synchronized boolean tryAcquire() {
+        if (!closed) {
+            users++;
+        }
+        return !closed;
+    }
+
     void release() {
         boolean last;
         synchronized (this) {

@@ -22,6 +22,7 @@ final class MatrixCopy {
         }
         Device device = to.isOnDevice() ? to.owner() : from.owner();
         device.using(() -> {
+            device.finishStreams();
             DeviceMemory memory = device.ownMemory();
             if (isDirect(from) && isDirect(to)) {
                 enqueue(from, to, memory, MemorySegment.NULL);
@@ -45,7 +46,7 @@ final class MatrixCopy {
         Checks.argument(
                 reaches(from) && reaches(to), "source: to be copied later it must be native memory, not the Java heap");
         if (from.rows() > 0) {
-            stream.use(handle -> enqueue(from, to, device.ownMemory(), handle));
+            stream.enqueue(handle -> enqueue(from, to, device.ownMemory(), handle));
         }
     }
 

@@ -120,6 +120,7 @@ public final class Plan implements AutoCloseable {
         double temperature = checks.temperature(in);
         lifetime.acquire();
         try {
+            device.finishStreams();
             executor.run(in, temperature, gradients, true, out.numbers());
             out.temperature(temperature);
         } finally {
@@ -129,7 +130,7 @@ public final class Plan implements AutoCloseable {
 
     /**
      * Enqueues the loss, and the gradients for which out has a place, and returns. Nothing of it allocates or waits, so that a
-     * CUDA graph can capture it. Everything must lie in memory of the plan's device and stay open, and inputs unchanged, until
+     * CUDA graph can capture it; meanwhile nothing else that waits may be asked of the device. Everything must lie in memory of the plan's device and stay open, and inputs unchanged, until
      * the call has run; results are in out then. Calls on different workspaces may run at once.
      *
      * <pre>{@code
@@ -165,7 +166,7 @@ public final class Plan implements AutoCloseable {
             checks.workspace(workspace, executor.workspaceBytes(out.hasGradients()));
             Checks.argument(
                     out.metrics() == null || metrics, "metrics: the plan was made without, but got a buffer for them");
-            stream.use(handle -> executor.enqueue(handle, in, out, workspace.segment(), workspace.bytes()));
+            stream.enqueue(handle -> executor.enqueue(handle, in, out, workspace.segment(), workspace.bytes()));
             return new PendingCall(this, stream, in, out, workspace);
         } finally {
             lifetime.release();
@@ -176,7 +177,7 @@ public final class Plan implements AutoCloseable {
         lifetime.acquire();
         try {
             workspace.alive();
-            stream.use(handle -> executor.await(workspace.segment(), handle));
+            stream.await(handle -> executor.await(workspace.segment(), handle));
         } finally {
             lifetime.release();
         }
@@ -292,6 +293,7 @@ public final class Plan implements AutoCloseable {
     private Outcome run(Inputs in, Gradients out, boolean wantLoss) {
         lifetime.acquire();
         try {
+            device.finishStreams();
             return executor.run(in, checks.temperature(in), out, wantLoss);
         } finally {
             lifetime.release();

@@ -3,7 +3,8 @@ package dev.infonce.internal;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Memory of a device that Java cannot reach, and the streams that work is enqueued on. The null address is the default stream.
+ * Memory of a device that Java cannot reach, and the streams that work is enqueued on. The null address is the default stream,
+ * which is ordered with no other.
  * Thread-safe. Everything throws InfoNceException.
  */
 public interface DeviceMemory {

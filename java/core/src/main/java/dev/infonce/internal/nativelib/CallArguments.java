@@ -28,6 +28,7 @@ final class CallArguments {
     private MemorySegment block = MemorySegment.NULL;
     private long size;
     private long inputBytes;
+    private long outputsAt;
     private long temperature;
     private long upstream;
     private long weights;
@@ -64,10 +65,11 @@ final class CallArguments {
         upstream = place(upstreamNumbers == null ? 0 : (long) upstreamNumbers.length * Float.BYTES);
         weights = place(in.weights() == null ? 0 : (long) in.weights().length * Float.BYTES);
         labels = place(in.labels() == null ? 0 : (long) in.labels().length * Integer.BYTES);
-        inputBytes = size;
+        outputsAt = size;
+        metrics = place(wantMetrics ? nce_metrics.sizeof() : 0);
+        inputBytes = size; // the struct of metrics says how large it is
         loss = place(lossCount * Double.BYTES);
         dTemperature = place(gradients ? Double.BYTES : 0);
-        metrics = place(wantMetrics ? nce_metrics.sizeof() : 0);
         if (block.byteSize() < size || block.byteSize() == 0) {
             block = arena.allocate(Math.max(ALIGNMENT, size), ALIGNMENT);
         }
@@ -112,6 +114,11 @@ final class CallArguments {
     /** The first bytes of the block: what the call reads. */
     long inputBytes() {
         return inputBytes;
+    }
+
+    /** Where what the call writes begins, which is before the end of what it reads. */
+    long outputsAt() {
+        return outputsAt;
     }
 
     /** A call whose numbers were laid out, the block, or its copy, being at an address. */

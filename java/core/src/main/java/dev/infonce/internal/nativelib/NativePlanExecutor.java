@@ -10,6 +10,7 @@ import dev.infonce.PlanOptions;
 import dev.infonce.Shape;
 import dev.infonce.Status;
 import dev.infonce.bindings.infonce_h;
+import dev.infonce.bindings.nce_metrics;
 import dev.infonce.internal.CallNumbers;
 import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
@@ -36,6 +37,8 @@ final class NativePlanExecutor implements PlanExecutor {
     private final long gradientBytes;
     /** The loss's own temperature in memory of the context, where that is not the host's; else null. */
     private final MemorySegment ownTemperature;
+    /** The size of the struct of metrics in memory of the context, where that is not the host's; else null. */
+    private final MemorySegment metricsSize;
 
     private final Deque<CallMemory> idle = new ArrayDeque<>();
 
@@ -58,8 +61,12 @@ final class NativePlanExecutor implements PlanExecutor {
             try {
                 this.forwardBytes = bytes(infonce_h.NCE_PASS_FORWARD(), arena);
                 this.gradientBytes = bytes(infonce_h.NCE_PASS_FORWARD_BACKWARD(), arena);
-                this.ownTemperature =
-                        context.hostMemory() || !hasTemperature ? null : placed(loss.temperature(), arena);
+                this.ownTemperature = context.hostMemory() || !hasTemperature
+                        ? null
+                        : placed(arena.allocateFrom(ValueLayout.JAVA_DOUBLE, loss.temperature()));
+                this.metricsSize = context.hostMemory() || !metrics
+                        ? null
+                        : placed(arena.allocateFrom(ValueLayout.JAVA_INT, (int) nce_metrics.sizeof()));
             } catch (RuntimeException | Error e) {
                 api.planDestroy(plan);
                 throw e;
@@ -105,9 +112,9 @@ final class NativePlanExecutor implements PlanExecutor {
                     matrices.inPlace()));
             if (!context.hostMemory()) {
                 api.check(api.workspaceStatus(plan, workspace, MemorySegment.NULL));
-                long read = arguments.inputBytes();
-                long written = arguments.bytes() - read;
-                context.copy(arguments.block().asSlice(read), block.asSlice(read), written, MemorySegment.NULL);
+                long first = arguments.outputsAt();
+                long written = arguments.bytes() - first;
+                context.copy(arguments.block().asSlice(first), block.asSlice(first), written, MemorySegment.NULL);
                 context.synchronize(MemorySegment.NULL);
             }
             matrices.copyBack();
@@ -126,6 +133,10 @@ final class NativePlanExecutor implements PlanExecutor {
             matrices.take(in, out);
             CallArguments arguments = new CallArguments(arena);
             arguments.fill(matrices, in, out, hasTemperature ? ownTemperature : MemorySegment.NULL);
+            if (out.metrics() != null) {
+                long structSize = out.metrics().segment().address() + nce_metrics.struct_size$offset();
+                context.copy(MemorySegment.ofAddress(structSize), metricsSize, metricsSize.byteSize(), stream);
+            }
             NativeApi api = context.api();
             api.check(api.run(
                     out.hasGradients(),
@@ -158,6 +169,9 @@ final class NativePlanExecutor implements PlanExecutor {
             }
             if (ownTemperature != null) {
                 context.free(ownTemperature);
+            }
+            if (metricsSize != null) {
+                context.free(metricsSize);
             }
         } finally {
             context.api().planDestroy(plan);
@@ -206,9 +220,9 @@ final class NativePlanExecutor implements PlanExecutor {
         }
     }
 
-    private MemorySegment placed(double number, Arena arena) {
-        MemorySegment memory = context.allocate(Double.BYTES);
-        context.copy(memory, arena.allocateFrom(ValueLayout.JAVA_DOUBLE, number), Double.BYTES, MemorySegment.NULL);
+    private MemorySegment placed(MemorySegment number) {
+        MemorySegment memory = context.allocate(number.byteSize());
+        context.copy(memory, number, number.byteSize(), MemorySegment.NULL);
         context.synchronize(MemorySegment.NULL);
         return memory;
     }
