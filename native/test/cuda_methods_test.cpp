@@ -108,21 +108,22 @@ TEST(CudaMethods, GradientTilesFitTheSharedMemoryOrAreNotUsed) {
 
 TEST(CudaMethods, SumGroupsKeepTheDeviceBusyWhereThereIsEnoughToDo) {
   for (const int32_t capability : kCapabilities) {
-    const Architecture& architecture = architecture_for(capability);
-    const int64_t slots = int64_t{architecture.multiprocessors} * 2;
-    for (const bool columns : {false, true}) {
-      for (const int64_t x : {1, 7, 8, 23, 64, 100, 255, 512, 513, 8192}) {
-        for (const int64_t y : {1, 7, 8, 23, 64, 100, 255, 512, 513, 8192}) {
-          const Groups groups = choose_groups(x, y, columns, architecture);
-          ASSERT_GE(groups.x, 1);
-          ASSERT_GE(groups.y, 1);
-          ASSERT_LE(groups.x, x);
-          ASSERT_LE(groups.y, y);
-          if (x * y < 4 * slots) continue;
-          const int64_t rounds = (int64_t{groups.x} * groups.y + slots - 1) / slots;
-          const int64_t longest = rounds * ((x + groups.x - 1) / groups.x) * ((y + groups.y - 1) / groups.y);
-          EXPECT_GE(static_cast<double>(x * y) / static_cast<double>(slots * longest), 0.75)
-              << capability << ": " << x << " x " << y << " tiles in " << groups.x << " x " << groups.y;
+    for (const int64_t blocks : {1, 2}) {
+      const int64_t resident = architecture_for(capability).multiprocessors * blocks;
+      for (const bool columns : {false, true}) {
+        for (const int64_t x : {1, 7, 8, 23, 64, 100, 255, 512, 513, 8192}) {
+          for (const int64_t y : {1, 7, 8, 23, 64, 100, 255, 512, 513, 8192}) {
+            const Groups groups = choose_groups(x, y, columns, resident);
+            ASSERT_GE(groups.x, 1);
+            ASSERT_GE(groups.y, 1);
+            ASSERT_LE(groups.x, x);
+            ASSERT_LE(groups.y, y);
+            if (x * y < 4 * resident) continue;
+            const int64_t rounds = (int64_t{groups.x} * groups.y + resident - 1) / resident;
+            const int64_t longest = rounds * ((x + groups.x - 1) / groups.x) * ((y + groups.y - 1) / groups.y);
+            EXPECT_GE(static_cast<double>(x * y) / static_cast<double>(resident * longest), 0.7)
+                << capability << ": " << x << " x " << y << " tiles in " << groups.x << " x " << groups.y;
+          }
         }
       }
     }
@@ -131,50 +132,58 @@ TEST(CudaMethods, SumGroupsKeepTheDeviceBusyWhereThereIsEnoughToDo) {
 
 TEST(CudaMethods, PartialSumsStayBelowAKibibyteARow) {
   for (const int32_t capability : kCapabilities) {
+    const int64_t resident = int64_t{architecture_for(capability).multiprocessors} * 2;
     for (const int64_t tiles : {64, 512, 8192}) {
-      const Groups one_sided = choose_groups(tiles, tiles, false, architecture_for(capability));
+      const Groups one_sided = choose_groups(tiles, tiles, false, resident);
       EXPECT_LE(one_sided.y * 24, 512) << capability << ", " << tiles;
-      const Groups symmetric = choose_groups(tiles, tiles, true, architecture_for(capability));
+      const Groups symmetric = choose_groups(tiles, tiles, true, resident);
       EXPECT_LE((symmetric.x + symmetric.y) * 24 / 2, 1024) << capability << ", " << tiles;
     }
   }
 }
 
-TEST(CudaMethods, SplitsNeverExceedTheTilesOfY) {
+/// Blocks of a launch end together: what its longest share takes is little more than the mean.
+TEST(CudaMethods, GradientSharesKeepTheDeviceBusyWhereThereIsEnoughToDo) {
   for (const int32_t capability : kCapabilities) {
-    for (const int64_t x : {1, 3, 70, 5000}) {
-      for (const int64_t y : {1, 2, 33, 5000}) {
-        const int32_t splits = choose_splits(x, y, architecture_for(capability));
-        EXPECT_GE(splits, 1);
-        EXPECT_LE(splits, y);
-        if (splits > 1) {
-          EXPECT_LE(x * splits, architecture_for(capability).multiprocessors);
+    const Architecture& architecture = architecture_for(capability);
+    for (const Method& method : {kSplit, kHalf, kSingle}) {
+      if (method.arithmetic == Arithmetic::kTensorFloat16 && !architecture.tensor) continue;
+      for (const int64_t dim : {64, 128, 256, 512}) {
+        for (int64_t n = 4096; n <= 65536; n += 128) {
+          const GradientCut cut = cut_gradient(method, {n, n, dim, false, false}, kNoLimit, architecture);
+          ASSERT_GE(cut.chunk_rows, n) << "memory has no limit, and chunks end at different times";
+          const int64_t longest = (cut.chunk.tiles() + cut.chunk.shares - 1) / cut.chunk.shares;
+          ASSERT_GE(static_cast<double>(cut.chunk.tiles()) / static_cast<double>(cut.chunk.shares * longest), 0.75)
+              << capability << ", dim " << dim << ", n " << n;
+          if (capability != 90 || dim > 256) continue;
+          ASSERT_GE(static_cast<double>(cut.chunk.tiles()) / static_cast<double>(cut.chunk.shares * longest), 0.95)
+              << "dim " << dim << ", n " << n;
         }
       }
     }
   }
 }
 
-TEST(CudaMethods, BlocksFollowTheBudgetButTheirDepthDoesNot) {
+TEST(CudaMethods, CutsHoldEveryRowWithinTheirLimits) {
   for (const int32_t capability : kCapabilities) {
     const Architecture& architecture = architecture_for(capability);
     for (const Method& method : {kSplit, kHalf, kSingle, kDouble}) {
-      for (const bool transposed : {false, true}) {
-        const int64_t depth = choose_blocks(method, 1, 1, transposed, 0, architecture).depth;
-        for (const int64_t budget : {int64_t{0}, int64_t{1} << 22, int64_t{1} << 25, int64_t{1} << 32}) {
-          for (const int64_t x : {1, 500, 1025, 5000, 70000}) {
-            for (const int64_t y : {1, 500, 1025, 5000, 70000}) {
-              const Blocks blocks = choose_blocks(method, x, y, transposed, budget, architecture);
-              EXPECT_EQ(blocks.depth, depth);
-              EXPECT_EQ(depth % kRowMultiple, 0);
-              EXPECT_EQ(blocks.x_rows % kRowMultiple, 0);
-              EXPECT_EQ(blocks.y_rows % kRowMultiple, 0);
-              // A part of a sum may end early only where the matrix ends.
-              EXPECT_TRUE(blocks.x_rows % depth == 0 || blocks.x_rows == padded_rows(x));
-              EXPECT_TRUE(blocks.y_rows % depth == 0 || blocks.y_rows == padded_rows(y));
-              const int64_t least =
-                  block_bytes(method, std::min(depth, padded_rows(x)), std::min(depth, padded_rows(y)), transposed);
-              EXPECT_LE(block_bytes(method, blocks.x_rows, blocks.y_rows, transposed), std::max(least, budget));
+      for (const int64_t x : {1, 500, 1025, 70000}) {
+        for (const int64_t y : {1, 500, 1025, 70000}) {
+          for (const bool whole : {false, true}) {
+            for (const int64_t limit : {int64_t{0}, int64_t{1} << 24, int64_t{1} << 27, kNoLimit}) {
+              const GradientSide side{x, y, 100, false, whole};
+              const GradientCut cut = cut_gradient(method, side, limit, architecture);
+              const GradientCut least = cut_gradient(method, side, 0, architecture);
+              EXPECT_EQ(cut.chunk_rows % kRowMultiple, 0);
+              EXPECT_LE((x + cut.chunk_rows - 1) / cut.chunk_rows, whole ? 1 : kMostChunks);
+              EXPECT_GE(cut.chunk.shares, 1);
+              EXPECT_LE(cut.chunk.shares, cut.chunk.tiles());
+              EXPECT_GE(cut.chunk.x_tiles * cut.tile_rows, std::min(x, cut.chunk_rows));
+              EXPECT_LE(cut.bytes(), std::max(limit, least.bytes()));
+              const tile::Cut last = cut.of((x - 1) % cut.chunk_rows + 1);
+              EXPECT_LE(last.slots(), cut.chunk.slots());
+              EXPECT_EQ(last.y_tiles, cut.chunk.y_tiles);
             }
           }
         }

@@ -16,8 +16,7 @@ _GRADIENT_SHAPES = [f"GradientShape<Arithmetic::{a}, {p}, {pitch}>" for a, p in 
 _KERNELS = (
     ("sum_tiles", _SHAPES, "SumSpace<{}>::kBytes"),
     ("diagonal_tiles", _SHAPES, "kDiagonalBytes<{}>"),
-    ("g_tiles", _SHAPES, "GSpace<{}>::kBytes"),
-    ("accumulate", _SHAPES, "kAccumulateBytes<{}>"),
+    ("gradient_strips", _SHAPES, "StripSpace<{}>::kBytes"),
     ("gradient_tiles", _GRADIENT_SHAPES, "{}::kSharedBytes"),
 )
 _ARITHMETICS = ("kTensorFloat16", "kTensorBfloat16", "kFloat32", "kFloat64")

@@ -43,6 +43,13 @@ NCE_DEVICE unsigned char* shared_memory() {
   return nce_shared_memory;
 }
 
+/// The same number, of which the compiler does not know what it is: what is computed from it is not computed long
+/// before it is needed.
+NCE_DEVICE int opaque(int x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+
 /// Ends the launch with an error: what was launched here cannot be done here.
 NCE_DEVICE void trap() { __trap(); }
 

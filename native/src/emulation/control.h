@@ -17,6 +17,7 @@ struct Options {
   Arrival arrival = Arrival::kLate;          ///< kLate: as their group is waited for
   bool counting = false;                     ///< bank conflicts and uncoalesced accesses
   int compute_capability = 120;              ///< of the devices, before a context's cap
+  bool running = true;                       ///< else launches are counted alone, and touch no memory
   bool late_streams = false;                 ///< all but the default stream run when somebody waits for them
   int64_t most_accesses = int64_t{1} << 26;  ///< of a thread that waits for nothing: more have no end
 };

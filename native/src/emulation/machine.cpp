@@ -89,6 +89,7 @@ std::string Machine::run(const char* kernel, dim3 grid, int threads, int64_t sha
   counters_ = &emulation::counters()[kernel];
   ++counters_->launches;
   report_.clear();
+  if (!options().running) return report_;
   random_state_ = options().seed + ++launch_;
   counting_ = options().counting;
   most_accesses_ = options().most_accesses;

@@ -23,6 +23,7 @@ float from_float16(uint16_t bits);
 namespace nce::cuda {
 
 inline void trap() { emulation::trap(); }
+inline int opaque(int x) { return x; }
 inline unsigned char* shared_memory() { return emulation::shared_memory(); }
 inline void copy_async_16(void* shared, const void* global) { emulation::copy_async_16(shared, global); }
 inline void copy_async_commit() { emulation::copy_async_commit(); }

@@ -3,8 +3,6 @@
 namespace nce::cuda::dense {
 namespace {
 
-using tile::padded_rows;
-
 /// The rows of one matrix in the role of X: their gradient is asked for.
 struct Side {
   PackedMatrix x;
@@ -16,8 +14,8 @@ struct Side {
   bool add;  ///< the sums go on with those of the strip before
   const RowRange* y_range;
   tile::Coefficients coefficients;
+  GradientCut cut;
   void* sums;
-  int32_t splits;
   double* g_sums;
   PackedMatrix positives;
   int64_t positive_rows;  ///< rows that have a positive
@@ -26,17 +24,7 @@ struct Side {
   int64_t first_row;  ///< of the strip
 };
 
-/// A block of G or of its transpose, [count][pitch], over rows `first` on of one side and `depth_first` on of the
-/// other.
-struct GBlock {
-  const std::byte* g;
-  int64_t pitch;
-  int64_t first, count;
-  int64_t depth_first, depth_count;
-};
-
 void* at(void* base, int64_t bytes) { return static_cast<std::byte*>(base) + bytes; }
-const void* at(const void* base, int64_t bytes) { return static_cast<const std::byte*>(base) + bytes; }
 
 /// The backward pass of one method; its launches do nothing for calls of another.
 class Backward {
@@ -49,7 +37,9 @@ class Backward {
         method_(call.methods[static_cast<std::size_t>(index)]),
         tensor_(tile::is_tensor(method_.arithmetic)),
         rows_(carver, call.carved, state_, method_),
-        scratch_(carver, call.carved, state_, method_, call.architecture, call.strips.many()) {}
+        cuts_(call.cuts[static_cast<std::size_t>(index)]),
+        tiles_(uses_gradient_tiles(method_, call.problem.desc.dim, call.architecture)),
+        scratch_(carver, call.carved, state_, method_, cuts_, call.strips.many()) {}
 
   void enqueue() const {
     launch_coefficients(coefficients_params(), method_.arithmetic, call_.stream);
@@ -59,14 +49,15 @@ class Backward {
       const Side y = y_side(strip);
       if (!x.target.wanted() && !y.target.wanted()) break;
       if (call_.strips.count() > 1) pack(call_, index_, rows_, y_matrix(call_, rows_, strip));
-      if (!scratch_.tiles) sum_blocks(x, y);
-      if (scratch_.tiles) sum_tiles(x);
-      if (!many) finish(x);
-      if (scratch_.tiles) sum_tiles(y);
-      finish(y);
+      if (many) {
+        sum(x, 0, x.rows);
+      } else {
+        differentiate(x);
+      }
+      differentiate(y);
     }
-    if (many) finish(x_side(0));
-    if (problem_.shared) finish(z_side());
+    if (many) finish(x_side(0), 0, problem_.x_rows);
+    if (problem_.shared) finish(z_side(), 0, problem_.z_rows);
   }
 
   /// The same for all methods but for the places of coefficients.
@@ -111,8 +102,8 @@ class Backward {
             .add = strip > 0,
             .y_range = &state_.ranges[problem_.tower ? 0 : 1],
             .coefficients = coefficients(),
+            .cut = cuts_.x,
             .sums = scratch_.x_sums,
-            .splits = scratch_.x_splits,
             .g_sums = scratch_.x_g_sums,
             .positives = problem_.tower        ? rows_.x
                          : call_.carved.shared ? rows_.z
@@ -141,8 +132,8 @@ class Backward {
                              .y = of_pass.x,
                              .x_references = of_pass.y_references,
                              .y_references = of_pass.x_references},
+            .cut = cuts_.y,
             .sums = scratch_.y_sums,
-            .splits = scratch_.y_splits,
             .g_sums = scratch_.y_g_sums,
             .positives = rows_.x,
             .positive_rows = problem_.shared || strip > 0 ? 0 : problem_.x_rows,
@@ -162,8 +153,8 @@ class Backward {
             .add = false,
             .y_range = nullptr,
             .coefficients = {},
+            .cut = {},
             .sums = nullptr,
-            .splits = 0,
             .g_sums = nullptr,
             .positives = rows_.x,
             .positive_rows = problem_.x_rows,
@@ -192,102 +183,39 @@ class Backward {
             .y_references = y ? scratch_.y_references : nullptr};
   }
 
-  float gradient_scale() const { return tensor_ ? kTensorGradientScale : 1.0f; }
-
   tile::Operands operands(const Side& side) const {
     tile::Operands operands = operands_of(call_, index_, side.x, side.rows, side.y, side.y_rows);
     operands.excluded = side.excluded;
     return operands;
   }
 
-  void sum_tiles(const Side& side) const {
-    if (!side.target.wanted() || side.rows == 0 || side.y_rows == 0) return;
-    launch_gradient_tiles({.operands = operands(side),
-                           .coefficients = side.coefficients,
-                           .g_scale = gradient_scale(),
-                           .y_relative = side.y.relative,
-                           .splits = side.splits,
-                           .add = side.add,
-                           .sums = static_cast<float*>(side.sums)},
-                          method_.arithmetic, call_.stream);
-  }
-
-  void sum_blocks(const Side& x_side, const Side& y_side) const {
-    const bool x_wanted = x_side.target.wanted();
-    const bool y_wanted = y_side.target.wanted();
-    if (x_side.y_rows == 0) return;
-    const int64_t x_rows = padded_rows(x_side.rows);
-    const int64_t y_rows = padded_rows(x_side.y_rows);
-    for (int64_t x = 0; x < x_rows; x += scratch_.blocks.x_rows) {
-      for (int64_t y = 0; y < y_rows; y += scratch_.blocks.y_rows) {
-        const int64_t x_count = std::min(scratch_.blocks.x_rows, x_rows - x);
-        const int64_t y_count = std::min(scratch_.blocks.y_rows, y_rows - y);
-        const GBlock g{scratch_.g, y_count, x, x_count, y, y_count};
-        const GBlock transposed{scratch_.g_transposed, x_count, y, y_count, x, x_count};
-        make_blocks(x_side, g, transposed, y_wanted);
-        if (x_wanted) add_block(g, x_side);
-        if (y_wanted) add_block(transposed, y_side);
-      }
+  /// A side's gradient, a chunk of rows after the other.
+  void differentiate(const Side& side) const {
+    if (!side.target.wanted()) return;
+    const int64_t step = side.y_rows > 0 ? side.cut.chunk_rows : side.rows;
+    for (int64_t begin = 0; begin < side.rows; begin += step) {
+      const int64_t end = std::min(begin + step, side.rows);
+      sum(side, begin, end);
+      finish(side, begin, end);
     }
   }
 
-  int64_t plane_stride() const { return scratch_.blocks.x_rows * scratch_.blocks.y_rows; }
-
-  void make_blocks(const Side& x, const GBlock& g, const GBlock& transposed, bool transposed_wanted) const {
-    launch_g_tiles({.operands = operands(x),
-                    .coefficients = coefficients(),
-                    .x_first = g.first,
-                    .y_first = g.depth_first,
-                    .x_count = g.count,
-                    .y_count = g.depth_count,
-                    .g_scale = gradient_scale(),
-                    .x_relative = rows_.x.relative,
-                    .y_relative = rows_.y.relative,
-                    .g = scratch_.g,
-                    .g_transposed = transposed_wanted ? scratch_.g_transposed : nullptr,
-                    .g_pitch = g.pitch,
-                    .g_plane_stride = plane_stride(),
-                    .transposed_pitch = transposed.pitch,
-                    .transposed_plane_stride = plane_stride()},
-                   method_.arithmetic, call_.stream);
-  }
-
-  /// Adds a block times the other side's rows to a side's sums, a part of `depth` rows after another, whatever the
-  /// block holds.
-  void add_block(const GBlock& block, const Side& side) const {
-    const int64_t element = tile::element_bytes(method_.arithmetic);
-    const int64_t real = method_.arithmetic == Arithmetic::kFloat64 ? 8 : 4;
-    const PackedMatrix& b = side.y;
-    for (int64_t part = 0; part < block.depth_count; part += scratch_.blocks.depth) {
-      const tile::AccumulateParams params{
-          .call = call_.call_state,
-          .method = index_,
-          .planes = method_.planes,
-          .add = side.add || block.depth_first + part > 0,
-          .rows = block.count,
-          .columns = b.pitch,
-          .depth = std::min(scratch_.blocks.depth, block.depth_count - part),
-          .a = at(block.g, part * element),
-          .a_pitch = block.pitch,
-          .a_plane_stride = plane_stride(),
-          .b = at(b.planes, (block.depth_first + part) * b.pitch * element),
-          .b_pitch = b.pitch,
-          .b_plane_stride = b.plane_stride,
-          .c = at(side.sums, block.first * b.pitch * real),
-          .c_pitch = b.pitch,
-      };
-      launch_accumulate(params, method_.arithmetic, call_.stream);
-      if (side.g_sums == nullptr) continue;
-      launch_g_sums({.call = call_.call_state,
-                     .method = index_,
-                     .add = params.add,
-                     .rows = block.count,
-                     .columns = params.depth,
-                     .pitch = block.pitch,
-                     .g = params.a,
-                     .sums = side.g_sums + block.first},
-                    method_.arithmetic, call_.stream);
-    }
+  /// Sums over the negatives of rows [begin, end) of one chunk.
+  void sum(const Side& side, int64_t begin, int64_t end) const {
+    if (!side.target.wanted() || begin == end || side.y_rows == 0) return;
+    const tile::GradientSumsParams params{.operands = operands(side),
+                                          .coefficients = side.coefficients,
+                                          .g_scale = tensor_ ? kTensorGradientScale : 1.0f,
+                                          .y_relative = side.y.relative,
+                                          .x_first = begin,
+                                          .cut = side.cut.of(end - begin),
+                                          .add = side.add,
+                                          .sums = side.sums};
+    if (tiles_) return tile::launch_gradient_tiles(params, method_.arithmetic, call_.stream);
+    const bool distances = problem_.euclidean();
+    tile::launch_gradient_strips(
+        {.of = params, .scratch = scratch_.scratch, .g_sums = distances ? side.g_sums : nullptr}, method_.arithmetic,
+        call_.stream);
   }
 
   static PackedRows packed_rows(const PackedMatrix& matrix) {
@@ -295,15 +223,17 @@ class Backward {
         .planes = matrix.planes, .plane_stride = matrix.plane_stride, .pitch = matrix.pitch, .scales = matrix.scales};
   }
 
-  void finish(const Side& side) const {
-    if (!side.target.wanted() || side.rows == 0) return;
+  /// From the sums of rows [begin, end) to their gradient.
+  void finish(const Side& side, int64_t begin, int64_t end) const {
+    if (!side.target.wanted() || begin == end) return;
     const bool summed = side.y_rows > 0;
     launch_finish_gradient(
         {.call = call_.call_state,
          .method = index_,
          .planes = method_.planes,
          .similarity = problem_.similarity,
-         .rows = side.rows,
+         .begin = begin,
+         .end = end,
          .dim = problem_.desc.dim,
          .x = packed_rows(side.x),
          .positives = packed_rows(side.positives),
@@ -311,8 +241,8 @@ class Backward {
          .views_half = problem_.views_half(),
          .positive_coefficients = scratch_.positive_coefficients,
          .sums = summed ? side.sums : nullptr,
-         .split_stride = padded_rows(side.rows) * side.x.pitch,
-         .splits = side.splits,
+         .cut = summed ? side.cut.of(end - begin) : tile::Cut{},
+         .tile_rows = side.cut.tile_rows,
          .sums_factor =
              tensor_ ? 1.0 / (static_cast<double>(kTensorGradientScale) * static_cast<double>(kPlaneScale)) : 1.0,
          .y_range = rows_.packing == Packing::kPower ? side.y_range : nullptr,
@@ -332,6 +262,8 @@ class Backward {
   const Method method_;
   const bool tensor_;
   const MethodState rows_;
+  const GradientCuts& cuts_;
+  const bool tiles_;
   const MethodBackward scratch_;
 };
 

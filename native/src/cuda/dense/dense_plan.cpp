@@ -28,9 +28,10 @@ class DensePlan final : public DevicePlan<DensePlan> {
         architecture_(architecture),
         methods_(choose_methods(problem, architecture)),
         strips_(choose_strips(beside_keys)),
-        carved_(strips_.largest_of(problem_)) {
-    forward_bytes_ = bytes_of(problem_, strips_, NCE_PASS_FORWARD);
-    both_bytes_ = bytes_of(problem_, strips_, NCE_PASS_FORWARD_BACKWARD);
+        carved_(strips_.largest_of(problem_)),
+        cuts_(choose_cuts(problem_, strips_, methods_, architecture)) {
+    forward_bytes_ = bytes_of(strips_, cuts_, NCE_PASS_FORWARD);
+    both_bytes_ = bytes_of(strips_, cuts_, NCE_PASS_FORWARD_BACKWARD);
     if (both_bytes_ > kLargestWorkspace) refuse_sizes(problem.desc, kLargestWorkspaceText);
   }
 
@@ -53,6 +54,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
                     .carved = carved_,
                     .architecture = architecture_,
                     .methods = methods_,
+                    .cuts = cuts_,
                     .in = of.in,
                     .out = of.out,
                     .stream = of.stream,
@@ -79,14 +81,15 @@ class DensePlan final : public DevicePlan<DensePlan> {
   }
 
  private:
-  /// The fewest strips of Y with which a workspace of the default budget takes no more than Y itself and `beside_keys`.
+  /// The fewest strips of Y with which a workspace takes no more than Y itself and `beside_keys`.
   KeyStrips choose_strips(int64_t beside_keys) const {
     KeyStrips strips(problem_);
     if (!KeyStrips::suit(problem_)) return strips;
-    Problem with_default = problem_;
-    with_default.desc.workspace_budget_bytes = -1;
     const int64_t most = problem_.y_rows * problem_.desc.dim * loss::dtype_bytes(problem_.dtype) + beside_keys;
-    for (int64_t count = 2; bytes_of(with_default, strips, NCE_PASS_FORWARD_BACKWARD) > most; ++count) {
+    const auto bytes = [&] {
+      return bytes_of(strips, choose_cuts(problem_, strips, methods_, architecture_), NCE_PASS_FORWARD_BACKWARD);
+    };
+    for (int64_t count = 2; bytes() > most; ++count) {
       const int64_t longest =
           (problem_.y_rows / count + tile::kRowMultiple - 1) / tile::kRowMultiple * tile::kRowMultiple;
       if (longest < kShortestStrip || longest < problem_.x_rows) break;
@@ -95,20 +98,10 @@ class DensePlan final : public DevicePlan<DensePlan> {
     return strips;
   }
 
-  int64_t bytes_of(const Problem& problem, const KeyStrips& strips, nce_pass pass) const {
-    const Problem carved = strips.largest_of(problem);
+  int64_t bytes_of(const KeyStrips& strips, const std::vector<GradientCuts>& cuts, nce_pass pass) const {
     int64_t bytes = 1;
-    for (const Method& method : methods_) {
-      Carver carver(nullptr);
-      const State state(carver, problem, carved);
-      const Scratch scratch(carver, problem);
-      const MethodState rows(carver, carved, state, method);
-      Carver backward_carver = carver;
-      const MethodForward forward(carver, carved, state, method, architecture_);
-      bytes = std::max(bytes, carver.used());
-      if (pass == NCE_PASS_FORWARD) continue;
-      const MethodBackward backward(backward_carver, carved, state, method, architecture_, strips.many());
-      bytes = std::max(bytes, backward_carver.used());
+    for (std::size_t k = 0; k < methods_.size(); ++k) {
+      bytes = std::max(bytes, dense::workspace_bytes(problem_, strips, methods_[k], cuts[k], pass, architecture_));
     }
     return bytes;
   }
@@ -127,6 +120,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
   const std::vector<Method> methods_;
   const KeyStrips strips_;
   const Problem carved_;  ///< whose arrays a workspace holds: the problem, or that of the longest strip of Y
+  const std::vector<GradientCuts> cuts_;
   int64_t forward_bytes_ = 1;
   int64_t both_bytes_ = 1;
 };

@@ -1,4 +1,4 @@
-// From sums of G Y to the caller's gradient: splits in their order, positives, back through the norm or the distance.
+// From sums of G Y to the caller's gradient: slots in their order, positives, back through the norm or the distance.
 
 #include "cuda/dense/rows.cuh"
 #include "cuda/overflow.cuh"
@@ -45,6 +45,9 @@ struct Row {
   int64_t positive;  ///< the row of its positive, or -1
   double positive_coefficient;
   double sums_factor;
+  int64_t first_sum;  ///< rows of sums and their distance: one in each slot that the row's tile has
+  int64_t last_sum;
+  int64_t step;
 };
 
 /// Sum over negatives and positive of G y, element d.
@@ -53,8 +56,8 @@ NCE_DEVICE double pulled(const FinishGradientParams& p, const Row& row, int64_t 
   using Real = typename Packed<kArithmetic>::Real;
   double sum = 0.0;
   if (p.sums != nullptr) {
-    const Real* at = static_cast<const Real*>(p.sums) + row.i * p.x.pitch + d;
-    for (int32_t split = 0; split < p.splits; ++split) sum += wide(at[split * p.split_stride]);
+    const Real* const sums = static_cast<const Real*>(p.sums) + d;
+    for (int64_t at = row.first_sum; at <= row.last_sum; at += row.step) sum += wide(sums[at * p.x.pitch]);
     sum *= row.sums_factor;
   }
   if (row.positive >= 0) sum += row.positive_coefficient * packed<kArithmetic>(p.positives, p.planes, row.positive, d);
@@ -64,14 +67,20 @@ NCE_DEVICE double pulled(const FinishGradientParams& p, const Row& row, int64_t 
 /// A warp a row.
 template <Arithmetic kArithmetic>
 __global__ void finish_gradient(const FinishGradientParams p) {
-  const int64_t i = int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads;
-  if (!concerns(p.call, p.method) || i >= p.rows) return;
+  const int64_t i = p.begin + int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads;
+  if (!concerns(p.call, p.method) || i >= p.end) return;
   void* const to = gradient_row(p.target, i);
   if (to == nullptr) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   CallState& call = *p.call;
 
-  Row row{i, -1, 0.0, p.sums_factor};
+  Row row{i, -1, 0.0, p.sums_factor, 0, -1, p.tile_rows};
+  if (p.sums != nullptr) {
+    const int64_t tile = (i - p.begin) / p.tile_rows;
+    const int64_t in_tile = (i - p.begin) % p.tile_rows;
+    row.first_sum = p.cut.first_slot(tile) * p.tile_rows + in_tile;
+    row.last_sum = p.cut.last_slot(tile) * p.tile_rows + in_tile;
+  }
   if (p.y_range != nullptr) row.sums_factor *= power_of_two(row_exponent(p.y_range->largest));
   if (i < p.positive_rows) {
     row.positive = p.views_half == 0 ? i : i < p.views_half ? i + p.views_half : i - p.views_half;
@@ -85,7 +94,8 @@ __global__ void finish_gradient(const FinishGradientParams p) {
     }
     along = combine_warp<Sum>(along);
   } else if (p.similarity != NCE_SIMILARITY_DOT) {
-    along = (p.g_sums != nullptr ? p.g_sums[i] : 0.0) + row.positive_coefficient;
+    for (int64_t at = row.first_sum; at <= row.last_sum; at += row.step) along += p.g_sums[at];
+    along += row.positive_coefficient;
   }
   const double twice = p.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
   const double factor = twice * call.largest_slope / call.tau;
@@ -109,8 +119,8 @@ __global__ void finish_gradient(const FinishGradientParams p) {
 }  // namespace
 
 void launch_finish_gradient(const FinishGradientParams& params, Arithmetic arithmetic, cudaStream_t stream) {
-  if (params.rows == 0 || !params.target.wanted()) return;
-  const Launch how{"finish_gradient", blocks_of(params.rows, kBlockWarps), kBlockThreads, 0, stream};
+  if (params.begin == params.end || !params.target.wanted()) return;
+  const Launch how{"finish_gradient", blocks_of(params.end - params.begin, kBlockWarps), kBlockThreads, 0, stream};
   switch (arithmetic) {
     case Arithmetic::kTensorFloat16:
       return launch(how, finish_gradient<Arithmetic::kTensorFloat16>, params);

@@ -19,7 +19,6 @@ constexpr Architecture kArchitectures[] = {
     {100, 227 * kKibi, 126 * kMebi, 148, true, true}, {120, 99 * kKibi, 96 * kMebi, 170, true, false},
 };
 
-constexpr int64_t kBlocksAMultiprocessor = 2;
 constexpr int64_t kLargestGradientPitch = 256;
 
 Method primary_method(const Problem& problem, const Architecture& architecture) {
@@ -64,18 +63,23 @@ std::vector<Method> choose_methods(const Problem& problem, const Architecture& a
   return methods;
 }
 
-Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, const Architecture& architecture) {
+int64_t resident_blocks(int64_t most, int64_t shared_bytes, const Architecture& architecture) {
+  constexpr int64_t kOfTheSystem = kKibi;  // of every block's, and what a multiprocessor has beyond a block's most
+  const int64_t fit = (architecture.shared_bytes + kOfTheSystem) / (shared_bytes + kOfTheSystem);
+  return architecture.multiprocessors * std::clamp<int64_t>(fit, 1, most);
+}
+
+Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, int64_t resident) {
   constexpr int64_t kMostWaves = 4;
   constexpr int64_t kMostYGroups = 1024;
-  // Sums cost memory: as many doubles a row as its side has groups. One more group is worth half a percent of time.
-  constexpr double kGroupCost = 0.005;
-  const int64_t slots = architecture.multiprocessors * kBlocksAMultiprocessor;
+  // Sums cost memory: as many doubles a row as its side has groups. One more group is worth a percent of time.
+  constexpr double kGroupCost = 0.01;
   Groups best{1, 1};
   double best_cost = -1.0;
   for (int64_t y = 1; y <= std::min(y_tiles, kMostYGroups); ++y) {
     for (int64_t waves = 1; waves <= kMostWaves; ++waves) {
-      const int64_t x = std::clamp<int64_t>(slots * waves / y, 1, x_tiles);
-      const int64_t rounds = divide_up(x * y, slots);
+      const int64_t x = std::clamp<int64_t>(resident * waves / y, 1, x_tiles);
+      const int64_t rounds = divide_up(x * y, resident);
       const auto tiles = static_cast<double>(rounds * divide_up(x_tiles, x) * divide_up(y_tiles, y));
       const auto sums = static_cast<double>(x_tiles * y + (columns ? y_tiles * x : 0));
       const double cost = tiles * (1.0 + kGroupCost * sums / static_cast<double>(x_tiles + y_tiles));
@@ -94,36 +98,53 @@ bool uses_gradient_tiles(const Method& method, int64_t dim, const Architecture& 
          tile::gradient_shared_bytes(method.planes, pitch) <= architecture.shared_bytes;
 }
 
-int32_t choose_splits(int64_t x_tiles, int64_t y_tiles, const Architecture& architecture) {
-  constexpr int64_t kMostSplits = 32;
-  const int64_t slots = architecture.multiprocessors;
-  return static_cast<int32_t>(std::clamp<int64_t>(slots / x_tiles, 1, std::min(y_tiles, kMostSplits)));
+tile::Cut GradientCut::of(int64_t rows) const {
+  const int64_t x_tiles = divide_up(rows, tile_rows);
+  return {x_tiles, chunk.y_tiles, std::min(chunk.shares, x_tiles * chunk.y_tiles)};
 }
 
-int64_t block_bytes(const Method& method, int64_t x_rows, int64_t y_rows, bool transposed) {
-  return x_rows * y_rows * tile::element_bytes(method.arithmetic) * method.planes * (transposed ? 2 : 1);
-}
-
-Blocks choose_blocks(const Method& method, int64_t x_rows, int64_t y_rows, bool transposed, int64_t budget_bytes,
-                     const Architecture& architecture) {
-  constexpr int64_t kLeastCache = 16 * kMebi;  // below, launches would be too small to fill a device
-  Blocks blocks{};
-  blocks.depth = method.arithmetic == Arithmetic::kFloat64 ? 512 : 1024;
-  blocks.x_rows = blocks.y_rows = blocks.depth;
-  const int64_t most = std::min(budget_bytes, std::max(architecture.cache_bytes, kLeastCache));
-  const auto grow = [&](int64_t& rows, int64_t of) {
-    const int64_t former = rows;
-    if (rows >= of) return false;
-    rows *= 2;
-    if (block_bytes(method, blocks.x_rows, blocks.y_rows, transposed) <= most) return true;
-    rows = former;
-    return false;
+GradientCut cut_gradient(const Method& method, const GradientSide& side, int64_t most_bytes,
+                         const Architecture& architecture) {
+  if (side.x_rows == 0 || side.y_rows == 0) return {};
+  const int64_t pitch = tile::packed_pitch(method.arithmetic, side.dim);
+  const bool tiles = uses_gradient_tiles(method, side.dim, architecture);
+  const tile::TileSize square = tile::tile_size(method.arithmetic, method.planes);
+  const tile::GradientTileSize oblong = tile::gradient_tile_size(method.planes, pitch);
+  const int64_t x_tile = tiles ? tile::kGradientXRows : square.side;
+  const int64_t y_tile = tiles ? oblong.y_rows : square.side;
+  const int64_t resident =
+      tiles ? resident_blocks(tile::gradient_blocks(oblong), tile::gradient_shared_bytes(method.planes, pitch),
+                              architecture)
+            : resident_blocks(square.blocks_a_multiprocessor,
+                              tile::strip_shared_bytes(method.arithmetic, method.planes), architecture);
+  const int64_t real = method.arithmetic == Arithmetic::kFloat64 ? 8 : 4;
+  const auto cut_into = [&](int64_t chunks, int64_t shares) {
+    GradientCut cut{};
+    cut.chunk_rows = tile::padded_rows(divide_up(side.x_rows, chunks));
+    cut.tile_rows = x_tile;
+    cut.chunk.x_tiles = divide_up(std::min(cut.chunk_rows, side.x_rows), x_tile);
+    cut.chunk.y_tiles = divide_up(side.y_rows, y_tile);
+    cut.chunk.shares = std::min(shares, cut.chunk.tiles());
+    cut.sums_bytes = cut.chunk.slots() * x_tile * pitch * real;
+    cut.g_sums_bytes = side.distances ? cut.chunk.slots() * x_tile * int64_t{sizeof(double)} : 0;
+    cut.scratch_bytes = tiles ? 0 : cut.chunk.shares * tile::strip_bytes(method.arithmetic, method.planes);
+    return cut;
   };
-  while (grow(blocks.x_rows, x_rows) | grow(blocks.y_rows, y_rows)) {
+  const int64_t most_chunks = side.whole ? 1 : kMostChunks;
+  GradientCut best{};
+  int64_t best_rounds = 0;
+  for (int64_t chunks = 1; chunks <= most_chunks; ++chunks) {
+    // Bytes grow by the same with every share.
+    const int64_t least = cut_into(chunks, 1).bytes();
+    const int64_t a_share = std::max<int64_t>(cut_into(chunks, 2).bytes() - least, 1);
+    if (least > most_bytes) continue;
+    const GradientCut cut = cut_into(chunks, std::min(resident, (most_bytes - least) / a_share + 1));
+    const int64_t rounds = chunks * divide_up(cut.chunk.tiles(), cut.chunk.shares);
+    if (best_rounds > 0 && rounds >= best_rounds) continue;
+    best_rounds = rounds;
+    best = cut;
   }
-  blocks.x_rows = std::min(blocks.x_rows, tile::padded_rows(x_rows));
-  blocks.y_rows = std::min(blocks.y_rows, tile::padded_rows(y_rows));
-  return blocks;
+  return best_rounds > 0 ? best : cut_into(most_chunks, 1);
 }
 
 }  // namespace nce::cuda::dense

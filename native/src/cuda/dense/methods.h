@@ -37,28 +37,48 @@ struct Method {
 /// The primary method; and kFloat64, where numbers may demand it of a PRECISE plan.
 std::vector<Method> choose_methods(const Problem& problem, const Architecture& architecture);
 
-/// Groups of sum_tiles' rows and columns.
+/// Blocks of so much shared memory that are on a device at once, of at most `most` on a multiprocessor.
+int64_t resident_blocks(int64_t most, int64_t shared_bytes, const Architecture& architecture);
+
+/// Groups of sum_tiles' rows and columns, for so many blocks at once.
 struct Groups {
   int32_t x;
   int32_t y;
 };
-Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, const Architecture& architecture);
+Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, int64_t resident);
 
-/// Whether gradients come from gradient_tiles rather than from blocks of G.
+/// Whether gradients come from gradient_tiles rather than from gradient_strips.
 bool uses_gradient_tiles(const Method& method, int64_t dim, const Architecture& architecture);
 
-/// Parts of Y in gradient_tiles, so that few rows of X still occupy the device.
-int32_t choose_splits(int64_t x_tiles, int64_t y_tiles, const Architecture& architecture);
-
-/// Blocks of G. Sums run over parts of `depth` rows, which follow from the method alone; a block is some of these in
-/// each direction, by what the budget and the cache hold. So the budget changes no bit.
-struct Blocks {
-  int64_t depth;
-  int64_t x_rows;  ///< multiples of depth
+/// One side of a problem whose gradient is asked for.
+struct GradientSide {
+  int64_t x_rows;  ///< 0: none
   int64_t y_rows;
+  int64_t dim;
+  bool distances;
+  bool whole;  ///< not in chunks
 };
-int64_t block_bytes(const Method& method, int64_t x_rows, int64_t y_rows, bool transposed);
-Blocks choose_blocks(const Method& method, int64_t x_rows, int64_t y_rows, bool transposed, int64_t budget_bytes,
-                     const Architecture& architecture);
+
+/// How a side's gradient is cut: rows of X come in chunks, one after the other in the memory of one, and a chunk's
+/// tiles in the shares of a launch.
+struct GradientCut {
+  int64_t chunk_rows;  ///< a multiple of kRowMultiple; the last chunk may have fewer
+  int64_t tile_rows;   ///< of X in a tile
+  tile::Cut chunk;
+  int64_t sums_bytes;
+  int64_t g_sums_bytes;
+  int64_t scratch_bytes;
+
+  int64_t bytes() const { return sums_bytes + g_sums_bytes + scratch_bytes; }
+  /// Of a chunk of fewer rows.
+  tile::Cut of(int64_t rows) const;
+};
+
+constexpr int64_t kMostChunks = 3;
+constexpr int64_t kNoLimit = INT64_MAX;
+
+/// The fastest cut that takes at most so many bytes, or else the smallest.
+GradientCut cut_gradient(const Method& method, const GradientSide& side, int64_t most_bytes,
+                         const Architecture& architecture);
 
 }  // namespace nce::cuda::dense

@@ -255,17 +255,6 @@ struct CoefficientsParams {
 void launch_slopes(const CoefficientsParams& params, cudaStream_t stream);
 void launch_coefficients(const CoefficientsParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
-/// sums[i] (+)= sum over columns of G's block: what distances' gradients need beside G Y.
-struct GSumsParams {
-  const CallState* call;
-  int32_t method;
-  bool add;  ///< else sums are overwritten
-  int64_t rows, columns, pitch;
-  const void* g;  ///< float, or double for kFloat64
-  double* sums;
-};
-void launch_g_sums(const GSumsParams& params, Arithmetic arithmetic, cudaStream_t stream);
-
 /// Rows of X as the planes have them.
 struct PackedRows {
   const void* planes;
@@ -274,25 +263,26 @@ struct PackedRows {
   const float* scales;
 };
 
-/// Adds splits and positives, tells what overflows, goes back through the norm or the distance, and writes the caller's
+/// Adds slots and positives, tells what overflows, goes back through the norm or the distance, and writes the caller's
 /// gradient.
 struct FinishGradientParams {
   CallState* call;
   int32_t method;
   int32_t planes;
   nce_similarity similarity;
-  int64_t rows, dim;
+  int64_t begin, end;  ///< the rows of X that are finished
+  int64_t dim;
   PackedRows x;
   PackedRows positives;
   int64_t positive_rows;  ///< rows of X that have a positive
   int64_t views_half;     ///< tower: the positive of a row is so far away; else 0
   const double* positive_coefficients;
-  const void* sums;  ///< [splits][split_stride / pitch][pitch], float or double; null: 0
-  int64_t split_stride;
-  int32_t splits;
+  const void* sums;  ///< [slots][tile_rows][pitch] of the cut of these rows, float or double; null: 0
+  tile::Cut cut;
+  int64_t tile_rows;
   double sums_factor;       ///< what the sums are in units of, before y_range
   const RowRange* y_range;  ///< kPower: the largest scale in it is a factor too; null: not
-  const double* g_sums;     ///< Euclidean
+  const double* g_sums;     ///< Euclidean: [slots][tile_rows]
   Norms norms;
   RowTarget target;
   int64_t first_row;                   ///< of the target in its matrix

@@ -1,5 +1,9 @@
 #include "cuda/dense/workspace.h"
 
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
 #include "cuda/begin_call.h"
 
 namespace nce::cuda::dense {
@@ -37,8 +41,7 @@ PackedMatrix take_packed(Carver& carver, const Problem& problem, const Method& m
   return matrix;
 }
 
-/// Of blocks of G, where Y comes in strips.
-constexpr int64_t kBudgetWithStrips = int64_t{16} << 20;
+constexpr int64_t kMebi = int64_t{1} << 20;
 
 int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }
 
@@ -86,8 +89,9 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
     : groups{0, 0} {
   const int64_t side = tile::tile_size(method.arithmetic, method.planes).side;
   if (problem.y_rows > 0) {
-    groups =
-        choose_groups(tiles_of(problem.x_rows, side), tiles_of(problem.y_rows, side), problem.symmetric, architecture);
+    const int64_t blocks = tile::tile_size(method.arithmetic, method.planes).blocks_a_multiprocessor;
+    groups = choose_groups(tiles_of(problem.x_rows, side), tiles_of(problem.y_rows, side), problem.symmetric,
+                           architecture.multiprocessors * blocks);
   }
   const int64_t row_sums = groups.y * padded_rows(problem.x_rows);
   rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums)};
@@ -105,8 +109,7 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
 }
 
 MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
-                               const Architecture& architecture, bool strips)
-    : tiles(uses_gradient_tiles(method, problem.desc.dim, architecture)), x_splits(1), y_splits(1), blocks{} {
+                               const GradientCuts& cuts, bool strips) {
   const int64_t real = real_bytes(method);
   x_coefficients = carver.take<std::byte>(state.x_allocated * real);
   x_references = carver.take<std::byte>(state.x_allocated * real);
@@ -115,35 +118,78 @@ MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const Sta
   y_references =
       problem.tower ? x_references : carver.take<std::byte>(problem.symmetric ? state.y_allocated * real : 0);
   positive_coefficients = carver.take<double>(state.x_allocated);
-  const int64_t pitch = packed_pitch(method.arithmetic, problem.desc.dim);
-  const int64_t x_sum = problem.y_rows > 0 ? padded_rows(problem.x_rows) * pitch * real : 0;
-  const int64_t y_sum = problem.tower ? 0 : padded_rows(problem.y_rows) * pitch * real;
-  g = g_transposed = nullptr;
-  x_g_sums = y_g_sums = nullptr;
-  if (tiles) {
-    if (problem.y_rows > 0) {
-      const int64_t y_tile = tile::gradient_tile_size(method.planes, pitch).y_rows;
-      const auto splits = [&](int64_t x, int64_t y) {
-        return choose_splits(tiles_of(x, tile::kGradientXRows), tiles_of(y, y_tile), architecture);
+  // Sums of X go on from strip to strip, while those of Y come and go.
+  const auto take = [&](int64_t x, int64_t y) {
+    std::byte* const of_x = carver.take<std::byte>(strips ? x : std::max(x, y));
+    return std::pair(of_x, strips ? carver.take<std::byte>(y) : of_x);
+  };
+  std::tie(x_sums, y_sums) = take(cuts.x.sums_bytes, cuts.y.sums_bytes);
+  const auto g_sums = take(cuts.x.g_sums_bytes, cuts.y.g_sums_bytes);
+  x_g_sums = reinterpret_cast<double*>(g_sums.first);
+  y_g_sums = reinterpret_cast<double*>(g_sums.second);
+  scratch = carver.take<std::byte>(std::max(cuts.x.scratch_bytes, cuts.y.scratch_bytes));
+}
+
+int64_t workspace_bytes(const Problem& problem, const KeyStrips& strips, const Method& method, const GradientCuts& cuts,
+                        nce_pass pass, const Architecture& architecture) {
+  const Problem carved = strips.largest_of(problem);
+  Carver carver(nullptr);
+  const State state(carver, problem, carved);
+  const Scratch scratch(carver, problem);
+  const MethodState rows(carver, carved, state, method);
+  Carver backward_carver = carver;
+  const MethodForward forward(carver, carved, state, method, architecture);
+  if (pass == NCE_PASS_FORWARD) return carver.used();
+  const MethodBackward backward(backward_carver, carved, state, method, cuts, strips.many());
+  return std::max(carver.used(), backward_carver.used());
+}
+
+std::vector<GradientCuts> choose_cuts(const Problem& problem, const KeyStrips& strips,
+                                      const std::vector<Method>& methods, const Architecture& architecture) {
+  // What a plan of 16-bit planes has more, where its arithmetic has fewer bytes: in shares of that plan, and in
+  // scratch.
+  constexpr double kMoreThanHalf = 1.25;
+  constexpr int64_t kMoreScratch = 48 * kMebi;
+  constexpr int64_t kMoreForStrips = 20 * kMebi;
+  const Problem carved = strips.largest_of(problem);
+  const GradientSide x{.x_rows = carved.x_rows,
+                       .y_rows = carved.y_rows,
+                       .dim = carved.desc.dim,
+                       .distances = problem.euclidean(),
+                       .whole = strips.many()};
+  const GradientSide y{.x_rows = problem.tower ? 0 : carved.y_rows,
+                       .y_rows = carved.x_rows,
+                       .dim = carved.desc.dim,
+                       .distances = problem.euclidean(),
+                       .whole = false};
+  const auto bytes_of = [&](const Method& method, const GradientCuts& cuts) {
+    return workspace_bytes(problem, strips, method, cuts, NCE_PASS_FORWARD_BACKWARD, architecture);
+  };
+  const auto cut = [&](const Method& method, int64_t most_bytes) -> GradientCuts {
+    if (strips.many()) {
+      const auto one_sum = [&](int64_t rows) {
+        return padded_rows(rows) * packed_pitch(method.arithmetic, carved.desc.dim) * real_bytes(method);
       };
-      x_splits = splits(problem.x_rows, problem.y_rows);
-      y_splits = splits(problem.y_rows, problem.x_rows);
+      return {cut_gradient(method, x, one_sum(x.x_rows) + kMoreForStrips, architecture),
+              cut_gradient(method, y, one_sum(y.x_rows) + kMoreForStrips, architecture)};
     }
-    x_sums = carver.take<std::byte>(strips ? x_sum * x_splits : std::max(x_sum * x_splits, y_sum * y_splits));
-    y_sums = strips ? carver.take<std::byte>(y_sum * y_splits) : x_sums;
-    return;
+    const int64_t rest = most_bytes == kNoLimit ? kNoLimit : most_bytes - bytes_of(method, {});
+    return {cut_gradient(method, x, rest, architecture), cut_gradient(method, y, rest, architecture)};
+  };
+  std::vector<GradientCuts> cuts;
+  int64_t most = kNoLimit;
+  const bool has_half = architecture.tensor && !problem.euclidean() && problem.dtype == NCE_DTYPE_FLOAT32;
+  const bool wider = methods[0].planes == 2 || methods[0].arithmetic == Arithmetic::kFloat32;
+  if (has_half && wider) {
+    const Method half{Arithmetic::kTensorFloat16, 1};
+    most = static_cast<int64_t>(kMoreThanHalf * static_cast<double>(bytes_of(half, cut(half, kNoLimit))));
+    if (methods[0].arithmetic == Arithmetic::kFloat32) most += kMoreScratch;
   }
-  x_sums = carver.take<std::byte>(x_sum);
-  y_sums = carver.take<std::byte>(y_sum);
-  if (problem.y_rows == 0) return;
-  const bool transposed = !problem.tower;
-  blocks = choose_blocks(method, problem.x_rows, problem.y_rows, transposed,
-                         problem.budget_or(strips ? kBudgetWithStrips : loss::kDefaultBudget), architecture);
-  const int64_t bytes = block_bytes(method, blocks.x_rows, blocks.y_rows, false);
-  g = carver.take<std::byte>(bytes);
-  g_transposed = carver.take<std::byte>(transposed ? bytes : 0);
-  x_g_sums = carver.take<double>(problem.euclidean() ? padded_rows(problem.x_rows) : 0);
-  y_g_sums = carver.take<double>(problem.euclidean() && transposed ? padded_rows(problem.y_rows) : 0);
+  for (const Method& method : methods) {
+    cuts.push_back(cut(method, most));
+    most = bytes_of(method, cuts.back());
+  }
+  return cuts;
 }
 
 }  // namespace nce::cuda::dense

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "cuda/dense/methods.h"
 #include "cuda/dense/row_kernels.h"
@@ -69,18 +70,29 @@ struct MethodForward {
   float *x_inverse, *y_inverse, *y_factors;
 };
 
+/// Of both sides; Y's is empty for one tower.
+struct GradientCuts {
+  GradientCut x, y;
+};
+
 struct MethodBackward {
   MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
-                 const Architecture& architecture, bool strips);
+                 const GradientCuts& cuts, bool strips);
 
   void *x_coefficients, *x_references, *y_coefficients, *y_references;
   double* positive_coefficients;
-  bool tiles;  ///< gradient_tiles, one matrix after the other; else blocks of G for both
-  int32_t x_splits, y_splits;
-  void *x_sums, *y_sums;  ///< the same memory if `tiles` and Y does not come in strips
-  Blocks blocks;
-  std::byte *g, *g_transposed;
-  double *x_g_sums, *y_g_sums;  ///< Euclidean
+  void *x_sums, *y_sums;  ///< the same memory, as all that follows, if Y does not come in strips
+  double *x_g_sums, *y_g_sums;
+  void* scratch;  ///< of gradient_strips
 };
+
+/// The cuts of every method, so that the exact one of a PRECISE plan takes little more memory than a FAST one, and its
+/// float64 fall-back no more than the exact one.
+std::vector<GradientCuts> choose_cuts(const Problem& problem, const KeyStrips& strips,
+                                      const std::vector<Method>& methods, const Architecture& architecture);
+
+/// Bytes of the whole workspace.
+int64_t workspace_bytes(const Problem& problem, const KeyStrips& strips, const Method& method, const GradientCuts& cuts,
+                        nce_pass pass, const Architecture& architecture);
 
 }  // namespace nce::cuda::dense

@@ -40,6 +40,36 @@ struct GradientShape {
 
 namespace {
 
+/// What is the same for all threads of a block. In shared memory, since registers are scarce.
+struct GradientTask {
+  Temperature<float> temperature;
+  Form form;
+  int tiles;        ///< of Y that meet the tile of X
+  int64_t tile;     ///< of the cut: the first of these
+  int64_t end;      ///< of the block's share
+  int64_t slot;     ///< where their sums go
+  int64_t x_first;  ///< rows
+  int64_t y_first;
+  int zero;  ///< unknown to the compiler, so that what it is added to is not computed long before it is needed
+};
+static_assert(sizeof(GradientTask) <= kGradientTaskBytes);
+
+/// One thread's work: what of the share's tiles from task.tile on has one tile of X.
+template <typename S>
+NCE_DEVICE void begin_segment(const GradientSumsParams& p, GradientTask& task) {
+  const Cut& cut = p.cut;
+  const int64_t x = task.tile / cut.y_tiles;
+  const int64_t y = task.tile % cut.y_tiles;
+  const int64_t y_tiles = (p.operands.y.rows + S::kYRows - 1) / S::kYRows;
+  int64_t count = cut.y_tiles - y;
+  if (count > task.end - task.tile) count = task.end - task.tile;
+  if (count > y_tiles - y) count = y_tiles - y;
+  task.tiles = count > 0 ? static_cast<int>(count) : 0;
+  task.slot = x + blockIdx.x;
+  task.x_first = p.x_first + x * S::kXRows;
+  task.y_first = y * S::kYRows;
+}
+
 template <typename S>
 struct GradientSpace {
   unsigned char* x;  ///< [kPlanes][kXRows], rows swizzled
@@ -48,12 +78,14 @@ struct GradientSpace {
   float* x_coefficients;
   float* x_references;
   float* y_factors;  ///< [kStages][4][kYRows]: scales, coefficients, references, what G is multiplied by
+  GradientTask* task;
 
   explicit NCE_DEVICE GradientSpace(unsigned char* memory) : x(memory), y(memory + S::kPlanes * S::kXPlane) {
     x_scales = reinterpret_cast<float*>(y + S::kStages * S::kPlanes * S::kYPlane);
     x_coefficients = x_scales + S::kXRows;
     x_references = x_coefficients + S::kXRows;
     y_factors = x_references + S::kXRows;
+    task = reinterpret_cast<GradientTask*>(y_factors + S::kStages * S::kYFactors);
   }
 
   NCE_DEVICE unsigned char* y_stage(int stage) const { return y + stage * (S::kPlanes * S::kYPlane); }
@@ -71,7 +103,7 @@ NCE_DEVICE int swizzled(int row, int chunk) {
 template <typename S>
 class GradientStream {
  public:
-  NCE_DEVICE GradientStream(const GradientTilesParams& p, const GradientSpace<S>& space, int64_t y_first)
+  NCE_DEVICE GradientStream(const GradientSumsParams& p, const GradientSpace<S>& space, int64_t y_first)
       : p_(p), space_(space) {
     const int thread = static_cast<int>(threadIdx.x);
     offset_ = swizzled<S>(thread / kRowChunks, thread % kRowChunks);
@@ -145,7 +177,7 @@ class GradientStream {
     }
   }
 
-  const GradientTilesParams& p_;
+  const GradientSumsParams& p_;
   const GradientSpace<S>& space_;
   int offset_;
   const unsigned char* y_from_;
@@ -157,8 +189,9 @@ template <typename S>
 class GradientProduct {
  public:
   NCE_DEVICE GradientProduct() {
-    const int lane = static_cast<int>(threadIdx.x) % 32;
-    const int warp = static_cast<int>(threadIdx.x) / 32;
+    const int thread = opaque(static_cast<int>(threadIdx.x));
+    const int lane = thread % 32;
+    const int warp = thread / 32;
     x_offset_ = swizzled<S>(warp * S::kRowOctets * 8 + lane % 16, lane / 16);
     y_offset_ = swizzled<S>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
   }
@@ -305,7 +338,7 @@ template <typename S>
 class GradientSums {
  public:
   NCE_DEVICE GradientSums() {
-    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const int lane = opaque(static_cast<int>(threadIdx.x)) % 32;
     y_offset_ = swizzled<S>(lane % 16, lane / 16);
     NCE_UNROLL
     for (int r = 0; r < S::kRowSteps; ++r) {
@@ -334,7 +367,7 @@ class GradientSums {
     NCE_UNROLL
     for (int octet = 0; octet < S::kOctets; octet += S::kOctetsAtOnce) {
       // Else the compiler lets loads run ahead, for which 32 rows a warp leave no registers.
-      if (S::kRowSteps == 2 && octet % 4 == 0) __syncwarp();
+      if ((S::kRowSteps == 2 || S::kPlanes == 2) && octet % 4 == 0) __syncwarp();
       add_octets(octet, g, y);
     }
   }
@@ -418,7 +451,7 @@ class GradientSums {
 };
 
 template <typename S>
-NCE_DEVICE void load_x_factors(const GradientTilesParams& p, const GradientSpace<S>& space, int64_t x_first) {
+NCE_DEVICE void load_x_factors(const GradientSumsParams& p, const GradientSpace<S>& space, int64_t x_first) {
   const int row = static_cast<int>(threadIdx.x);
   if (row >= S::kXRows) return;
   const auto coefficient = load_coefficient<float>(p.coefficients.x, p.coefficients.x_references, x_first + row);
@@ -428,65 +461,80 @@ NCE_DEVICE void load_x_factors(const GradientTilesParams& p, const GradientSpace
 }
 
 template <typename S>
-NCE_DEVICE Place<S> place_of_warp() {
-  Place<S> place(static_cast<int>(threadIdx.x));
-  place.warp_row = static_cast<int>(threadIdx.x) / 32;
+NCE_DEVICE Place<S> place_of_warp(int zero) {
+  const int thread = static_cast<int>(threadIdx.x) + zero;
+  Place<S> place(thread);
+  place.warp_row = thread / 32;
   place.warp_column = 0;
   return place;
 }
 
-/// Grid: tiles of X by splits.
+/// The sums of the tiles of Y that meet one tile of X, to their slot.
 template <typename S>
-__global__ void __launch_bounds__(S::kThreads) gradient_tiles(const GradientTilesParams p) {
+NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>& space) {
+  const GradientTask& task = *space.task;
+  const GradientProduct<S> product;
+  GradientSums<S> sums;
+  GradientStream<S> stream(p, space, task.y_first);
+  load_x_factors<S>(p, space, task.x_first);
+  stream.fetch_x(task.x_first);
+  stream.fetch_y(0);
+  copy_async_commit();
+  NCE_NO_UNROLL
+  for (int tile = 0; tile < task.tiles; ++tile) {
+    copy_async_wait<0>();
+    __syncthreads();  // the tile is there for all, and all have done with the one before
+    const int stage = tile % S::kStages;
+    if (tile + 1 < task.tiles) {
+      stream.fetch_y(stage ^ 1);
+      copy_async_commit();
+    }
+    Fragment<S> fragment;
+    product.multiply(space.x, space.y_stage(stage), fragment);
+    const Place<S> place = place_of_warp<S>(task.zero);
+    with_form(task.form, [&](auto constant) {
+      make_g<decltype(constant)::value>(place, space, space.factors_stage(stage), task.temperature,
+                                        p.operands.product_scale, p.g_scale, fragment);
+    });
+    const Mask mask(p.operands, task.x_first, task.y_first + tile * S::kYRows);
+    if (mask.needed(S::kXRows, S::kYRows)) clear_masked(mask, place, fragment);
+    sums.add(fragment, space.y_stage(stage));
+  }
+  const Place<S> place = place_of_warp<S>(task.zero);
+  float* const rows = static_cast<float*>(p.sums) + task.slot * (S::kXRows * S::kPitch);
+  if (p.add) sums.add_stored(place, rows);
+  sums.store(place, rows);
+}
+
+/// Grid: the cut's shares.
+template <typename S>
+__global__ void __launch_bounds__(S::kThreads) gradient_tiles(const GradientSumsParams p) {
   if constexpr (!kTensorCores) {
     trap();
   } else {
     const CallState& call = *p.operands.call;
     if (call.status != NCE_STATUS_OK || call.method != p.operands.method) return;
     const GradientSpace<S> space(shared_memory());
-    const int64_t x_first = int64_t{blockIdx.x} * S::kXRows;
-    const int64_t y_tiles = (p.operands.y.rows + S::kYRows - 1) / S::kYRows;
-    int64_t y_first = y_tiles * blockIdx.y / p.splits * S::kYRows;
-    auto tiles_left = static_cast<int>(y_tiles * (blockIdx.y + 1) / p.splits - y_first / S::kYRows);
-
-    const Place<S> place = place_of_warp<S>();
-    const GradientProduct<S> product;
-    const Temperature<float> temperature(call);
-    const Form form = call.form;
-    GradientSums<S> sums;
-    GradientStream<S> stream(p, space, y_first);
-    load_x_factors<S>(p, space, x_first);
-    if (tiles_left > 0) {
-      stream.fetch_x(x_first);
-      stream.fetch_y(0);
-      copy_async_commit();
+    GradientTask& task = *space.task;
+    if (threadIdx.x == 0) {
+      task.temperature = Temperature<float>(call);
+      task.form = call.form;
+      task.zero = 0;
+      task.tile = p.cut.begin(blockIdx.x);
+      task.end = p.cut.begin(int64_t{blockIdx.x} + 1);
+      begin_segment<S>(p, task);
     }
-    int stage = 0;
+    __syncthreads();
     NCE_NO_UNROLL
-    for (; tiles_left > 0; --tiles_left) {
-      copy_async_wait<0>();
-      __syncthreads();  // the tile is there for all, and all have done with the one before
-      if (tiles_left > 1) {
-        stream.fetch_y(stage ^ 1);
-        copy_async_commit();
+    while (task.tile < task.end) {
+      if (task.tiles > 0) sum_segment(p, space);
+      __syncthreads();  // all have done with the task and with what lies in shared memory
+      if (threadIdx.x == 0) {
+        task.tile += p.cut.y_tiles - task.tile % p.cut.y_tiles;
+        if (task.tile < task.end) begin_segment<S>(p, task);
       }
-      Fragment<S> fragment;
-      product.multiply(space.x, space.y_stage(stage), fragment);
-      const float* const factors = space.factors_stage(stage);
-      with_form(form, [&](auto constant) {
-        make_g<decltype(constant)::value>(place, space, factors, temperature, p.operands.product_scale, p.g_scale,
-                                          fragment);
-      });
-      const Mask mask(p.operands, x_first, y_first);
-      if (mask.needed(S::kXRows, S::kYRows)) clear_masked(mask, place, fragment);
-      sums.add(fragment, space.y_stage(stage));
-      stage ^= 1;
-      y_first += S::kYRows;
+      __syncthreads();
     }
-    const int64_t x_rows = padded(p.operands.x.rows);
-    float* const rows = p.sums + (int64_t{blockIdx.y} * x_rows + x_first) * S::kPitch;
-    if (p.add) sums.add_stored(place, rows);
-    sums.store(place, rows);
   }
 }
 
@@ -521,11 +569,10 @@ void with_gradient_shape(Arithmetic arithmetic, int64_t pitch, int planes, const
 
 }  // namespace
 
-void launch_gradient_tiles(const GradientTilesParams& params, Arithmetic arithmetic, cudaStream_t stream) {
+void launch_gradient_tiles(const GradientSumsParams& params, Arithmetic arithmetic, cudaStream_t stream) {
   with_gradient_shape(arithmetic, params.operands.y.pitch, params.operands.planes, [&](auto shape) {
     using S = decltype(shape);
-    const int64_t x_tiles = padded_rows(params.operands.x.rows) / S::kXRows;
-    const dim3 grid(static_cast<unsigned>(x_tiles), static_cast<unsigned>(params.splits));
+    const dim3 grid(static_cast<unsigned>(params.cut.shares));
     launch({"gradient_tiles", grid, S::kThreads, S::kSharedBytes, stream}, gradient_tiles<S>, params);
   });
 }

@@ -228,7 +228,8 @@ struct TileRange {
 template <typename S>
 class TileStream {
  public:
-  NCE_DEVICE TileStream(const Operands& operands, const TileRange& range) : operands_(operands), range_(range) {
+  NCE_DEVICE TileStream(const Operands& operands, const TileRange& range)
+      : operands_(operands), range_(range), thread_(opaque(static_cast<int>(threadIdx.x))) {
     x_ = range.y_tiles > 0 ? 0 : range.x_tiles;
     if (x_ < range.x_tiles) start_pass();
   }
@@ -254,8 +255,8 @@ class TileStream {
   static constexpr int kChunks = kSlabBytes / kChunkBytes;
   static constexpr int kRowsAStep = kThreads / kChunks;
 
-  static NCE_DEVICE int row() { return static_cast<int>(threadIdx.x) / kChunks; }
-  static NCE_DEVICE int chunk() { return static_cast<int>(threadIdx.x) % kChunks; }
+  NCE_DEVICE int row() const { return thread_ / kChunks; }
+  NCE_DEVICE int chunk() const { return thread_ % kChunks; }
 
   NCE_DEVICE const unsigned char* start(const Operand& operand, int plane, int64_t first) const {
     const int64_t element = plane * operand.plane_stride + (first + row()) * operands_.x.pitch;
@@ -281,6 +282,7 @@ class TileStream {
 
   const Operands& operands_;
   const TileRange& range_;
+  const int thread_;
   int x_;
   int y_ = 0;
   int pass_ = 0;

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "cuda/call_state.h"
+#include "loss/scalar.h"
 
 namespace nce::cuda::tile {
 
@@ -56,7 +57,7 @@ constexpr int64_t packed_pitch(Arithmetic a, int64_t dim) {
 }
 constexpr int64_t padded_rows(int64_t rows) { return (rows + kRowMultiple - 1) / kRowMultiple * kRowMultiple; }
 
-/// A tile of sum_tiles, diagonal_tiles, g_tiles and accumulate: `side` rows of X and as many of Y.
+/// A tile of sum_tiles, diagonal_tiles and gradient_strips: `side` rows of X and as many of Y.
 struct TileSize {
   int side;
   int stages;                   ///< slabs of both operands in shared memory: one in use, the rest under way
@@ -106,12 +107,17 @@ constexpr GradientTileSize gradient_tile_size(int planes, int64_t pitch) {
 /// Numbers that a row of X brings to gradient tiles (scale, coefficient, reference), and one of Y (also a multiplier).
 constexpr int kGradientXFactors = 3;
 constexpr int kGradientYFactors = 4;
+constexpr int64_t kGradientTaskBytes = 128;
 /// Shared memory of a block of gradient_tiles: more than 99 KiB with two planes and a pitch of 256 only.
 constexpr int64_t gradient_shared_bytes(int planes, int64_t pitch) {
   const int64_t y_rows = int64_t{kGradientStages} * gradient_tile_size(planes, pitch).y_rows;
   return planes * (kGradientXRows + y_rows) * pitch * 2 +
-         (kGradientXFactors * kGradientXRows + kGradientYFactors * y_rows) * static_cast<int64_t>(sizeof(float));
+         (kGradientXFactors * kGradientXRows + kGradientYFactors * y_rows) * static_cast<int64_t>(sizeof(float)) +
+         kGradientTaskBytes;
 }
+
+/// Of blocks of gradient_tiles, registers let one of eight warps or two of four be on a multiprocessor.
+constexpr int gradient_blocks(const GradientTileSize& size) { return size.row_octets == 4 ? 2 : 1; }
 
 /// A packed matrix: planes[plane][row][pitch], 128-byte aligned, padding zero. With two planes (kTensorFloat16 only) a
 /// number is their sum, high plane first.
@@ -186,51 +192,60 @@ struct Coefficients {
   const void* y_references;
 };
 
-/// A block of G and, if wanted, of its transpose, as operands of AccumulateParams. Tensor arithmetic: the elements are
-/// G_ij * g_scale * y_relative[j] (transpose: x_relative[i]) as `planes` 16-bit planes, high first.
-struct GTilesParams {
-  Operands operands;
-  Coefficients coefficients;
-  int64_t x_first, y_first;  ///< multiples of kRowMultiple
-  int64_t x_count, y_count;  ///< rows of the block, multiples of kRowMultiple: the padding is written as zeros
-  float g_scale;
-  const float* x_relative;  ///< null: all 1
-  const float* y_relative;
-  void* g;             ///< [planes][x_count][g_pitch]
-  void* g_transposed;  ///< [planes][y_count][transposed_pitch]; null: not wanted
-  int64_t g_pitch, g_plane_stride;
-  int64_t transposed_pitch, transposed_plane_stride;
-};
-void launch_g_tiles(const GTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);
+/// A launch's tiles of X by Y in shares that are equal up to one tile, each a block's. Tile (x, y) has number
+/// x * y_tiles + y, and share k of S the numbers [T k / S, T (k + 1) / S). What share k sums for rows of tile x goes to
+/// slot x + k: along the numbers one of both grows and neither shrinks, so that no other pair has that slot.
+struct Cut {
+  int64_t x_tiles;
+  int64_t y_tiles;
+  int64_t shares;  ///< at most as many as tiles
 
-/// C[rows x columns] (+)= A[rows x depth] B[depth x columns], all row-major. A is a block of G, B rows of a packed
-/// matrix. Two planes: low high + high low + high high. C is float (double for kFloat64).
-struct AccumulateParams {
-  const CallState* call;
-  int32_t method;
-  int32_t planes;
-  bool add;                      ///< else C is overwritten
-  int64_t rows, columns, depth;  ///< multiples of kRowMultiple, of the pitch of 128 bytes, of kRowMultiple
-  const void* a;
-  int64_t a_pitch, a_plane_stride;
-  const void* b;
-  int64_t b_pitch, b_plane_stride;
-  void* c;
-  int64_t c_pitch;
+  NCE_HOST_DEVICE constexpr int64_t tiles() const { return x_tiles * y_tiles; }
+  NCE_HOST_DEVICE constexpr int64_t begin(int64_t share) const { return tiles() * share / shares; }
+  NCE_HOST_DEVICE constexpr int64_t share_of(int64_t tile) const { return ((tile + 1) * shares - 1) / tiles(); }
+  NCE_HOST_DEVICE constexpr int64_t first_slot(int64_t x) const { return x + share_of(x * y_tiles); }
+  NCE_HOST_DEVICE constexpr int64_t last_slot(int64_t x) const { return x + share_of((x + 1) * y_tiles - 1); }
+  NCE_HOST_DEVICE constexpr int64_t slots() const { return tiles() == 0 ? 0 : x_tiles + shares - 1; }
 };
-void launch_accumulate(const AccumulateParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
-/// sums[split][i][d] = sum over j of G_ij g_scale y_relative[j] y_j[d] in the units of the planes, tensor arithmetic
-/// with pitch <= 256 only. Split k of S owns the tiles [T k / S, T (k + 1) / S) of Y.
-struct GradientTilesParams {
+/// Sums over negatives j of G_ij times rows of Y, for the tiles of X from row x_first on.
+/// Tensor arithmetic: of G_ij g_scale y_relative[j] times what the planes hold.
+struct GradientSumsParams {
   Operands operands;
   Coefficients coefficients;
   float g_scale;
   const float* y_relative;  ///< null: all 1
-  int32_t splits;
-  bool add;     ///< to the sums that are there
-  float* sums;  ///< [splits][padded x.rows][x.pitch]
+  int64_t x_first;          ///< a multiple of kRowMultiple
+  Cut cut;                  ///< may have more tiles of Y than there are: those are empty
+  bool add;                 ///< to the sums that are there, of a launch with the same cut
+  void* sums;               ///< [slots][rows of a tile of X][x.pitch], float (double for kFloat64)
 };
-void launch_gradient_tiles(const GradientTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// Tensor arithmetic with pitch <= 256 only, two planes from the shared memory of sm_80 on.
+void launch_gradient_tiles(const GradientSumsParams& params, Arithmetic arithmetic, cudaStream_t stream);
+
+/// Rows of Y for which a block of gradient_strips makes G before it multiplies.
+constexpr int64_t strip_rows(Arithmetic arithmetic) { return is_tensor(arithmetic) ? 512 : 256; }
+/// A block's scratch.
+constexpr int64_t strip_bytes(Arithmetic arithmetic, int planes) {
+  return tile_size(arithmetic, planes).side * strip_rows(arithmetic) * element_bytes(arithmetic) * planes;
+}
+
+/// Shared memory of a block of gradient_strips: a ring of slabs of both operands, a task, and seven numbers for each
+/// row and column.
+constexpr int64_t kStripTaskBytes = 128;
+constexpr int64_t strip_shared_bytes(Arithmetic arithmetic, int planes) {
+  const TileSize size = tile_size(arithmetic, planes);
+  return int64_t{size.stages} * 2 * size.side * 64 + kStripTaskBytes +
+         int64_t{7} * size.side * (arithmetic == Arithmetic::kFloat64 ? 8 : 4);
+}
+
+/// Every arithmetic and pitch.
+struct GradientStripsParams {
+  GradientSumsParams of;
+  void* scratch;   ///< strip_bytes for each share
+  double* g_sums;  ///< [slots][rows of a tile]: sums of G_ij alone, which distances need; null: not wanted
+};
+void launch_gradient_strips(const GradientStripsParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
 }  // namespace nce::cuda::tile
