@@ -102,10 +102,12 @@ class Backward {
       target.second = out.d_keys;
       target.second_stride = out.d_keys_stride;
     }
-    return {.x = rows_.x,
+    const PackedMatrix x = x_matrix(call_, rows_).to;
+    const PackedMatrix y = y_matrix(call_, rows_, strip).to;
+    return {.x = x,
             .rows = problem_.x_rows,
             .norms = state_.x_norms,
-            .y = rows_.y,
+            .y = y,
             .y_rows = call_.strips.size(strip),
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = strip > 0,
@@ -114,9 +116,9 @@ class Backward {
             .sums = scratch_.x_sums,
             .splits = scratch_.x_splits,
             .g_sums = scratch_.x_g_sums,
-            .positives = problem_.tower        ? rows_.x
-                         : call_.carved.shared ? rows_.z
-                                               : rows_.y,
+            .positives = problem_.tower        ? x
+                         : call_.carved.shared ? z_matrix(call_, rows_).to
+                                               : y,
             .positive_rows = problem_.x_rows,
             .target = target,
             .argument = Argument::kQueriesGradient,
@@ -129,10 +131,11 @@ class Backward {
     const int64_t begin = call_.strips.begin(strip);
     const int64_t rows = call_.strips.size(strip);
     const tile::Coefficients of_pass = coefficients();
-    return {.x = rows_.y,
+    const PackedMatrix x = x_matrix(call_, rows_).to;
+    return {.x = y_matrix(call_, rows_, strip).to,
             .rows = rows,
             .norms = offset(state_.y_norms, begin),
-            .y = rows_.x,
+            .y = x,
             .y_rows = problem_.x_rows,
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = false,
@@ -144,7 +147,7 @@ class Backward {
             .sums = scratch_.y_sums,
             .splits = scratch_.y_splits,
             .g_sums = scratch_.y_g_sums,
-            .positives = rows_.x,
+            .positives = x,
             .positive_rows = problem_.shared || strip > 0 ? 0 : problem_.x_rows,
             .target = problem_.shared ? target_of(out.d_negatives, out.d_negatives_stride, rows, begin)
                                       : target_of(out.d_keys, out.d_keys_stride, rows, begin),
@@ -153,7 +156,7 @@ class Backward {
   }
 
   Side z_side() const {
-    return {.x = rows_.z,
+    return {.x = z_matrix(call_, rows_).to,
             .rows = problem_.z_rows,
             .norms = state_.z_norms,
             .y = {},
@@ -165,7 +168,7 @@ class Backward {
             .sums = nullptr,
             .splits = 0,
             .g_sums = nullptr,
-            .positives = rows_.x,
+            .positives = x_matrix(call_, rows_).to,
             .positive_rows = problem_.x_rows,
             .target = target_of(call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows),
             .argument = Argument::kKeysGradient,
@@ -270,9 +273,12 @@ class Backward {
           .a = at(block.g, part * element),
           .a_pitch = block.pitch,
           .a_plane_stride = plane_stride(),
-          .b = at(b.planes, (block.depth_first + part) * b.pitch * element),
+          .b = method_.packed ? at(b.planes, (block.depth_first + part) * b.pitch * element) : nullptr,
           .b_pitch = b.pitch,
           .b_plane_stride = b.plane_stride,
+          .from_caller = !method_.packed,
+          .b_caller = b.caller,
+          .b_first_row = block.depth_first + part,
           .c = at(side.sums, block.first * b.pitch * real),
           .c_pitch = b.pitch,
       };
@@ -291,8 +297,11 @@ class Backward {
   }
 
   static PackedRows packed_rows(const PackedMatrix& matrix) {
-    return {
-        .planes = matrix.planes, .plane_stride = matrix.plane_stride, .pitch = matrix.pitch, .scales = matrix.scales};
+    return {.planes = matrix.planes,
+            .plane_stride = matrix.plane_stride,
+            .pitch = matrix.pitch,
+            .scales = matrix.scales,
+            .caller = matrix.caller};
   }
 
   void finish(const Side& side) const {
@@ -302,6 +311,7 @@ class Backward {
         {.call = call_.call_state,
          .method = index_,
          .planes = method_.planes,
+         .from_caller = !method_.packed,
          .similarity = problem_.similarity,
          .rows = side.rows,
          .dim = problem_.desc.dim,

@@ -26,6 +26,7 @@ PackedMatrix take_packed(Carver& carver, const Problem& problem, const Method& m
                          int64_t allocated) {
   PackedMatrix matrix;
   matrix.pitch = packed_pitch(method.arithmetic, problem.desc.dim);
+  if (!method.packed) return matrix;
   matrix.plane_stride = allocated * matrix.pitch;
   matrix.planes =
       carver.take<std::byte>(matrix.plane_stride * element_bytes(method.arithmetic) * int64_t{method.planes});
@@ -54,7 +55,7 @@ State::State(Carver& carver, const Problem& problem, const Problem& carved)
   if (!problem.tower) y_norms = {carver.take<double>(problem.y_rows), carver.take<double>(problem.y_rows)};
   z_norms = y_norms;
   if (problem.shared) z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
-  positive = carver.take<double>(x_allocated);
+  positive = carver.take<double>(problem.x_rows);
   row_lse = carver.take<loss::LogSum>(problem.x_rows);
   row_slope = carver.take<double>(problem.x_rows);
   column_lse = carver.take<loss::LogSum>(problem.symmetric ? problem.y_rows : 0);
@@ -71,7 +72,7 @@ Scratch::Scratch(Carver& carver, const Problem& problem) {
 }
 
 MethodState::MethodState(Carver& carver, const Problem& problem, const State& state, const Method& method)
-    : packing(packing_of(problem, method)) {
+    : packed(method.packed), packing(packing_of(problem, method)) {
   x = take_packed(carver, problem, method, packing, state.x_allocated);
   y = problem.tower ? x : take_packed(carver, problem, method, packing, state.y_allocated);
   z = take_packed(carver, problem, method, packing, state.z_allocated);

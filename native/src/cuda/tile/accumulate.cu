@@ -1,7 +1,7 @@
 // C (+)= A B, of a K-major A and a row-major B: the gradient of a block of rows, from a block of G and packed rows.
 
 #include "cuda/launch.h"
-#include "cuda/tile/product.h"
+#include "cuda/tile/caller_stream.h"
 
 namespace nce::cuda::tile {
 namespace {
@@ -40,14 +40,19 @@ class BlockStream {
     for (int i = 0; i < S::kSide / kRowsAStep; ++i) {
       copy_async_16(to + i * (kRowsAStep * kSlabBytes), a_from_ + i * a_step);
     }
-    NCE_UNROLL
-    for (int i = 0; i < S::kDepth / kBlockRowsAStep; ++i) {
-      const int row = thread / kBlockChunks + i * kBlockRowsAStep;
-      copy_async_16(stage + S::kOperandSlab + block_offset<S>(row, thread % kBlockChunks),
-                    b_from_ + i * (params_.b_pitch * (S::kElementBytes * kBlockRowsAStep)));
+    if constexpr (S::kFromCaller) {
+      const int64_t done = params_.depth - int64_t{slabs_left_} * S::kDepth;
+      fetch_caller_block<S>(params_.b_caller, params_.b_first_row + done, first_column_, stage + S::kOperandSlab);
+    } else {
+      NCE_UNROLL
+      for (int i = 0; i < S::kDepth / kBlockRowsAStep; ++i) {
+        const int row = thread / kBlockChunks + i * kBlockRowsAStep;
+        copy_async_16(stage + S::kOperandSlab + block_offset<S>(row, thread % kBlockChunks),
+                      b_from_ + i * (params_.b_pitch * (S::kElementBytes * kBlockRowsAStep)));
+      }
+      b_from_ += params_.b_pitch * (S::kElementBytes * S::kDepth);
     }
     a_from_ += kSlabBytes;
-    b_from_ += params_.b_pitch * (S::kElementBytes * S::kDepth);
     if (--slabs_left_ == 0 && ++pass_ < kPasses<S>) start_pass();
   }
 
@@ -237,7 +242,7 @@ __global__ void __launch_bounds__(kThreads, 2) accumulate(AccumulateParams param
 }  // namespace
 
 void launch_accumulate(const AccumulateParams& params, Arithmetic arithmetic, cudaStream_t stream) {
-  with_shape(arithmetic, params.planes, [&](auto shape) {
+  with_shape(arithmetic, params.planes, params.from_caller, [&](auto shape) {
     using S = decltype(shape);
     const int64_t tiles = params.rows / S::kSide * ((params.columns + S::kSide - 1) / S::kSide);
     launch({"accumulate", dim3(static_cast<unsigned>(tiles)), kThreads, kAccumulateBytes<S>, stream}, accumulate<S>,

@@ -1,6 +1,7 @@
 // Blocks of G, the gradient by the similarities, for the products that accumulate.cu makes of them.
 
 #include "cuda/launch.h"
+#include "cuda/tile/caller_stream.h"
 #include "cuda/tile/similarity.h"
 
 namespace nce::cuda::tile {
@@ -78,7 +79,7 @@ NCE_DEVICE void fill_sides(const GTilesParams& params, const GSpace<S>& space, c
 template <Form kForm, typename S>
 NCE_DEVICE void apply_coefficients(const GTilesParams& params, const GSpace<S>& space, const Place<S>& place,
                                    const Temperature<typename S::Real>& temperature, Fragment<S>& tile) {
-  const bool over = !S::kTensor && params.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  const bool over = Similarity<S>::kHasDistances && params.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
   for_each_element(place, [&](int r, int c, int e, int row, int column) {
     const auto s = tile.at(r, c, e);
     const auto g = g_of<kForm>(s, space.x.at(row), space.y.at(column), temperature);
@@ -230,10 +231,10 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) g_
     fill_sides(params, space, range);
 
     const int thread = static_cast<int>(threadIdx.x);
-    TileStream<S> stream(params.operands, range);
+    SlabStream<S> stream(params.operands, range);
     const Product<S> product(Place<S>{thread});
     Fragment<S> tile;
-    Mainloop<S, TileStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);
+    Mainloop<S, SlabStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);
 
     make_g(params, space, tile);
     const StoredTile g{params.g, params.g_pitch, params.g_plane_stride, task.x_at, task.y_at};
@@ -248,7 +249,7 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) g_
 }  // namespace
 
 void launch_g_tiles(const GTilesParams& params, Arithmetic arithmetic, cudaStream_t stream) {
-  with_shape(arithmetic, params.operands.planes, [&](auto shape) {
+  with_shape(arithmetic, params.operands.planes, params.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
     const dim3 grid(static_cast<unsigned>((params.x_count / S::kSide) * (params.y_count / S::kSide)));
     launch({"g_tiles", grid, kThreads, GSpace<S>::kBytes, stream}, g_tiles<S>, params);

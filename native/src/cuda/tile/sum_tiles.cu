@@ -2,6 +2,7 @@
 // sums go to shared memory by parts, one a warp, and from there are added up in double, a thread a row or column.
 
 #include "cuda/launch.h"
+#include "cuda/tile/caller_stream.h"
 #include "cuda/tile/similarity.h"
 
 namespace nce::cuda::tile {
@@ -442,9 +443,9 @@ class SumBlock {
       : params_(params), space_(space), task_(*space.task), thread_(static_cast<int>(threadIdx.x)) {}
 
   NCE_DEVICE void run() {
-    TileStream<S> stream(params_.operands, task_.range);
+    SlabStream<S> stream(params_.operands, task_.range);
     const Product<S> product(Place<S>{thread_});
-    Mainloop<S, TileStream<S>, Product<S>> mainloop(space_.ring, stream, product);
+    Mainloop<S, SlabStream<S>, Product<S>> mainloop(space_.ring, stream, product);
     if (task_.range.x_tiles == 0) clear_columns();
     NCE_NO_UNROLL
     for (x_ = 0; x_ < task_.range.x_tiles; ++x_) {
@@ -598,7 +599,7 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) su
 
 void launch_sum_tiles(const SumTilesParams& params, Arithmetic arithmetic, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(params.x_groups) * static_cast<unsigned>(params.y_groups));
-  with_shape(arithmetic, params.operands.planes, [&](auto shape) {
+  with_shape(arithmetic, params.operands.planes, params.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
     launch({"sum_tiles", grid, kThreads, SumSpace<S>::kBytes, stream}, sum_tiles<S>, params);
   });

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "cuda/call_state.h"
+#include "cuda/caller_rows.h"
 
 namespace nce::cuda::tile {
 
@@ -122,6 +123,7 @@ struct Operand {
   int64_t rows;          ///< without padding
   const float* scales;   ///< tensor arithmetic: one a row, padding 0; null: all 1
   const void* squares;   ///< Euclidean similarities (never with tensor arithmetic): squared norms, float or double
+  CallerRows caller{};   ///< Operands::from_caller
 };
 
 /// The two matrices, of one pitch, the similarity between their rows, and the call they belong to.
@@ -131,6 +133,7 @@ struct Operand {
 struct Operands {
   Operand x, y;
   int32_t planes;
+  bool from_caller;  ///< kFloat64, not Euclidean: rows are the caller's, not those of planes
   float product_scale;
   nce_similarity similarity;  ///< cosine counts as dot here
   Excluded excluded;
@@ -204,7 +207,8 @@ struct GTilesParams {
 void launch_g_tiles(const GTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
 /// C[rows x columns] (+)= A[rows x depth] B[depth x columns], all row-major. A is a block of G, B rows of a packed
-/// matrix. Two planes: low high + high low + high high. C is float (double for kFloat64).
+/// matrix or, from b_first_row on, of the caller's. Two planes: low high + high low + high high. C is float (double for
+/// kFloat64).
 struct AccumulateParams {
   const CallState* call;
   int32_t method;
@@ -215,6 +219,9 @@ struct AccumulateParams {
   int64_t a_pitch, a_plane_stride;
   const void* b;
   int64_t b_pitch, b_plane_stride;
+  bool from_caller = false;
+  CallerRows b_caller{};
+  int64_t b_first_row = 0;
   void* c;
   int64_t c_pitch;
 };
