@@ -200,7 +200,7 @@ class CudaCallerRows : public DeviceTest {
             .terms = 1e-11,
             .smallest = 0x1p-150,
             .temperature = 1e-10,
-            .metrics = 1e-7 * similarity,
+            .metrics = 1e-11 * similarity,
             .effective = 1e-9,
             .accuracy = 1e-12};
   }

@@ -68,7 +68,7 @@ class Forward {
                            .allocated = state_.x_allocated,
                            .inverse_norms = scratch_.x_inverse,
                            .factors = nullptr},
-                          call_.stream);
+                          method_.arithmetic, call_.stream);
   }
 
   void prepare_column_metrics(int64_t strip) const {
@@ -80,7 +80,7 @@ class Forward {
                            .allocated = state_.y_allocated,
                            .inverse_norms = scratch_.y_inverse,
                            .factors = scratch_.y_factors},
-                          call_.stream);
+                          method_.arithmetic, call_.stream);
   }
 
   MetricSums metric_sums() const {

@@ -163,10 +163,10 @@ struct MetricFactorsParams {
   Norms norms;
   const float* scales;  ///< of the packed rows; null: 1
   int64_t count, allocated;
-  float* inverse_norms;  ///< of rows as the planes have them; null: not wanted
-  float* factors;        ///< e^-2, or 1 for zero rows; null: not wanted
+  void* inverse_norms;  ///< of rows as the planes have them, float or double for kFloat64; null: not wanted
+  void* factors;        ///< e^-2, or 1 for zero rows, likewise
 };
-void launch_metric_factors(const MetricFactorsParams& params, cudaStream_t stream);
+void launch_metric_factors(const MetricFactorsParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
 /// Sums over a part of the rows.
 struct RowTotals {

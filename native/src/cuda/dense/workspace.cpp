@@ -100,9 +100,9 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   similarity = carver.take<double>(metrics ? row_sums : 0);
   uniformity = carver.take<double>(metrics ? row_sums : 0);
   const bool inverses = metrics && !problem.cosine();
-  x_inverse = carver.take<float>(inverses ? state.x_allocated : 0);
-  y_inverse = carver.take<float>(inverses ? state.y_allocated : 0);
-  y_factors = carver.take<float>(metrics ? state.y_allocated : 0);
+  x_inverse = carver.take<std::byte>(inverses ? state.x_allocated * real_bytes(method) : 0);
+  y_inverse = carver.take<std::byte>(inverses ? state.y_allocated * real_bytes(method) : 0);
+  y_factors = carver.take<std::byte>(metrics ? state.y_allocated * real_bytes(method) : 0);
 }
 
 MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,

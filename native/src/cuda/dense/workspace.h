@@ -68,7 +68,7 @@ struct MethodForward {
   Groups groups;  ///< 0 without columns
   Sums rows, columns;
   double *above, *tied, *similarity, *uniformity;
-  float *x_inverse, *y_inverse, *y_factors;
+  void *x_inverse, *y_inverse, *y_factors;  ///< float, or double for kFloat64
 };
 
 struct MethodBackward {

@@ -148,11 +148,11 @@ struct MetricSums {
   double* tied;        ///< how many have s = s+
   double* similarity;  ///< sum of s
   double* uniformity;  ///< sum of y_factors[j] 2^(4 log2(e) cos_ij)
-  /// cos_ij = product_ij * product_scale * these two; null: cos is s. Distances: from them and these of the caller's
-  /// rows.
-  const float* x_inverse_norms;
-  const float* y_inverse_norms;
-  const float* y_factors;
+  /// Float, or double for kFloat64, whose norms a float cannot hold. cos_ij = product_ij * product_scale * these two;
+  /// null: cos is s. Distances: from them and these of the caller's rows.
+  const void* x_inverse_norms;
+  const void* y_inverse_norms;
+  const void* y_factors;
 };
 
 /// Rows and columns (where wanted) of all tiles. Grid: x_groups x y_groups blocks; group g of G owns the tiles
