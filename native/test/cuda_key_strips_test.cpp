@@ -78,6 +78,26 @@ TEST_P(CudaKeyStrips, TellRowsByTheirPlaceAmongAllKeys) {
   EXPECT_NE(told(broken).find("keys holds a NaN or an infinity in row 1000"), std::string::npos) << told(broken);
 }
 
+/// Where doubles take over, strips are rows of the caller's.
+TEST_P(CudaKeyStrips, HaveTheDigitsOfDoubleAtLogitsOfAThousand) {
+  uint64_t seed = 8150;
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
+    for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT16}) {
+      Problem problem =
+          problem_of({.kind = kind, .dtype = dtype, .size = {5, 1200, 21}, .tau = 0.001, .noise = 3.0, .seed = ++seed});
+      problem.gaps = {.queries = 3, .keys = 4, .negatives = 1, .d_queries = 1, .d_keys = 2, .d_negatives = 5};
+      SCOPED_TRACE(problem.label());
+      Bounds bounds = dense_bounds(problem);
+      bounds.loss = bounds.loss_floor = bounds.temperature = 1e-10;
+      bounds.gradient = 0x1p-23;
+      bounds.similarity = 0.0;
+      const Result together = run_in_strips(problem, Calls::kTogether);
+      expect_close(problem, together, answer_to(problem), bounds);
+      EXPECT_EQ(run_in_strips(problem, Calls::kSeparate).difference(together), "");
+    }
+  }
+}
+
 /// Rows of norm 0 in strips of their own.
 TEST_P(CudaKeyStrips, HaveZeroRows) {
   for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {

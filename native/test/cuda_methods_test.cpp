@@ -37,14 +37,16 @@ void expect_methods(const nce_plan_desc& desc, int32_t capability, const std::ve
   for (std::size_t k = 0; k < methods.size(); ++k) {
     EXPECT_EQ(methods[k].arithmetic, expected[k].arithmetic);
     EXPECT_EQ(methods[k].planes, expected[k].planes);
+    EXPECT_EQ(methods[k].packed, expected[k].packed);
   }
 }
 
-constexpr Method kSplit{Arithmetic::kTensorFloat16, 2};
-constexpr Method kHalf{Arithmetic::kTensorFloat16, 1};
-constexpr Method kBrain{Arithmetic::kTensorBfloat16, 1};
-constexpr Method kSingle{Arithmetic::kFloat32, 1};
-constexpr Method kDouble{Arithmetic::kFloat64, 1};
+constexpr Method kSplit{Arithmetic::kTensorFloat16, 2, true};
+constexpr Method kHalf{Arithmetic::kTensorFloat16, 1, true};
+constexpr Method kBrain{Arithmetic::kTensorBfloat16, 1, true};
+constexpr Method kSingle{Arithmetic::kFloat32, 1, true};
+constexpr Method kDouble{Arithmetic::kFloat64, 1, true};
+constexpr Method kFallback{Arithmetic::kFloat64, 1, false};
 
 TEST(CudaMethods, AnUnknownCapabilityIsTreatedAsTheNextLowerOne) {
   EXPECT_EQ(architecture_for(75).capability, 75);
@@ -57,8 +59,8 @@ TEST(CudaMethods, AnUnknownCapabilityIsTreatedAsTheNextLowerOne) {
 TEST(CudaMethods, Float32IsSplitWhereTensorCoresAreFasterAndElseKeepsFloat) {
   for (const nce_similarity similarity : {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT}) {
     const nce_plan_desc precise = describe(similarity, NCE_DTYPE_FLOAT32, NCE_PRECISION_PRECISE);
-    for (const int32_t capability : {80, 90, 100}) expect_methods(precise, capability, {kSplit, kDouble});
-    for (const int32_t capability : {75, 86, 89, 120}) expect_methods(precise, capability, {kSingle, kDouble});
+    for (const int32_t capability : {80, 90, 100}) expect_methods(precise, capability, {kSplit, kFallback});
+    for (const int32_t capability : {75, 86, 89, 120}) expect_methods(precise, capability, {kSingle, kFallback});
     const nce_plan_desc fast = describe(similarity, NCE_DTYPE_FLOAT32, NCE_PRECISION_FAST);
     for (const int32_t capability : {80, 86, 89, 90, 100, 120}) expect_methods(fast, capability, {kHalf});
     expect_methods(fast, 75, {kSingle});
@@ -68,10 +70,10 @@ TEST(CudaMethods, Float32IsSplitWhereTensorCoresAreFasterAndElseKeepsFloat) {
 TEST(CudaMethods, SixteenBitElementsStayAsTheyAre) {
   for (const int32_t capability : {80, 86, 89, 90, 100, 120}) {
     expect_methods(describe(NCE_SIMILARITY_DOT, NCE_DTYPE_FLOAT16, NCE_PRECISION_PRECISE), capability,
-                   {kHalf, kDouble});
+                   {kHalf, kFallback});
     expect_methods(describe(NCE_SIMILARITY_COSINE, NCE_DTYPE_BFLOAT16, NCE_PRECISION_FAST), capability, {kBrain});
   }
-  expect_methods(describe(NCE_SIMILARITY_COSINE, NCE_DTYPE_BFLOAT16, NCE_PRECISION_PRECISE), 75, {kSingle, kDouble});
+  expect_methods(describe(NCE_SIMILARITY_COSINE, NCE_DTYPE_BFLOAT16, NCE_PRECISION_PRECISE), 75, {kSingle, kFallback});
 }
 
 TEST(CudaMethods, DistancesAndDoublesAreComputedInDoubleUnlessFast) {
@@ -156,7 +158,7 @@ TEST(CudaMethods, GradientSharesKeepTheDeviceBusyWhereThereIsEnoughToDo) {
           ASSERT_GE(static_cast<double>(cut.chunk.tiles()) / static_cast<double>(cut.chunk.shares * longest), 0.75)
               << capability << ", dim " << dim << ", n " << n;
           if (capability != 90 || dim > 256) continue;
-          ASSERT_GE(static_cast<double>(cut.chunk.tiles()) / static_cast<double>(cut.chunk.shares * longest), 0.95)
+          ASSERT_GE(static_cast<double>(cut.chunk.tiles()) / static_cast<double>(cut.chunk.shares * longest), 0.85)
               << "dim " << dim << ", n " << n;
         }
       }

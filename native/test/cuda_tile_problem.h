@@ -235,6 +235,7 @@ struct TileProblem {
     return {.x = of_x.operand(),
             .y = of_y.operand(),
             .planes = a.planes,
+            .from_caller = false,
             .product_scale = 1.0f,
             .similarity = similarity,
             .excluded = excluded,

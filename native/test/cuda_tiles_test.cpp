@@ -92,11 +92,11 @@ TEST_P(SumTiles, AgreeWithDouble) {
     std::vector<double> x_positive, y_positive;
     for (int64_t i = 0; i < c.x_rows; ++i) x_positive.push_back(0.01 * static_cast<double>(i % 7));
     for (int64_t j = 0; j < c.y_rows; ++j) y_positive.push_back(-0.02 * static_cast<double>(j % 5));
-    std::vector<float> x_inverse(static_cast<std::size_t>(padded_rows(c.x_rows)), 0.5f);
-    std::vector<float> y_inverse(static_cast<std::size_t>(padded_rows(c.y_rows)), 1.5f);
-    std::vector<float> factors(static_cast<std::size_t>(padded_rows(c.y_rows)), 0.25f);
     const Buffer<double> x_buffer(x_positive), y_buffer(y_positive);
-    const Buffer<float> xi(x_inverse), yi(y_inverse), yf(factors);
+    const auto all = [&](int64_t rows, double value) {
+      return reals(a, std::vector<double>(static_cast<std::size_t>(rows), value));
+    };
+    const Buffer<unsigned char> xi = all(c.x_rows, 0.5), yi = all(c.y_rows, 1.5), yf = all(c.y_rows, 0.25);
     const Outputs out(c.x_rows, c.y_rows, c.x_groups, c.y_groups);
     SumTilesParams params{
         problem.operands(),
@@ -232,8 +232,7 @@ TEST_P(EachArithmetic, PositiveIsTheTilesOwnNumber) {
   const Buffer<double> positive(kRows);
   launch_diagonal_tiles({operands, 0, 0, kRows, positive.get()}, a.arithmetic, nullptr);
   const Outputs out(kRows, kRows, 1, 1);
-  const std::vector<float> ones(static_cast<std::size_t>(padded_rows(kRows)), 1.0f);
-  const Buffer<float> factors(ones);
+  const Buffer<unsigned char> factors = reals(a, std::vector<double>(static_cast<std::size_t>(kRows), 1.0));
   launch_sum_tiles(
       {operands,
        positive.get(),

@@ -10,13 +10,14 @@ import sources
 
 _SHAPES = [f"Shape<Arithmetic::{a}, {p}>" for a, p in (
     ("kTensorFloat16", 1), ("kTensorFloat16", 2), ("kTensorBfloat16", 1), ("kFloat32", 1), ("kFloat64", 1))]
+_TILE_SHAPES = [*_SHAPES, "CallerShape"]
 _GRADIENT_SHAPES = [f"GradientShape<Arithmetic::{a}, {p}, {pitch}>" for a, p in (
     ("kTensorFloat16", 1), ("kTensorFloat16", 2), ("kTensorBfloat16", 1)) for pitch in (64, 128, 256)]
 # File, shapes, and the constant of a shape that its launch names.
 _KERNELS = (
-    ("sum_tiles", _SHAPES, "SumSpace<{}>::kBytes"),
-    ("diagonal_tiles", _SHAPES, "kDiagonalBytes<{}>"),
-    ("gradient_strips", _SHAPES, "StripSpace<{}>::kBytes"),
+    ("sum_tiles", _TILE_SHAPES, "SumSpace<{}>::kBytes"),
+    ("diagonal_tiles", _TILE_SHAPES, "kDiagonalBytes<{}>"),
+    ("gradient_strips", _TILE_SHAPES, "StripSpace<{}>::kBytes"),
     ("gradient_tiles", _GRADIENT_SHAPES, "{}::kSharedBytes"),
 )
 _ARITHMETICS = ("kTensorFloat16", "kTensorBfloat16", "kFloat32", "kFloat64")
@@ -26,7 +27,7 @@ def _short(kernel, shape):
     """The name that demangling gives the kernel."""
     for number, name in enumerate(_ARITHMETICS):
         shape = shape.replace(f"Arithmetic::{name}", f"(Arithmetic){number}")
-    return f"{kernel}<{shape} >"
+    return f"{kernel}<{shape} >" if shape.endswith(">") else f"{kernel}<{shape}>"
 
 
 def of_tile_kernels():

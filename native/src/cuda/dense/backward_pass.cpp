@@ -93,10 +93,12 @@ class Backward {
       target.second = out.d_keys;
       target.second_stride = out.d_keys_stride;
     }
-    return {.x = rows_.x,
+    const PackedMatrix x = x_matrix(call_, rows_).to;
+    const PackedMatrix y = y_matrix(call_, rows_, strip).to;
+    return {.x = x,
             .rows = problem_.x_rows,
             .norms = state_.x_norms,
-            .y = rows_.y,
+            .y = y,
             .y_rows = call_.strips.size(strip),
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = strip > 0,
@@ -105,9 +107,9 @@ class Backward {
             .cut = cuts_.x,
             .sums = scratch_.x_sums,
             .g_sums = scratch_.x_g_sums,
-            .positives = problem_.tower        ? rows_.x
-                         : call_.carved.shared ? rows_.z
-                                               : rows_.y,
+            .positives = problem_.tower        ? x
+                         : call_.carved.shared ? z_matrix(call_, rows_).to
+                                               : y,
             .positive_rows = problem_.x_rows,
             .target = target,
             .argument = Argument::kQueriesGradient,
@@ -120,10 +122,11 @@ class Backward {
     const int64_t begin = call_.strips.begin(strip);
     const int64_t rows = call_.strips.size(strip);
     const tile::Coefficients of_pass = coefficients();
-    return {.x = rows_.y,
+    const PackedMatrix x = x_matrix(call_, rows_).to;
+    return {.x = y_matrix(call_, rows_, strip).to,
             .rows = rows,
             .norms = offset(state_.y_norms, begin),
-            .y = rows_.x,
+            .y = x,
             .y_rows = problem_.x_rows,
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = false,
@@ -135,7 +138,7 @@ class Backward {
             .cut = cuts_.y,
             .sums = scratch_.y_sums,
             .g_sums = scratch_.y_g_sums,
-            .positives = rows_.x,
+            .positives = x,
             .positive_rows = problem_.shared || strip > 0 ? 0 : problem_.x_rows,
             .target = problem_.shared ? target_of(out.d_negatives, out.d_negatives_stride, rows, begin)
                                       : target_of(out.d_keys, out.d_keys_stride, rows, begin),
@@ -144,7 +147,7 @@ class Backward {
   }
 
   Side z_side() const {
-    return {.x = rows_.z,
+    return {.x = z_matrix(call_, rows_).to,
             .rows = problem_.z_rows,
             .norms = state_.z_norms,
             .y = {},
@@ -156,7 +159,7 @@ class Backward {
             .cut = {},
             .sums = nullptr,
             .g_sums = nullptr,
-            .positives = rows_.x,
+            .positives = x_matrix(call_, rows_).to,
             .positive_rows = problem_.x_rows,
             .target = target_of(call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows),
             .argument = Argument::kKeysGradient,
@@ -219,8 +222,11 @@ class Backward {
   }
 
   static PackedRows packed_rows(const PackedMatrix& matrix) {
-    return {
-        .planes = matrix.planes, .plane_stride = matrix.plane_stride, .pitch = matrix.pitch, .scales = matrix.scales};
+    return {.planes = matrix.planes,
+            .plane_stride = matrix.plane_stride,
+            .pitch = matrix.pitch,
+            .scales = matrix.scales,
+            .caller = matrix.caller};
   }
 
   /// From the sums of rows [begin, end) to their gradient.
@@ -231,6 +237,7 @@ class Backward {
         {.call = call_.call_state,
          .method = index_,
          .planes = method_.planes,
+         .from_caller = !method_.packed,
          .similarity = problem_.similarity,
          .begin = begin,
          .end = end,

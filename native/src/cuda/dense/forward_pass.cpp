@@ -19,12 +19,9 @@ class Forward {
         metrics_(call.out.metrics != nullptr) {}
 
   void enqueue() const {
-    pack(call_, index_, rows_,
-         {call_.x, problem_.x_rows, state_.x_allocated, state_.x_norms, &state_.ranges[0], rows_.x, state_.positive});
+    pack(call_, index_, rows_, x_matrix(call_, rows_));
     if (!problem_.tower && !call_.strips.many()) pack(call_, index_, rows_, y_matrix(call_, rows_, 0));
-    const RowRange* const z_range = &state_.ranges[problem_.shared ? 2 : 1];
-    pack(call_, index_, rows_,
-         {call_.z, call_.carved.z_rows, state_.z_allocated, state_.z_norms, z_range, rows_.z, nullptr});
+    pack(call_, index_, rows_, z_matrix(call_, rows_));
     find_positives();
     if (metrics_ && !problem_.cosine()) prepare_row_metrics();
     for (int64_t strip = 0; call_.has_y() && strip < call_.strips.count(); ++strip) {
@@ -38,21 +35,23 @@ class Forward {
   void write_losses_of_far_calls() const { finish_rows(true); }
 
  private:
+  PackedMatrix x() const { return x_matrix(call_, rows_).to; }
+
   void find_positives() const {
     if (problem_.tower) {
       const int64_t half = problem_.views_half();
-      find_positives(rows_.x, problem_.x_rows, 0, half, half);
-      find_positives(rows_.x, problem_.x_rows, half, 0, half);
+      find_positives(x(), problem_.x_rows, 0, half, half);
+      find_positives(x(), problem_.x_rows, half, 0, half);
     } else if (call_.carved.shared) {
-      find_positives(rows_.z, call_.carved.z_rows, 0, 0, problem_.x_rows);
+      find_positives(z_matrix(call_, rows_).to, call_.carved.z_rows, 0, 0, problem_.x_rows);
     } else {
-      find_positives(rows_.y, problem_.y_rows, 0, 0, problem_.x_rows);
+      find_positives(y_matrix(call_, rows_, 0).to, problem_.y_rows, 0, 0, problem_.x_rows);
     }
   }
 
   /// Of rows x_first on of X, in rows y_first on of another matrix.
   void find_positives(const PackedMatrix& y, int64_t y_rows, int64_t x_first, int64_t y_first, int64_t count) const {
-    launch_diagonal_tiles({.operands = operands_of(call_, index_, rows_.x, problem_.x_rows, y, y_rows),
+    launch_diagonal_tiles({.operands = operands_of(call_, index_, x(), problem_.x_rows, y, y_rows),
                            .x_first = x_first,
                            .y_first = y_first,
                            .count = count,
@@ -69,7 +68,7 @@ class Forward {
                            .allocated = state_.x_allocated,
                            .inverse_norms = scratch_.x_inverse,
                            .factors = nullptr},
-                          call_.stream);
+                          method_.arithmetic, call_.stream);
   }
 
   void prepare_column_metrics(int64_t strip) const {
@@ -81,7 +80,7 @@ class Forward {
                            .allocated = state_.y_allocated,
                            .inverse_norms = scratch_.y_inverse,
                            .factors = scratch_.y_factors},
-                          call_.stream);
+                          method_.arithmetic, call_.stream);
   }
 
   MetricSums metric_sums() const {
@@ -96,7 +95,8 @@ class Forward {
   }
 
   void sum_tiles(int64_t strip) const {
-    tile::Operands operands = operands_of(call_, index_, rows_.x, problem_.x_rows, rows_.y, call_.strips.size(strip));
+    const Matrix y = y_matrix(call_, rows_, strip);
+    tile::Operands operands = operands_of(call_, index_, x(), problem_.x_rows, y.to, y.rows);
     operands.excluded = KeyStrips::excluded_in(problem_, strip);
     launch_sum_tiles({.operands = operands,
                       .x_positive = state_.positive,
@@ -252,7 +252,8 @@ tile::Operand operand_of(const PackedMatrix& matrix, int64_t rows) {
           .pitch = matrix.pitch,
           .rows = rows,
           .scales = matrix.fitted != nullptr ? matrix.fitted : matrix.scales,
-          .squares = matrix.squares};
+          .squares = matrix.squares,
+          .caller = matrix.caller};
 }
 
 }  // namespace
@@ -264,6 +265,7 @@ tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& 
   return {.x = operand_of(x, x_rows),
           .y = operand_of(y, y_rows),
           .planes = method.planes,
+          .from_caller = !method.packed,
           .product_scale = tile::is_tensor(method.arithmetic) ? 1.0f / (kPlaneScale * kPlaneScale) : 1.0f,
           .similarity = problem.cosine() ? NCE_SIMILARITY_DOT : problem.similarity,
           .excluded = problem.excluded,

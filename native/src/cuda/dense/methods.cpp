@@ -23,20 +23,21 @@ constexpr int64_t kLargestGradientPitch = 256;
 
 Method primary_method(const Problem& problem, const Architecture& architecture) {
   const bool fast = problem.precision == NCE_PRECISION_FAST;
-  if (problem.dtype == NCE_DTYPE_FLOAT64) return {Arithmetic::kFloat64, 1};
-  if (problem.euclidean()) return {fast ? Arithmetic::kFloat32 : Arithmetic::kFloat64, 1};
-  if (!architecture.tensor) return {Arithmetic::kFloat32, 1};
+  if (problem.dtype == NCE_DTYPE_FLOAT64) return {Arithmetic::kFloat64, 1, true};
+  if (problem.euclidean()) return {fast ? Arithmetic::kFloat32 : Arithmetic::kFloat64, 1, true};
+  if (!architecture.tensor) return {Arithmetic::kFloat32, 1, true};
   switch (problem.dtype) {
     case NCE_DTYPE_FLOAT16:
-      return {Arithmetic::kTensorFloat16, 1};
+      return {Arithmetic::kTensorFloat16, 1, true};
     case NCE_DTYPE_BFLOAT16:
-      return {Arithmetic::kTensorBfloat16, 1};
+      return {Arithmetic::kTensorBfloat16, 1, true};
     case NCE_DTYPE_FLOAT32:
     case NCE_DTYPE_FLOAT64:
       break;
   }
-  if (fast) return {Arithmetic::kTensorFloat16, 1};
-  return architecture.split_is_faster ? Method{Arithmetic::kTensorFloat16, 2} : Method{Arithmetic::kFloat32, 1};
+  if (fast) return {Arithmetic::kTensorFloat16, 1, true};
+  return architecture.split_is_faster ? Method{Arithmetic::kTensorFloat16, 2, true}
+                                      : Method{Arithmetic::kFloat32, 1, true};
 }
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -55,7 +56,7 @@ std::vector<Method> choose_methods(const Problem& problem, const Architecture& a
   std::vector<Method> methods{primary_method(problem, architecture)};
   switch (problem.precision) {
     case NCE_PRECISION_PRECISE:
-      if (methods[0].arithmetic != Arithmetic::kFloat64) methods.push_back({Arithmetic::kFloat64, 1});
+      if (methods[0].arithmetic != Arithmetic::kFloat64) methods.push_back({Arithmetic::kFloat64, 1, false});
       break;
     case NCE_PRECISION_FAST:
       break;

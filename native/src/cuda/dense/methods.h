@@ -32,9 +32,11 @@ const Architecture& architecture_for(int32_t capability);
 struct Method {
   Arithmetic arithmetic;
   int32_t planes;
+  bool packed;  ///< else tiles read the caller's rows
 };
 
-/// The primary method; and kFloat64, where numbers may demand it of a PRECISE plan.
+/// The primary method; and kFloat64, where numbers may demand it of a PRECISE plan. Few calls do, so that for it no
+/// memory is taken to pack rows as doubles, two to four times their size.
 std::vector<Method> choose_methods(const Problem& problem, const Architecture& architecture);
 
 /// Blocks of so much shared memory that are on a device at once, of at most `most` on a multiprocessor.

@@ -28,8 +28,9 @@ __global__ void align_rows(const AlignmentParams p) {
 }
 
 /// 1 / |x| for rows as the planes have them, and what a row contributes to uniformity beside its cosines.
+template <typename Real>
 __global__ void metric_factors(const MetricFactorsParams p) {
-  constexpr double kLargestFloat = 3.4028234663852886e38;
+  constexpr double kLargest = sizeof(Real) == 4 ? 3.4028234663852886e38 : 1.7976931348623157e308;
   const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
   if (!concerns(p.call, p.method) || i >= p.allocated) return;
   const bool padding = i >= p.count;
@@ -37,10 +38,10 @@ __global__ void metric_factors(const MetricFactorsParams p) {
   if (p.inverse_norms != nullptr) {
     double inverse = padding ? 0.0 : inverse_length(length) * p.norms.scale[i];
     if (p.scales != nullptr) inverse *= static_cast<double>(p.scales[i]);
-    p.inverse_norms[i] = static_cast<float>(inverse < kLargestFloat ? inverse : kLargestFloat);
+    static_cast<Real*>(p.inverse_norms)[i] = static_cast<Real>(inverse < kLargest ? inverse : kLargest);
   }
   if (p.factors != nullptr) {
-    p.factors[i] = padding ? 0.0f : static_cast<float>(length == 0.0 ? 1.0 : std::exp(-2.0));
+    static_cast<Real*>(p.factors)[i] = padding ? Real{0} : static_cast<Real>(length == 0.0 ? 1.0 : std::exp(-2.0));
   }
 }
 
@@ -50,10 +51,17 @@ void launch_alignment(const AlignmentParams& params, cudaStream_t stream) {
   launch({"align_rows", blocks_of(params.x_rows, kBlockWarps), kBlockThreads, 0, stream}, align_rows, params);
 }
 
-void launch_metric_factors(const MetricFactorsParams& params, cudaStream_t stream) {
+void launch_metric_factors(const MetricFactorsParams& params, Arithmetic arithmetic, cudaStream_t stream) {
   if (params.allocated == 0) return;
-  launch({"metric_factors", blocks_of(params.allocated, kBlockThreads), kBlockThreads, 0, stream}, metric_factors,
-         params);
+  const Launch how{"metric_factors", blocks_of(params.allocated, kBlockThreads), kBlockThreads, 0, stream};
+  switch (arithmetic) {
+    case Arithmetic::kTensorFloat16:
+    case Arithmetic::kTensorBfloat16:
+    case Arithmetic::kFloat32:
+      return launch(how, metric_factors<float>, params);
+    case Arithmetic::kFloat64:
+      return launch(how, metric_factors<double>, params);
+  }
 }
 
 }  // namespace nce::cuda::dense

@@ -90,7 +90,6 @@ __global__ void pack_rows(const PackParams p) {
     p.relative[row] = static_cast<float>(factors.scale / largest);
   }
   if (row < p.count) return;
-  if (p.positive != nullptr) p.positive[row] = 0.0;
   if (p.squares != nullptr) {
     static_cast<typename Packed<kArithmetic>::Real*>(p.squares)[row] = 0;
   }

@@ -30,8 +30,7 @@ class Packer {
                  .pitch = to.pitch,
                  .scales = to.scales,
                  .relative = to.relative,
-                 .squares = to.squares,
-                 .positive = matrix.positive},
+                 .squares = to.squares},
                 method_.arithmetic, call_.stream);
     if (problem_.euclidean()) find_squares(to, matrix.rows);
     if (to.fitted != nullptr) fit_scales(to, matrix.rows, matrix.allocated);
@@ -81,10 +80,41 @@ class Packer {
   const MethodState& state_;
 };
 
+/// With the caller's rows, for a method that reads these.
+Matrix with_caller(const Call& call, const MethodState& state, Matrix matrix) {
+  if (!state.packed) {
+    matrix.to.caller = {.source = matrix.source,
+                        .count = matrix.rows,
+                        .dim = call.problem.desc.dim,
+                        .lengths = state.packing == Packing::kUnit ? matrix.norms.length : nullptr};
+  }
+  return matrix;
+}
+
 }  // namespace
 
 void pack(const Call& call, int32_t index, const MethodState& state, const Matrix& matrix) {
-  if (matrix.rows > 0) Packer(call, index, state).pack(matrix);
+  if (state.packed && matrix.rows > 0) Packer(call, index, state).pack(matrix);
+}
+
+Matrix x_matrix(const Call& call, const MethodState& state) {
+  return with_caller(call, state,
+                     {.source = call.x,
+                      .rows = call.problem.x_rows,
+                      .allocated = call.state.x_allocated,
+                      .norms = call.state.x_norms,
+                      .range = &call.state.ranges[0],
+                      .to = state.x});
+}
+
+Matrix z_matrix(const Call& call, const MethodState& state) {
+  return with_caller(call, state,
+                     {.source = call.z,
+                      .rows = call.carved.z_rows,
+                      .allocated = call.state.z_allocated,
+                      .norms = call.state.z_norms,
+                      .range = &call.state.ranges[call.problem.shared ? 2 : 1],
+                      .to = state.z});
 }
 
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip) {
@@ -93,13 +123,13 @@ Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip) {
   source.first =
       static_cast<const std::byte*>(source.first) + begin * source.first_stride * loss::dtype_bytes(source.dtype);
   source.first_rows -= begin;
-  return {.source = source,
-          .rows = call.strips.size(strip),
-          .allocated = call.state.y_allocated,
-          .norms = offset(call.state.y_norms, begin),
-          .range = &call.state.ranges[1],
-          .to = state.y,
-          .positive = nullptr};
+  return with_caller(call, state,
+                     {.source = source,
+                      .rows = call.strips.size(strip),
+                      .allocated = call.state.y_allocated,
+                      .norms = offset(call.state.y_norms, begin),
+                      .range = &call.state.ranges[1],
+                      .to = state.y});
 }
 
 }  // namespace nce::cuda::dense

@@ -13,12 +13,13 @@ struct Matrix {
   Norms norms;
   const RowRange* range;
   PackedMatrix to;
-  double* positive;  ///< whose padding is cleared; null: none
 };
 
-/// Packs rows for method `index` of the call, with their squares or fitted scales.
+/// Packs rows for method `index` of the call, with their squares or fitted scales, if it is a method of packed rows.
 void pack(const Call& call, int32_t index, const MethodState& state, const Matrix& matrix);
 
+Matrix x_matrix(const Call& call, const MethodState& state);
+Matrix z_matrix(const Call& call, const MethodState& state);
 /// A strip of Y, or Y as it is.
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip);
 

@@ -23,17 +23,7 @@ constexpr float kPlaneScale = 8192.0f;
 /// By what G is multiplied before it is rounded to 16 bits: it is at most 2.
 constexpr float kTensorGradientScale = 16384.0f;
 
-/// The caller's rows: of one matrix, or of two that are stacked.
-struct RowSource {
-  nce_dtype dtype;
-  const void* first;
-  int64_t first_stride;
-  int64_t first_rows;
-  const void* second;  ///< rows from first_rows on
-  int64_t second_stride;
-};
-
-/// Where the gradient of a matrix's rows goes, likewise.
+/// Where the gradient of a matrix's rows goes: as RowSource says where they are.
 struct RowTarget {
   nce_dtype dtype;
   void* first;  ///< null: not wanted
@@ -132,8 +122,7 @@ struct PackParams {
   int64_t pitch;
   float* scales;    ///< of the rows; null: none
   float* relative;  ///< scales over the largest one; null: none
-  void* squares;    ///< set to 0 in the padding, as is `positive`; null: none
-  double* positive;
+  void* squares;    ///< set to 0 in the padding; null: none
 };
 void launch_pack(const PackParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
@@ -174,10 +163,10 @@ struct MetricFactorsParams {
   Norms norms;
   const float* scales;  ///< of the packed rows; null: 1
   int64_t count, allocated;
-  float* inverse_norms;  ///< of rows as the planes have them; null: not wanted
-  float* factors;        ///< e^-2, or 1 for zero rows; null: not wanted
+  void* inverse_norms;  ///< of rows as the planes have them, float or double for kFloat64; null: not wanted
+  void* factors;        ///< e^-2, or 1 for zero rows, likewise
 };
-void launch_metric_factors(const MetricFactorsParams& params, cudaStream_t stream);
+void launch_metric_factors(const MetricFactorsParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
 /// Sums over a part of the rows.
 struct RowTotals {
@@ -255,12 +244,13 @@ struct CoefficientsParams {
 void launch_slopes(const CoefficientsParams& params, cudaStream_t stream);
 void launch_coefficients(const CoefficientsParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
-/// Rows of X as the planes have them.
+/// Rows of X as the planes have them, or as they would.
 struct PackedRows {
   const void* planes;
   int64_t plane_stride;
   int64_t pitch;
   const float* scales;
+  CallerRows caller;  ///< instead of planes
 };
 
 /// Adds slots and positives, tells what overflows, goes back through the norm or the distance, and writes the caller's
@@ -269,6 +259,7 @@ struct FinishGradientParams {
   CallState* call;
   int32_t method;
   int32_t planes;
+  bool from_caller;  ///< rows are the caller's; kFloat64
   nce_similarity similarity;
   int64_t begin, end;  ///< the rows of X that are finished
   int64_t dim;

@@ -3,35 +3,10 @@
 
 #include <cmath>
 
+#include "cuda/caller_rows.cuh"
 #include "cuda/dense/row_kernels.h"
-#include "cuda/elements.cuh"
-#include "loss/problem.h"
 
 namespace nce::cuda::dense {
-
-/// Row i of the caller's matrices; elements are read by element().
-NCE_DEVICE const void* row_of(const RowSource& rows, int64_t i) {
-  const bool first = i < rows.first_rows;
-  const int64_t offset = first ? i * rows.first_stride : (i - rows.first_rows) * rows.second_stride;
-  return static_cast<const unsigned char*>(first ? rows.first : rows.second) + offset * loss::dtype_bytes(rows.dtype);
-}
-
-NCE_DEVICE double element(const void* row, nce_dtype dtype, int64_t d) {
-  switch (dtype) {
-    case NCE_DTYPE_FLOAT64:
-      return static_cast<const double*>(row)[d];
-    case NCE_DTYPE_FLOAT16:
-      return wide(static_cast<const Float16*>(row)[d]);
-    case NCE_DTYPE_BFLOAT16:
-      return wide(static_cast<const Bfloat16*>(row)[d]);
-    case NCE_DTYPE_FLOAT32:
-      break;
-  }
-  return wide(static_cast<const float*>(row)[d]);
-}
-
-/// 1 / length, 0 for zero rows.
-NCE_DEVICE double inverse_length(double length) { return length == 0.0 ? 0.0 : 1.0 / length; }
 
 /// e with 2^e <= norm < 2^(e + 1), within what float's powers of two can hold; 0 for norm 0.
 NCE_DEVICE int row_exponent(double norm) {

@@ -30,6 +30,7 @@ PackedMatrix take_packed(Carver& carver, const Problem& problem, const Method& m
                          int64_t allocated) {
   PackedMatrix matrix;
   matrix.pitch = packed_pitch(method.arithmetic, problem.desc.dim);
+  if (!method.packed) return matrix;
   matrix.plane_stride = allocated * matrix.pitch;
   matrix.planes =
       carver.take<std::byte>(matrix.plane_stride * element_bytes(method.arithmetic) * int64_t{method.planes});
@@ -57,7 +58,7 @@ State::State(Carver& carver, const Problem& problem, const Problem& carved)
   if (!problem.tower) y_norms = {carver.take<double>(problem.y_rows), carver.take<double>(problem.y_rows)};
   z_norms = y_norms;
   if (problem.shared) z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
-  positive = carver.take<double>(x_allocated);
+  positive = carver.take<double>(problem.x_rows);
   row_lse = carver.take<loss::LogSum>(problem.x_rows);
   row_slope = carver.take<double>(problem.x_rows);
   column_lse = carver.take<loss::LogSum>(problem.symmetric ? problem.y_rows : 0);
@@ -74,7 +75,7 @@ Scratch::Scratch(Carver& carver, const Problem& problem) {
 }
 
 MethodState::MethodState(Carver& carver, const Problem& problem, const State& state, const Method& method)
-    : packing(packing_of(problem, method)) {
+    : packed(method.packed), packing(packing_of(problem, method)) {
   x = take_packed(carver, problem, method, packing, state.x_allocated);
   y = problem.tower ? x : take_packed(carver, problem, method, packing, state.y_allocated);
   z = take_packed(carver, problem, method, packing, state.z_allocated);
@@ -103,9 +104,9 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   similarity = carver.take<double>(metrics ? row_sums : 0);
   uniformity = carver.take<double>(metrics ? row_sums : 0);
   const bool inverses = metrics && !problem.cosine();
-  x_inverse = carver.take<float>(inverses ? state.x_allocated : 0);
-  y_inverse = carver.take<float>(inverses ? state.y_allocated : 0);
-  y_factors = carver.take<float>(metrics ? state.y_allocated : 0);
+  x_inverse = carver.take<std::byte>(inverses ? state.x_allocated * real_bytes(method) : 0);
+  y_inverse = carver.take<std::byte>(inverses ? state.y_allocated * real_bytes(method) : 0);
+  y_factors = carver.take<std::byte>(metrics ? state.y_allocated * real_bytes(method) : 0);
 }
 
 MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
@@ -181,7 +182,7 @@ std::vector<GradientCuts> choose_cuts(const Problem& problem, const KeyStrips& s
   const bool has_half = architecture.tensor && !problem.euclidean() && problem.dtype == NCE_DTYPE_FLOAT32;
   const bool wider = methods[0].planes == 2 || methods[0].arithmetic == Arithmetic::kFloat32;
   if (has_half && wider) {
-    const Method half{Arithmetic::kTensorFloat16, 1};
+    const Method half{Arithmetic::kTensorFloat16, 1, true};
     most = static_cast<int64_t>(kMoreThanHalf * static_cast<double>(bytes_of(half, cut(half, kNoLimit))));
     if (methods[0].arithmetic == Arithmetic::kFloat32) most += kMoreScratch;
   }

@@ -40,7 +40,7 @@ struct Scratch {
   double* center;  ///< Euclidean
 };
 
-/// A packed matrix with what belongs to its rows.
+/// A packed matrix with what belongs to its rows, or the caller's rows with the pitch that they would have.
 struct PackedMatrix {
   void* planes = nullptr;
   int64_t plane_stride = 0;
@@ -49,12 +49,14 @@ struct PackedMatrix {
   float* relative = nullptr;
   float* fitted = nullptr;  ///< what makes cosines of the tiles' products, instead of scales; see Forward::fit_scales
   void* squares = nullptr;  ///< float, or double for kFloat64
+  CallerRows caller{};      ///< instead of all that, where the method is not packed; of a call
 };
 
 /// State of one method: how rows are packed, and the packed rows.
 struct MethodState {
   MethodState(Carver& carver, const Problem& problem, const State& state, const Method& method);
 
+  bool packed;  ///< else `packing` says what rows would be
   Packing packing;
   PackedMatrix x, y, z;
   double* wide_squares;  ///< before they are narrowed to float, or become scales
@@ -67,7 +69,7 @@ struct MethodForward {
   Groups groups;  ///< 0 without columns
   Sums rows, columns;
   double *above, *tied, *similarity, *uniformity;
-  float *x_inverse, *y_inverse, *y_factors;
+  void *x_inverse, *y_inverse, *y_factors;  ///< float, or double for kFloat64
 };
 
 /// Of both sides; Y's is empty for one tower.

@@ -2,6 +2,7 @@
 // kept, so that a positive is the same number whether it is looked at as such or among a tile's similarities.
 
 #include "cuda/launch.h"
+#include "cuda/tile/caller_stream.h"
 #include "cuda/tile/similarity.h"
 
 namespace nce::cuda::tile {
@@ -36,10 +37,10 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) di
 
     const Place<S> place(thread);
     const TileRange range{x_first, y_first, 1, 1};
-    TileStream<S> stream(params.operands, range);
+    SlabStream<S> stream(params.operands, range);
     const Product<S> product(place);
     Fragment<S> tile;
-    Mainloop<S, TileStream<S>, Product<S>>(shared_memory(), stream, product)
+    Mainloop<S, SlabStream<S>, Product<S>>(shared_memory(), stream, product)
         .multiply_tile(stream.slabs_of_pass(), tile);
     const int64_t x_offset = x_first - params.x_first;  // of a row in the tile among those that are wanted
     const int64_t y_offset = y_first - params.y_first;
@@ -64,7 +65,7 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) di
 }  // namespace
 
 void launch_diagonal_tiles(const DiagonalParams& params, Arithmetic arithmetic, cudaStream_t stream) {
-  with_shape(arithmetic, params.operands.planes, [&](auto shape) {
+  with_shape(arithmetic, params.operands.planes, params.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
     const dim3 grid(static_cast<unsigned>((params.count + S::kSide - 1) / S::kSide));
     launch({"diagonal_tiles", grid, kThreads, kDiagonalBytes<S>, stream}, diagonal_tiles<S>, params);

@@ -4,6 +4,7 @@
 
 #include "cuda/launch.h"
 #include "cuda/reduce.cuh"
+#include "cuda/tile/caller_stream.h"
 #include "cuda/tile/similarity.h"
 #include "cuda/tile/strip_product.h"
 
@@ -116,7 +117,7 @@ NCE_DEVICE void fill_sides(const GradientSumsParams& params, const StripSpace<S>
 template <Form kForm, typename S>
 NCE_DEVICE void apply_coefficients(const Operands& operands, const StripSpace<S>& space, const Place<S>& place,
                                    const Temperature<typename S::Real>& temperature, Fragment<S>& tile) {
-  const bool over = !S::kTensor && operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  const bool over = Similarity<S>::kHasDistances && operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
   for_each_element(place, [&](int r, int c, int e, int row, int column) {
     const auto s = tile.at(r, c, e);
     const auto g = g_of<kForm>(s, space.x.at(row), space.y.at(column), temperature);
@@ -223,10 +224,10 @@ NCE_DEVICE void make_strip(const GradientStripsParams& params, const StripSpace<
   NCE_NO_UNROLL
   while (task.made < task.tiles) {
     fill_sides(params.of, space, task.range);
-    TileStream<S> stream(operands, task.range);
+    SlabStream<S> stream(operands, task.range);
     const Product<S> product(Place<S>(opaque(static_cast<int>(threadIdx.x))));
     Fragment<S> tile;
-    Mainloop<S, TileStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);
+    Mainloop<S, SlabStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);
     make_g(operands, space, tile);
     unsigned char* const to = scratch_of<S>(params) + task.made * (S::kSide * S::kElementBytes);
     if constexpr (S::kTensor) {
@@ -346,7 +347,7 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor)
 }  // namespace
 
 void launch_gradient_strips(const GradientStripsParams& params, Arithmetic arithmetic, cudaStream_t stream) {
-  with_shape(arithmetic, params.of.operands.planes, [&](auto shape) {
+  with_shape(arithmetic, params.of.operands.planes, params.of.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
     const dim3 grid(static_cast<unsigned>(params.of.cut.shares));
     launch({"gradient_strips", grid, kThreads, StripSpace<S>::kBytes, stream}, gradient_strips<S>, params);

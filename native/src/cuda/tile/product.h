@@ -31,6 +31,7 @@ struct Shape {
   static constexpr int kPlanes = kOfPlanes;
   static constexpr TileSize kSize = tile_size(kOf, kOfPlanes);
   static constexpr bool kTensor = is_tensor(kOf);
+  static constexpr bool kFromCaller = false;
   static constexpr int kElementBytes = element_bytes(kOf);
   using Real = std::conditional_t<kOf == Arithmetic::kFloat64, double, float>;
   /// What planes are made of.
@@ -50,12 +51,17 @@ struct Shape {
   static constexpr int kRing = kStages * kStage;
 };
 
+/// The same of rows that are the caller's.
+struct CallerShape : Shape<Arithmetic::kFloat64, 1> {
+  static constexpr bool kFromCaller = true;
+};
+
 /// padded_rows, for kernels.
 NCE_DEVICE int64_t padded(int64_t rows) { return (rows + kRowMultiple - 1) / kRowMultiple * kRowMultiple; }
 
 /// Calls `use` with the Shape of an arithmetic and its planes.
 template <typename Use>
-void with_shape(Arithmetic arithmetic, int planes, const Use& use) {
+void with_shape(Arithmetic arithmetic, int planes, bool from_caller, const Use& use) {
   switch (arithmetic) {
     case Arithmetic::kTensorFloat16:
       return planes == 2 ? use(Shape<Arithmetic::kTensorFloat16, 2>{}) : use(Shape<Arithmetic::kTensorFloat16, 1>{});
@@ -64,7 +70,7 @@ void with_shape(Arithmetic arithmetic, int planes, const Use& use) {
     case Arithmetic::kFloat32:
       return use(Shape<Arithmetic::kFloat32, 1>{});
     case Arithmetic::kFloat64:
-      return use(Shape<Arithmetic::kFloat64, 1>{});
+      return from_caller ? use(CallerShape{}) : use(Shape<Arithmetic::kFloat64, 1>{});
   }
 }
 

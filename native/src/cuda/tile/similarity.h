@@ -197,16 +197,17 @@ struct Similarity {
   using Real = typename S::Real;
 
   enum class Kind { kProduct, kScaled, kSquaredDistance, kDistance };
+  static constexpr bool kHasDistances = !S::kTensor && !S::kFromCaller;
 
   Kind kind;
   Real scale;
 
   NCE_DEVICE bool distances() const {
-    return !S::kTensor && (kind == Kind::kSquaredDistance || kind == Kind::kDistance);
+    return kHasDistances && (kind == Kind::kSquaredDistance || kind == Kind::kDistance);
   }
 
   explicit NCE_DEVICE Similarity(const Operands& operands) : scale(static_cast<Real>(operands.product_scale)) {
-    if (!S::kTensor && is_euclidean(operands.similarity)) {
+    if (kHasDistances && is_euclidean(operands.similarity)) {
       kind = operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN ? Kind::kDistance : Kind::kSquaredDistance;
     } else {
       kind = operands.x.scales == nullptr && operands.y.scales == nullptr ? Kind::kProduct : Kind::kScaled;
@@ -236,7 +237,7 @@ struct Similarity {
   NCE_DEVICE void apply_distances(const Operands& operands, int64_t x_first, int64_t y_first, const Place<S>& place,
                                   const Real* x_factors, const Real* y_factors, const Wanted& wanted,
                                   Fragment<S>& tile) const {
-    if constexpr (!S::kTensor) {
+    if constexpr (kHasDistances) {
       const bool rooted = kind == Kind::kDistance;
       for_each_element(place, [&](int r, int c, int e, int row, int column) {
         tile.at(r, c, e) = euclidean_similarity(tile.at(r, c, e), x_factors[row], y_factors[column], rooted);

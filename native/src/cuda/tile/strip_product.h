@@ -1,7 +1,7 @@
 #pragma once
 // The product of a strip of G, K-major, and rows of Y, row-major.
 
-#include "cuda/tile/product.h"
+#include "cuda/tile/caller_stream.h"
 
 namespace nce::cuda::tile {
 
@@ -47,14 +47,19 @@ class StripStream {
     for (int i = 0; i < S::kSide / kRowsAStep; ++i) {
       copy_async_16(to + i * (kRowsAStep * kSlabBytes), g_from_ + i * (kRowsAStep * kStripBytes<S>));
     }
-    const int64_t y_step = y_.pitch * (S::kElementBytes * kYRowsAStep);
-    NCE_UNROLL
-    for (int i = 0; i < S::kDepth / kYRowsAStep; ++i) {
-      const int row = thread / kYChunks + i * kYRowsAStep;
-      copy_async_16(stage + S::kOperandSlab + rows_offset<S>(row, thread % kYChunks), y_from_ + i * y_step);
-    }
     g_from_ += kSlabBytes;
-    y_from_ += y_.pitch * (S::kElementBytes * S::kDepth);
+    if constexpr (S::kFromCaller) {
+      const int64_t row = first_ + (slabs_ - slabs_left_) * S::kDepth;
+      fetch_caller_block<S>(y_.caller, thread, row, column_, stage + S::kOperandSlab);
+    } else {
+      const int64_t y_step = y_.pitch * (S::kElementBytes * kYRowsAStep);
+      NCE_UNROLL
+      for (int i = 0; i < S::kDepth / kYRowsAStep; ++i) {
+        const int row = thread / kYChunks + i * kYRowsAStep;
+        copy_async_16(stage + S::kOperandSlab + rows_offset<S>(row, thread % kYChunks), y_from_ + i * y_step);
+      }
+      y_from_ += y_.pitch * (S::kElementBytes * S::kDepth);
+    }
     if (--slabs_left_ == 0 && ++pass_ < kPasses<S>) start_pass();
   }
 

@@ -2,6 +2,7 @@
 // sums go to shared memory by parts, one a warp, and from there are added up in double, a thread a row or column.
 
 #include "cuda/launch.h"
+#include "cuda/tile/caller_stream.h"
 #include "cuda/tile/similarity.h"
 
 namespace nce::cuda::tile {
@@ -333,11 +334,12 @@ constexpr Real kTie = static_cast<Real>(1.0 / 256.0);
 /// The cosine of rows with these inverse norms, 0 for zero rows, and this similarity, minus their distance or its
 /// square.
 template <typename Real>
-NCE_DEVICE Real cosine_of_distance(Real s, bool rooted, float x_inverse, float y_inverse) {
-  const auto ratio = [](float a, float b) { return a > 0.0f && b > 0.0f ? b / a : 0.0f; };
-  const Real square = rooted ? s * s : -s;
-  const Real norms = static_cast<Real>(ratio(x_inverse, y_inverse) + ratio(y_inverse, x_inverse));
-  return static_cast<Real>(0.5) * (norms - square * static_cast<Real>(x_inverse) * static_cast<Real>(y_inverse));
+NCE_DEVICE Real cosine_of_distance(Real s, bool rooted, Real x_inverse, Real y_inverse) {
+  const auto ratio = [](Real a, Real b) { return a > Real{0} && b > Real{0} ? b / a : Real{0}; };
+  const Real norms = ratio(x_inverse, y_inverse) + ratio(y_inverse, x_inverse);
+  // Squares of distances, and products of inverse norms, may leave the range of Real.
+  const Real square = rooted ? (s * x_inverse) * (s * y_inverse) : -s * x_inverse * y_inverse;
+  return static_cast<Real>(0.5) * (norms - square);
 }
 
 /// From a tile of products, or of distances' similarities, to parts of its rows' sums: similarities above the
@@ -350,6 +352,9 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
   const MetricSums& metrics = params.metrics;
   const Similarity<S> similarity(params.operands);
   const Mask mask(params.operands, corner.x, corner.y);
+  const auto* const x_inverse = static_cast<const Real*>(metrics.x_inverse_norms);
+  const auto* const y_inverse = static_cast<const Real*>(metrics.y_inverse_norms);
+  const auto* const y_factors = static_cast<const Real*>(metrics.y_factors);
   const bool is_cosine = metrics.x_inverse_norms == nullptr;
   const bool distances = similarity.distances();
   NCE_UNROLL
@@ -371,17 +376,13 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
         sum[i] += s;
         Real cosine = s;
         if (distances) {
-          cosine =
-              cosine_of_distance(s, similarity.kind == Similarity<S>::Kind::kDistance,
-                                 metrics.x_inverse_norms[corner.x + row], metrics.y_inverse_norms[corner.y + column]);
+          cosine = cosine_of_distance(s, similarity.kind == Similarity<S>::Kind::kDistance, x_inverse[corner.x + row],
+                                      y_inverse[corner.y + column]);
         } else if (!is_cosine) {
-          cosine =
-              scaled_similarity(product, similarity.scale, static_cast<Real>(metrics.x_inverse_norms[corner.x + row]),
-                                static_cast<Real>(metrics.y_inverse_norms[corner.y + column]));
+          cosine = product * similarity.scale * x_inverse[corner.x + row] * y_inverse[corner.y + column];
         }
         cosine = smaller(cosine, Real{1});
-        uniformity[i] = fused(exponential2(cosine * kExponent), static_cast<Real>(metrics.y_factors[corner.y + column]),
-                              uniformity[i]);
+        uniformity[i] = fused(exponential2(cosine * kExponent), y_factors[corner.y + column], uniformity[i]);
       }
     }
     store_row_parts<S>(place, part, above, space.rows.value);
@@ -442,9 +443,9 @@ class SumBlock {
       : params_(params), space_(space), task_(*space.task), thread_(static_cast<int>(threadIdx.x)) {}
 
   NCE_DEVICE void run() {
-    TileStream<S> stream(params_.operands, task_.range);
+    SlabStream<S> stream(params_.operands, task_.range);
     const Product<S> product(Place<S>{thread_});
-    Mainloop<S, TileStream<S>, Product<S>> mainloop(space_.ring, stream, product);
+    Mainloop<S, SlabStream<S>, Product<S>> mainloop(space_.ring, stream, product);
     if (task_.range.x_tiles == 0) clear_columns();
     NCE_NO_UNROLL
     for (x_ = 0; x_ < task_.range.x_tiles; ++x_) {
@@ -598,7 +599,7 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) su
 
 void launch_sum_tiles(const SumTilesParams& params, Arithmetic arithmetic, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(params.x_groups) * static_cast<unsigned>(params.y_groups));
-  with_shape(arithmetic, params.operands.planes, [&](auto shape) {
+  with_shape(arithmetic, params.operands.planes, params.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
     launch({"sum_tiles", grid, kThreads, SumSpace<S>::kBytes, stream}, sum_tiles<S>, params);
   });

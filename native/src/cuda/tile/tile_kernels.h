@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "cuda/call_state.h"
+#include "cuda/caller_rows.h"
 #include "loss/scalar.h"
 
 namespace nce::cuda::tile {
@@ -128,6 +129,7 @@ struct Operand {
   int64_t rows;          ///< without padding
   const float* scales;   ///< tensor arithmetic: one a row, padding 0; null: all 1
   const void* squares;   ///< Euclidean similarities (never with tensor arithmetic): squared norms, float or double
+  CallerRows caller{};   ///< Operands::from_caller
 };
 
 /// The two matrices, of one pitch, the similarity between their rows, and the call they belong to.
@@ -137,6 +139,7 @@ struct Operand {
 struct Operands {
   Operand x, y;
   int32_t planes;
+  bool from_caller;  ///< kFloat64, not Euclidean: rows are the caller's, not those of planes
   float product_scale;
   nce_similarity similarity;  ///< cosine counts as dot here
   Excluded excluded;
@@ -151,11 +154,11 @@ struct MetricSums {
   double* tied;        ///< how many have s = s+
   double* similarity;  ///< sum of s
   double* uniformity;  ///< sum of y_factors[j] 2^(4 log2(e) cos_ij)
-  /// cos_ij = product_ij * product_scale * these two; null: cos is s. Distances: from them and these of the caller's
-  /// rows.
-  const float* x_inverse_norms;
-  const float* y_inverse_norms;
-  const float* y_factors;
+  /// Float, or double for kFloat64, whose norms a float cannot hold. cos_ij = product_ij * product_scale * these two;
+  /// null: cos is s. Distances: from them and these of the caller's rows.
+  const void* x_inverse_norms;
+  const void* y_inverse_norms;
+  const void* y_factors;
 };
 
 /// Rows and columns (where wanted) of all tiles. Grid: x_groups x y_groups blocks; group g of G owns the tiles
