@@ -228,11 +228,12 @@ typedef struct nce_plan_desc {
   int64_t n;
   int64_t m;
   int64_t dim;
-  int64_t workspace_budget_bytes; /* scratch up to which tiles are kept beyond the necessary; 0 for none, -1 for the
-                                     default. Changes speed, never a bit of a result. The default is 256 MiB, but for
-                                     two towers, not symmetric, with m >= 16 n: there columns come in strips, and a
-                                     workspace has on the CPU at most 64 MiB and a multiple of n rows, whatever m is,
-                                     and on CUDA at most the bytes of the columns and 64 MiB (from dim 64 on) */
+  int64_t workspace_budget_bytes; /* scratch up to which tiles are kept beyond the necessary, on the CPU; 0 for none, -1
+                                     for the default of 256 MiB. Changes speed, never a bit of a result; CUDA keeps no
+                                     tiles, and its workspace is the same for every budget. For two towers, not
+                                     symmetric, with m >= 16 n, columns come in strips by default, and a workspace has on
+                                     the CPU at most 64 MiB and a multiple of n rows, whatever m is, and on CUDA at most
+                                     the bytes of the columns and 64 MiB (from dim 64 on) */
   double margin;                  /* CONTRASTIVE and TRIPLET: finite, >= 0 (CONTRASTIVE: > 0) */
 } nce_plan_desc;
 

@@ -32,7 +32,7 @@ LAUNCH_SHARED = 1024  # that the system takes of each block's, from 8.0 on
 # Instructions an element of a tile beside products, loads and stores that are counted below, in the form for bounded logits:
 # scale by two factors, multiply-add to the exponent, exponential, then two sums with their share of shuffles (sum_tiles), or
 # coefficients, multiplier and packing (G).
-ELEMENT_INSTRUCTIONS = {"sum_tiles": 11, "g_tiles": 10, "gradient_tiles": 8.5}
+ELEMENT_INSTRUCTIONS = {"sum_tiles": 11, "gradient_strips": 10, "gradient_tiles": 8.5}
 EXPONENTIALS_AN_ELEMENT = 1
 
 
@@ -91,7 +91,7 @@ def facts():
 
 
 def square_phases(kernel, square, pitch):
-    """A tile of sum_tiles or g_tiles: all products, then its elements."""
+    """A tile of sum_tiles or gradient_strips: all products, then its elements; G is then multiplied by rows of Y."""
     side, warps, rows, columns = square["side"], square["warps"], 8 * square["row_octets"], 8 * square["column_octets"]
     passes = 3 if square["planes"] == 2 else 1
     elements = side * side
@@ -112,11 +112,16 @@ def square_phases(kernel, square, pitch):
         product.shared = chunks * (reads * 128 + copies)
         product.issues = elements * pitch / 32 + chunks * (reads + copies / 512)
     rest = Phase(issues=ELEMENT_INSTRUCTIONS[kernel] * elements / 32, exponentials=EXPONENTIALS_AN_ELEMENT * elements)
-    if kernel == "g_tiles" and square["tensor"]:
-        # Written to shared memory and read in whole rows, G and its transpose.
-        rest.shared = 2 * 2 * square["planes"] * elements * 2
-        rest.issues += 2 * square["planes"] * elements / 32 * (0.5 + 2 / 8)
-    return [product, rest]
+    if kernel == "sum_tiles":
+        return [product, rest]
+    second = dataclasses.replace(product)
+    if square["tensor"]:
+        # G is written to shared memory and read in whole rows.
+        rest.shared = 2 * square["planes"] * elements * 2
+        rest.issues += square["planes"] * elements / 32 * (0.5 + 2 / 8)
+    # The products' sums go to the block's slot, and what was there is read, once for the four tiles of a strip.
+    second.issues += side * pitch / 32 / 4
+    return [product, rest, second]
 
 
 def gradient_phases(tile):
@@ -157,18 +162,9 @@ def busy(kernel, plan, places):
     if kernel == "sum_tiles":
         x, y = plan["x_groups"], plan["y_groups"]
         return tiles * tiles / (places * rounds(x * y, places) * math.ceil(tiles / x) * math.ceil(tiles / y))
-    if kernel == "gradient_tiles":
-        x, y, splits = plan["gradient_x_tiles"], plan["gradient_y_tiles"], plan["splits"]
-        return x * y / (places * rounds(x * splits, places) * math.ceil(y / splits))
-    side = plan["side"]
-    wide, high = plan["block_rows"] // side, plan["block_columns"] // side
-    work = time = 0
-    for x in range(0, tiles, wide):
-        for y in range(0, tiles, high):
-            blocks = min(wide, tiles - x) * min(high, tiles - y)
-            work += blocks
-            time += rounds(blocks, places)
-    return work / (places * time)
+    # Shares of one tile more end last.
+    work, shares = plan["gradient_work"], plan["shares"]
+    return work / (places * rounds(shares, places) * math.ceil(work / shares))
 
 
 @dataclasses.dataclass
@@ -206,10 +202,10 @@ def rows_of(known, table, dtype, architectures, dims):
     for plan in known["plan"]:
         if plan["dtype"] == dtype and plan["sm"] in architectures and plan["dim"] in dims:
             plans.setdefault((plan["dim"], plan["sm"]), []).append(plan)
-    for kernel in ("sum_tiles", "gradient_tiles", "g_tiles"):
+    for kernel in ("sum_tiles", "gradient_tiles", "gradient_strips"):
         for (dim, architecture), those in sorted(plans.items()):
             plan, machine = those[0], MACHINES[architecture]
-            if kernel != "sum_tiles" and (kernel == "gradient_tiles") != (plan["splits"] > 0):
+            if kernel != "sum_tiles" and (kernel == "gradient_tiles") != (plan["gradient_tiles"] == 1):
                 continue
             square, gradient = squares[plan["arithmetic"], plan["planes"]], gradients.get((plan["planes"], plan["pitch"]))
             compiled = table[kernel_name(kernel, plan), architecture]

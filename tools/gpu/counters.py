@@ -14,7 +14,7 @@ import sys
 import time
 
 CALL = pathlib.Path(__file__).with_name("one_call.py")
-KERNELS = "regex:sum_tiles|gradient_tiles|g_tiles|accumulate|pack_rows|finish_gradient"
+KERNELS = "regex:sum_tiles|gradient_tiles|gradient_strips|pack_rows|finish_gradient"
 LAUNCHES = 16  # of one call: where sums are cut in blocks, the first of them
 SECTIONS = ("SpeedOfLight", "ComputeWorkloadAnalysis", "MemoryWorkloadAnalysis", "SchedulerStats", "WarpStateStats",
             "Occupancy", "LaunchStats")

@@ -44,37 +44,26 @@ loss::Problem symmetric(nce_dtype dtype, int64_t n, int64_t dim) {
   return loss::Problem(desc);
 }
 
-int side_of(const Method& method) { return cuda::tile::tile_size(method.arithmetic, method.planes).side; }
-
 void print_plan(const char* dtype, const loss::Problem& problem, int capability) {
   const Architecture& architecture = cuda::dense::architecture_for(capability);
   const Method method = cuda::dense::choose_methods(problem, architecture)[0];
   const int64_t n = problem.desc.n;
-  const int64_t pitch = cuda::tile::packed_pitch(method.arithmetic, problem.desc.dim);
-  const int64_t side = side_of(method);
-  const int64_t tiles = (n + side - 1) / side;
-  const cuda::dense::Groups groups = cuda::dense::choose_groups(tiles, tiles, true, architecture);
-  const bool gradient = cuda::dense::uses_gradient_tiles(method, problem.desc.dim, architecture);
-  int64_t x_tiles = 0, y_tiles = 0, splits = 0, block_rows = 0, block_columns = 0;
-  if (gradient) {
-    const int64_t rows = cuda::tile::gradient_tile_size(method.planes, pitch).y_rows;
-    x_tiles = (n + cuda::tile::kGradientXRows - 1) / cuda::tile::kGradientXRows;
-    y_tiles = (n + rows - 1) / rows;
-    splits = cuda::dense::choose_splits(x_tiles, y_tiles, architecture);
-  } else {
-    const cuda::dense::Blocks blocks = cuda::dense::choose_blocks(method, problem.x_rows, problem.y_rows, true,
-                                                                  problem.desc.workspace_budget_bytes, architecture);
-    block_rows = blocks.x_rows;
-    block_columns = blocks.y_rows;
-  }
+  const int64_t dim = problem.desc.dim;
+  const cuda::tile::TileSize square = cuda::tile::tile_size(method.arithmetic, method.planes);
+  const int64_t tiles = (n + square.side - 1) / square.side;
+  const cuda::dense::Groups groups =
+      cuda::dense::choose_groups(tiles, tiles, true, architecture.multiprocessors * square.blocks_a_multiprocessor);
+  const cuda::dense::GradientCut cut =
+      cuda::dense::cut_gradient(method, {.x_rows = n, .y_rows = n, .dim = dim, .distances = false, .whole = false},
+                                cuda::dense::kNoLimit, architecture);
   std::printf(
       "plan dtype %s sm %d n %lld dim %lld arithmetic %d planes %d pitch %lld tiles %lld x_groups %d y_groups %d "
-      "gradient_x_tiles %lld gradient_y_tiles %lld splits %lld block_rows %lld block_columns %lld multiprocessors %d\n",
-      dtype, capability, static_cast<long long>(n), static_cast<long long>(problem.desc.dim),
-      static_cast<int>(method.arithmetic), method.planes, static_cast<long long>(pitch), static_cast<long long>(tiles),
-      groups.x, groups.y, static_cast<long long>(x_tiles), static_cast<long long>(y_tiles),
-      static_cast<long long>(splits), static_cast<long long>(block_rows), static_cast<long long>(block_columns),
-      architecture.multiprocessors);
+      "gradient_tiles %d gradient_work %lld shares %lld multiprocessors %d\n",
+      dtype, capability, static_cast<long long>(n), static_cast<long long>(dim), static_cast<int>(method.arithmetic),
+      method.planes, static_cast<long long>(cuda::tile::packed_pitch(method.arithmetic, dim)),
+      static_cast<long long>(tiles), groups.x, groups.y,
+      cuda::dense::uses_gradient_tiles(method, dim, architecture) ? 1 : 0, static_cast<long long>(cut.chunk.tiles()),
+      static_cast<long long>(cut.chunk.shares), architecture.multiprocessors);
 }
 
 void print_all() {

@@ -330,10 +330,10 @@ __global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor)
     NCE_NO_UNROLL
     while (task.tile < task.end) {
       make_strip(params, space);
+      if (task.tiles > 0) multiply_strip(params, space);
       if constexpr (!S::kTensor) {
         if (params.g_sums != nullptr && task.tiles > 0) sum_strip<S>(params, task);
       }
-      if (task.tiles > 0) multiply_strip(params, space);
       __syncthreads();  // all have done with the strip
       if (threadIdx.x == 0) {
         task.tile = next_strip(params.of.cut, task);

@@ -122,7 +122,7 @@ NCE_DEVICE Real euclidean_similarity(Real product, Real x_square, Real y_square,
 /// Sum of (scale (x - y))^2 over a row of `pitch` elements.
 template <typename Real>
 NCE_DEVICE Real squared_differences(const Real* x, const Real* y, int64_t pitch, Real scale) {
-  constexpr int kSums = 4;
+  constexpr int kSums = 2;
   Real sums[kSums] = {};
   NCE_NO_UNROLL
   for (int64_t d = 0; d < pitch; d += kSums) {

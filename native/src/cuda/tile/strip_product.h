@@ -47,7 +47,6 @@ class StripStream {
     for (int i = 0; i < S::kSide / kRowsAStep; ++i) {
       copy_async_16(to + i * (kRowsAStep * kSlabBytes), g_from_ + i * (kRowsAStep * kStripBytes<S>));
     }
-    g_from_ += kSlabBytes;
     if constexpr (S::kFromCaller) {
       const int64_t row = first_ + (slabs_ - slabs_left_) * S::kDepth;
       fetch_caller_block<S>(y_.caller, thread, row, column_, stage + S::kOperandSlab);
@@ -58,8 +57,9 @@ class StripStream {
         const int row = thread / kYChunks + i * kYRowsAStep;
         copy_async_16(stage + S::kOperandSlab + rows_offset<S>(row, thread % kYChunks), y_from_ + i * y_step);
       }
-      y_from_ += y_.pitch * (S::kElementBytes * S::kDepth);
     }
+    g_from_ += kSlabBytes;
+    if constexpr (!S::kFromCaller) y_from_ += y_.pitch * (S::kElementBytes * S::kDepth);
     if (--slabs_left_ == 0 && ++pass_ < kPasses<S>) start_pass();
   }
 

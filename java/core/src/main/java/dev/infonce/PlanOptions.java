@@ -8,9 +8,10 @@ import java.util.Objects;
  * @param precision what to pay for
  * @param metrics whether calls compute metrics too (costs some speed)
  * @param topK k of {@link Metrics#topKAccuracy()}, >= 1
- * @param workspaceBudgetBytes scratch up to which tiles are kept beyond what is necessary; 0 for none, -1 for the device's
- *     default: 256 MiB, or on java and cpu so little that the workspace has at most 64 MiB and a multiple of the queries where
- *     two towers without symmetry have at least 16 times as many columns. Changes speed, never a bit of a result
+ * @param workspaceBudgetBytes scratch up to which java and cpu keep tiles beyond what is necessary; 0 for none, -1 for the
+ *     default: 256 MiB, or so little that the workspace has at most 64 MiB and a multiple of the queries where two towers
+ *     without symmetry have at least 16 times as many columns. Changes speed, never a bit of a result; cuda keeps no tiles, and
+ *     its workspace is the same for every budget
  * @param gradientDType the type of gradients: FLOAT32 or the plan's for 16-bit matrices, else the plan's; null for the plan's
  */
 public record PlanOptions(
