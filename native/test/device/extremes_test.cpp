@@ -146,6 +146,7 @@ TEST_P(Extremes, RowsOf1e200And1e_200HaveTheirDotProducts) {
 /// Similarities of tiny rows vanish, or have lost their digits, where cosines have not; nor do a few tiny rows take the
 /// digits of the others' cosines.
 TEST_P(Extremes, UniformityIsOfUnitRowsHoweverSmallRowsAre) {
+  if (emulated()) GTEST_SKIP() << "there cosines come from similarities, and from norms that are float";
   struct Rows {
     nce_dtype dtype;
     nce_precision precision;
@@ -154,8 +155,6 @@ TEST_P(Extremes, UniformityIsOfUnitRowsHoweverSmallRowsAre) {
   for (const Rows& rows :
        {Rows{NCE_DTYPE_FLOAT64, NCE_PRECISION_PRECISE, -664}, Rows{NCE_DTYPE_FLOAT32, NCE_PRECISION_PRECISE, -100},
         Rows{NCE_DTYPE_FLOAT32, NCE_PRECISION_FAST, -100}, Rows{NCE_DTYPE_FLOAT32, NCE_PRECISION_FAST, -60}}) {
-    // On the device norms are float, and distances are summed in it.
-    if (emulated() && rows.exponent != -60) continue;
     for (const nce_similarity similarity :
          {NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
       for (const Kind& kind : kDenseKinds) {
