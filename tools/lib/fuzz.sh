@@ -80,7 +80,8 @@ fuzz_build() {
 }
 
 fuzz_java_step() {
-  fuzz_java $((OPTION[fuzz] * 60 / FUZZ_JAVA_PART))
+  local minutes=${OPTION[fuzz]}
+  fuzz_java $((minutes * 60 / FUZZ_JAVA_PART))
 }
 
 # The other half, which has run beside Java.
