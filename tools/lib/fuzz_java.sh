@@ -13,11 +13,11 @@ FUZZ_TARGETS_JAVA=(
   'java/djl dev.infonce.djl.simclr.CheckpointFuzz 1'
 )
 
-# fuzz_java MINUTES: after fuzz_java_classpaths, every target in turn, with what earlier runs found worth keeping. Sets PASSED and
+# fuzz_java SECONDS: after fuzz_java_classpaths, every target in turn, with what earlier runs found worth keeping. Sets PASSED and
 # FAILED for step, and prints how many calls were made and what was found. Inputs that fail are kept in
 # build/fuzz/java/TARGET/findings.
 fuzz_java() {
-  local seconds=$(($1 * 60)) shares=0 target module class share calls=0 findings=0
+  local seconds=$1 shares=0 target module class share calls=0 findings=0
   for target in "${FUZZ_TARGETS_JAVA[@]}"; do
     read -r module class share <<<"$target"
     shares=$((shares + share))

@@ -101,9 +101,9 @@ TEST_P(Extremes, RowsOf1e200And1e_200HaveTheirDotProducts) {
     for (const auto& [queries, keys] :
          {std::pair{kSize, -kSize}, std::pair{-kSize, kSize}, std::pair{-kSize, -kSize}}) {
       Problem problem = plain;
-      // Uniformity is of cosines, which are similarities over norms: here these vanish.
+      // On the device uniformity is of similarities over norms, and these vanish where both sides are tiny.
       const bool dense = kind.negatives == NCE_NEGATIVES_IN_BATCH || kind.negatives == NCE_NEGATIVES_SHARED;
-      problem.desc.metrics = dense && queries == keys ? 0 : 1;
+      problem.desc.metrics = dense && emulated() && queries == keys ? 0 : 1;
       problem.queries = scaled(plain.queries, queries);
       problem.keys = scaled(plain.keys, keys);
       problem.negatives = scaled(plain.negatives, keys);
@@ -140,6 +140,47 @@ TEST_P(Extremes, RowsOf1e200And1e_200HaveTheirDotProducts) {
               std::string::npos)
         << nce_last_error();
     EXPECT_TRUE(run.untouched());
+  }
+}
+
+/// Similarities of tiny rows vanish, or have lost their digits, where cosines have not; nor do a few tiny rows take the
+/// digits of the others' cosines.
+TEST_P(Extremes, UniformityIsOfUnitRowsHoweverSmallRowsAre) {
+  if (emulated()) GTEST_SKIP() << "there cosines come from similarities, and from norms that are float";
+  struct Rows {
+    nce_dtype dtype;
+    nce_precision precision;
+    int exponent;
+  };
+  for (const Rows& rows :
+       {Rows{NCE_DTYPE_FLOAT64, NCE_PRECISION_PRECISE, -664}, Rows{NCE_DTYPE_FLOAT32, NCE_PRECISION_PRECISE, -100},
+        Rows{NCE_DTYPE_FLOAT32, NCE_PRECISION_FAST, -100}, Rows{NCE_DTYPE_FLOAT32, NCE_PRECISION_FAST, -60}}) {
+    for (const nce_similarity similarity :
+         {NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
+      for (const Kind& kind : kDenseKinds) {
+        for (const bool all : {true, false}) {
+          if (!turn()) continue;
+          // So many keys that they come in strips, where rows may.
+          const bool square = kind.symmetric || kind.loss != NCE_LOSS_INFONCE;
+          Problem problem = problem_of({.kind = kind,
+                                        .measure = similarity,
+                                        .dtype = rows.dtype,
+                                        .size = {4, square ? 4 : 160, 5},
+                                        .tau = 1.0,
+                                        .seed = 3});
+          problem.desc.precision = rows.precision;
+          const double expected = answer_to(problem).metrics.uniformity;
+          for (auto* matrix : matrices(problem)) {
+            const std::size_t end = all ? matrix->size() : std::min<std::size_t>(matrix->size(), 5);
+            for (std::size_t i = 0; i < end; ++i) (*matrix)[i] = std::ldexp((*matrix)[i], rows.exponent);
+          }
+          SCOPED_TRACE(problem.label() + ", times 2^" + std::to_string(rows.exponent) +
+                       (all ? "" : ": the first rows"));
+          EXPECT_LT(expected, -0.1);
+          EXPECT_NEAR(run(problem).metrics.uniformity, expected, rows.dtype == NCE_DTYPE_FLOAT64 ? 1e-9 : 1e-5);
+        }
+      }
+    }
   }
 }
 
@@ -182,7 +223,8 @@ TEST_P(Extremes, DistancesBeyondTheSquareRootOfFloat64AreRight) {
                                   .tau = 0.5,
                                   .seed = 3});
     const Answer plain = answer_to(problem);
-    problem.desc.metrics = 0;
+    // Uniformity is there of distances squared.
+    if (emulated()) problem.desc.metrics = 0;
     // Of large rows all weight is on the nearest; of small ones every key weighs alike.
     scale(problem, size);
     SCOPED_TRACE("rows of 1e" + std::to_string(std::log10(size)));
@@ -192,7 +234,10 @@ TEST_P(Extremes, DistancesBeyondTheSquareRootOfFloat64AreRight) {
                         .gradient = 1e-10,
                         .terms = 1e-14,
                         .temperature = 1e-10,
-                        .similarity = 1e-300};
+                        .similarity = 1e-300,
+                        .metrics = 1e-9 * std::max(1.0, size),
+                        .effective = 1e-9,
+                        .accuracy = 1e-12};
     expect_close(problem, run(problem), answer, bounds);
     EXPECT_GT(largest(plain.d_queries.values), 0.0);
   }

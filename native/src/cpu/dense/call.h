@@ -30,8 +30,9 @@ struct Call {
   bool z_apart;          ///< whether rows of Z, if any, are no rows of Y
   int64_t zero_columns;  ///< rows of Y of norm 0, where they come in strips
   Norms y_norms;
-  const double* center;  ///< what is subtracted from all rows where Y comes in strips; null: nothing
-  bool far = false;      ///< similarities or logits may be beyond what nobody needs to look at, see loss::Reach
+  const double* center;          ///< what is subtracted from all rows where Y comes in strips; null: nothing
+  bool far = false;              ///< similarities or logits may be beyond what nobody needs to look at, see loss::Reach
+  bool cosines_by_rows = false;  ///< similarities over norms are no cosines, so that metrics take these from rows
 
   double tau() const { return temperature.tau; }
   loss::Scaling scaling() const { return {.form = form, .tau = tau(), .log_scale = 0.0}; }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <limits>
 
 #include "api/refusals.h"
 #include "cpu/dense/call.h"
@@ -23,6 +24,12 @@ constexpr double kLargestBfloat16Norm = 1e6;
 /// fp32 tiles of dot products are trusted while no norm is near the ends of fp32.
 constexpr double kSmallestNorm = 1e-15;
 constexpr double kLargestNorm = 1e15;
+/// The same of fp64.
+constexpr double kSmallestDoubleNorm = 1e-150;
+constexpr double kLargestDoubleNorm = 1e150;
+/// Where norms differ more than so, distances have no digit left of the rows' cosine.
+constexpr double kLargestNormRatio = 0x1p20;
+constexpr double kLargestDoubleNormRatio = 0x1p48;
 
 template <typename Real>
 const Kernels<Real>& kernels_of(nce_isa isa) {
@@ -52,7 +59,8 @@ enum class Arithmetic : int32_t { kFloat32, kFloat64, kBfloat16x2 };
 struct Decision {
   Arithmetic arithmetic;
   Form form;
-  bool far;  ///< see Call
+  bool far;              ///< see Call
+  bool cosines_by_rows;  ///< see Call
 };
 
 struct NormRange {
@@ -61,7 +69,7 @@ struct NormRange {
 };
 
 NormRange range_of(const Norms& norms, int64_t rows) {
-  NormRange range{kLargestNorm, 0.0};
+  NormRange range{std::numeric_limits<double>::infinity(), 0.0};
   for (int64_t i = 0; i < rows; ++i) {
     const double norm = norms.norm(i);
     if (norm > 0.0) range.smallest = std::min(range.smallest, norm);
@@ -246,7 +254,8 @@ class DensePlan final : public Plan {
                  .zero_columns = whole.zero_columns,
                  .y_norms = whole.y_norms,
                  .center = whole.center,
-                 .far = whole.far};
+                 .far = whole.far,
+                 .cosines_by_rows = whole.cosines_by_rows};
     const int64_t begin = key_strips_.begin(strip);
     call.y.first = whole.y.row_address(begin);
     call.y.first_rows = part.y_rows;
@@ -315,6 +324,7 @@ class DensePlan final : public Plan {
     const Decision decision = choose(call, y_range);
     call.form = decision.form;
     call.far = decision.far;
+    call.cosines_by_rows = decision.cosines_by_rows;
     if (call.far) refuse_far_similarities(call, decision.arithmetic != Arithmetic::kFloat64);
     const bool both = workspace.bytes >= both_bytes_;
     bool kept = false;
@@ -345,7 +355,7 @@ class DensePlan final : public Plan {
     const int64_t z = first_non_finite(state.z_norms, carved_.z_rows);
     if (z >= 0) refuse_row("keys", z);
     if (looks_late()) return {1.0, 1.0};
-    NormRange range{kLargestNorm, 0.0};
+    NormRange range{std::numeric_limits<double>::infinity(), 0.0};
     for (int64_t strip = 0; strip < key_strips_.count(); ++strip) {
       const Problem part = key_strips_.problem_of(problem_, strip);
       const Call of = strip_call(call, part, strip);
@@ -405,7 +415,16 @@ class DensePlan final : public Plan {
                           : use_float    ? Arithmetic::kFloat32
                                          : Arithmetic::kFloat64,
             .form = loss::form_of(problem_.row.function, bounded),
-            .far = far};
+            .far = far,
+            .cosines_by_rows = !problem_.cosine() && !keeps_cosines(range, use_float)};
+  }
+
+  /// Whether similarities of rows with such norms, divided by these, are cosines.
+  bool keeps_cosines(const NormRange& range, bool single) const {
+    const double ratio = single ? kLargestNormRatio : kLargestDoubleNormRatio;
+    return range.smallest >= (single ? kSmallestNorm : kSmallestDoubleNorm) &&
+           range.largest <= (single ? kLargestNorm : kLargestDoubleNorm) &&
+           (!problem_.euclidean() || range.largest <= ratio * range.smallest);
   }
 
   /// Takes room for kept tiles from a workspace that is large enough for both passes.

@@ -280,7 +280,38 @@ class Forward {
       }
     }
     kernels_.forward(task);
+    if (metrics_ && call_.cosines_by_rows) sum_unit_distances(task);
   }
+
+  /// Uniformity from the rows, in place of what tiles had.
+  void sum_unit_distances(const ForwardTask<Real>& task) const {
+    const int64_t x_end = std::min(problem_.x_rows, task.x_end * kernels_.width);
+    const int64_t y_end = std::min(problem_.y_rows, task.y_end * kernels_.width);
+    for (int64_t i = task.x_begin * kernels_.width; i < x_end; ++i) {
+      double sum = 0.0;
+      for (int64_t j = task.y_begin * kernels_.width; j < y_end; ++j) {
+        if (!is_negative(i, j)) continue;
+        sum += std::exp(
+            -2.0 * unit_distance_squared(call_.x, state_.x_norms, i, call_.y, call_.y_norms, j, problem_.desc.dim));
+      }
+      task.metrics.uniformity[i] = sum / uniformity_factor(i);
+    }
+  }
+
+  bool is_negative(int64_t i, int64_t j) const {
+    switch (problem_.excluded) {
+      case loss::Excluded::kNone:
+        return true;
+      case loss::Excluded::kDiagonal:
+        return j != i;
+      case loss::Excluded::kViews:
+        return j != i && j != problem_.other_view(i);
+    }
+    return false;
+  }
+
+  /// What a row contributes to uniformity beside its cosines.
+  double uniformity_factor(int64_t row) const { return state_.x_norms.zero(row) ? 1.0 : std::exp(-2.0); }
 
   static Sums shifted(const Sums& sums, int64_t by) { return {sums.maximum + by, sums.value + by, sums.weighted + by}; }
 
@@ -366,7 +397,7 @@ class Forward {
       totals.positive_similarity += state_.positive[i];
       totals.alignment += scratch_.alignment[i];
       totals.effective_negatives += scratch_.effective[i];
-      totals.uniformity += uniformity * (state_.x_norms.zero(i) ? 1.0 : std::exp(-2.0));
+      totals.uniformity += uniformity * uniformity_factor(i);
     }
     totals.zero_rows = count_zero(state_.x_norms, rows) + zero_columns();
     if (call_.z_apart) totals.zero_rows += count_zero(state_.z_norms, problem_.z_rows);

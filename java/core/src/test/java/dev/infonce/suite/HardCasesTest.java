@@ -1,6 +1,7 @@
 package dev.infonce.suite;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
@@ -179,6 +180,29 @@ class HardCasesTest extends DeviceSuite {
                 Result actual = atSizeOne(Result.of(device, far), sizes);
                 assertThat(Compare.largest(expected.dQueries())).isGreaterThan(1e-3);
                 Compare.assertClose(actual, expected, Tolerances.of(deviceName, far), what(far, seed));
+            }
+        }
+    }
+
+    /** Similarities of tiny rows vanish where their cosines do not. */
+    @ParameterizedTest
+    @EnumSource(names = {"DOT", "NEGATIVE_SQUARED_EUCLIDEAN", "NEGATIVE_EUCLIDEAN"})
+    void uniformityDoesNotSeeTheNorm(Similarity similarity) {
+        if (Devices.isCuda(deviceName)) {
+            return; // there it is of similarities over norms that are float
+        }
+        long seed = 56;
+        for (ContrastiveLoss loss : Cases.withTemperature(similarity, 1.0)) {
+            for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
+                double size = dtype == DType.FLOAT64 ? 0x1p-664 : 0x1p-100;
+                Case c = Cases.random(loss, 5, 7, 6, dtype, seed);
+                double expected = Oracle.evaluate(c).metrics().uniformity();
+                Case tiny =
+                        c.withMatrices(scaled(c.queries(), size), scaled(c.keys(), size), scaled(c.negatives(), size));
+                assertThat(Result.of(device, tiny).metrics().uniformity())
+                        .as(what(tiny, seed))
+                        .isCloseTo(expected, within(1e-5))
+                        .isLessThan(-0.1);
             }
         }
     }
