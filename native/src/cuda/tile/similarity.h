@@ -122,7 +122,7 @@ NCE_DEVICE Real euclidean_similarity(Real product, Real x_square, Real y_square,
 /// Sum of (scale (x - y))^2 over a row of `pitch` elements.
 template <typename Real>
 NCE_DEVICE Real squared_differences(const Real* x, const Real* y, int64_t pitch, Real scale) {
-  constexpr int kSums = 2;
+  constexpr int kSums = 4;
   Real sums[kSums] = {};
   NCE_NO_UNROLL
   for (int64_t d = 0; d < pitch; d += kSums) {
@@ -246,15 +246,13 @@ struct Similarity {
       NCE_NO_UNROLL
       while (true) {
         int found = -1;
-        int found_row = 0;
-        int found_column = 0;
         for_each_element(place, [&](int r, int c, int e, int row, int column) {
-          if (!(tile.at(r, c, e) > Real{0}) || !wanted(row, column)) return;
-          found = (r * S::kColumnOctets + c) * 2 + e;
-          found_row = row;
-          found_column = column;
+          if (tile.at(r, c, e) > Real{0} && wanted(row, column)) found = (r * S::kColumnOctets + c) * 2 + e;
         });
         if (found < 0) break;
+        // Computed here alone, so that no thread keeps the places of all its elements.
+        const int found_row = place.row(found / (2 * S::kColumnOctets));
+        const int found_column = place.column(found / 2 % S::kColumnOctets, found % 2);
         const Real s =
             near_similarity(static_cast<const Real*>(operands.x.planes) + (x_first + found_row) * operands.x.pitch,
                             static_cast<const Real*>(operands.y.planes) + (y_first + found_column) * operands.y.pitch,
