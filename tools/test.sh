@@ -48,8 +48,8 @@ training run.
   --neon         also cross-compiles for AArch64 and runs the native tests under qemu-user, some 10 minutes; installs Debian's
                  g++-aarch64-linux-gnu and qemu-user where they are missing
   --fuzz MINUTES only fuzzes: the C interface for so long by libFuzzer, a process a core, and beside it Java for a quarter of
-                 that by Jazzer; shows calls, findings, and the share of the native lines that were run. Inputs that fail are kept in build/fuzz. Installs Debian's clang-19,
-                 libclang-rt-19-dev and llvm-19 where they are missing
+                 that by Jazzer; shows calls, findings, and the share of the native lines that were run. Inputs that fail
+                 are kept in build/fuzz. Installs Debian's clang-19, libclang-rt-19-dev and llvm-19 where they are missing
   --quick        leaves out the sanitizers, the fuzzers, most gates, NumPy's second opinion and the training run
 
 Exit code: 0 all passed, 1 something failed, 2 wrong usage.
