@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "cuda/dense/dense_plan.h"
+#include "cuda/dense/workspace.h"
 #include "cuda_tile_problem.h"
 #include "device/device_test.h"
 #include "emulation/control.h"
@@ -222,6 +223,20 @@ TEST_P(CudaCallerRows, HaveTheDigitsOfDoubleWhateverTheirStridesAndNorms) {
       check(steep_problem(kind, similarity, dtype, {67, 131, kDims[seed / 3 % std::size(kDims)]}, seed));
     }
   }
+}
+
+/// In the memory of "fast" their sums come in chunks.
+TEST_P(CudaCallerRows, OfALastChunkThatIsSmallerHaveTheirGradients) {
+  constexpr int64_t kRows = 150;
+  Problem problem = steep_problem(oracle::kInfoNce, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT16, {kRows, kRows, 3}, 9100);
+  problem.desc.metrics = 0;  // whose sums would leave memory for all rows at once
+  const int32_t capability = GetParam().desc.max_compute_capability;
+  const loss::Problem described(problem.desc);
+  const auto& architecture = cuda::dense::architecture_for(capability);
+  const auto cuts = cuda::dense::choose_cuts(described, loss::KeyStrips(described),
+                                             cuda::dense::choose_methods(described, architecture), architecture);
+  EXPECT_EQ(cuts.back().x.chunk_rows, capability < 80 ? padded_rows(kRows) : kRowMultiple);
+  check(problem);
 }
 
 NCE_ON_EVERY_DEVICE(CudaCallerRows);

@@ -167,13 +167,14 @@ TEST(CudaMethods, GradientSharesKeepTheDeviceBusyWhereThereIsEnoughToDo) {
 }
 
 TEST(CudaMethods, CutsHoldEveryRowWithinTheirLimits) {
+  constexpr int64_t kMostBlocks = 2;  // on a multiprocessor: registers allow no more
   for (const int32_t capability : kCapabilities) {
     const Architecture& architecture = architecture_for(capability);
     for (const Method& method : {kSplit, kHalf, kSingle, kDouble}) {
-      for (const int64_t x : {1, 500, 1025, 70000}) {
+      for (const int64_t x : {1, 257, 500, 1025, 70000}) {
         for (const int64_t y : {1, 500, 1025, 70000}) {
           for (const bool whole : {false, true}) {
-            for (const int64_t limit : {int64_t{0}, int64_t{1} << 24, int64_t{1} << 27, kNoLimit}) {
+            for (const int64_t limit : {int64_t{0}, int64_t{1} << 19, int64_t{1} << 24, int64_t{1} << 27, kNoLimit}) {
               const GradientSide side{x, y, 100, false, whole};
               const GradientCut cut = cut_gradient(method, side, limit, architecture);
               const GradientCut least = cut_gradient(method, side, 0, architecture);
@@ -181,16 +182,37 @@ TEST(CudaMethods, CutsHoldEveryRowWithinTheirLimits) {
               EXPECT_LE((x + cut.chunk_rows - 1) / cut.chunk_rows, whole ? 1 : kMostChunks);
               EXPECT_GE(cut.chunk.shares, 1);
               EXPECT_LE(cut.chunk.shares, cut.chunk.tiles());
+              EXPECT_LE(cut.chunk.shares, kMostBlocks * architecture.multiprocessors);
               EXPECT_GE(cut.chunk.x_tiles * cut.tile_rows, std::min(x, cut.chunk_rows));
               EXPECT_LE(cut.bytes(), std::max(limit, least.bytes()));
               const tile::Cut last = cut.of((x - 1) % cut.chunk_rows + 1);
               EXPECT_LE(last.slots(), cut.chunk.slots());
+              EXPECT_LE(last.shares, last.tiles()) << "a slot that nobody fills";
               EXPECT_EQ(last.y_tiles, cut.chunk.y_tiles);
             }
           }
         }
       }
     }
+  }
+}
+
+/// The sides of a problem whose keys come at once are differentiated one after the other.
+TEST(CudaWorkspace, HoldsWhatEitherSideNeedsOfEach) {
+  const Problem problem(describe(NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, NCE_PRECISION_FAST));
+  const KeyStrips strips(problem);
+  for (int64_t GradientCut::* const part :
+       {&GradientCut::sums_bytes, &GradientCut::g_sums_bytes, &GradientCut::scratch_bytes}) {
+    const auto bytes = [&](int64_t x, int64_t y) {
+      GradientCuts cuts{};
+      cuts.x.*part = x;
+      cuts.y.*part = y;
+      return workspace_bytes(problem, strips, kSingle, cuts, NCE_PASS_FORWARD_BACKWARD, architecture_for(80));
+    };
+    constexpr int64_t kLess = int64_t{1} << 26, kMore = int64_t{1} << 28;
+    EXPECT_EQ(bytes(kLess, kMore), bytes(kMore, kMore));
+    EXPECT_EQ(bytes(kMore, kLess), bytes(kMore, kMore));
+    EXPECT_EQ(bytes(kMore, kMore) - bytes(kLess, kLess), kMore - kLess);
   }
 }
 

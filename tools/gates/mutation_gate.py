@@ -47,7 +47,7 @@ const int on = [] {{
   return value == nullptr ? 0 : std::atoi(value);
 }}();
 }}
-int nce_mutation() {{ return on; }}
+int nce_mutation_now() {{ return on; }}
 """
 
 
@@ -55,7 +55,9 @@ def write_copies(mutations, folder):
     """Mutated copies of the files under folder/src; returns what does not fit."""
     write_if_changed(folder / "mutation.h",
                      "#pragma once\n/// The number of the mutation that is on; kernels may not read the host's memory.\n"
-                     "int nce_mutation();\n")
+                     "int nce_mutation_now();\n"
+                     "/// Constant expressions have none.\n"
+                     "constexpr int nce_mutation() { return __builtin_is_constant_evaluated() ? 0 : nce_mutation_now(); }\n")
     write_if_changed(folder / "mutation.cpp", SWITCH_SOURCE)
     return seeded.write_copies(mutations, sources.found, lambda source: copy_of(source, folder),
                                lambda number: f"nce_mutation() == {number}")

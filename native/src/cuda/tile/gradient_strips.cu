@@ -196,7 +196,7 @@ NCE_DEVICE void store_planes(unsigned char* to, const StripSpace<S>& space, Frag
       }
     }
   }
-  __syncthreads();
+  __syncthreads();  // rows are whole before anyone stores them
   constexpr int kChunksARow = S::kSide * S::kElementBytes / kChunkBytes;
   NCE_UNROLL
   for (int plane = 0; plane < S::kPlanes; ++plane) {
