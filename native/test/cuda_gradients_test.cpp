@@ -20,10 +20,10 @@ const Case kCases[] = {
     {200, 200, 33, Excluded::kViews, 3}, {129, 64, 128, Excluded::kNone, 1},   {130, 130, 70, Excluded::kDiagonal, 3},
     {1, 200, 129, Excluded::kNone, 15},  {66, 66, 256, Excluded::kViews, 2},   {128, 33, 200, Excluded::kDiagonal, 1}};
 /// Of strips: they end in the middle of a tile of X, rows are wider than tiles, and a share has strips one after the
-/// other.
+/// other, of one tile of X and of two.
 const Case kStripCases[] = {{1, 1, 3, Excluded::kNone, 1},          {65, 63, 40, Excluded::kDiagonal, 1},
                             {130, 130, 70, Excluded::kDiagonal, 3}, {1, 200, 129, Excluded::kNone, 15},
-                            {70, 600, 170, Excluded::kNone, 3},     {130, 130, 290, Excluded::kViews, 2},
+                            {70, 600, 170, Excluded::kNone, 3},     {130, 130, 290, Excluded::kViews, 1},
                             {40, 600, 70, Excluded::kNone, 1}};
 
 /// What a launch is given beside the matrices. Vectors are padded by the buffers that are made of them.
