@@ -189,9 +189,8 @@ template <typename S>
 class GradientProduct {
  public:
   NCE_DEVICE GradientProduct() {
-    const int thread = opaque(static_cast<int>(threadIdx.x));
-    const int lane = thread % 32;
-    const int warp = thread / 32;
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const int warp = static_cast<int>(threadIdx.x) / 32;
     x_offset_ = swizzled<S>(warp * S::kRowOctets * 8 + lane % 16, lane / 16);
     y_offset_ = swizzled<S>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
   }
@@ -367,7 +366,7 @@ class GradientSums {
     NCE_UNROLL
     for (int octet = 0; octet < S::kOctets; octet += S::kOctetsAtOnce) {
       // Else the compiler lets loads run ahead, for which 32 rows a warp leave no registers.
-      if ((S::kRowSteps == 2 || S::kPlanes == 2) && octet % 4 == 0) __syncwarp();
+      if (S::kRowSteps == 2 && octet % 4 == 0) __syncwarp();
       add_octets(octet, g, y);
     }
   }
@@ -480,12 +479,13 @@ NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>&
   stream.fetch_x(task.x_first);
   stream.fetch_y(0);
   copy_async_commit();
+  const int tiles = task.tiles;
   NCE_NO_UNROLL
-  for (int tile = 0; tile < task.tiles; ++tile) {
+  for (int tile = 0; tile < tiles; ++tile) {
     copy_async_wait<0>();
     __syncthreads();  // the tile is there for all, and all have done with the one before
     const int stage = tile % S::kStages;
-    if (tile + 1 < task.tiles) {
+    if (tile + 1 < tiles) {
       stream.fetch_y(stage ^ 1);
       copy_async_commit();
     }

@@ -246,13 +246,15 @@ struct Similarity {
       NCE_NO_UNROLL
       while (true) {
         int found = -1;
+        int found_row = 0;
+        int found_column = 0;
         for_each_element(place, [&](int r, int c, int e, int row, int column) {
-          if (tile.at(r, c, e) > Real{0} && wanted(row, column)) found = (r * S::kColumnOctets + c) * 2 + e;
+          if (!(tile.at(r, c, e) > Real{0}) || !wanted(row, column)) return;
+          found = (r * S::kColumnOctets + c) * 2 + e;
+          found_row = row;
+          found_column = column;
         });
         if (found < 0) break;
-        // Computed here alone, so that no thread keeps the places of all its elements.
-        const int found_row = place.row(found / (2 * S::kColumnOctets));
-        const int found_column = place.column(found / 2 % S::kColumnOctets, found % 2);
         const Real s =
             near_similarity(static_cast<const Real*>(operands.x.planes) + (x_first + found_row) * operands.x.pitch,
                             static_cast<const Real*>(operands.y.planes) + (y_first + found_column) * operands.y.pitch,
