@@ -201,7 +201,7 @@ TEST(CudaMethods, CutsHoldEveryRowWithinTheirLimits) {
 TEST(CudaWorkspace, HoldsWhatEitherSideNeedsOfEach) {
   const Problem problem(describe(NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, NCE_PRECISION_FAST));
   const KeyStrips strips(problem);
-  for (int64_t GradientCut::* const part :
+  for (int64_t GradientCut::*const part :
        {&GradientCut::sums_bytes, &GradientCut::g_sums_bytes, &GradientCut::scratch_bytes}) {
     const auto bytes = [&](int64_t x, int64_t y) {
       GradientCuts cuts{};
