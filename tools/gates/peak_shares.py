@@ -212,7 +212,7 @@ def rows_of(known, table, dtype, architectures, dims):
             threads = gradient["x_rows"] // gradient["row_octets"] * 4 if kernel == "gradient_tiles" else square["warps"] * 32
             blocks, limit = resident(machine, threads, compiled["registers"], compiled["shared"], architecture)
             phases = gradient_phases(gradient) if kernel == "gradient_tiles" else square_phases(kernel, square, plan["pitch"])
-            filled = {p["n"]: tuple(busy(kernel, {**p, "side": square["side"]}, p["multiprocessors"] * held)
+            filled = {p["n"]: tuple(busy(kernel, p, p["multiprocessors"] * held)
                                     for held in (blocks, 1)) for p in those}
             yield Row(kernel, dim, architecture, phases, bool(square["tensor"]), blocks, limit, filled)
 

@@ -7,16 +7,14 @@ namespace nce::cuda::dense {
 namespace {
 
 constexpr int64_t kKibi = int64_t{1} << 10;
-constexpr int64_t kMebi = int64_t{1} << 20;
 
-/// Shared memory and caches: CUDA C++ Programming Guide, "Compute Capabilities", and the data sheets of T4, A100,
+/// Shared memory: CUDA C++ Programming Guide, "Compute Capabilities", and the data sheets of T4, A100,
 /// RTX 3080, RTX 4090, H100 SXM, B200 and RTX 5090. Devices of the 8.6 kind and its successors add half-rate float sums
 /// to their tensor products, and have twice the float units.
 constexpr Architecture kArchitectures[] = {
-    {75, 64 * kKibi, 4 * kMebi, 40, false, false},    {80, 163 * kKibi, 40 * kMebi, 108, true, true},
-    {86, 99 * kKibi, 5 * kMebi, 68, true, false},     {87, 163 * kKibi, 4 * kMebi, 16, true, false},
-    {89, 99 * kKibi, 72 * kMebi, 128, true, false},   {90, 227 * kKibi, 50 * kMebi, 132, true, true},
-    {100, 227 * kKibi, 126 * kMebi, 148, true, true}, {120, 99 * kKibi, 96 * kMebi, 170, true, false},
+    {75, 64 * kKibi, 40, false, false},  {80, 163 * kKibi, 108, true, true},  {86, 99 * kKibi, 68, true, false},
+    {87, 163 * kKibi, 16, true, false},  {89, 99 * kKibi, 128, true, false},  {90, 227 * kKibi, 132, true, true},
+    {100, 227 * kKibi, 148, true, true}, {120, 99 * kKibi, 170, true, false},
 };
 
 constexpr int64_t kLargestGradientPitch = 256;
@@ -118,7 +116,7 @@ GradientCut cut_gradient(const Method& method, const GradientSide& side, int64_t
                               architecture)
             : resident_blocks(square.blocks_a_multiprocessor,
                               tile::strip_shared_bytes(method.arithmetic, method.planes), architecture);
-  const int64_t real = method.arithmetic == Arithmetic::kFloat64 ? 8 : 4;
+  const int64_t real = tile::real_bytes(method.arithmetic);
   const auto cut_into = [&](int64_t chunks, int64_t shares) {
     GradientCut cut{};
     cut.chunk_rows = tile::padded_rows(divide_up(side.x_rows, chunks));

@@ -17,7 +17,6 @@ using tile::Arithmetic;
 struct Architecture {
   int32_t capability;       ///< 10 * major + minor
   int64_t shared_bytes;     ///< dynamic shared memory that a block may have
-  int64_t cache_bytes;      ///< second-level cache
   int32_t multiprocessors;  ///< of its usual device: work is cut for so many
   bool tensor;              ///< multiply_add and copies that overlap
   bool split_is_faster;     ///< three tensor products of 16-bit planes beat one of float fused multiply-adds

@@ -13,6 +13,7 @@ using tile::element_bytes;
 using tile::is_tensor;
 using tile::packed_pitch;
 using tile::padded_rows;
+using tile::real_bytes;
 
 Packing packing_of(const Problem& problem, const Method& method) {
   const bool tensor = is_tensor(method.arithmetic);
@@ -23,8 +24,6 @@ Packing packing_of(const Problem& problem, const Method& method) {
 bool fits_scales(const Problem& problem, const Method& method) {
   return problem.cosine() && is_tensor(method.arithmetic);
 }
-
-int64_t real_bytes(const Method& method) { return method.arithmetic == Arithmetic::kFloat64 ? 8 : 4; }
 
 PackedMatrix take_packed(Carver& carver, const Problem& problem, const Method& method, Packing packing,
                          int64_t allocated) {
@@ -38,7 +37,7 @@ PackedMatrix take_packed(Carver& carver, const Problem& problem, const Method& m
   matrix.scales = carver.take<float>(scaled ? allocated : 0);
   matrix.relative = carver.take<float>(scaled ? allocated : 0);
   matrix.fitted = carver.take<float>(fits_scales(problem, method) ? allocated : 0);
-  matrix.squares = carver.take<std::byte>(problem.euclidean() ? allocated * real_bytes(method) : 0);
+  matrix.squares = carver.take<std::byte>(problem.euclidean() ? allocated * real_bytes(method.arithmetic) : 0);
   return matrix;
 }
 
@@ -104,14 +103,14 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   similarity = carver.take<double>(metrics ? row_sums : 0);
   uniformity = carver.take<double>(metrics ? row_sums : 0);
   const bool inverses = metrics && !problem.cosine();
-  x_inverse = carver.take<std::byte>(inverses ? state.x_allocated * real_bytes(method) : 0);
-  y_inverse = carver.take<std::byte>(inverses ? state.y_allocated * real_bytes(method) : 0);
-  y_factors = carver.take<std::byte>(metrics ? state.y_allocated * real_bytes(method) : 0);
+  x_inverse = carver.take<std::byte>(inverses ? state.x_allocated * real_bytes(method.arithmetic) : 0);
+  y_inverse = carver.take<std::byte>(inverses ? state.y_allocated * real_bytes(method.arithmetic) : 0);
+  y_factors = carver.take<std::byte>(metrics ? state.y_allocated * real_bytes(method.arithmetic) : 0);
 }
 
 MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
                                const GradientCuts& cuts, bool strips) {
-  const int64_t real = real_bytes(method);
+  const int64_t real = real_bytes(method.arithmetic);
   x_coefficients = carver.take<std::byte>(state.x_allocated * real);
   x_references = carver.take<std::byte>(state.x_allocated * real);
   y_coefficients =
@@ -169,7 +168,7 @@ std::vector<GradientCuts> choose_cuts(const Problem& problem, const KeyStrips& s
   const auto cut = [&](const Method& method, int64_t most_bytes) -> GradientCuts {
     if (strips.many()) {
       const auto one_sum = [&](int64_t rows) {
-        return padded_rows(rows) * packed_pitch(method.arithmetic, carved.desc.dim) * real_bytes(method);
+        return padded_rows(rows) * packed_pitch(method.arithmetic, carved.desc.dim) * real_bytes(method.arithmetic);
       };
       return {cut_gradient(method, x, one_sum(x.x_rows) + kMoreForStrips, architecture),
               cut_gradient(method, y, one_sum(y.x_rows) + kMoreForStrips, architecture)};

@@ -34,6 +34,19 @@ constexpr int element_bytes(Arithmetic a) {
   return 0;
 }
 
+/// Bytes of a number that tiles compute with: float, or double.
+constexpr int real_bytes(Arithmetic a) {
+  switch (a) {
+    case Arithmetic::kTensorFloat16:
+    case Arithmetic::kTensorBfloat16:
+    case Arithmetic::kFloat32:
+      return 4;
+    case Arithmetic::kFloat64:
+      return 8;
+  }
+  return 0;
+}
+
 constexpr bool is_tensor(Arithmetic a) {
   switch (a) {
     case Arithmetic::kTensorFloat16:
@@ -239,8 +252,7 @@ constexpr int64_t strip_bytes(Arithmetic arithmetic, int planes) {
 constexpr int64_t kStripTaskBytes = 128;
 constexpr int64_t strip_shared_bytes(Arithmetic arithmetic, int planes) {
   const TileSize size = tile_size(arithmetic, planes);
-  return int64_t{size.stages} * 2 * size.side * 64 + kStripTaskBytes +
-         int64_t{7} * size.side * (arithmetic == Arithmetic::kFloat64 ? 8 : 4);
+  return int64_t{size.stages} * 2 * size.side * 64 + kStripTaskBytes + int64_t{7} * size.side * real_bytes(arithmetic);
 }
 
 /// Every arithmetic and pitch.
