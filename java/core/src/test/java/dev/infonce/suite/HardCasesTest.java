@@ -189,7 +189,9 @@ class HardCasesTest extends DeviceSuite {
     @EnumSource(names = {"DOT", "NEGATIVE_SQUARED_EUCLIDEAN", "NEGATIVE_EUCLIDEAN"})
     void uniformityDoesNotSeeTheNorm(Similarity similarity) {
         if (Devices.isCuda(deviceName)) {
-            return; // there it is of similarities over norms that are float
+            System.out.println(
+                    "left out on " + deviceName + ": uniformity of tiny rows, of similarities that vanish there");
+            return;
         }
         long seed = 56;
         for (ContrastiveLoss loss : Cases.withTemperature(similarity, 1.0)) {
