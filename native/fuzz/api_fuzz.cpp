@@ -318,7 +318,7 @@ void run(Decoder& from) {
     return;
   }
   // Larger sizes are for the plan alone: a slow input keeps the place of many.
-  const bool small = desc.n <= 1000 && desc.m <= 1000 && desc.dim <= 1000 && desc.n * (desc.m + 1) * desc.dim < 400000;
+  const bool small = desc.n <= 1000 && desc.m <= 1000 && desc.dim <= 1000 && desc.n * (desc.m + 1) * desc.dim < 150000;
   if (small) {
     nce_plan* other = nullptr;
     if (nce_plan_create(context_of(from.once_in(4) ? from.below(4) + 1 : 1, isa), &desc, &other) != NCE_STATUS_OK)

@@ -71,10 +71,10 @@ void Block::fill(int value) {
   if (bytes_ > 0) std::memset(data_, value, static_cast<std::size_t>(bytes_));
 }
 bool Block::is_filled_with(int value) const {
-  for (int64_t i = 0; i < bytes_; ++i) {
-    if (data_[i] != static_cast<std::byte>(value)) return false;
-  }
-  return true;
+  if (bytes_ == 0) return true;
+  // Every byte is the one before.
+  return data_[0] == static_cast<std::byte>(value) &&
+         std::memcmp(data_, data_ + 1, static_cast<std::size_t>(bytes_ - 1)) == 0;
 }
 bool Block::operator==(const Block& other) const {
   return bytes_ == other.bytes_ &&
