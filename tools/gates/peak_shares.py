@@ -130,7 +130,7 @@ def gradient_phases(tile):
     rows = 8 * tile["row_octets"]
     warps, passes, elements = x_rows // rows, 3 if planes == 2 else 1, x_rows * y_rows
     first, second = (Phase(operations=2 * passes * elements * pitch) for _ in range(2))
-    loads = warps * planes * (rows + y_rows) * pitch * 2
+    loads = warps * planes * ((0 if tile["keeps_x"] else rows) + y_rows) * pitch * 2
     copies = planes * y_rows * pitch * 2
     products = passes * elements * pitch / (16 * 8 * 16)
     first.shared = loads + copies

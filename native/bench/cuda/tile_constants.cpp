@@ -21,14 +21,15 @@ void print_square(const char* dtype, Arithmetic arithmetic, int planes) {
       "square dtype %s arithmetic %d planes %d tensor %d side %d row_octets %d column_octets %d warps %d "
       "element_bytes %d depth %d\n",
       dtype, static_cast<int>(arithmetic), planes, S::kTensor ? 1 : 0, S::kSide, S::kRowOctets, S::kColumnOctets,
-      cuda::tile::kThreads / 32, S::kElementBytes, S::kDepth);
+      S::kThreads / 32, S::kElementBytes, S::kDepth);
 }
 
 void print_gradient_tiles() {
   for (const cuda::tile::GradientTileSize& size : cuda::tile::kGradientTileSizes) {
-    std::printf("gradient planes %d pitch %d x_rows %d y_rows %d row_octets %d octets_at_once %d shared %lld\n",
-                size.planes, size.pitch, cuda::tile::kGradientXRows, size.y_rows, size.row_octets, size.octets_at_once,
-                static_cast<long long>(cuda::tile::gradient_shared_bytes(size.planes, size.pitch)));
+    std::printf(
+        "gradient planes %d pitch %d x_rows %d y_rows %d row_octets %d octets_at_once %d keeps_x %d shared %lld\n",
+        size.planes, size.pitch, cuda::tile::kGradientXRows, size.y_rows, size.row_octets, size.octets_at_once,
+        size.keeps_x ? 1 : 0, static_cast<long long>(cuda::tile::gradient_shared_bytes(size.planes, size.pitch)));
   }
 }
 

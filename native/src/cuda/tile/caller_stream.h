@@ -56,7 +56,7 @@ class CallerStream {
  private:
   static_assert(S::kArithmetic == Arithmetic::kFloat64 && S::kPlanes == 1);
   static constexpr int kChunks = kSlabBytes / kChunkBytes;
-  static_assert(S::kSide == kThreads / kChunks);
+  static_assert(S::kSide == S::kThreads / kChunks);
 
   NCE_DEVICE int row() const { return thread_ / kChunks; }
   NCE_DEVICE int chunk() const { return thread_ % kChunks; }
@@ -103,7 +103,7 @@ template <typename S>
 NCE_DEVICE void fetch_caller_block(const CallerRows& rows, int thread, int64_t first_row, int64_t first_column,
                                    unsigned char* slab) {
   constexpr int kChunks = S::kSide / CallerChunk::kCount;
-  static_assert(S::kDepth * kChunks == kThreads);
+  static_assert(S::kDepth * kChunks == S::kThreads);
   const CallerRow row(rows, first_row + thread / kChunks);
   CallerChunk chunk;
   chunk.load(rows, row, first_column + thread % kChunks * CallerChunk::kCount);

@@ -12,7 +12,7 @@ template <typename S>
 constexpr int64_t kDiagonalBytes = S::kRing + int64_t{2} * S::kSide * static_cast<int64_t>(sizeof(typename S::Real));
 
 template <typename S>
-__global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) diagonal_tiles(DiagonalParams params) {
+__global__ void __launch_bounds__(S::kThreads, S::kSize.blocks_a_multiprocessor) diagonal_tiles(DiagonalParams params) {
   if constexpr (S::kTensor && !kTensorCores) {
     trap();
   } else {
@@ -68,7 +68,7 @@ void launch_diagonal_tiles(const DiagonalParams& params, Arithmetic arithmetic, 
   with_shape(arithmetic, params.operands.planes, params.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
     const dim3 grid(static_cast<unsigned>((params.count + S::kSide - 1) / S::kSide));
-    launch({"diagonal_tiles", grid, kThreads, kDiagonalBytes<S>, stream}, diagonal_tiles<S>, params);
+    launch({"diagonal_tiles", grid, S::kThreads, kDiagonalBytes<S>, stream}, diagonal_tiles<S>, params);
   });
 }
 

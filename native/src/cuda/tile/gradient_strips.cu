@@ -102,8 +102,9 @@ NCE_DEVICE void fill_sides(const GradientSumsParams& params, const StripSpace<S>
     const int64_t row = range.x_first + thread;
     fill(space.x, thread, params.operands, params.operands.x, row,
          load_coefficient<Real>(coefficients.x, coefficients.x_references, row));
-  } else if (thread < 2 * S::kSide) {
-    const int column = thread - S::kSide;
+  }
+  const int column = thread - (S::kThreads - S::kSide);
+  if (column >= 0) {
     const int64_t row = range.y_first + column;
     fill(space.y, column, params.operands, params.operands.y, row,
          load_coefficient<Real>(coefficients.y, coefficients.y_references, row));
@@ -201,7 +202,7 @@ NCE_DEVICE void store_planes(unsigned char* to, const StripSpace<S>& space, Frag
   NCE_UNROLL
   for (int plane = 0; plane < S::kPlanes; ++plane) {
     NCE_NO_UNROLL
-    for (int i = static_cast<int>(threadIdx.x); i < S::kSide * kChunksARow; i += kThreads) {
+    for (int i = static_cast<int>(threadIdx.x); i < S::kSide * kChunksARow; i += S::kThreads) {
       const int row = i / kChunksARow;
       const int chunk = i % kChunksARow;
       *reinterpret_cast<uint4*>(to + (plane * S::kSide + row) * kStripBytes<S> + chunk * kChunkBytes) =
@@ -269,6 +270,8 @@ NCE_DEVICE void add_to_slot(const GradientSumsParams& params, const StripTask& t
       *at = two;
     }
     to += 8 * pitch;
+    // Else the compiler loads what several rows are added to at once.
+    __syncwarp();
   }
 }
 
@@ -298,7 +301,7 @@ NCE_DEVICE void sum_strip(const GradientStripsParams& params, const StripTask& t
   const int thread = opaque(static_cast<int>(threadIdx.x));
   const int lane = thread % kWarpThreads;
   NCE_NO_UNROLL
-  for (int row = thread / kWarpThreads; row < S::kSide; row += kThreads / kWarpThreads) {
+  for (int row = thread / kWarpThreads; row < S::kSide; row += S::kThreads / kWarpThreads) {
     const auto* const g = reinterpret_cast<const typename S::Real*>(scratch_of<S>(params) + row * kStripBytes<S>);
     double sum = 0.0;
     NCE_NO_UNROLL
@@ -311,7 +314,7 @@ NCE_DEVICE void sum_strip(const GradientStripsParams& params, const StripTask& t
 
 /// Grid: the cut's shares.
 template <typename S>
-__global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor)
+__global__ void __launch_bounds__(S::kThreads, S::kSize.blocks_a_multiprocessor)
     gradient_strips(const GradientStripsParams params) {
   if constexpr (S::kTensor && !kTensorCores) {
     trap();
@@ -350,7 +353,7 @@ void launch_gradient_strips(const GradientStripsParams& params, Arithmetic arith
   with_shape(arithmetic, params.of.operands.planes, params.of.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
     const dim3 grid(static_cast<unsigned>(params.of.cut.shares));
-    launch({"gradient_strips", grid, kThreads, StripSpace<S>::kBytes, stream}, gradient_strips<S>, params);
+    launch({"gradient_strips", grid, S::kThreads, StripSpace<S>::kBytes, stream}, gradient_strips<S>, params);
   });
 }
 

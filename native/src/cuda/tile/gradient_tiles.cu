@@ -28,6 +28,7 @@ struct GradientShape {
   static constexpr int kOuterSteps = kYRows / 16;  ///< of the product of G and Y
   static constexpr int kOctets = kPitch / 8;       ///< of its columns
   static constexpr int kOctetsAtOnce = kSize.octets_at_once;
+  static constexpr int kWarpColumns = 1;
   static constexpr int kThreads = kXRows / 8 / kRowOctets * 32;
 
   static constexpr int kRowBytes = kPitch * 2;
@@ -40,6 +41,10 @@ struct GradientShape {
 
 namespace {
 
+/// What rows of Y bring to G, by their places in a stage.
+enum YFactors { kYScales, kYCoefficients, kYReferences, kYMultipliers };
+static_assert(kYMultipliers + 1 == kGradientYFactors);
+
 /// What is the same for all threads of a block. In shared memory, since registers are scarce.
 struct GradientTask {
   Temperature<float> temperature;
@@ -50,9 +55,24 @@ struct GradientTask {
   int64_t slot;     ///< where their sums go
   int64_t x_first;  ///< rows
   int64_t y_first;
-  int zero;  ///< unknown to the compiler, so that what it is added to is not computed long before it is needed
+  const float* y_factors[kGradientYFactors];  ///< null: not there
 };
 static_assert(sizeof(GradientTask) <= kGradientTaskBytes);
+
+/// One thread's work.
+NCE_DEVICE void begin_task(const GradientSumsParams& p, GradientTask& task) {
+  const CallState& call = *p.operands.call;
+  const auto* const coefficients = static_cast<const float*>(p.coefficients.y);
+  task.temperature = Temperature<float>(call);
+  task.form = call.form;
+  task.tile = p.cut.begin(blockIdx.x);
+  task.end = p.cut.begin(int64_t{blockIdx.x} + 1);
+  task.y_factors[kYScales] = p.operands.y.scales;
+  task.y_factors[kYCoefficients] = coefficients;
+  task.y_factors[kYReferences] =
+      coefficients == nullptr ? nullptr : static_cast<const float*>(p.coefficients.y_references);
+  task.y_factors[kYMultipliers] = p.y_relative;
+}
 
 /// One thread's work: what of the share's tiles from task.tile on has one tile of X.
 template <typename S>
@@ -77,7 +97,7 @@ struct GradientSpace {
   float* x_scales;   ///< [kXRows] each
   float* x_coefficients;
   float* x_references;
-  float* y_factors;  ///< [kStages][4][kYRows]: scales, coefficients, references, what G is multiplied by
+  float* y_factors;  ///< [kStages][4][kYRows], see YFactors
   GradientTask* task;
 
   explicit NCE_DEVICE GradientSpace(unsigned char* memory) : x(memory), y(memory + S::kPlanes * S::kXPlane) {
@@ -99,45 +119,52 @@ NCE_DEVICE int swizzled(int row, int chunk) {
   return row * S::kRowBytes + (chunk ^ (row & 7)) * kChunkBytes;
 }
 
-/// Copies rows of X once, and of Y tile by tile, each thread the same chunk of every kRowsAStep-th row.
+/// Copies rows of X and Y, and what those of Y bring to G. Places are computed anew for each: registers are scarce.
 template <typename S>
-class GradientStream {
+class GradientCopies {
  public:
-  NCE_DEVICE GradientStream(const GradientSumsParams& p, const GradientSpace<S>& space, int64_t y_first)
-      : p_(p), space_(space) {
-    const int thread = static_cast<int>(threadIdx.x);
-    offset_ = swizzled<S>(thread / kRowChunks, thread % kRowChunks);
-    y_from_ = static_cast<const unsigned char*>(p.operands.y.planes) + place(y_first);
-    begin_factors(y_first);
-  }
+  NCE_DEVICE GradientCopies(const GradientSumsParams& p, const GradientSpace<S>& space) : p_(p), space_(space) {}
 
-  NCE_DEVICE void fetch_x(int64_t x_first) const {
-    const unsigned char* const from = static_cast<const unsigned char*>(p_.operands.x.planes) + place(x_first);
+  NCE_DEVICE void fetch_x(int64_t first) const {
+    const int thread = opaque(static_cast<int>(threadIdx.x));
+    const unsigned char* const from = rows_of(p_.operands.x, first, thread);
+    unsigned char* const to = space_.x + place(thread);
     NCE_UNROLL
     for (int plane = 0; plane < S::kPlanes; ++plane) {
       NCE_NO_UNROLL
       for (int row = 0; row < S::kXRows; row += kRowsAStep) {
-        copy_async_16(space_.x + plane * S::kXPlane + row * S::kRowBytes + offset_,
+        copy_async_16(to + plane * S::kXPlane + row * S::kRowBytes,
                       from + plane * p_.operands.x.plane_stride * 2 + row * S::kRowBytes);
       }
     }
   }
 
-  /// Starts to copy the next rows of Y.
-  NCE_DEVICE void fetch_y(int stage) {
-    unsigned char* const to = space_.y_stage(stage) + offset_;
+  NCE_DEVICE void fetch_y(int64_t first, int stage) const {
+    const int thread = opaque(static_cast<int>(threadIdx.x));
+    const unsigned char* const from = rows_of(p_.operands.y, first, thread);
+    unsigned char* const to = space_.y_stage(stage) + place(thread);
     NCE_UNROLL
     for (int plane = 0; plane < S::kPlanes; ++plane) {
       NCE_UNROLL
       for (int row = 0; row < S::kYRows; row += kRowsAStep) {
         copy_async_16(to + plane * S::kYPlane + row * S::kRowBytes,
-                      y_from_ + plane * p_.operands.y.plane_stride * 2 + row * S::kRowBytes);
+                      from + plane * p_.operands.y.plane_stride * 2 + row * S::kRowBytes);
       }
     }
-    y_from_ += S::kYRows * S::kRowBytes;
-    if (factors_from_ != nullptr) {
-      copy_async_16(space_.factors_stage(stage) + threadIdx.x * kFactorsAChunk, factors_from_);
-      factors_from_ += S::kYRows;
+    if (thread >= kFactorChunks) return;
+    const float* const factors = space_.task->y_factors[thread / kChunksAnArray];
+    if (factors == nullptr) return;
+    copy_async_16(space_.factors_stage(stage) + thread * kFactorsAChunk,
+                  factors + first + thread % kChunksAnArray * kFactorsAChunk);
+  }
+
+  /// What stands for factors that are not there, in all stages.
+  NCE_DEVICE void fill_absent() const {
+    for (int i = static_cast<int>(threadIdx.x); i < S::kYFactors; i += S::kThreads) {
+      const int array = i / S::kYRows;
+      if (space_.task->y_factors[array] != nullptr) continue;
+      const float absent = array == kYScales || array == kYMultipliers ? 1.0f : 0.0f;
+      for (int stage = 0; stage < S::kStages; ++stage) space_.factors_stage(stage)[i] = absent;
     }
   }
 
@@ -147,41 +174,17 @@ class GradientStream {
   static_assert(kRowsAStep % 8 == 0 && S::kYRows % kRowsAStep == 0);
   static constexpr int kFactorsAChunk = 4;
   static constexpr int kFactorChunks = S::kYFactors / kFactorsAChunk;
+  static constexpr int kChunksAnArray = S::kYRows / kFactorsAChunk;
   static_assert(kFactorChunks <= S::kThreads);
 
-  /// Bytes from a matrix to the thread's first chunk of the rows from `first` on.
-  static NCE_DEVICE int64_t place(int64_t first) {
-    return first * S::kRowBytes + static_cast<int>(threadIdx.x) * kChunkBytes;
-  }
-
-  /// One chunk of the factors is this thread's, in every tile. If its array is not there it is written once.
-  NCE_DEVICE void begin_factors(int64_t y_first) {
-    const int thread = static_cast<int>(threadIdx.x);
-    if (thread >= kFactorChunks) return;
-    const int array = thread / (S::kYRows / kFactorsAChunk);
-    const auto* const coefficients = static_cast<const float*>(p_.coefficients.y);
-    const auto* const references = static_cast<const float*>(p_.coefficients.y_references);
-    const float* const from = array == 0   ? p_.operands.y.scales
-                              : array == 1 ? coefficients
-                              : array == 2 ? (coefficients == nullptr ? nullptr : references)
-                                           : p_.y_relative;
-    if (from != nullptr) {
-      factors_from_ = from + y_first + thread % (S::kYRows / kFactorsAChunk) * kFactorsAChunk;
-      return;
-    }
-    const float absent = array == 0 || array == 3 ? 1.0f : 0.0f;
-    for (int stage = 0; stage < S::kStages; ++stage) {
-      for (int i = 0; i < kFactorsAChunk; ++i) {
-        space_.factors_stage(stage)[thread * kFactorsAChunk + i] = absent;
-      }
-    }
+  /// Of the thread's first chunk, of which it has the same in every kRowsAStep-th row.
+  static NCE_DEVICE int place(int thread) { return swizzled<S>(thread / kRowChunks, thread % kRowChunks); }
+  static NCE_DEVICE const unsigned char* rows_of(const Operand& operand, int64_t first, int thread) {
+    return static_cast<const unsigned char*>(operand.planes) + first * S::kRowBytes + thread * kChunkBytes;
   }
 
   const GradientSumsParams& p_;
   const GradientSpace<S>& space_;
-  int offset_;
-  const unsigned char* y_from_;
-  const float* factors_from_ = nullptr;
 };
 
 /// The product of a warp's rows of X and a tile of Y. The sums are those of sum_tiles, bit for bit.
@@ -195,9 +198,24 @@ class GradientProduct {
     y_offset_ = swizzled<S>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
   }
 
+  /// X is there, and stays what it is until the next call.
+  NCE_DEVICE void begin(const unsigned char* x) {
+    if constexpr (S::kSize.keeps_x) {
+      NCE_UNROLL
+      for (int step = 0; step < kSteps; ++step) load_x(x, step, x_[step]);
+    }
+  }
+
   NCE_DEVICE void multiply(const unsigned char* x, const unsigned char* y, Fragment<S>& sums) const {
     sums.clear();
-    if constexpr (S::kPlanes == 1) {
+    if constexpr (S::kSize.keeps_x) {
+      NCE_UNROLL
+      for (int step = 0; step < kSteps; ++step) {
+        YPart y_part;
+        load_y(y, step, y_part);
+        add(x_[step], y_part, sums);
+      }
+    } else if constexpr (S::kPlanes == 1) {
       NCE_NO_UNROLL
       for (int first = 0; first < kSteps; first += kUnrolled) {
         NCE_UNROLL
@@ -280,6 +298,7 @@ class GradientProduct {
 
   int x_offset_;
   int y_offset_;
+  XPart x_[S::kSize.keeps_x ? kSteps : 1];  ///< where kept
 };
 
 /// Products become G, multiplied as operands of the next product are.
@@ -365,8 +384,8 @@ class GradientSums {
     }
     NCE_UNROLL
     for (int octet = 0; octet < S::kOctets; octet += S::kOctetsAtOnce) {
-      // Else the compiler lets loads run ahead, for which 32 rows a warp leave no registers.
-      if (S::kRowSteps == 2 && octet % 4 == 0) __syncwarp();
+      // Else the compiler lets loads run ahead, for which 32 rows a warp, or those of X, leave no registers.
+      if ((S::kRowSteps == 2 || S::kSize.keeps_x) && octet % 4 == 0) __syncwarp();
       add_octets(octet, g, y);
     }
   }
@@ -382,6 +401,8 @@ class GradientSums {
         sums_[r / 2][c][r % 2 * 2] += old.left;
         sums_[r / 2][c][r % 2 * 2 + 1] += old.right;
       }
+      // Else the compiler loads what several rows are added to at once.
+      __syncwarp();
     }
   }
 
@@ -451,7 +472,7 @@ class GradientSums {
 
 template <typename S>
 NCE_DEVICE void load_x_factors(const GradientSumsParams& p, const GradientSpace<S>& space, int64_t x_first) {
-  const int row = static_cast<int>(threadIdx.x);
+  const int row = opaque(static_cast<int>(threadIdx.x));
   if (row >= S::kXRows) return;
   const auto coefficient = load_coefficient<float>(p.coefficients.x, p.coefficients.x_references, x_first + row);
   space.x_scales[row] = similarity_factor<float>(p.operands, p.operands.x, x_first + row);
@@ -460,25 +481,26 @@ NCE_DEVICE void load_x_factors(const GradientSumsParams& p, const GradientSpace<
 }
 
 template <typename S>
-NCE_DEVICE Place<S> place_of_warp(int zero) {
-  const int thread = static_cast<int>(threadIdx.x) + zero;
-  Place<S> place(thread);
-  place.warp_row = thread / 32;
-  place.warp_column = 0;
-  return place;
+NCE_DEVICE Place<S> new_place() {
+  return Place<S>(opaque(static_cast<int>(threadIdx.x)));
 }
 
 /// The sums of the tiles of Y that meet one tile of X, to their slot.
 template <typename S>
 NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>& space) {
   const GradientTask& task = *space.task;
-  const GradientProduct<S> product;
+  GradientProduct<S> product;
   GradientSums<S> sums;
-  GradientStream<S> stream(p, space, task.y_first);
+  const GradientCopies<S> copies(p, space);
   load_x_factors<S>(p, space, task.x_first);
-  stream.fetch_x(task.x_first);
-  stream.fetch_y(0);
+  copies.fetch_x(task.x_first);
+  copies.fetch_y(task.y_first, 0);
   copy_async_commit();
+  if constexpr (S::kSize.keeps_x) {
+    copy_async_wait<0>();
+    __syncthreads();
+    product.begin(space.x);
+  }
   const int tiles = task.tiles;
   NCE_NO_UNROLL
   for (int tile = 0; tile < tiles; ++tile) {
@@ -486,12 +508,12 @@ NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>&
     __syncthreads();  // the tile is there for all, and all have done with the one before
     const int stage = tile % S::kStages;
     if (tile + 1 < tiles) {
-      stream.fetch_y(stage ^ 1);
+      copies.fetch_y(task.y_first + (tile + 1) * S::kYRows, stage ^ 1);
       copy_async_commit();
     }
     Fragment<S> fragment;
     product.multiply(space.x, space.y_stage(stage), fragment);
-    const Place<S> place = place_of_warp<S>(task.zero);
+    const Place<S> place = new_place<S>();
     with_form(task.form, [&](auto constant) {
       make_g<decltype(constant)::value>(place, space, space.factors_stage(stage), task.temperature,
                                         p.operands.product_scale, p.g_scale, fragment);
@@ -500,7 +522,7 @@ NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>&
     if (mask.needed(S::kXRows, S::kYRows)) clear_masked(mask, place, fragment);
     sums.add(fragment, space.y_stage(stage));
   }
-  const Place<S> place = place_of_warp<S>(task.zero);
+  const Place<S> place = new_place<S>();
   float* const rows = static_cast<float*>(p.sums) + task.slot * (S::kXRows * S::kPitch);
   if (p.add) sums.add_stored(place, rows);
   sums.store(place, rows);
@@ -517,14 +539,11 @@ __global__ void __launch_bounds__(S::kThreads) gradient_tiles(const GradientSums
     const GradientSpace<S> space(shared_memory());
     GradientTask& task = *space.task;
     if (threadIdx.x == 0) {
-      task.temperature = Temperature<float>(call);
-      task.form = call.form;
-      task.zero = 0;
-      task.tile = p.cut.begin(blockIdx.x);
-      task.end = p.cut.begin(int64_t{blockIdx.x} + 1);
+      begin_task(p, task);
       begin_segment<S>(p, task);
     }
     __syncthreads();
+    GradientCopies<S>(p, space).fill_absent();
     NCE_NO_UNROLL
     while (task.tile < task.end) {
       if (task.tiles > 0) sum_segment(p, space);

@@ -18,11 +18,10 @@ constexpr bool kTensorCores = false;
 constexpr bool kTensorCores = true;
 #endif
 
-constexpr int kThreads = 256;  ///< 8 warps, as 2 rows of 4
 constexpr int kWarpRows = 2;
-constexpr int kWarpColumns = 4;
 constexpr int kSlabBytes = 64;  ///< how much of each operand's row a stage of the pipeline holds
 constexpr int kChunkBytes = 16;
+constexpr int kParts = 4;  ///< of a tile's row, or column, that are summed apart
 
 /// A square tile of products of kPlanes planes. Every thread holds the same places of it, whatever the arithmetic.
 template <Arithmetic kOf, int kOfPlanes>
@@ -38,11 +37,15 @@ struct Shape {
   using Element = std::conditional_t<kOf == Arithmetic::kTensorFloat16, Float16,
                                      std::conditional_t<kOf == Arithmetic::kTensorBfloat16, Bfloat16, Real>>;
 
+  static constexpr int kThreads = kSize.warps * 32;
+  static constexpr int kWarpColumns = kSize.warps / kWarpRows;
   static constexpr int kSide = kSize.side;
   static constexpr int kRowOctets = kSide / kWarpRows / 8;  ///< a thread has a row of each
   static constexpr int kColumnOctets = kSide / kWarpColumns / 8;
-  static constexpr int kPart = kColumnOctets;  ///< octets of a row, or of a column, that are summed at once
-  static constexpr int kPartsAThread = kRowOctets / kPart;   ///< parts of its columns that a thread has rows of
+  static constexpr int kPart = kSide / kParts / 8;      ///< octets of a row, or of a column, that are summed at once
+  static constexpr int kRowParts = kRowOctets / kPart;  ///< parts of its columns that a thread has rows of
+  static constexpr int kColumnParts = kColumnOctets / kPart;  ///< parts of its rows that a thread has columns of
+  static_assert(kWarpRows * kRowParts == kParts && kWarpColumns * kColumnParts == kParts);
   static constexpr int kDepth = kSlabBytes / kElementBytes;  ///< elements of k in a slab
 
   static constexpr int kStages = kSize.stages;
@@ -124,8 +127,8 @@ struct Place {
   explicit NCE_DEVICE Place(int thread) {
     lane_row = thread % 32 / 4;
     lane_column = thread % 4;
-    warp_row = thread / 32 / kWarpColumns;
-    warp_column = thread / 32 % kWarpColumns;
+    warp_row = thread / 32 / S::kWarpColumns;
+    warp_column = thread / 32 % S::kWarpColumns;
   }
 
   NCE_DEVICE int row(int r) const { return (warp_row * S::kRowOctets + r) * 8 + lane_row; }
@@ -247,7 +250,8 @@ class TileStream {
     if (x_ == range_.x_tiles) return;
     unsigned char* const to = stage + slab_offset(row(), chunk());
     const int64_t step = operands_.x.pitch * (S::kElementBytes * kRowsAStep);
-    NCE_UNROLL
+    // One at a time, since below sm_80 they go through registers.
+    NCE_NO_UNROLL
     for (int i = 0; i < S::kSide / kRowsAStep; ++i) {
       copy_async_16(to + i * (kRowsAStep * kSlabBytes), x_from_ + i * step);
       copy_async_16(to + S::kOperandSlab + i * (kRowsAStep * kSlabBytes), y_from_ + i * step);
@@ -259,7 +263,7 @@ class TileStream {
 
  private:
   static constexpr int kChunks = kSlabBytes / kChunkBytes;
-  static constexpr int kRowsAStep = kThreads / kChunks;
+  static constexpr int kRowsAStep = S::kThreads / kChunks;
 
   NCE_DEVICE int row() const { return thread_ / kChunks; }
   NCE_DEVICE int chunk() const { return thread_ % kChunks; }

@@ -125,10 +125,10 @@ NCE_DEVICE Real squared_differences(const Real* x, const Real* y, int64_t pitch,
   constexpr int kSums = 4;
   Real sums[kSums] = {};
   NCE_NO_UNROLL
-  for (int64_t d = 0; d < pitch; d += kSums) {
+  for (const Real* const end = x + pitch; x < end; x += kSums, y += kSums) {
     NCE_UNROLL
     for (int k = 0; k < kSums; ++k) {
-      const Real difference = (x[d + k] - y[d + k]) * scale;
+      const Real difference = (x[k] - y[k]) * scale;
       sums[k] = fused(difference, difference, sums[k]);
     }
   }

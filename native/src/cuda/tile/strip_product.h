@@ -65,9 +65,9 @@ class StripStream {
 
  private:
   static constexpr int kChunks = kSlabBytes / kChunkBytes;
-  static constexpr int kRowsAStep = kThreads / kChunks;
+  static constexpr int kRowsAStep = S::kThreads / kChunks;
   static constexpr int kYChunks = kRowsBytes<S> / kChunkBytes;
-  static constexpr int kYRowsAStep = kThreads / kYChunks;
+  static constexpr int kYRowsAStep = S::kThreads / kYChunks;
   static_assert(S::kDepth % kYRowsAStep == 0 && S::kSide % kRowsAStep == 0);
 
   NCE_DEVICE void start_pass() {
@@ -100,8 +100,7 @@ class TensorStripProduct : TensorProduct<S> {
  public:
   explicit NCE_DEVICE TensorStripProduct(const Place<S>& place) : TensorProduct<S>(place) {
     const int lane = static_cast<int>(threadIdx.x) % 32;
-    row_ = lane % 16;
-    chunk_ = place.warp_column * S::kColumnOctets + lane / 16;
+    b_offset_ = S::kOperandSlab + rows_offset<S>(lane % 16, place.warp_column * S::kColumnOctets + lane / 16);
   }
 
   template <typename AfterStep>
@@ -112,7 +111,7 @@ class TensorStripProduct : TensorProduct<S> {
       NCE_UNROLL
       for (int c = 0; c < S::kColumnOctets; c += 2) {
         uint32_t four[4];
-        load_matrices_transposed(four, stage + S::kOperandSlab + rows_offset<S>(step * 16 + row_, chunk_ + c));
+        load_matrices_transposed(four, stage + (b_offset_ ^ c * kChunkBytes) + step * (16 * kRowsBytes<S>));
         b[c][0] = four[0];
         b[c][1] = four[1];
         b[c + 1][0] = four[2];
@@ -124,8 +123,7 @@ class TensorStripProduct : TensorProduct<S> {
   }
 
  private:
-  int row_;
-  int chunk_;
+  int b_offset_;
 };
 
 template <typename S>

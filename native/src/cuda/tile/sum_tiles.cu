@@ -1,5 +1,5 @@
 // Sums over the rows, and columns, of all similarities, which are never stored: a tile lives in registers. Each tile's
-// sums go to shared memory by parts, one a warp, and from there are added up in double, a thread a row or column.
+// sums go to shared memory by parts, and from there are added up in double, a thread a row or column.
 
 #include "cuda/launch.h"
 #include "cuda/tile/caller_stream.h"
@@ -8,9 +8,7 @@
 namespace nce::cuda::tile {
 namespace {
 
-constexpr int kUnits = 4;  ///< parts of a tile's row, or column, that are summed by one warp each
-
-/// Parts of sums of one side of a tile: [kUnits][kSide] each. A pass for metrics uses them too.
+/// Parts of sums of one side of a tile: [kParts][kSide] each. A pass for metrics uses them too.
 template <typename Real>
 struct Parts {
   Real* maximum;
@@ -26,7 +24,6 @@ struct SumTask {
   int64_t column_place;
   Temperature<Real> temperature;
   Form form;
-  int zero;  ///< unknown to the compiler, so that what it is added to is not computed long before it is needed
 };
 
 template <typename S>
@@ -46,7 +43,7 @@ struct SumSpace {
   Parts<Real> columns;
 
   static constexpr int64_t kTotalBytes = int64_t{2} * S::kSide * static_cast<int64_t>(sizeof(double));
-  static constexpr int64_t kReals = int64_t{5 + 6 * kUnits} * S::kSide;
+  static constexpr int64_t kReals = int64_t{5 + 6 * kParts} * S::kSide;
   static constexpr int64_t kTaskBytes = 128;
   static_assert(sizeof(SumTask<Real>) <= kTaskBytes);
   static constexpr int64_t kBytes = S::kRing + kTaskBytes + kTotalBytes + kReals * static_cast<int64_t>(sizeof(Real));
@@ -61,11 +58,11 @@ struct SumSpace {
     y_factors = x_positives + S::kSide;
     y_positives = y_factors + S::kSide;
     rows = parts(y_positives + S::kSide);
-    columns = parts(rows.weighted + kUnits * S::kSide);
+    columns = parts(rows.weighted + kParts * S::kSide);
   }
 
  private:
-  static NCE_DEVICE Parts<Real> parts(Real* at) { return {at, at + kUnits * S::kSide, at + 2 * kUnits * S::kSide}; }
+  static NCE_DEVICE Parts<Real> parts(Real* at) { return {at, at + kParts * S::kSide, at + 2 * kParts * S::kSide}; }
 };
 
 // From a tile of similarities to parts of the sums over its rows and columns. What is no negative is kNothing there.
@@ -89,13 +86,50 @@ NCE_DEVICE Real finite_maximum(Real maximum) {
   return maximum > kNothing<Real> ? maximum : Real{0};
 }
 
-/// Adds lanes up and takes the sums of a part of the thread's rows to shared memory.
+/// What a thread sums at once: kPart of its rows over kPart octets of its columns.
+struct Patch {
+  int rows;     ///< of kRowParts
+  int columns;  ///< of kColumnParts
+};
+
+/// Calls use(patch) for each of a thread's.
+template <typename S, typename Use>
+NCE_DEVICE void for_each_patch(const Use& use) {
+  NCE_UNROLL
+  for (int rows = 0; rows < S::kRowParts; ++rows) {
+    NCE_UNROLL
+    for (int columns = 0; columns < S::kColumnParts; ++columns) use(Patch{rows, columns});
+  }
+}
+
+/// Where sums over a patch's columns go: those of the tile's row `row`.
 template <typename S>
-NCE_DEVICE void store_row_parts(const Place<S>& place, int part, typename S::Real (&values)[S::kPart],
-                                typename S::Real* to) {
+NCE_DEVICE int row_part_at(const Place<S>& place, const Patch& patch, int row) {
+  return (place.warp_column * S::kColumnParts + patch.columns) * S::kSide + row;
+}
+/// Likewise over its rows.
+template <typename S>
+NCE_DEVICE int column_part_at(const Place<S>& place, const Patch& patch, int column) {
+  return (place.warp_row * S::kRowParts + patch.rows) * S::kSide + column;
+}
+
+/// Adds lanes up and takes the sums of a patch's rows to shared memory.
+template <typename S>
+NCE_DEVICE void store_rows(const Place<S>& place, const Patch& patch, typename S::Real (&values)[S::kPart],
+                           typename S::Real* to) {
   reduce_rows<S>(values);
   if (!first_to_keep_row(place)) return;
-  to[place.warp_column * S::kSide + place.row(part * S::kPart + kept_row(place))] = values[0];
+  to[row_part_at(place, patch, place.row(patch.rows * S::kPart + kept_row(place)))] = values[0];
+}
+
+/// Likewise of its columns.
+template <typename S>
+NCE_DEVICE void store_columns(const Place<S>& place, const Patch& patch, typename S::Real (&values)[2 * S::kPart],
+                              typename S::Real* to) {
+  reduce_columns<S>(values);
+  if (!first_to_keep_column(place)) return;
+  const int kept = kept_column(place);
+  to[column_part_at(place, patch, place.column(patch.columns * S::kPart + kept / 2, kept % 2))] = values[0];
 }
 
 template <typename S>
@@ -108,8 +142,7 @@ class TileSums {
 
   /// kBounded: one exponential serves a row and a column.
   NCE_DEVICE void bounded(const Temperature<Real>& temperature) const {
-    NCE_UNROLL
-    for (int part = 0; part < S::kPartsAThread; ++part) {
+    for_each_patch<S>([&](const Patch& patch) {
       Real value[S::kPart];
       Real weighted[S::kPart];
       Real column_value[2 * S::kPart] = {};
@@ -120,76 +153,74 @@ class TileSums {
           const Real exponential = temperature.bounded(s);
           to_value += exponential;
           to_weighted = fused(exponential, s - positive, to_weighted);
-          const int at = 2 * c + e;
+          const int at = 2 * (c % S::kPart) + e;
           column_value[at] += exponential;
           column_weighted[at] = fused(exponential, s - space_.y_positives[place_.column(c, e)], column_weighted[at]);
         };
-        row(part * S::kPart + i, term, value[i], weighted[i]);
+        row(patch, i, term, value[i], weighted[i]);
       }
-      store_row_parts<S>(place_, part, value, space_.rows.value);
-      store_row_parts<S>(place_, part, weighted, space_.rows.weighted);
-      store_columns(part, column_value, space_.columns.value);
-      store_columns(part, column_weighted, space_.columns.weighted);
-    }
+      store_rows(place_, patch, value, space_.rows.value);
+      store_rows(place_, patch, weighted, space_.rows.weighted);
+      store_columns(place_, patch, column_value, space_.columns.value);
+      store_columns(place_, patch, column_weighted, space_.columns.weighted);
+    });
   }
 
   /// kOnline, relative to the largest of each part of a row.
   NCE_DEVICE void online_rows(const Temperature<Real>& temperature) const {
-    NCE_UNROLL
-    for (int part = 0; part < S::kPartsAThread; ++part) {
+    for_each_patch<S>([&](const Patch& patch) {
       Real value[S::kPart];
       Real weighted[S::kPart];
       NCE_UNROLL
       for (int i = 0; i < S::kPart; ++i) {
-        const int r = part * S::kPart + i;
+        const int r = patch.rows * S::kPart + i;
         Real maximum = kNothing<Real>;
         NCE_UNROLL
-        for (int c = 0; c < S::kColumnOctets; ++c) {
-          maximum = larger(maximum, larger(tile_.at(r, c, 0), tile_.at(r, c, 1)));
+        for (int at = 0; at < 2 * S::kPart; ++at) {
+          maximum = larger(maximum, tile_.at(r, patch.columns * S::kPart + at / 2, at % 2));
         }
         maximum = maximum_over_row(maximum);
-        if (place_.lane_column == i) {
-          space_.rows.maximum[place_.warp_column * S::kSide + place_.row(r)] = maximum;
-        }
+        if (place_.lane_column == i) space_.rows.maximum[row_part_at(place_, patch, place_.row(r))] = maximum;
         const Real reference = finite_maximum(maximum);
         const auto term = [&](Real s, int, int, Real, Real& to_value, Real& to_weighted) {
           const Real exponential = temperature.relative(s, reference);
           to_value += exponential;
           to_weighted = fused(exponential, s - reference, to_weighted);
         };
-        row(r, term, value[i], weighted[i]);
+        row(patch, i, term, value[i], weighted[i]);
       }
-      store_row_parts<S>(place_, part, value, space_.rows.value);
-      store_row_parts<S>(place_, part, weighted, space_.rows.weighted);
-    }
+      store_rows(place_, patch, value, space_.rows.value);
+      store_rows(place_, patch, weighted, space_.rows.weighted);
+    });
   }
 
   /// kOnline, relative to the largest of each part of a column.
   NCE_DEVICE void online_columns(const Temperature<Real>& temperature) const {
-    NCE_UNROLL
-    for (int part = 0; part < S::kPartsAThread; ++part) {
+    for_each_patch<S>([&](const Patch& patch) {
       Real value[2 * S::kPart] = {};
       Real weighted[2 * S::kPart] = {};
       NCE_UNROLL
       for (int at = 0; at < 2 * S::kPart; ++at) {
-        const int column = place_.column(at / 2, at % 2);
+        const int c = patch.columns * S::kPart + at / 2;
         Real maximum = kNothing<Real>;
         NCE_UNROLL
-        for (int i = 0; i < S::kPart; ++i) maximum = larger(maximum, tile_.at(part * S::kPart + i, at / 2, at % 2));
+        for (int i = 0; i < S::kPart; ++i) maximum = larger(maximum, tile_.at(patch.rows * S::kPart + i, c, at % 2));
         maximum = maximum_over_column(maximum);
-        if (place_.lane_row == at) space_.columns.maximum[column_part(part) * S::kSide + column] = maximum;
+        if (place_.lane_row == at) {
+          space_.columns.maximum[column_part_at(place_, patch, place_.column(c, at % 2))] = maximum;
+        }
         const Real reference = finite_maximum(maximum);
         NCE_UNROLL
         for (int i = 0; i < S::kPart; ++i) {
-          const Real s = tile_.at(part * S::kPart + i, at / 2, at % 2);
+          const Real s = tile_.at(patch.rows * S::kPart + i, c, at % 2);
           const Real exponential = temperature.relative(s, reference);
           value[at] += exponential;
           weighted[at] = fused(exponential, s - reference, weighted[at]);
         }
       }
-      store_columns(part, value, space_.columns.value);
-      store_columns(part, weighted, space_.columns.weighted);
-    }
+      store_columns(place_, patch, value, space_.columns.value);
+      store_columns(place_, patch, weighted, space_.columns.weighted);
+    });
   }
 
   /// kLogistic: softplus and sigmoid, of rows.
@@ -216,39 +247,31 @@ class TileSums {
   /// Sums over rows of what term(s, c, e, positive, value, weighted) adds to its last two.
   template <typename Term>
   NCE_DEVICE void rows(const Term& term) const {
-    NCE_UNROLL
-    for (int part = 0; part < S::kPartsAThread; ++part) {
+    for_each_patch<S>([&](const Patch& patch) {
       Real value[S::kPart];
       Real weighted[S::kPart];
       NCE_UNROLL
-      for (int i = 0; i < S::kPart; ++i) row(part * S::kPart + i, term, value[i], weighted[i]);
-      store_row_parts<S>(place_, part, value, space_.rows.value);
-      store_row_parts<S>(place_, part, weighted, space_.rows.weighted);
-    }
+      for (int i = 0; i < S::kPart; ++i) row(patch, i, term, value[i], weighted[i]);
+      store_rows(place_, patch, value, space_.rows.value);
+      store_rows(place_, patch, weighted, space_.rows.weighted);
+    });
   }
 
-  /// The thread's part of a row: its octets in turn, the two columns of each apart until the end.
+  /// Row i of a patch: its octets in turn, the two columns of each apart until the end.
   template <typename Term>
-  NCE_DEVICE void row(int r, const Term& term, Real& value, Real& weighted) const {
+  NCE_DEVICE void row(const Patch& patch, int i, const Term& term, Real& value, Real& weighted) const {
+    const int r = patch.rows * S::kPart + i;
     const Real positive = space_.x_positives[place_.row(r)];
     Real values[2] = {};
     Real weighteds[2] = {};
     NCE_UNROLL
-    for (int c = 0; c < S::kColumnOctets; ++c) {
+    for (int octet = 0; octet < S::kPart; ++octet) {
+      const int c = patch.columns * S::kPart + octet;
       term(tile_.at(r, c, 0), c, 0, positive, values[0], weighteds[0]);
       term(tile_.at(r, c, 1), c, 1, positive, values[1], weighteds[1]);
     }
     value = values[0] + values[1];
     weighted = weighteds[0] + weighteds[1];
-  }
-
-  NCE_DEVICE int column_part(int part) const { return place_.warp_row * S::kPartsAThread + part; }
-
-  NCE_DEVICE void store_columns(int part, Real (&values)[2 * S::kPart], Real* to) const {
-    reduce_columns<S>(values);
-    if (!first_to_keep_column(place_)) return;
-    const int kept = kept_column(place_);
-    to[column_part(part) * S::kSide + place_.column(kept / 2, kept % 2)] = values[0];
   }
 
   const SumSpace<S>& space_;
@@ -291,7 +314,7 @@ struct RunningSums {
                              const Temperature<typename S::Real>& temperature) {
     using Real = typename S::Real;
     NCE_NO_UNROLL
-    for (int unit = 0; unit < kUnits; ++unit) {
+    for (int unit = 0; unit < kParts; ++unit) {
       const int place = unit * S::kSide + at;
       const Real part_max = parts.maximum[place];
       if (!(part_max > kNothing<Real>)) continue;
@@ -357,20 +380,20 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
   const auto* const y_factors = static_cast<const Real*>(metrics.y_factors);
   const bool is_cosine = metrics.x_inverse_norms == nullptr;
   const bool distances = similarity.distances();
-  NCE_UNROLL
-  for (int part = 0; part < S::kPartsAThread; ++part) {
+  for_each_patch<S>([&](const Patch& patch) {
     Real above[S::kPart] = {};
     Real sum[S::kPart] = {};
     Real uniformity[S::kPart] = {};
     NCE_UNROLL
     for (int i = 0; i < S::kPart; ++i) {
-      const int r = part * S::kPart + i;
+      const int r = patch.rows * S::kPart + i;
       const int row = place.row(r);
       NCE_UNROLL
-      for (int at = 0; at < 2 * S::kColumnOctets; ++at) {
-        const int column = place.column(at / 2, at % 2);
+      for (int at = 0; at < 2 * S::kPart; ++at) {
+        const int c = patch.columns * S::kPart + at / 2;
+        const int column = place.column(c, at % 2);
         if (!mask.keeps(row, column)) continue;
-        const Real product = tile.at(r, at / 2, at % 2);
+        const Real product = tile.at(r, c, at % 2);
         const Real s = distances ? product : similarity.of(product, space.x_factors[row], space.y_factors[column]);
         above[i] += s > space.x_positives[row] ? Real{1} : s == space.x_positives[row] ? kTie<Real> : Real{0};
         sum[i] += s;
@@ -385,10 +408,10 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
         uniformity[i] = fused(exponential2(cosine * kExponent), y_factors[corner.y + column], uniformity[i]);
       }
     }
-    store_row_parts<S>(place, part, above, space.rows.value);
-    store_row_parts<S>(place, part, sum, space.rows.weighted);
-    store_row_parts<S>(place, part, uniformity, space.rows.maximum);
-  }
+    store_rows(place, patch, above, space.rows.value);
+    store_rows(place, patch, sum, space.rows.weighted);
+    store_rows(place, patch, uniformity, space.rows.maximum);
+  });
 }
 
 /// Both numbers in one, exactly: a tile's row has at most 128 ties.
@@ -430,8 +453,7 @@ NCE_DEVICE SumTask<typename S::Real> make_task(const SumTilesParams& params) {
       y_group * padded(params.operands.x.rows) + x_begin * S::kSide,
       x_group * padded(params.operands.y.rows) + y_begin * S::kSide,
       Temperature<typename S::Real>(*params.operands.call),
-      params.operands.call->form,
-      0};
+      params.operands.call->form};
 }
 
 template <typename S>
@@ -440,11 +462,11 @@ class SumBlock {
 
  public:
   NCE_DEVICE SumBlock(const SumTilesParams& params, const SumSpace<S>& space)
-      : params_(params), space_(space), task_(*space.task), thread_(static_cast<int>(threadIdx.x)) {}
+      : params_(params), space_(space), task_(*space.task) {}
 
   NCE_DEVICE void run() {
     SlabStream<S> stream(params_.operands, task_.range);
-    const Product<S> product(Place<S>{thread_});
+    const Product<S> product(Place<S>{thread()});
     Mainloop<S, SlabStream<S>, Product<S>> mainloop(space_.ring, stream, product);
     if (task_.range.x_tiles == 0) clear_columns();
     NCE_NO_UNROLL
@@ -468,17 +490,27 @@ class SumBlock {
 
  private:
   NCE_DEVICE bool columns_wanted() const { return params_.columns.value != nullptr; }
-  NCE_DEVICE bool owns_row() const { return thread_ < S::kSide; }
-  NCE_DEVICE bool owns_column() const { return thread_ >= S::kSide && thread_ < 2 * S::kSide; }
-  NCE_DEVICE int owned_column() const { return thread_ - S::kSide; }
+  NCE_DEVICE static int thread() { return static_cast<int>(threadIdx.x); }
+  /// Unknown to the compiler: what comes of it is computed after the products and not before.
+  NCE_DEVICE static int late_thread() { return opaque(thread()); }
+  NCE_DEVICE static Place<S> place() { return Place<S>{late_thread()}; }
 
-  /// Of the thread, for the compiler to compute after the products and not before.
-  NCE_DEVICE Place<S> place() const { return Place<S>{thread_ + task_.zero}; }
+  /// Calls use(row) if the thread has a row of the tile, and of its columns likewise.
+  template <typename Use>
+  NCE_DEVICE static void with_own_row(int row, const Use& use) {
+    if (row < S::kSide) use(row);
+  }
+  template <typename Use>
+  NCE_DEVICE static void with_own_column(int thread, const Use& use) {
+    const int column = thread - (S::kThreads - S::kSide);
+    if (column >= 0) use(column);
+  }
+
   NCE_DEVICE Corner corner() const {
     return {task_.range.x_first + int64_t{x_} * S::kSide, task_.range.y_first + int64_t{y_} * S::kSide};
   }
-  NCE_DEVICE int64_t row_place() const { return task_.row_place + int64_t{x_} * S::kSide + thread_; }
-  NCE_DEVICE int64_t column_place() const { return task_.column_place + int64_t{y_} * S::kSide + owned_column(); }
+  NCE_DEVICE int64_t row_place(int row) const { return task_.row_place + int64_t{x_} * S::kSide + row; }
+  NCE_DEVICE int64_t column_place(int column) const { return task_.column_place + int64_t{y_} * S::kSide + column; }
 
   /// What one side's row brings to the tile: written before the product and read after it, see Mainloop.
   NCE_DEVICE void bring(const Operand& operand, const double* positives, int64_t row, int at, Real* factors,
@@ -488,15 +520,17 @@ class SumBlock {
   }
 
   NCE_DEVICE void start_rows() {
-    if (!owns_row()) return;
-    bring(params_.operands.x, params_.x_positive, corner().x + thread_, thread_, space_.x_factors, space_.x_positives);
-    put_row(params_.add ? load_sums(params_.rows, row_place()) : RunningSums::empty());
+    with_own_row(thread(), [&](int row) {
+      bring(params_.operands.x, params_.x_positive, corner().x + row, row, space_.x_factors, space_.x_positives);
+      put_row(row, params_.add ? load_sums(params_.rows, row_place(row)) : RunningSums::empty());
+    });
   }
 
   NCE_DEVICE void start_columns() {
-    if (!owns_column()) return;
-    bring(params_.operands.y, columns_wanted() ? params_.y_positive : nullptr, corner().y + owned_column(),
-          owned_column(), space_.y_factors, space_.y_positives);
+    with_own_column(thread(), [&](int column) {
+      bring(params_.operands.y, columns_wanted() ? params_.y_positive : nullptr, corner().y + column, column,
+            space_.y_factors, space_.y_positives);
+    });
   }
 
   /// Before metrics, since what they need of a distance is not in the products.
@@ -513,7 +547,9 @@ class SumBlock {
   NCE_DEVICE void sum_metrics(Fragment<S>& tile) {
     metric_parts(params_, space_, place(), corner(), tile);
     __syncthreads();
-    if (owns_row()) add_metrics<S>(params_.metrics, row_place(), space_.rows, thread_, y_ == 0 && !params_.add);
+    with_own_row(thread(), [&](int row) {
+      add_metrics<S>(params_.metrics, row_place(row), space_.rows, row, y_ == 0 && !params_.add);
+    });
     __syncthreads();
   }
 
@@ -541,48 +577,54 @@ class SumBlock {
     }
   }
 
-  NCE_DEVICE RunningSums get_row() const {
-    return {static_cast<double>(space_.row_maximum[thread_]), space_.row_value[thread_], space_.row_weighted[thread_]};
+  NCE_DEVICE RunningSums get_row(int row) const {
+    return {static_cast<double>(space_.row_maximum[row]), space_.row_value[row], space_.row_weighted[row]};
   }
-  NCE_DEVICE void put_row(const RunningSums& total) const {
-    space_.row_maximum[thread_] = static_cast<Real>(total.maximum);
-    space_.row_value[thread_] = total.value;
-    space_.row_weighted[thread_] = total.weighted;
+  NCE_DEVICE void put_row(int row, const RunningSums& total) const {
+    space_.row_maximum[row] = static_cast<Real>(total.maximum);
+    space_.row_value[row] = total.value;
+    space_.row_weighted[row] = total.weighted;
   }
 
   NCE_DEVICE void add_rows() const {
-    if (!owns_row()) return;
-    RunningSums total = get_row();
-    total.add<S>(task_.form, space_.rows, thread_, task_.temperature);
-    put_row(total);
+    with_own_row(late_thread(), [&](int row) {
+      RunningSums total = get_row(row);
+      total.add<S>(task_.form, space_.rows, row, task_.temperature);
+      put_row(row, total);
+    });
   }
 
   NCE_DEVICE void finish_rows() const {
-    if (owns_row()) store_sums(params_.rows, row_place(), get_row());
+    with_own_row(thread(), [&](int row) { store_sums(params_.rows, row_place(row), get_row(row)); });
   }
 
   NCE_DEVICE void add_columns() const {
-    if (!owns_column()) return;
-    RunningSums total = x_ == 0 ? RunningSums::empty() : load_sums(params_.columns, column_place());
-    total.add<S>(task_.form, space_.columns, owned_column(), task_.temperature);
-    store_sums(params_.columns, column_place(), total);
+    with_own_column(late_thread(), [&](int column) {
+      const int64_t at = column_place(column);
+      RunningSums total = x_ == 0 ? RunningSums::empty() : load_sums(params_.columns, at);
+      total.add<S>(task_.form, space_.columns, column, task_.temperature);
+      store_sums(params_.columns, at, total);
+    });
   }
 
   NCE_DEVICE void clear_columns() {
-    if (!columns_wanted() || !owns_column()) return;
-    for (y_ = 0; y_ < task_.range.y_tiles; ++y_) store_sums(params_.columns, column_place(), RunningSums::empty());
+    if (!columns_wanted()) return;
+    with_own_column(late_thread(), [&](int column) {
+      for (y_ = 0; y_ < task_.range.y_tiles; ++y_) {
+        store_sums(params_.columns, column_place(column), RunningSums::empty());
+      }
+    });
   }
 
   const SumTilesParams& params_;
   const SumSpace<S>& space_;
   const SumTask<Real>& task_;
-  const int thread_;
   int x_ = 0;
   int y_ = 0;
 };
 
 template <typename S>
-__global__ void __launch_bounds__(kThreads, S::kSize.blocks_a_multiprocessor) sum_tiles(SumTilesParams params) {
+__global__ void __launch_bounds__(S::kThreads, S::kSize.blocks_a_multiprocessor) sum_tiles(SumTilesParams params) {
   if constexpr (S::kTensor && !kTensorCores) {
     trap();
   } else {
@@ -601,7 +643,7 @@ void launch_sum_tiles(const SumTilesParams& params, Arithmetic arithmetic, cudaS
   const dim3 grid(static_cast<unsigned>(params.x_groups) * static_cast<unsigned>(params.y_groups));
   with_shape(arithmetic, params.operands.planes, params.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
-    launch({"sum_tiles", grid, kThreads, SumSpace<S>::kBytes, stream}, sum_tiles<S>, params);
+    launch({"sum_tiles", grid, S::kThreads, SumSpace<S>::kBytes, stream}, sum_tiles<S>, params);
   });
 }
 

@@ -71,22 +71,25 @@ constexpr int64_t packed_pitch(Arithmetic a, int64_t dim) {
 }
 constexpr int64_t padded_rows(int64_t rows) { return (rows + kRowMultiple - 1) / kRowMultiple * kRowMultiple; }
 
-/// A tile of sum_tiles, diagonal_tiles and gradient_strips: `side` rows of X and as many of Y.
+/// A tile of sum_tiles, diagonal_tiles and gradient_strips: `side` rows of X and as many of Y. Tensor products read
+/// from shared memory what a warp's part of the tile has of both: squares of 64 need 64 bytes for what takes 96 in
+/// oblongs of 64 x 32. Registers have no place for the second set of sums of two planes beside a square of 64.
 struct TileSize {
   int side;
+  int warps;                    ///< in two rows
   int stages;                   ///< slabs of both operands in shared memory: one in use, the rest under way
   int blocks_a_multiprocessor;  ///< a second set of sums, for two planes, takes the registers of a second block
 };
 constexpr TileSize tile_size(Arithmetic arithmetic, int planes) {
   switch (arithmetic) {
     case Arithmetic::kTensorFloat16:
-      return {.side = 128, .stages = 4, .blocks_a_multiprocessor = planes == 2 ? 1 : 2};
+      return {.side = 128, .warps = planes == 2 ? 8 : 4, .stages = 4, .blocks_a_multiprocessor = planes == 2 ? 1 : 2};
     case Arithmetic::kTensorBfloat16:
-      return {.side = 128, .stages = 4, .blocks_a_multiprocessor = 2};
+      return {.side = 128, .warps = 4, .stages = 4, .blocks_a_multiprocessor = 2};
     case Arithmetic::kFloat32:
-      return {.side = 128, .stages = 2, .blocks_a_multiprocessor = 2};
+      return {.side = 128, .warps = 8, .stages = 2, .blocks_a_multiprocessor = 2};
     case Arithmetic::kFloat64:
-      return {.side = 64, .stages = 4, .blocks_a_multiprocessor = 2};
+      return {.side = 64, .warps = 8, .stages = 4, .blocks_a_multiprocessor = 2};
   }
   return {};
 }
@@ -100,16 +103,17 @@ struct GradientTileSize {
   int y_rows;
   int row_octets;      ///< rows of a warp, over 8
   int octets_at_once;  ///< columns of G Y that are summed at a time, over 8
+  bool keeps_x;        ///< a warp's rows of X in its registers, for all tiles of Y
 };
 constexpr int kGradientXRows = 128;
 constexpr int kGradientStages = 2;
 constexpr GradientTileSize kGradientTileSizes[] = {
-    {.planes = 1, .pitch = 64, .y_rows = 64, .row_octets = 4, .octets_at_once = 2},
-    {.planes = 1, .pitch = 128, .y_rows = 32, .row_octets = 4, .octets_at_once = 2},
-    {.planes = 1, .pitch = 256, .y_rows = 32, .row_octets = 2, .octets_at_once = 4},
-    {.planes = 2, .pitch = 64, .y_rows = 32, .row_octets = 4, .octets_at_once = 2},
-    {.planes = 2, .pitch = 128, .y_rows = 32, .row_octets = 2, .octets_at_once = 2},
-    {.planes = 2, .pitch = 256, .y_rows = 16, .row_octets = 2, .octets_at_once = 2},
+    {.planes = 1, .pitch = 64, .y_rows = 64, .row_octets = 4, .octets_at_once = 2, .keeps_x = false},
+    {.planes = 1, .pitch = 128, .y_rows = 32, .row_octets = 4, .octets_at_once = 2, .keeps_x = false},
+    {.planes = 1, .pitch = 256, .y_rows = 32, .row_octets = 2, .octets_at_once = 2, .keeps_x = true},
+    {.planes = 2, .pitch = 64, .y_rows = 32, .row_octets = 4, .octets_at_once = 2, .keeps_x = false},
+    {.planes = 2, .pitch = 128, .y_rows = 32, .row_octets = 2, .octets_at_once = 2, .keeps_x = false},
+    {.planes = 2, .pitch = 256, .y_rows = 16, .row_octets = 2, .octets_at_once = 2, .keeps_x = false},
 };
 constexpr GradientTileSize gradient_tile_size(int planes, int64_t pitch) {
   for (const GradientTileSize& size : kGradientTileSizes) {
