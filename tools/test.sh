@@ -173,7 +173,8 @@ command_line() {
   fi
 }
 
-# One process a device, side by side; each counts as one. The script alone does four temperatures of each case.
+# One process a device, side by side; each counts as one. The script alone does four temperatures of each case, and each
+# similarity on each device.
 numpy_opinion() {
   local device devices=(java) jobs=() job python
   python=$(python_with_numpy)
