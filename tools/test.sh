@@ -173,7 +173,8 @@ command_line() {
   fi
 }
 
-# One process a device, side by side; each counts as one. The script alone does four temperatures of each case.
+# One process a device, side by side; each counts as one. The script alone does four temperatures of each case, and each
+# similarity on each device.
 numpy_opinion() {
   local device devices=(java) jobs=() job python
   python=$(python_with_numpy)
@@ -201,11 +202,11 @@ emulated_library() {
   build_quietly infonce_emulated infonce infonce_selftest
 }
 
-# emulated_suite LOG DEVICES TESTS: of java/core, in two JVMs side by side, since the emulator runs one thread.
+# emulated_suite LOG DEVICES TESTS: of java/core.
 emulated_suite() {
   local code=0
   shown "$1" 'Running |Tests run:.*Time|\[ERROR\]|^(left out|smaller) on' \
-    maven -pl java/core -am test -DforkCount=2 -Dspotless.check.skip=true -Dsurefire.failIfNoSpecifiedTests=false "-Dtest=$3" \
+    maven -pl java/core -am test -Dspotless.check.skip=true -Dsurefire.failIfNoSpecifiedTests=false "-Dtest=$3" \
     "-Dinfonce.test.jvm=-Dinfonce.test.devices=$2 -Dinfonce.library.path=$GPU_BUILD" || code=$?
   count_surefire "$1"
   return "$code"

@@ -20,6 +20,7 @@ class CpuBits : public DeviceTest {};
 
 TEST_P(CpuBits, OfDenseLossesDoNotDependOnThreads) {
   for (const Problem& problem : problems_to_the_bit(emulated())) {
+    if (!turn()) continue;
     SCOPED_TRACE(problem.label());
     const Result first = run(problem);
     for (const int threads : {1, 2, 3, 8}) {
@@ -62,6 +63,7 @@ TEST_P(CpuBits, DoNotDependOnThreadsMoreThanThereAreRows) {
   for (const Kind& kind : kinds) {
     for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT16}) {
       for (const oracle::Extent& size : {oracle::Extent{2, 3, 5}, oracle::Extent{60, 70, 9}}) {
+        if (!turn()) continue;
         const Problem problem = problem_of({.kind = kind, .dtype = dtype, .size = size, .tau = 0.2, .seed = 8});
         SCOPED_TRACE(problem.label());
         const Result expected = DeviceRun(*one, problem)(Calls::kTogether);
@@ -142,6 +144,7 @@ std::vector<Problem> problems_of_strips(int64_t n) {
 TEST_P(CpuBits, AreTheSameWhenStripsOfWholeRowsGoForwardAndBackward) {
   const auto threads = with_threads(2);
   for (Problem problem : problems_of_strips(rows_of_strips(device().isa()))) {
+    if (!turn()) continue;
     SCOPED_TRACE(problem.label());
     const auto bytes = [&](int64_t budget) {
       problem.desc.workspace_budget_bytes = budget;
@@ -194,6 +197,7 @@ std::vector<Problem> problems_of_many_keys() {
 TEST_P(CpuBits, DoNotDependOnHowStripsOfKeysAreCalled) {
   const auto threads = with_threads(2);
   for (Problem problem : problems_of_many_keys()) {
+    if (!turn()) continue;
     SCOPED_TRACE(problem.label());
     DeviceRun together(*threads, problem);
     const Result first = together(Calls::kTogether);
@@ -215,6 +219,7 @@ TEST_P(CpuBits, OfSimilaritiesOfIdenticalRowsAreTheSame) {
   for (const Kind& kind : oracle::kDenseKinds) {
     for (const int32_t similarity : measures_of(kind)) {
       for (const nce_dtype dtype : oracle::kDtypes) {
+        if (!turn()) continue;
         // Two panels of the widest kernels; in towers a tile is read along both sides.
         Problem problem = problem_of(
             {.kind = kind, .measure = similarity, .dtype = dtype, .size = {50, 53, kDim}, .tau = 0.5, .seed = 8});

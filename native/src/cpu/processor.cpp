@@ -13,10 +13,12 @@ namespace {
 nce_isa best_isa() {
 #if defined(__x86_64__)
   // These ask cpuid and, through xgetbv, whether the operating system saves the registers.
+#if !defined(NCE_WITHOUT_AVX512)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
     return NCE_ISA_AVX512;
   }
+#endif
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return NCE_ISA_AVX2;
 #endif
   return NCE_ISA_PORTABLE;
@@ -52,7 +54,7 @@ std::vector<nce_isa> available_isas() {
 }
 
 bool multiplies_bfloat16() {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(NCE_WITHOUT_AVX512)
   return __builtin_cpu_supports("avx512bf16");
 #else
   return false;

@@ -8,10 +8,11 @@
 
 namespace nce::cpu {
 
-/// The best instruction set of processor and operating system, no higher than `cap` (NCE_ISA_BEST: no cap).
+/// The best instruction set of processor and operating system that the library has kernels for, no higher than `cap`
+/// (NCE_ISA_BEST: no cap).
 nce_isa choose_isa(nce_isa cap);
 
-/// All that processor and operating system have, in rising order.
+/// All that processor and operating system have, and the library has kernels for, in rising order.
 std::vector<nce_isa> available_isas();
 
 /// Whether products of bfloat16 have an instruction beside NCE_ISA_AVX512.

@@ -34,7 +34,9 @@ constexpr double kLargestDoubleNormRatio = 0x1p48;
 template <typename Real>
 const Kernels<Real>& kernels_of(nce_isa isa) {
 #if defined(__x86_64__)
+#if !defined(NCE_WITHOUT_AVX512)
   if (isa == NCE_ISA_AVX512) return kernels_avx512<Real>();
+#endif
   if (isa == NCE_ISA_AVX2) return kernels_avx2<Real>();
 #else
   (void)isa;
@@ -44,7 +46,7 @@ const Kernels<Real>& kernels_of(nce_isa isa) {
 
 /// Null if the processor, or the cap, has no products of bfloat16.
 const Kernels<float>* bfloat16x2_of(nce_isa isa) {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(NCE_WITHOUT_AVX512)
   if (isa == NCE_ISA_AVX512 && multiplies_bfloat16()) return &kernels_avx512_bf16();
 #else
   (void)isa;

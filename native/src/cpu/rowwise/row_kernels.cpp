@@ -5,7 +5,9 @@ namespace nce::cpu {
 template <typename T>
 const RowKernels<T>& row_kernels([[maybe_unused]] nce_isa isa) {
 #if defined(__x86_64__)
+#if !defined(NCE_WITHOUT_AVX512)
   if (isa == NCE_ISA_AVX512) return avx512::row_kernels<T>();
+#endif
   if (isa == NCE_ISA_AVX2) return avx2::row_kernels<T>();
 #endif
   return portable::row_kernels<T>();

@@ -66,10 +66,10 @@ class ManyKeysMemoryTest {
     @ParameterizedTest
     @CsvSource({
         // by vectors where there are any; a logit of 100 is too large for them
-        "64, 262144, 0.1, COSINE, IN_BATCH",
-        "64, 262144, 0.01, COSINE, IN_BATCH",
-        "64, 262144, 1, NEGATIVE_EUCLIDEAN, SHARED",
-        "64, 262144, 10, DOT, SHARED",
+        "64, 131072, 0.1, COSINE, IN_BATCH",
+        "64, 131072, 0.01, COSINE, IN_BATCH",
+        "64, 131072, 1, NEGATIVE_EUCLIDEAN, SHARED",
+        "64, 131072, 10, DOT, SHARED",
         "1024, 65536, 0.1, COSINE, SHARED"
     })
     void heapStaysInTheBound(long n, long m, double tau, Similarity similarity, String negatives) throws Exception {

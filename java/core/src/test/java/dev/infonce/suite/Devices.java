@@ -48,6 +48,11 @@ final class Devices {
         return Arrays.stream(asked.split(",")).map(String::strip).toList();
     }
 
+    /** Those that are compared with plain Java. */
+    static List<String> besidePlainJava() {
+        return list().stream().filter(name -> !name.equals(PLAIN_JAVA)).toList();
+    }
+
     static Device open(String name) {
         return open(name, 0);
     }

@@ -9,16 +9,14 @@ import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
 import dev.infonce.Triplet;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
+import java.util.DoubleSummaryStatistics;
 import java.util.Map;
-import java.util.function.DoubleUnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * The losses as their papers write them, pair by pair in float64, with no thought of speed: what every device is compared
+ * The losses as their papers write them, pair by pair in float64, with little thought of speed: what every device is compared
  * with. Gradients follow the chain rule from each term to each pair to each vector; OracleTest checks them by central
  * differences.
  */
@@ -137,23 +135,31 @@ public final class Oracle {
     private double softmax(Terms.Term term, double scale) {
         double tau = c.temperature();
         double positive = similarity(term.anchor(), term.positive());
-        double[] above = Arrays.stream(term.negatives())
-                .mapToDouble(j -> similarity(term.anchor(), j) - positive)
-                .toArray();
-        double shift = Math.max(0, Arrays.stream(above).max().orElse(0) / tau);
-        double sum = Arrays.stream(above).map(a -> Math.exp(a / tau - shift)).sum();
+        double[] negatives = similarities(term);
+        double[] above = new double[negatives.length];
+        double largest = 0;
+        for (int k = 0; k < above.length; k++) {
+            above[k] = negatives[k] - positive;
+            largest = Math.max(largest, above[k]);
+        }
+        double shift = largest / tau;
+        double[] exponentials = new double[above.length];
+        for (int k = 0; k < above.length; k++) {
+            exponentials[k] = Math.exp(above[k] / tau - shift);
+        }
+        double sum = Arrays.stream(exponentials).sum();
         if (scale != 0) {
             double total = Math.exp(-shift) + sum;
             double all = 0;
             for (int k = 0; k < above.length; k++) {
-                double probability = Math.exp(above[k] / tau - shift) / total;
-                addSimilarityGradient(term.anchor(), term.negatives()[k], scale * probability / tau);
+                double probability = exponentials[k] / total;
+                addSimilarityGradient(term.anchor(), term.negatives()[k], negatives[k], scale * probability / tau);
                 dTemperature -= scale * probability * above[k] / (tau * tau);
                 double size = Math.abs(above[k] + positive) + Math.abs(positive);
                 temperatureSize += Math.abs(scale) * probability * size / (tau * tau);
                 all += probability;
             }
-            addSimilarityGradient(term.anchor(), term.positive(), -scale * all / tau);
+            addSimilarityGradient(term.anchor(), term.positive(), positive, -scale * all / tau);
         }
         return shift == 0 ? Math.log1p(sum) : shift + Math.log(Math.exp(-shift) + sum);
     }
@@ -166,14 +172,14 @@ public final class Oracle {
         double share = negativeReduction == Reduction.MEAN && count > 0 ? 1.0 / count : 1.0;
         double loss = minusLogSigmoid(positive / tau);
         double slope = -sigmoid(-positive / tau);
-        addSimilarityGradient(term.anchor(), term.positive(), scale * slope / tau);
+        addSimilarityGradient(term.anchor(), term.positive(), positive, scale * slope / tau);
         dTemperature -= scale * slope * positive / (tau * tau);
         temperatureSize += Math.abs(scale * slope * positive) / (tau * tau);
         for (int j : term.negatives()) {
             double s = similarity(term.anchor(), j);
             loss += share * minusLogSigmoid(-s / tau);
             slope = share * sigmoid(s / tau);
-            addSimilarityGradient(term.anchor(), j, scale * slope / tau);
+            addSimilarityGradient(term.anchor(), j, s, scale * slope / tau);
             dTemperature -= scale * slope * s / (tau * tau);
             temperatureSize += Math.abs(scale * slope * s) / (tau * tau);
         }
@@ -207,20 +213,28 @@ public final class Oracle {
         return Math.exp(-minusLogSigmoid(z));
     }
 
+    private double[] similarities(Terms.Term term) {
+        double[] s = new double[term.negatives().length];
+        for (int k = 0; k < s.length; k++) {
+            s[k] = similarity(term.anchor(), term.negatives()[k]);
+        }
+        return s;
+    }
+
     private double similarity(int i, int j) {
         return switch (similarity) {
             case COSINE -> cosine(i, j);
             case DOT -> dot(vectors[i], vectors[j]);
-            case NEGATIVE_SQUARED_EUCLIDEAN -> -squaredNorm(minus(vectors[i], vectors[j]));
-            case NEGATIVE_EUCLIDEAN -> -norm(minus(vectors[i], vectors[j]));
+            case NEGATIVE_SQUARED_EUCLIDEAN -> -squaredDistance(vectors[i], vectors[j]);
+            case NEGATIVE_EUCLIDEAN -> -distance(vectors[i], vectors[j]);
         };
     }
 
     private double distance(int i, int j) {
         return switch (distance) {
             case COSINE -> 1 - cosine(i, j);
-            case SQUARED_EUCLIDEAN -> squaredNorm(minus(vectors[i], vectors[j]));
-            case EUCLIDEAN -> norm(minus(vectors[i], vectors[j]));
+            case SQUARED_EUCLIDEAN -> squaredDistance(vectors[i], vectors[j]);
+            case EUCLIDEAN -> distance(vectors[i], vectors[j]);
         };
     }
 
@@ -231,60 +245,78 @@ public final class Oracle {
         return dot(units[i], units[j]);
     }
 
-    private void addSimilarityGradient(int i, int j, double factor) {
+    /** Of a pair with this similarity. */
+    private void addSimilarityGradient(int i, int j, double s, double factor) {
         switch (similarity) {
             case COSINE -> {
-                addCosineGradient(i, j, factor);
-                addCosineGradient(j, i, factor);
+                addCosineGradient(i, j, s, factor);
+                addCosineGradient(j, i, s, factor);
             }
             case DOT -> {
-                add(i, factor, vectors[j]);
-                add(j, factor, vectors[i]);
+                add(i, factor, j);
+                add(j, factor, i);
             }
-            case NEGATIVE_SQUARED_EUCLIDEAN -> addEuclideanGradient(i, j, factor, d -> -2 * d);
-            case NEGATIVE_EUCLIDEAN -> addEuclideanGradient(i, j, factor, _ -> -1);
+            case NEGATIVE_SQUARED_EUCLIDEAN -> {
+                double d = distance(vectors[i], vectors[j]);
+                addEuclideanGradient(i, j, d, factor * -2 * d);
+            }
+            case NEGATIVE_EUCLIDEAN -> addEuclideanGradient(i, j, -s, -factor);
         }
     }
 
     private void addDistanceGradient(int i, int j, double factor) {
         switch (distance) {
             case COSINE -> {
-                addCosineGradient(i, j, -factor);
-                addCosineGradient(j, i, -factor);
+                double cosine = cosine(i, j);
+                addCosineGradient(i, j, cosine, -factor);
+                addCosineGradient(j, i, cosine, -factor);
             }
-            case SQUARED_EUCLIDEAN -> addEuclideanGradient(i, j, factor, d -> 2 * d);
-            case EUCLIDEAN -> addEuclideanGradient(i, j, factor, _ -> 1);
+            case SQUARED_EUCLIDEAN -> {
+                double d = distance(vectors[i], vectors[j]);
+                addEuclideanGradient(i, j, d, factor * 2 * d);
+            }
+            case EUCLIDEAN -> addEuclideanGradient(i, j, distance(vectors[i], vectors[j]), factor);
         }
     }
 
     /** d cos(i, j) / d i = (y^ - cos x^) / |x|; 0 where either is zero. */
-    private void addCosineGradient(int i, int j, double factor) {
+    private void addCosineGradient(int i, int j, double cosine, double factor) {
         if (norms[i] == 0 || norms[j] == 0) {
             return;
         }
-        double cosine = cosine(i, j);
         double slope = factor / norms[i];
         gradientSize += Math.abs(slope);
-        for (int d = 0; d < vectors[i].length; d++) {
-            gradients[i][d] += slope * (units[j][d] - cosine * units[i][d]);
+        double[] gradient = gradients[i];
+        double[] x = units[i];
+        double[] y = units[j];
+        for (int d = 0; d < gradient.length; d++) {
+            gradient[d] += slope * (y[d] - cosine * x[d]);
         }
     }
 
-    /** The gradient of f(|x - y|), given f', is f' (x - y) / |x - y| by x; 0 where x = y. */
-    private void addEuclideanGradient(int i, int j, double factor, DoubleUnaryOperator slope) {
-        double[] difference = minus(vectors[i], vectors[j]);
-        double d = norm(difference);
-        if (d > 0) {
-            double[] direction = Arrays.stream(difference).map(v -> v / d).toArray();
-            add(i, factor * slope.applyAsDouble(d), direction);
-            add(j, -factor * slope.applyAsDouble(d), direction);
+    /** A function of |x - y| with this slope has the gradient slope (x - y) / |x - y| by x; 0 where x = y. */
+    private void addEuclideanGradient(int i, int j, double length, double slope) {
+        if (length > 0) {
+            gradientSize += 2 * Math.abs(slope);
+            double[] x = vectors[i];
+            double[] y = vectors[j];
+            double[] byX = gradients[i];
+            double[] byY = gradients[j];
+            for (int d = 0; d < x.length; d++) {
+                double share = slope * ((x[d] - y[d]) / length);
+                byX[d] += share;
+                byY[d] -= share;
+            }
         }
     }
 
-    private void add(int i, double factor, double[] by) {
-        gradientSize += Math.abs(factor) * norm(by);
-        for (int d = 0; d < by.length; d++) {
-            gradients[i][d] += factor * by[d];
+    /** The vector of j, times factor, to the gradient of i. */
+    private void add(int i, double factor, int j) {
+        gradientSize += Math.abs(factor) * norms[j];
+        double[] gradient = gradients[i];
+        double[] by = vectors[j];
+        for (int d = 0; d < gradient.length; d++) {
+            gradient[d] += factor * by[d];
         }
     }
 
@@ -295,13 +327,13 @@ public final class Oracle {
             case InfoNce _, NtXent _ -> true;
             case NtLogistic _, PairwiseContrastive _, Triplet _ -> false;
         };
-        List<Double> top1 = new ArrayList<>();
-        List<Double> topk = new ArrayList<>();
-        List<Double> positives = new ArrayList<>();
-        List<Double> negatives = new ArrayList<>();
-        List<Double> alignments = new ArrayList<>();
-        List<Double> potentials = new ArrayList<>();
-        List<Double> effective = new ArrayList<>();
+        DoubleSummaryStatistics top1 = new DoubleSummaryStatistics();
+        DoubleSummaryStatistics topk = new DoubleSummaryStatistics();
+        DoubleSummaryStatistics positives = new DoubleSummaryStatistics();
+        DoubleSummaryStatistics negatives = new DoubleSummaryStatistics();
+        DoubleSummaryStatistics alignments = new DoubleSummaryStatistics();
+        DoubleSummaryStatistics potentials = new DoubleSummaryStatistics();
+        DoubleSummaryStatistics effective = new DoubleSummaryStatistics();
         boolean[] done = new boolean[terms.rows()];
         for (Terms.Term term : terms.terms()) {
             if (done[term.row()]) {
@@ -312,25 +344,27 @@ public final class Oracle {
             double positive = Double.NaN;
             if (term.positive() >= 0) {
                 positive = margin ? -distance(i, term.positive()) : similarity(i, term.positive());
-                positives.add(positive);
-                alignments.add(unitSquaredDistance(i, term.positive()));
+                positives.accept(positive);
+                alignments.accept(unitSquaredDistance(i, term.positive()));
             }
-            double[] s = Arrays.stream(term.negatives())
-                    .mapToDouble(j -> margin ? -distance(i, j) : similarity(i, j))
-                    .toArray();
+            double[] s = margin
+                    ? Arrays.stream(term.negatives())
+                            .mapToDouble(j -> -distance(i, j))
+                            .toArray()
+                    : similarities(term);
             double bar = positive;
             long above = Arrays.stream(s).filter(v -> v > bar).count();
             long same = Arrays.stream(s).filter(v -> v == bar).count();
             if (ranks) {
-                top1.add(chanceOfBeingAmong(1, above, same));
-                topk.add(chanceOfBeingAmong(topK, above, same));
+                top1.accept(chanceOfBeingAmong(1, above, same));
+                topk.accept(chanceOfBeingAmong(topK, above, same));
             }
             for (int k = 0; k < s.length; k++) {
-                negatives.add(s[k]);
-                potentials.add(Math.exp(-2 * unitSquaredDistance(i, term.negatives()[k])));
+                negatives.accept(s[k]);
+                potentials.accept(Math.exp(-2 * unitSquaredDistance(i, term.negatives()[k])));
             }
             if (softmax && s.length > 0) {
-                effective.add(Math.exp(entropy(s)));
+                effective.accept(Math.exp(entropy(s)));
             }
         }
         long zeros = Arrays.stream(norms).filter(norm -> norm == 0).count();
@@ -369,29 +403,74 @@ public final class Oracle {
     }
 
     private double unitSquaredDistance(int i, int j) {
-        return squaredNorm(minus(units[i], units[j]));
+        return squaredDistance(units[i], units[j]);
     }
 
-    private static double mean(List<Double> values) {
-        return values.stream().mapToDouble(v -> v).average().orElse(Double.NaN);
+    private static double mean(DoubleSummaryStatistics values) {
+        return values.getCount() == 0 ? Double.NaN : values.getAverage();
     }
 
+    /** Four sums, as one would wait for itself at each element. */
     static double dot(double[] x, double[] y) {
-        double sum = 0;
-        for (int d = 0; d < x.length; d++) {
-            sum += x[d] * y[d];
+        double a = 0;
+        double b = 0;
+        double c = 0;
+        double d = 0;
+        int k = 0;
+        for (; k + 4 <= x.length; k += 4) {
+            a += x[k] * y[k];
+            b += x[k + 1] * y[k + 1];
+            c += x[k + 2] * y[k + 2];
+            d += x[k + 3] * y[k + 3];
         }
-        return sum;
+        for (; k < x.length; k++) {
+            a += x[k] * y[k];
+        }
+        return a + b + (c + d);
     }
 
-    private static double squaredNorm(double[] x) {
-        return dot(x, x);
+    private static double squaredDistance(double[] x, double[] y) {
+        double a = 0;
+        double b = 0;
+        double c = 0;
+        double d = 0;
+        int k = 0;
+        for (; k + 4 <= x.length; k += 4) {
+            a += square(x[k] - y[k]);
+            b += square(x[k + 1] - y[k + 1]);
+            c += square(x[k + 2] - y[k + 2]);
+            d += square(x[k + 3] - y[k + 3]);
+        }
+        for (; k < x.length; k++) {
+            a += square(x[k] - y[k]);
+        }
+        return a + b + (c + d);
+    }
+
+    private static double square(double x) {
+        return x * x;
+    }
+
+    private static double distance(double[] x, double[] y) {
+        double squared = squaredDistance(x, y);
+        if (inRange(squared)) {
+            return Math.sqrt(squared);
+        }
+        double[] difference = x.clone();
+        for (int k = 0; k < y.length; k++) {
+            difference[k] -= y[k];
+        }
+        return norm(difference);
+    }
+
+    private static boolean inRange(double squared) {
+        return squared > 0x1p-900 && squared < 0x1p900;
     }
 
     /** Whatever its size: squares of 1e-200 would vanish. */
     static double norm(double[] x) {
         double squared = dot(x, x);
-        if (squared > 0x1p-900 && squared < 0x1p900) {
+        if (inRange(squared)) {
             return Math.sqrt(squared);
         }
         double largest = Arrays.stream(x).map(Math::abs).max().orElse(0);
@@ -401,13 +480,5 @@ public final class Oracle {
         int exponent = -Math.getExponent(largest);
         double[] scaled = Arrays.stream(x).map(v -> Math.scalb(v, exponent)).toArray();
         return Math.scalb(Math.sqrt(dot(scaled, scaled)), -exponent);
-    }
-
-    private static double[] minus(double[] x, double[] y) {
-        double[] difference = x.clone();
-        for (int d = 0; d < x.length; d++) {
-            difference[d] -= y[d];
-        }
-        return difference;
     }
 }

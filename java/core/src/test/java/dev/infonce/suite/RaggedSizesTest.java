@@ -37,11 +37,11 @@ class RaggedSizesTest extends DeviceSuite {
         "65, 65, 65",
         "65, 127, 1",
         "127, 127, 64",
-        "127, 1000, 63",
+        "127, 513, 63",
         "129, 129, 127",
-        "129, 64, 1000",
-        "63, 65, 1000",
-        "1000, 127, 65",
+        "129, 64, 500",
+        "63, 65, 500",
+        "321, 127, 65",
         "257, 513, 33"
     })
     void everyLossIsRightAtEverySize(int n, int m, int dim) {
@@ -69,7 +69,7 @@ class RaggedSizesTest extends DeviceSuite {
     }
 
     @Test
-    void aThousandRowsAndColumnsAreRight() {
+    void manyRowsAndColumnsAreRight() {
         long seed = 62;
         for (Similarity similarity : List.of(Similarity.COSINE, Similarity.DOT)) {
             assertAsOracle(
@@ -77,15 +77,15 @@ class RaggedSizesTest extends DeviceSuite {
                             InfoNce.withTemperature(TAU)
                                     .withSimilarity(similarity)
                                     .symmetric(),
-                            1000,
-                            1000,
+                            513,
+                            513,
                             129,
                             DType.FLOAT32,
                             seed),
                     seed);
         }
         assertAsOracle(
-                Cases.random(InfoNce.withTemperature(TAU).withSharedNegatives(), 1000, 1000, 65, DType.FLOAT64, seed),
+                Cases.random(InfoNce.withTemperature(TAU).withSharedNegatives(), 513, 513, 65, DType.FLOAT64, seed),
                 seed);
     }
 

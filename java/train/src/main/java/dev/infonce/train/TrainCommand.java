@@ -57,7 +57,7 @@ public final class TrainCommand implements Callable<Integer> {
             description = "Optimiser steps, instead of --epochs (default: 865; quick: 156).")
     private Integer steps;
 
-    @Option(names = "--quick", description = "A smaller encoder, 20 000 images and 156 steps.")
+    @Option(names = "--quick", description = "A smaller encoder, 20 000 images and 156 steps; probes of 5000 images.")
     private boolean quick;
 
     @Option(

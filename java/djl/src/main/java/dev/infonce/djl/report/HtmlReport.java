@@ -42,7 +42,7 @@ public final class HtmlReport {
         parts.put("title", "SimCLR on Fashion-MNIST, trained with infonce");
         parts.put("summary", summary());
         parts.put("cards", cards());
-        parts.put("trainImages", thousands(report.trainImages()));
+        parts.put("probeImages", thousands(report.probeImages()));
         parts.put("testImages", thousands(report.testImages()));
         parts.put("comparedImages", thousands(report.after().images()));
         parts.put("mapImages", thousands(report.map().labels().length));

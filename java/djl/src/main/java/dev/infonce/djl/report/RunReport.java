@@ -14,7 +14,8 @@ import java.util.Map;
  * @param seed of the run
  * @param device that computed the loss
  * @param stepsDone fewer than the recipe's if the run was interrupted
- * @param trainImages labelled training images of the probes
+ * @param trainImages images that the encoder learned from
+ * @param probeImages labelled training images of the probes
  * @param testImages test images
  * @param evaluation accuracies
  * @param before projections of the untrained model
@@ -32,6 +33,7 @@ public record RunReport(
         String device,
         int stepsDone,
         int trainImages,
+        int probeImages,
         int testImages,
         Evaluation evaluation,
         Geometry before,

@@ -40,6 +40,11 @@ public record Recipe(
     /** Their standard deviation. */
     public static final float PIXEL_DEVIATION = 0.353f;
 
+    private static final String QUICK = "quick";
+    private static final int QUICK_PROBE_IMAGES = 5000;
+    private static final int MAP_IMAGES = 2000;
+    private static final int QUICK_MAP_IMAGES = 500;
+
     /**
      * One convolution without bias, followed by batch normalisation and ReLU; padding keeps the size at stride 1.
      *
@@ -107,7 +112,7 @@ public record Recipe(
     /** A third of the images, 156 steps, a smaller encoder with 128 features: well under a minute. */
     public static Recipe quick() {
         return new Recipe(
-                "quick",
+                QUICK,
                 List.of(new Convolution(16, 5, 2), new Convolution(32, 3, 2), new Convolution(128, 3, 2)),
                 128,
                 64,
@@ -170,6 +175,16 @@ public record Recipe(
                 newImages,
                 batch,
                 steps);
+    }
+
+    /** Labelled images that probes learn from, the first ones: all would take the quick recipe longer than training. */
+    public int probeImages() {
+        return name.equals(QUICK) ? Math.min(images, QUICK_PROBE_IMAGES) : images;
+    }
+
+    /** Test images on the maps, whose time grows with the square of their number. */
+    public int mapImages() {
+        return name.equals(QUICK) ? QUICK_MAP_IMAGES : MAP_IMAGES;
     }
 
     /** Features that the encoder gives for an image. */

@@ -47,7 +47,7 @@ final class RunEvaluation {
     /** Uses the recipe's number of training images for the probes. */
     RunEvaluation(NDManager manager, FashionMnist data, Recipe recipe, Device device, PrintStream out) {
         this.manager = manager;
-        this.data = new FashionMnist(data.train().first(recipe.images()), data.test());
+        this.data = new FashionMnist(data.train().first(recipe.probeImages()), data.test());
         this.recipe = recipe;
         this.device = device;
         this.out = out;
@@ -55,11 +55,14 @@ final class RunEvaluation {
 
     /** Measures everything; prints a line a representation. */
     Result run(SimClrModel untrained, SimClrModel trained) {
+        out.printf(
+                "probes of %d labelled images, measured on %d others%n",
+                data.train().count(), data.test().count());
         NDArray mapBefore;
         NDArray mapAfter;
         Measured before;
         Measured after;
-        int mapped = Math.min(COMPARED_IMAGES, data.test().count());
+        int mapped = Math.min(recipe.mapImages(), data.test().count());
         try (Representation features = representation(untrained)) {
             before = measure("untrained encoder", features);
             mapBefore = features.test().get("0:" + mapped);

@@ -169,6 +169,7 @@ public final class SimClrTraining {
                 device.name() + ": " + device.description(),
                 trainer.curve().size(),
                 Math.min(recipe.images(), data.train().count()),
+                Math.min(recipe.probeImages(), data.train().count()),
                 data.test().count(),
                 result.accuracies(),
                 result.before(),

@@ -29,6 +29,11 @@ class RecipeTest {
         assertThat(options(11, null, false, null, null).recipe(ALL).steps()).isEqualTo(2574);
         assertThat(options(null, 7, true, 64, null).recipe(ALL))
                 .isEqualTo(Recipe.quick().withBatch(64).withSteps(7));
+        assertThat(Recipe.standard().probeImages()).isEqualTo(ALL);
+        assertThat(Recipe.quick().probeImages()).isEqualTo(5000);
+        assertThat(Recipe.quick().withImages(300).probeImages()).isEqualTo(300);
+        assertThat(Recipe.standard().mapImages()).isEqualTo(2000);
+        assertThat(Recipe.quick().mapImages()).isEqualTo(500);
         assertThat(options(2, null, false, 100, null).recipe(1000).steps()).isEqualTo(20);
     }
 
