@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <string_view>
 
 #include "api/backend.h"
 #include "cuda/dense/dense_plan.h"
@@ -16,6 +17,15 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 
 class CudaKeyStrips : public DeviceTest {
  protected:
+  /// Whether this device runs a case: Sm80 all, each other device every so many, another than the device beside it.
+  bool runs(std::size_t number, std::size_t every) const {
+    const auto devices = test_devices();
+    const auto here = std::find_if(devices.begin(), devices.end(), [](const TestDevice& device) {
+      return std::string_view(device.name) == GetParam().name;
+    });
+    return !GetParam().sampled || (number + static_cast<std::size_t>(here - devices.begin())) % every == 0;
+  }
+
   /// Runs a problem whose workspace may take nothing beside its keys, so that these come in strips of the least length.
   Result run_in_strips(const Problem& problem, Calls calls) const {
     DeviceRun run(device(), problem);
@@ -41,9 +51,10 @@ TEST_P(CudaKeyStrips, HaveTheAnswersOfKeysAtOnce) {
   constexpr nce_similarity kSimilarities[] = {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_EUCLIDEAN};
   constexpr nce_dtype kTypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16};
   uint64_t seed = 8100;
-  std::size_t turn = 0;
+  std::size_t turn = 0, number = 0;
   for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
     for (std::size_t i = 0; i < std::size(kTypes); ++i) {
+      if (!runs(number++, 3)) continue;
       const Problem problem = problem_of({.kind = kind,
                                           .measure = kSimilarities[(turn + i) % std::size(kSimilarities)],
                                           .dtype = kTypes[i],
@@ -83,8 +94,10 @@ TEST_P(CudaKeyStrips, TellRowsByTheirPlaceAmongAllKeys) {
 /// Where doubles take over, strips are rows of the caller's.
 TEST_P(CudaKeyStrips, HaveTheDigitsOfDoubleAtLogitsOfAThousand) {
   uint64_t seed = 8150;
+  std::size_t number = 0;
   for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
     for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT16}) {
+      if (!runs(number++, 4)) continue;
       Problem problem =
           problem_of({.kind = kind, .dtype = dtype, .size = {5, 1200, 21}, .tau = 0.001, .noise = 3.0, .seed = ++seed});
       problem.gaps = {.queries = 3, .keys = 4, .negatives = 1, .d_queries = 1, .d_keys = 2, .d_negatives = 5};
@@ -102,7 +115,9 @@ TEST_P(CudaKeyStrips, HaveTheDigitsOfDoubleAtLogitsOfAThousand) {
 
 /// Rows of norm 0 in strips of their own.
 TEST_P(CudaKeyStrips, HaveZeroRows) {
+  std::size_t number = 0;
   for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
+    if (!runs(number++, 2)) continue;
     Problem problem = problem_of({.kind = kind, .size = {5, 1200, 3}, .tau = 0.4, .seed = 8300});
     for (const std::size_t row : {2u, 600u, 1199u}) {
       std::vector<double>& y = problem.negatives.empty() ? problem.keys : problem.negatives;

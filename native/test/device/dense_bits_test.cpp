@@ -15,16 +15,21 @@ std::vector<Problem> problems_to_the_bit(bool emulated) {
   if (emulated) similarities = {NCE_SIMILARITY_DOT};
   std::vector<Problem> result;
   uint64_t seed = 0;
+  std::size_t turn = 0;
   for (const nce_dtype dtype : kDtypes) {
+    ++turn;
     for (const double tau : {emulated ? 0.5 : 0.1, emulated ? 0.003 : 0.01}) {
       for (const int32_t similarity : similarities) {
         for (const Kind& kind : kDenseKinds) {
+          ++seed;
+          // In the emulator each kind has each type at one of the temperatures, in turns.
+          if (emulated && ++turn % 2 != 0) continue;
           result.push_back(problem_of({.kind = kind,
                                        .measure = similarity,
                                        .dtype = dtype,
                                        .size = emulated ? Extent{40, 51, 70} : Extent{101, 180, 37},
                                        .tau = tau,
-                                       .seed = ++seed,
+                                       .seed = seed,
                                        .narrow_gradients = !emulated}));
         }
         if (emulated) continue;
@@ -79,7 +84,7 @@ TEST_P(DenseBits, DoNotDependOnTheWorkspaceBudget) {
   std::unique_ptr<selftest::Device> threads;
   if (!emulated()) threads = with_threads(3);
   for (Problem problem : emulated() ? std::vector<Problem>{small} : problems_to_the_bit(emulated())) {
-    if (GetParam().sampled) continue;
+    if (GetParam().sampled || !turn()) continue;
     SCOPED_TRACE(problem.label());
     const auto bytes = [&](int64_t budget) {
       problem.desc.workspace_budget_bytes = budget;
