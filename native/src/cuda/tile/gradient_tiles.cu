@@ -265,7 +265,7 @@ class GradientProduct {
   static constexpr int kStepBytes = 32;
   static constexpr int kSteps = S::kRowBytes / kStepBytes;
   static constexpr int kUnrolled = 4 / S::kPlanes;
-  static_assert(S::kPitch <= 256);
+  static_assert(kSteps % kUnrolled == 0 && S::kPitch <= 256);
   using XPart = uint32_t[S::kRowOctets / 2][4];
   using YPart = uint32_t[S::kColumnOctets][2];
 
