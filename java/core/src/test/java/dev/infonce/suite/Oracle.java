@@ -12,6 +12,7 @@ import dev.infonce.Triplet;
 import java.util.Arrays;
 import java.util.DoubleSummaryStatistics;
 import java.util.Map;
+import java.util.function.DoubleBinaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -410,39 +411,29 @@ public final class Oracle {
         return values.getCount() == 0 ? Double.NaN : values.getAverage();
     }
 
-    /** Four sums, as one would wait for itself at each element. */
     static double dot(double[] x, double[] y) {
-        double a = 0;
-        double b = 0;
-        double c = 0;
-        double d = 0;
-        int k = 0;
-        for (; k + 4 <= x.length; k += 4) {
-            a += x[k] * y[k];
-            b += x[k + 1] * y[k + 1];
-            c += x[k + 2] * y[k + 2];
-            d += x[k + 3] * y[k + 3];
-        }
-        for (; k < x.length; k++) {
-            a += x[k] * y[k];
-        }
-        return a + b + (c + d);
+        return sum(x, y, (a, b) -> a * b);
     }
 
     private static double squaredDistance(double[] x, double[] y) {
+        return sum(x, y, (a, b) -> square(a - b));
+    }
+
+    /** Of what elements give. Four sums, as one would wait for itself at each element. */
+    private static double sum(double[] x, double[] y, DoubleBinaryOperator term) {
         double a = 0;
         double b = 0;
         double c = 0;
         double d = 0;
         int k = 0;
         for (; k + 4 <= x.length; k += 4) {
-            a += square(x[k] - y[k]);
-            b += square(x[k + 1] - y[k + 1]);
-            c += square(x[k + 2] - y[k + 2]);
-            d += square(x[k + 3] - y[k + 3]);
+            a += term.applyAsDouble(x[k], y[k]);
+            b += term.applyAsDouble(x[k + 1], y[k + 1]);
+            c += term.applyAsDouble(x[k + 2], y[k + 2]);
+            d += term.applyAsDouble(x[k + 3], y[k + 3]);
         }
         for (; k < x.length; k++) {
-            a += square(x[k] - y[k]);
+            a += term.applyAsDouble(x[k], y[k]);
         }
         return a + b + (c + d);
     }
