@@ -38,15 +38,10 @@ class MalformedCallTest extends OnEachDevice {
                         "m = 0"),
                 plan("pairs of two sizes", PairwiseContrastive.withMargin(1), Shape.of(4, 5, 2), "m = n", "m = 5"),
                 plan("triplets of two sizes", Triplet.withMargin(1), Shape.of(4, 3, 2), "m = n", "m = 3"),
-                argument(
-                        "gradients of fewer bits",
-                        () -> device.plan(
-                                infoNce,
-                                Shape.of(4, 4, 2),
-                                DType.FLOAT32,
-                                PlanOptions.defaults().withGradientDType(DType.FLOAT16)),
-                        "gradientDType",
-                        "FLOAT16"),
+                gradients(DType.FLOAT32, DType.FLOAT16, "FLOAT32"),
+                gradients(DType.FLOAT64, DType.FLOAT32, "FLOAT64"),
+                gradients(DType.FLOAT16, DType.BFLOAT16, "FLOAT16 or FLOAT32"),
+                gradients(DType.BFLOAT16, DType.FLOAT64, "BFLOAT16 or FLOAT32"),
                 new Malformed(
                         "no loss",
                         NullPointerException.class,
@@ -172,6 +167,17 @@ class MalformedCallTest extends OnEachDevice {
 
     private Malformed plan(String what, ContrastiveLoss loss, Shape shape, String... says) {
         return argument(what, () -> device.plan(loss, shape, DType.FLOAT32), says);
+    }
+
+    private Malformed gradients(DType inputs, DType gradients, String allowed) {
+        return argument(
+                "gradients " + gradients + " of " + inputs,
+                () -> device.plan(
+                        InfoNce.withTemperature(0.5),
+                        Shape.of(4, 4, 2),
+                        inputs,
+                        PlanOptions.defaults().withGradientDType(gradients)),
+                "gradientDType: must be " + allowed + ", but got " + gradients);
     }
 
     private static Malformed refused(String what, Plan plan, Inputs in, String... says) {

@@ -1,8 +1,10 @@
 package dev.infonce;
 
 import static dev.infonce.Malformed.argument;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -12,6 +14,19 @@ class MalformedLossTest {
     @MethodSource("calls")
     void isRefusedWithTheArgumentInTheMessage(Malformed call) {
         call.check();
+    }
+
+    @Test
+    void theEndsOfRangesAreAllowed() {
+        assertThat(Shape.of(1, 0, 1).m()).isZero();
+        assertThat(Shape.pairs(1, 1 << 20).dim()).isEqualTo(1 << 20);
+        assertThat(Shape.tower((1L << 60) - 1, 1).n()).isEqualTo((1L << 60) - 1);
+        assertThat(new CpuOptions(1024, Isa.BEST).threads()).isEqualTo(1024);
+        assertThat(CpuOptions.defaults()).isEqualTo(new CpuOptions(0, Isa.BEST));
+        assertThat(PlanOptions.defaults().withTopK(1).withWorkspaceBudget(-1).workspaceBudgetBytes())
+                .isEqualTo(-1);
+        assertThat(Triplet.withMargin(0).margin()).isZero();
+        assertThat(PairwiseContrastive.withMargin(Double.MIN_VALUE).margin()).isPositive();
     }
 
     static Stream<Malformed> calls() {
@@ -55,6 +70,10 @@ class MalformedLossTest {
                         "negativeReduction",
                         "SUM with PAIRED"),
                 argument("contrastive margin 0", () -> PairwiseContrastive.withMargin(0), "margin", "> 0", "0.0"),
+                argument(
+                        "contrastive margin infinite",
+                        () -> PairwiseContrastive.withMargin(1.0 / 0),
+                        "margin: must be finite and > 0, but got Infinity"),
                 argument("contrastive margin NaN", () -> PairwiseContrastive.withMargin(0.0 / 0), "margin", "NaN"),
                 argument("triplet margin negative", () -> Triplet.withMargin(-1), "margin", ">= 0", "-1.0"),
                 argument("triplet margin infinite", () -> Triplet.withMargin(1.0 / 0), "margin", "Infinity"),
@@ -63,6 +82,12 @@ class MalformedLossTest {
                 argument("no columns", () -> Shape.pairs(4, 0), "dim: must be in [1, 1048576], but got 0"),
                 argument("too many columns", () -> Shape.tower(4, (1 << 20) + 1), "dim", "1048577"),
                 argument("too large", () -> Shape.of(1L << 30, 1L << 30, 1), "shape", "< 2^60", "1073741824"),
+                argument("too large by dim", () -> Shape.of(1L << 30, 1L << 29, 2), "shape", "< 2^60", "536870912"),
+                argument(
+                        "sizes that overflow to small ones",
+                        () -> Shape.of((1L << 31) + 1, (1L << 31) + 1, 4),
+                        "shape",
+                        "< 2^60"),
                 argument("sizes that overflow", () -> Shape.of(1L << 62, 1L << 62, 1 << 20), "shape", "< 2^60"),
                 argument("top 0", () -> PlanOptions.defaults().withTopK(0), "topK", "got 0"),
                 argument(

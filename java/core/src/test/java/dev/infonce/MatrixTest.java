@@ -21,6 +21,9 @@ class MatrixTest {
         matrix.set(0, 2, 30);
         assertThat(matrix.toFloatArray()).containsExactly(1, 2, 30, 4, 50, 6);
         assertThat(data[2]).isEqualTo(30);
+        double[] doubles = {1, 2};
+        Matrix.of(doubles, 2, 1).set(1, 0, 5);
+        assertThat(doubles).containsExactly(1, 5);
     }
 
     @Test
@@ -69,6 +72,36 @@ class MatrixTest {
     }
 
     @Test
+    void oneRowMayHaveAnyStride() {
+        MemorySegment data = MemorySegment.ofArray(new float[] {1, 2, 3});
+        assertThat(Matrix.of(data, DType.FLOAT32, 1, 3, Long.MAX_VALUE).toFloatArray())
+                .containsExactly(1, 2, 3);
+    }
+
+    @Test
+    void copiesLeaveTheSourceAndGiveTheDestination() {
+        Matrix source = Matrix.of(MemorySegment.ofArray(new float[] {1, 2, -1, 3, 4}), DType.FLOAT32, 2, 2, 3);
+        Matrix copy = Matrix.zeros(DType.FLOAT32, 2, 2);
+        assertThat(copy.copyFrom(source)).isSameAs(copy);
+        assertThat(copy.toFloatArray()).containsExactly(1, 2, 3, 4);
+        assertThat(source.toFloatArray()).containsExactly(1, 2, 3, 4);
+    }
+
+    @Test
+    void aClosedArenaIsNeitherSourceNorDestination() {
+        Matrix open = Matrix.zeros(DType.FLOAT32, 2, 3);
+        Matrix closed;
+        try (Arena arena = Arena.ofConfined()) {
+            closed = Matrix.of(arena.allocate(24), DType.FLOAT32, 2, 3);
+        }
+        for (Matrix[] copy : new Matrix[][] {{closed, open}, {open, closed}}) {
+            assertThatThrownBy(() -> copy[0].copyTo(copy[1]))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessage("matrix: the arena of its memory is closed");
+        }
+    }
+
+    @Test
     void aClosedArenaIsAnException() {
         Matrix matrix;
         try (Arena arena = Arena.ofConfined()) {
@@ -106,7 +139,43 @@ class MatrixTest {
                         "stride that overflows",
                         () -> Matrix.of(bytes, DType.FLOAT32, 5, 3, Long.MAX_VALUE / 2),
                         "rows * rowStride"),
-                argument("negative rows", () -> Matrix.of(new float[6], -1, 3), "rows", "-1"),
+                argument(
+                        "stride whose product overflows to a small number",
+                        () -> Matrix.of(bytes, DType.FLOAT32, 5, 3, (1L << 62) + 1),
+                        "rows * rowStride"),
+                argument(
+                        "stride whose span overflows to a small number",
+                        () -> Matrix.of(bytes, DType.FLOAT32, 5, 5, (1L << 62) - 1),
+                        "rows * rowStride"),
+                argument(
+                        "span that overflows",
+                        () -> Matrix.of(bytes, DType.FLOAT32, 2, 1, Long.MAX_VALUE),
+                        "rows * rowStride"),
+                argument(
+                        "the smallest span that is too large",
+                        () -> Matrix.of(bytes, DType.FLOAT32, 2, 1, (1L << 60) - 1),
+                        "rows * rowStride: must be < 2^60, but got 2 * 1152921504606846975"),
+                argument(
+                        "the largest span, of which there is too little",
+                        () -> Matrix.of(bytes, DType.FLOAT64, 2, 1, (1L << 60) - 2),
+                        "need 9223372036854775800 bytes, but got 64"),
+                argument("negative rows", () -> Matrix.of(new float[6], -1, 3), "rows: must be in [0", "got -1"),
+                argument(
+                        "copy of fewer rows",
+                        () -> matrix.copyFrom(Matrix.zeros(DType.FLOAT32, 1, 3)),
+                        "source: must be 2 x 3 FLOAT32, but got 1 x 3 FLOAT32"),
+                argument(
+                        "copy of fewer columns",
+                        () -> matrix.copyFrom(Matrix.zeros(DType.FLOAT32, 2, 2)),
+                        "source: must be 2 x 3 FLOAT32, but got 2 x 2 FLOAT32"),
+                argument(
+                        "copy of another type",
+                        () -> matrix.copyFrom(Matrix.zeros(DType.FLOAT64, 2, 3)),
+                        "source: must be 2 x 3 FLOAT32, but got 2 x 3 FLOAT64"),
+                argument(
+                        "copy to memory that is only read",
+                        () -> matrix.copyTo(Matrix.of(bytes.asReadOnly(), DType.FLOAT32, 2, 3)),
+                        "destination: must be writable"),
                 argument("no columns", () -> Matrix.of(new float[6], 2, 0), "dim", "got 0"),
                 argument(
                         "misaligned native memory",

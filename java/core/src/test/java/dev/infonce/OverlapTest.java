@@ -59,10 +59,11 @@ class OverlapTest extends OnEachDevice {
         Matrix queries = Samples.heap(DType.FLOAT32, N, DIM, 1);
         Matrix keys = Samples.heap(DType.FLOAT32, N, DIM, 2);
         long wide = 2 * DIM + 1;
+        long before = 2; // neither starts where the memory does
         for (long shift = 0; shift < 2 * wide; shift++) {
             MemorySegment memory = MemorySegment.ofArray(new float[100]);
-            Matrix first = Matrix.of(memory, DType.FLOAT32, N, DIM, wide);
-            Matrix second = Matrix.of(memory.asSlice(4 * shift), DType.FLOAT32, N, DIM, wide);
+            Matrix first = Matrix.of(memory.asSlice(4 * before), DType.FLOAT32, N, DIM, wide);
+            Matrix second = Matrix.of(memory.asSlice(4 * (before + shift)), DType.FLOAT32, N, DIM, wide);
             boolean apart = shift % wide >= DIM && shift % wide + DIM <= wide;
             for (Gradients out :
                     new Gradients[] {new Gradients(first, second, null), new Gradients(second, first, null)}) {
