@@ -2,6 +2,7 @@ package dev.infonce.suite;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.InfoNce;
 import dev.infonce.Plan;
@@ -61,6 +62,21 @@ class OptionsTest extends DeviceSuite {
             InfoNce loss = InfoNce.withTemperature(0.5).withReduction(Reduction.NONE);
             Case c = Cases.random(loss, 2, 3, 5, dtype, SEED).withUpstream(0.25f, -3);
             Compare.assertClose(Result.of(device, c), Oracle.evaluate(c), Tolerances.of(deviceName, c), what(c, SEED));
+        }
+    }
+
+    @Test
+    void metricsThatNobodyWantsAreNotThereAndChangeNoOtherNumber() {
+        PlanOptions options = PlanOptions.defaults().withoutMetrics();
+        for (ContrastiveLoss loss : Cases.all(0.07)) {
+            for (Reduction reduction : Reduction.values()) {
+                Case c = Cases.random(loss.withReduction(reduction), 8, 9, 5, DType.FLOAT64, SEED)
+                        .withUpstream(-1.75f);
+                c = c.withWeights(Cases.weights(c.rows(), SEED));
+                Result result = Result.of(device, c, options);
+                assertThat(result.metrics()).as(what(c, SEED)).isNull();
+                Compare.assertClose(result, Oracle.evaluate(c), Tolerances.of(deviceName, c), what(c, SEED));
+            }
         }
     }
 
