@@ -14,6 +14,7 @@ import dev.infonce.Matrix;
 import dev.infonce.Negatives;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Plan;
+import dev.infonce.Reduction;
 import dev.infonce.Similarity;
 import dev.infonce.Status;
 import dev.infonce.Triplet;
@@ -25,6 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What float64, or a gradient's type, cannot hold is refused with outputs untouched, and what it can hold is right. */
 class BeyondTheRangeTest extends DeviceSuite {
@@ -79,6 +81,43 @@ class BeyondTheRangeTest extends DeviceSuite {
         }
     }
 
+    /** Rows whose sum is 0, at sizes whose squares vanish or overflow: the loss is the positive's distance, 10 units. */
+    @ParameterizedTest
+    @ValueSource(ints = {-1000, -600, 600, 1000})
+    void distancesOfOpposedRowsAreRightOrRefused(int exponent) {
+        double unit = Math.scalb(1.0, exponent);
+        double[][] x = {{3 * unit, 4 * unit}};
+        Triplet triplet = Triplet.withMargin(0).withDistance(Distance.EUCLIDEAN);
+        Case c = Case.of(triplet, Double.NaN, DType.FLOAT64, x, times(x, -1)).withNegatives(x, 1);
+        rightOrRefused(c);
+        if (deviceName.startsWith("java")) {
+            Result result = Result.of(device, c);
+            Compare.relative(result.loss(), 10 * unit, 1e-15, what(c, 0));
+            Compare.frobenius(result.dQueries(), new double[][] {{0.6, 0.8}}, 1e-15, what(c, 0));
+            Compare.frobenius(result.dKeys(), new double[][] {{-0.6, -0.8}}, 1e-15, what(c, 0));
+        }
+    }
+
+    /** Of elements that float64 holds; the loss alone, since gradients would overflow on their own. */
+    @Test
+    void differencesThatOverflowAreRefused() {
+        double[][] x = {{1.5e308, 1}};
+        double[][] y = times(x, -1);
+        double[][] z = {{1.5e308, 2}};
+        InfoNce shared = InfoNce.withTemperature(1)
+                .withSimilarity(Similarity.NEGATIVE_EUCLIDEAN)
+                .withSharedNegatives();
+        Case dense = Case.of(shared, 1, DType.FLOAT64, x, y).withNegatives(z, 1);
+        Case triple =
+                Case.of(Triplet.withMargin(0), Double.NaN, DType.FLOAT64, x, y).withNegatives(z, 1);
+        for (Case c : List.of(dense, triple)) {
+            try (Plan plan = device.plan(c.loss(), c.shape(), c.dtype())) {
+                Throwable thrown = catchThrowable(() -> plan.forward(c.inputs()));
+                assertRefused(thrown, new Gradients(null, null, null), c);
+            }
+        }
+    }
+
     /** Here numbers have lost digits of their own: 1e-310 has 13 of them. */
     @Test
     void tripletsOfDenormalNumbersAreRightOrRefused() {
@@ -119,6 +158,23 @@ class BeyondTheRangeTest extends DeviceSuite {
                         deviceName.startsWith("java"));
             }
         }
+    }
+
+    /** By an upstream gradient, by a temperature, and by so little that only a bound of 1 / 4 of the range tells. */
+    @Test
+    void gradientsOfOwnNegativesThatOverflowAreRefused() {
+        double[][] one = {{1}};
+        double[][] key = {{-100}};
+        InfoNce own = InfoNce.withTemperature(1)
+                .withSimilarity(Similarity.DOT)
+                .withOwnNegatives()
+                .withReduction(Reduction.SUM);
+        Case ofOne = Case.of(own, 1, DType.FLOAT32, one, key).withNegatives(one, 1);
+        Case ofMany = ofOne.withMatrices(times(one, 1e30), times(key, 1e28), times(one, 1e30));
+        boolean java = deviceName.startsWith("java");
+        refused(ofOne.withMatrices(times(one, 10), key, one).withUpstream(3e38f), java);
+        refused(ofMany.withTemperature(1e-9), java);
+        refused(ofOne.withUpstream(Float.MAX_VALUE).withWeights(1.05f), java);
     }
 
     private void rightOrRefused(Case c) {

@@ -19,7 +19,6 @@ import java.util.concurrent.atomic.AtomicLong;
 final class OwnNegatives implements LossExecutor {
     private static final int STRIP = 16;
     private static final int CHUNK = 64; // negatives in memory at a time
-    private static final double SAFE_NUMBER = 1e300;
     private static final double SAFE_GRADIENT = 1e38;
 
     private final LossSpec spec;
@@ -199,7 +198,10 @@ final class OwnNegatives implements LossExecutor {
             this.dNegatives = out == null ? null : out.dNegatives();
         }
 
-        /** Whether neither a similarity nor a gradient can overflow. With room: what it refuses is only done with more care. */
+        /**
+         * Whether neither a similarity nor a gradient can overflow. With room: what it refuses is only done with more care. What
+         * bounds gradients bounds similarities too: as slopes are at least 1e-9, elements are below 1e47.
+         */
         boolean isSafe(Sizes ofNegatives) {
             double scale = 1.0;
             for (int row = 0; row < n; row++) {
@@ -215,10 +217,8 @@ final class OwnNegatives implements LossExecutor {
                 largest = Math.max(largest, queries.vectors().largestElement());
                 largest = Math.max(largest, keys.vectors().largestElement());
             }
-            double similarity = 4.0 * dim * largest * largest;
             double slopes = scale * Math.max(1.0, share * m) / temperature;
-            return similarity * slopes / temperature < SAFE_NUMBER
-                    && slopes * 4.0 * Math.max(largest, ofUnits) < SAFE_GRADIENT;
+            return slopes * 4.0 * Math.max(largest, ofUnits) < SAFE_GRADIENT;
         }
 
         void refuseOverflow() {
