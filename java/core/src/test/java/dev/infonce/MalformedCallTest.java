@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -163,6 +164,24 @@ class MalformedCallTest extends OnEachDevice {
             assertThat(Samples.isUntouched(dQueries) && Samples.isUntouched(dKeys))
                     .isTrue();
         }
+    }
+
+    @Test
+    void ofSeveralRowsThatAreNotFiniteTheFirstIsNamed() {
+        Matrix bad = Samples.heap(DType.FLOAT32, N, DIM, 2);
+        for (int row = N - 1; row >= 0; row--) {
+            bad.set(row, DIM - 1, Double.NaN);
+            Plan plan = device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32);
+            Plan views = device.plan(NtXent.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32);
+            notFinite(() -> plan.forward(bad, keys), "queries", row);
+            notFinite(() -> plan.forward(four, bad), "keys", row);
+            notFinite(() -> views.forward(bad, keys), "queries", row);
+            notFinite(() -> views.forward(four, bad), "keys", row);
+        }
+    }
+
+    private static void notFinite(ThrowingCallable call, String matrix, int row) {
+        new Malformed(matrix + " from row " + row + " on", InfoNceException.class, call, matrix, "row " + row).check();
     }
 
     private Malformed plan(String what, ContrastiveLoss loss, Shape shape, String... says) {

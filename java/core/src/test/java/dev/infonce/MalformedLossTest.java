@@ -97,6 +97,12 @@ class MalformedLossTest {
                         "-2"),
                 argument("threads -1", () -> new CpuOptions(-1, Isa.BEST), "threads: must be in [0, 1024], but got -1"),
                 argument("threads 1025", () -> Device.java(1025), "threads", "1025"),
+                argument("index -1", () -> CudaOptions.defaults().withIndex(-1), "index: must be in [0", "got -1"),
+                argument(
+                        "capability -1",
+                        () -> CudaOptions.defaults().withMaxComputeCapability(-1),
+                        "maxComputeCapability: must be in [0",
+                        "got -1"),
                 argument("unknown device", () -> Device.named("gpu"), "java, cpu, cuda or emulated", "'gpu'"),
                 new Malformed(
                         "no similarity",
