@@ -12,6 +12,7 @@ import dev.infonce.InfoNce;
 import dev.infonce.InfoNceException;
 import dev.infonce.Matrix;
 import dev.infonce.Negatives;
+import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Plan;
 import dev.infonce.Reduction;
@@ -157,6 +158,40 @@ class BeyondTheRangeTest extends DeviceSuite {
                         c.withMatrices(c.queries(), c.keys(), c.negatives()).withLoss(loss),
                         deviceName.startsWith("java"));
             }
+        }
+    }
+
+    /** Queries first, then the keys that are rows too: of one tower, or of a symmetric loss. */
+    @Test
+    void theFirstRowThatOverflowsIsNamed() {
+        if (!deviceName.startsWith("java")) {
+            System.out.println("left out on " + deviceName + ", which has messages of its own: the row that overflows");
+            return;
+        }
+        InfoNce dot = InfoNce.withTemperature(1).withSimilarity(Similarity.DOT);
+        NtXent tower = NtXent.withTemperature(1).withSimilarity(Similarity.DOT);
+        double[][] zeros = new double[3][1];
+        double[][] large = {{1e200}, {1e200}, {1e200}};
+        for (int row = 0; row < 3; row++) {
+            double[][] some = new double[3][1];
+            some[row][0] = 1e200;
+            named(Case.of(dot, 1, DType.FLOAT64, some, large), "queries: row " + row);
+        }
+        named(Case.of(tower, 1, DType.FLOAT64, zeros, large), "keys: row 0");
+        named(Case.of(tower, 1, DType.FLOAT64, zeros, new double[][] {{0}, {1e200}, {1e200}}), "keys: row 1");
+        named(Case.of(tower, 1, DType.FLOAT64, large, zeros), "queries: row 0");
+        // Every similarity is finite, but that of key 0 to query 0 is further below that to query 1 than float64
+        // reaches.
+        double[][] keys = {{-1.2e308, 1.2e308}, {-1e308, 1e308}};
+        named(Case.of(dot.symmetric(), 1, DType.FLOAT64, Cases.identity(2), keys), "keys: row 0");
+    }
+
+    private void named(Case c, String row) {
+        try (Plan plan = device.plan(c.loss(), c.shape(), c.dtype())) {
+            assertThat(catchThrowable(() -> plan.forward(c.inputs())))
+                    .as(what(c, 0))
+                    .isInstanceOf(InfoNceException.class)
+                    .hasMessageStartingWith(row + " has a similarity, a distance or a loss beyond the range");
         }
     }
 
