@@ -2,6 +2,7 @@ package dev.infonce;
 
 import static dev.infonce.Malformed.argument;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -180,8 +181,24 @@ class MalformedCallTest extends OnEachDevice {
         }
     }
 
+    @Test
+    void ofSeveralOwnNegativesThatAreNotFiniteTheFirstIsNamed() {
+        int n = 20;
+        int m = 3;
+        Plan own = device.plan(InfoNce.withTemperature(0.5).withOwnNegatives(), Shape.of(n, m, DIM), DType.FLOAT32);
+        Inputs in = Inputs.of(Samples.heap(DType.FLOAT32, n, DIM, 1), Samples.heap(DType.FLOAT32, n, DIM, 2));
+        Matrix bad = Samples.heap(DType.FLOAT32, n * m, DIM, 3);
+        for (int row = n * m - 1; row >= 0; row--) {
+            bad.set(row, DIM - 1, Double.NaN);
+            notFinite(() -> own.forward(in.withNegatives(bad)), "negatives", row);
+        }
+    }
+
     private static void notFinite(ThrowingCallable call, String matrix, int row) {
-        new Malformed(matrix + " from row " + row + " on", InfoNceException.class, call, matrix, "row " + row).check();
+        assertThatThrownBy(call)
+                .isInstanceOf(InfoNceException.class)
+                .hasMessageContaining(matrix)
+                .hasMessageMatching("(?s).*\\brow " + row + "\\b.*");
     }
 
     private Malformed plan(String what, ContrastiveLoss loss, Shape shape, String... says) {
