@@ -208,7 +208,9 @@ class BeyondTheRangeTest extends DeviceSuite {
         boolean java = deviceName.startsWith("java");
         refused(ofOne.withMatrices(times(one, 10), key, one).withUpstream(3e38f), java);
         refused(ofOne.withMatrices(times(one, 1e30), key, one).withTemperature(1e-9), java);
-        refused(ofOne.withUpstream(Float.MAX_VALUE).withWeights(1.05f), java);
+        // The negative's share is 1 / (1 + e^-2), so that its gradient is 1.02 times the largest float.
+        Case near = ofOne.withMatrices(one, times(one, -1), one);
+        refused(near.withUpstream(Float.MAX_VALUE).withWeights(1.16f), java);
     }
 
     private void rightOrRefused(Case c) {
