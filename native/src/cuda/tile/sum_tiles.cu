@@ -465,7 +465,7 @@ class SumBlock {
       : params_(params), space_(space), task_(*space.task) {}
 
   NCE_DEVICE void run() {
-    SlabStream<S> stream(params_.operands, task_.range);
+    SlabStream<S> stream(params_.operands, task_.range, own_thread());
     const Product<S> product(Place<S>{thread()});
     Mainloop<S, SlabStream<S>, Product<S>> mainloop(space_.ring, stream, product);
     if (task_.range.x_tiles == 0) clear_columns();
