@@ -111,11 +111,12 @@ TEST(CudaMethods, GradientTilesFitTheSharedMemoryOrAreNotUsed) {
 TEST(CudaMethods, SumGroupsKeepTheDeviceBusyWhereThereIsEnoughToDo) {
   for (const int32_t capability : kCapabilities) {
     for (const int64_t blocks : {1, 2}) {
-      const int64_t resident = architecture_for(capability).multiprocessors * blocks;
+      const Places places{architecture_for(capability).multiprocessors, blocks};
+      const int64_t resident = places.all();
       for (const bool columns : {false, true}) {
         for (const int64_t x : {1, 7, 8, 23, 64, 100, 255, 512, 513, 8192}) {
           for (const int64_t y : {1, 7, 8, 23, 64, 100, 255, 512, 513, 8192}) {
-            const Groups groups = choose_groups(x, y, columns, resident);
+            const Groups groups = choose_groups(x, y, columns, places);
             ASSERT_GE(groups.x, 1);
             ASSERT_GE(groups.y, 1);
             ASSERT_LE(groups.x, x);
@@ -132,13 +133,26 @@ TEST(CudaMethods, SumGroupsKeepTheDeviceBusyWhereThereIsEnoughToDo) {
   }
 }
 
+/// At every n that a training on one device has, by the multiprocessors that have a block.
+TEST(CudaMethods, SumGroupsKeepHoppersMultiprocessorsBusy) {
+  const Places places{architecture_for(90).multiprocessors, 2};
+  for (int64_t tiles = 32; tiles <= 512; ++tiles) {
+    const Groups groups = choose_groups(tiles, tiles, true, places);
+    const int64_t blocks = int64_t{groups.x} * groups.y;
+    const int64_t rounds = (blocks + places.multiprocessors - 1) / places.multiprocessors;
+    const int64_t longest = rounds * ((tiles + groups.x - 1) / groups.x) * ((tiles + groups.y - 1) / groups.y);
+    EXPECT_GE(static_cast<double>(tiles * tiles) / static_cast<double>(places.multiprocessors * longest), 0.85)
+        << tiles << " tiles in " << groups.x << " x " << groups.y;
+  }
+}
+
 TEST(CudaMethods, PartialSumsStayBelowAKibibyteARow) {
   for (const int32_t capability : kCapabilities) {
-    const int64_t resident = int64_t{architecture_for(capability).multiprocessors} * 2;
+    const Places places{architecture_for(capability).multiprocessors, 2};
     for (const int64_t tiles : {64, 512, 8192}) {
-      const Groups one_sided = choose_groups(tiles, tiles, false, resident);
+      const Groups one_sided = choose_groups(tiles, tiles, false, places);
       EXPECT_LE(one_sided.y * 24, 512) << capability << ", " << tiles;
-      const Groups symmetric = choose_groups(tiles, tiles, true, resident);
+      const Groups symmetric = choose_groups(tiles, tiles, true, places);
       EXPECT_LE((symmetric.x + symmetric.y) * 24 / 2, 1024) << capability << ", " << tiles;
     }
   }

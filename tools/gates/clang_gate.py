@@ -41,7 +41,9 @@ def compile_one(clang, path, architecture):
         # A CUDA that is installed is not looked at, whatever its version.
         [clang, "-x", "cuda", "--cuda-device-only", f"--cuda-gpu-arch=sm_{architecture}", "-nocudainc", "-nocudalib",
          "--cuda-path=/nonexistent", "-Xclang", "-target-feature", "-Xclang", "+ptx80", "-D__CUDACC__", "-isystem",
-         str(prelude), "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", *compile_gate.flags(), "-S", "-o", "-", str(path)],
+         # Whether a loop is unrolled is looked at where it counts, in what nvcc makes: as local memory.
+         str(prelude), "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-pass-failed", "-Werror", *compile_gate.flags(),
+         "-S", "-o", "-", str(path)],
         capture_output=True, text=True)
     return run.returncode, run.stdout, run.stderr
 

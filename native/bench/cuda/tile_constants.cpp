@@ -53,7 +53,7 @@ void print_plan(const char* dtype, const loss::Problem& problem, int capability)
   const cuda::tile::TileSize square = cuda::tile::tile_size(method.arithmetic, method.planes);
   const int64_t tiles = (n + square.side - 1) / square.side;
   const cuda::dense::Groups groups =
-      cuda::dense::choose_groups(tiles, tiles, true, architecture.multiprocessors * square.blocks_a_multiprocessor);
+      cuda::dense::choose_groups(tiles, tiles, true, {architecture.multiprocessors, square.blocks_a_multiprocessor});
   const cuda::dense::GradientCut cut =
       cuda::dense::cut_gradient(method, {.x_rows = n, .y_rows = n, .dim = dim, .distances = false, .whole = false},
                                 cuda::dense::kNoLimit, architecture);

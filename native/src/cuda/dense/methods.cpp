@@ -40,6 +40,18 @@ Method primary_method(const Problem& problem, const Architecture& architecture) 
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// How long equal blocks take, over what as many as there are places take. Blocks that share a multiprocessor hide each
+/// other's waits, which those that are left over at the end do less.
+double rounds(int64_t blocks, const Places& places) {
+  constexpr double kWaits = 0.2;  // an expectation
+  const int64_t full = blocks / places.all();
+  const int64_t left = blocks % places.all();
+  if (left == 0) return static_cast<double>(full);
+  const auto share = static_cast<double>(divide_up(left, places.multiprocessors)) /
+                     static_cast<double>(places.blocks_a_multiprocessor);
+  return static_cast<double>(full) + kWaits + (1.0 - kWaits) * share;
+}
+
 }  // namespace
 
 const Architecture& architecture_for(int32_t capability) {
@@ -68,18 +80,17 @@ int64_t resident_blocks(int64_t most, int64_t shared_bytes, const Architecture& 
   return architecture.multiprocessors * std::clamp<int64_t>(fit, 1, most);
 }
 
-Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, int64_t resident) {
-  constexpr int64_t kMostWaves = 4;
+Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, const Places& places) {
+  constexpr int64_t kMostWaves = 5;
   constexpr int64_t kMostYGroups = 1024;
-  // Sums cost memory: as many doubles a row as its side has groups. One more group is worth a percent of time.
-  constexpr double kGroupCost = 0.01;
+  // Sums cost memory: as many doubles a row as its side has groups. One more group is worth a little time.
+  constexpr double kGroupCost = 0.008;
   Groups best{1, 1};
   double best_cost = -1.0;
   for (int64_t y = 1; y <= std::min(y_tiles, kMostYGroups); ++y) {
     for (int64_t waves = 1; waves <= kMostWaves; ++waves) {
-      const int64_t x = std::clamp<int64_t>(resident * waves / y, 1, x_tiles);
-      const int64_t rounds = divide_up(x * y, resident);
-      const auto tiles = static_cast<double>(rounds * divide_up(x_tiles, x) * divide_up(y_tiles, y));
+      const int64_t x = std::clamp<int64_t>(places.all() * waves / y, 1, x_tiles);
+      const double tiles = rounds(x * y, places) * static_cast<double>(divide_up(x_tiles, x) * divide_up(y_tiles, y));
       const auto sums = static_cast<double>(x_tiles * y + (columns ? y_tiles * x : 0));
       const double cost = tiles * (1.0 + kGroupCost * sums / static_cast<double>(x_tiles + y_tiles));
       if (best_cost >= 0.0 && cost >= best_cost) continue;

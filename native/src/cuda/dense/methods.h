@@ -41,12 +41,20 @@ std::vector<Method> choose_methods(const Problem& problem, const Architecture& a
 /// Blocks of so much shared memory that are on a device at once, of at most `most` on a multiprocessor.
 int64_t resident_blocks(int64_t most, int64_t shared_bytes, const Architecture& architecture);
 
-/// Groups of sum_tiles' rows and columns, for so many blocks at once.
+/// Where blocks of a launch are at once.
+struct Places {
+  int64_t multiprocessors;
+  int64_t blocks_a_multiprocessor;
+
+  constexpr int64_t all() const { return multiprocessors * blocks_a_multiprocessor; }
+};
+
+/// Groups of sum_tiles' rows and columns.
 struct Groups {
   int32_t x;
   int32_t y;
 };
-Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, int64_t resident);
+Groups choose_groups(int64_t x_tiles, int64_t y_tiles, bool columns, const Places& places);
 
 /// Whether gradients come from gradient_tiles rather than from gradient_strips.
 bool uses_gradient_tiles(const Method& method, int64_t dim, const Architecture& architecture);

@@ -89,9 +89,9 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
     : groups{0, 0} {
   const int64_t side = tile::tile_size(method.arithmetic, method.planes).side;
   if (problem.y_rows > 0) {
-    const int64_t blocks = tile::tile_size(method.arithmetic, method.planes).blocks_a_multiprocessor;
-    groups = choose_groups(tiles_of(problem.x_rows, side), tiles_of(problem.y_rows, side), problem.symmetric,
-                           architecture.multiprocessors * blocks);
+    const Places places{architecture.multiprocessors,
+                        tile::tile_size(method.arithmetic, method.planes).blocks_a_multiprocessor};
+    groups = choose_groups(tiles_of(problem.x_rows, side), tiles_of(problem.y_rows, side), problem.symmetric, places);
   }
   const int64_t row_sums = groups.y * padded_rows(problem.x_rows);
   rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums)};

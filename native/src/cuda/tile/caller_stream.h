@@ -32,8 +32,8 @@ class CallerChunk {
 template <typename S>
 class CallerStream {
  public:
-  NCE_DEVICE CallerStream(const Operands& operands, const TileRange& range)
-      : operands_(operands), range_(range), thread_(opaque(static_cast<int>(threadIdx.x))) {
+  NCE_DEVICE CallerStream(const Operands& operands, const TileRange& range, int thread)
+      : operands_(operands), range_(range), thread_(thread) {
     x_ = range.y_tiles > 0 ? 0 : range.x_tiles;
     if (x_ == range.x_tiles) return;
     start_tile();

@@ -225,7 +225,7 @@ NCE_DEVICE void make_strip(const GradientStripsParams& params, const StripSpace<
   NCE_NO_UNROLL
   while (task.made < task.tiles) {
     fill_sides(params.of, space, task.range);
-    SlabStream<S> stream(operands, task.range);
+    SlabStream<S> stream(operands, task.range, opaque(static_cast<int>(threadIdx.x)));
     const Product<S> product(Place<S>(opaque(static_cast<int>(threadIdx.x))));
     Fragment<S> tile;
     Mainloop<S, SlabStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);

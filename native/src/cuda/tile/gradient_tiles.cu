@@ -30,6 +30,8 @@ struct GradientShape {
   static constexpr int kOctetsAtOnce = kSize.octets_at_once;
   static constexpr int kWarpColumns = 1;
   static constexpr int kThreads = kXRows / 8 / kRowOctets * 32;
+  /// On a multiprocessor. Where nothing is said (0), this shape gets registers for two blocks, and spills.
+  static constexpr int kLeastBlocks = kPlanes == 2 && kPitch == 128 ? 1 : 0;
 
   static constexpr int kRowBytes = kPitch * 2;
   static constexpr int kXPlane = kXRows * kRowBytes;
@@ -56,6 +58,8 @@ struct GradientTask {
   int64_t x_first;  ///< rows
   int64_t y_first;
   const float* y_factors[kGradientYFactors];  ///< null: not there
+  Mask masks[kGradientStages];                ///< of the tiles in the stages
+  bool masked[kGradientStages];               ///< whether these hold anything that is not kept
 };
 static_assert(sizeof(GradientTask) <= kGradientTaskBytes);
 
@@ -74,6 +78,15 @@ NCE_DEVICE void begin_task(const GradientSumsParams& p, GradientTask& task) {
   task.y_factors[kYMultipliers] = p.y_relative;
 }
 
+/// One thread's work, for a tile of Y.
+template <typename S>
+NCE_DEVICE void begin_tile(const GradientSumsParams& p, GradientTask& task, int number) {
+  const Mask mask(p.operands, task.x_first, task.y_first + number * S::kYRows);
+  const int stage = number % S::kStages;
+  task.masks[stage] = mask;
+  task.masked[stage] = mask.needed(S::kXRows, S::kYRows);
+}
+
 /// One thread's work: what of the share's tiles from task.tile on has one tile of X.
 template <typename S>
 NCE_DEVICE void begin_segment(const GradientSumsParams& p, GradientTask& task) {
@@ -88,6 +101,7 @@ NCE_DEVICE void begin_segment(const GradientSumsParams& p, GradientTask& task) {
   task.slot = x + blockIdx.x;
   task.x_first = p.x_first + x * S::kXRows;
   task.y_first = y * S::kYRows;
+  begin_tile<S>(p, task, 0);
 }
 
 template <typename S>
@@ -119,14 +133,22 @@ NCE_DEVICE int swizzled(int row, int chunk) {
   return row * S::kRowBytes + (chunk ^ (row & 7)) * kChunkBytes;
 }
 
-/// Copies rows of X and Y, and what those of Y bring to G. Places are computed anew for each: registers are scarce.
+/// threadIdx.x, kLate: unknown to the compiler, so that places that come of it are computed when they are needed and
+/// not kept. Where that takes fewer registers was tried: tools/gates/compile_gate.py.
+template <bool kLate>
+NCE_DEVICE int thread_index() {
+  const int thread = static_cast<int>(threadIdx.x);
+  return kLate ? opaque(thread) : thread;
+}
+
+/// Copies rows of X and Y, and what those of Y bring to G.
 template <typename S>
 class GradientCopies {
  public:
   NCE_DEVICE GradientCopies(const GradientSumsParams& p, const GradientSpace<S>& space) : p_(p), space_(space) {}
 
   NCE_DEVICE void fetch_x(int64_t first) const {
-    const int thread = opaque(static_cast<int>(threadIdx.x));
+    const int thread = thread_index<true>();
     const unsigned char* const from = rows_of(p_.operands.x, first, thread);
     unsigned char* const to = space_.x + place(thread);
     NCE_UNROLL
@@ -140,7 +162,7 @@ class GradientCopies {
   }
 
   NCE_DEVICE void fetch_y(int64_t first, int stage) const {
-    const int thread = opaque(static_cast<int>(threadIdx.x));
+    const int thread = thread_index<S::kPlanes == 2>();
     const unsigned char* const from = rows_of(p_.operands.y, first, thread);
     unsigned char* const to = space_.y_stage(stage) + place(thread);
     NCE_UNROLL
@@ -192,8 +214,9 @@ template <typename S>
 class GradientProduct {
  public:
   NCE_DEVICE GradientProduct() {
-    const int lane = static_cast<int>(threadIdx.x) % 32;
-    const int warp = static_cast<int>(threadIdx.x) / 32;
+    const int thread = thread_index<S::kPlanes == 1>();
+    const int lane = thread % 32;
+    const int warp = thread / 32;
     x_offset_ = swizzled<S>(warp * S::kRowOctets * 8 + lane % 16, lane / 16);
     y_offset_ = swizzled<S>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
   }
@@ -356,7 +379,7 @@ template <typename S>
 class GradientSums {
  public:
   NCE_DEVICE GradientSums() {
-    const int lane = opaque(static_cast<int>(threadIdx.x)) % 32;
+    const int lane = thread_index<true>() % 32;
     y_offset_ = swizzled<S>(lane % 16, lane / 16);
     NCE_UNROLL
     for (int r = 0; r < S::kRowSteps; ++r) {
@@ -472,7 +495,7 @@ class GradientSums {
 
 template <typename S>
 NCE_DEVICE void load_x_factors(const GradientSumsParams& p, const GradientSpace<S>& space, int64_t x_first) {
-  const int row = opaque(static_cast<int>(threadIdx.x));
+  const int row = thread_index<false>();
   if (row >= S::kXRows) return;
   const auto coefficient = load_coefficient<float>(p.coefficients.x, p.coefficients.x_references, x_first + row);
   space.x_scales[row] = similarity_factor<float>(p.operands, p.operands.x, x_first + row);
@@ -482,7 +505,7 @@ NCE_DEVICE void load_x_factors(const GradientSumsParams& p, const GradientSpace<
 
 template <typename S>
 NCE_DEVICE Place<S> new_place() {
-  return Place<S>(opaque(static_cast<int>(threadIdx.x)));
+  return Place<S>(thread_index<S::kPlanes == 2>());
 }
 
 /// The sums of the tiles of Y that meet one tile of X, to their slot.
@@ -501,15 +524,15 @@ NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>&
     __syncthreads();
     product.begin(space.x);
   }
-  const int tiles = task.tiles;
   NCE_NO_UNROLL
-  for (int tile = 0; tile < tiles; ++tile) {
+  for (int tile = 0; tile < task.tiles; ++tile) {
     copy_async_wait<0>();
-    __syncthreads();  // the tile is there for all, and all have done with the one before
+    __syncthreads();  // the tile and its mask are there for all, and all have done with the ones before
     const int stage = tile % S::kStages;
-    if (tile + 1 < tiles) {
+    if (tile + 1 < task.tiles) {
       copies.fetch_y(task.y_first + (tile + 1) * S::kYRows, stage ^ 1);
       copy_async_commit();
+      if (threadIdx.x == 0) begin_tile<S>(p, *space.task, tile + 1);
     }
     Fragment<S> fragment;
     product.multiply(space.x, space.y_stage(stage), fragment);
@@ -518,8 +541,7 @@ NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>&
       make_g<decltype(constant)::value>(place, space, space.factors_stage(stage), task.temperature,
                                         p.operands.product_scale, p.g_scale, fragment);
     });
-    const Mask mask(p.operands, task.x_first, task.y_first + tile * S::kYRows);
-    if (mask.needed(S::kXRows, S::kYRows)) clear_masked(mask, place, fragment);
+    if (task.masked[stage]) clear_masked(task.masks[stage], place, fragment);
     sums.add(fragment, space.y_stage(stage));
   }
   const Place<S> place = new_place<S>();
@@ -530,7 +552,7 @@ NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>&
 
 /// Grid: the cut's shares.
 template <typename S>
-__global__ void __launch_bounds__(S::kThreads) gradient_tiles(const GradientSumsParams p) {
+__global__ void __launch_bounds__(S::kThreads, S::kLeastBlocks) gradient_tiles(const GradientSumsParams p) {
   if constexpr (!kTensorCores) {
     trap();
   } else {

@@ -237,8 +237,8 @@ struct TileRange {
 template <typename S>
 class TileStream {
  public:
-  NCE_DEVICE TileStream(const Operands& operands, const TileRange& range)
-      : operands_(operands), range_(range), thread_(opaque(static_cast<int>(threadIdx.x))) {
+  NCE_DEVICE TileStream(const Operands& operands, const TileRange& range, int thread)
+      : operands_(operands), range_(range), thread_(thread) {
     x_ = range.y_tiles > 0 ? 0 : range.x_tiles;
     if (x_ < range.x_tiles) start_pass();
   }

@@ -465,7 +465,7 @@ class SumBlock {
       : params_(params), space_(space), task_(*space.task) {}
 
   NCE_DEVICE void run() {
-    SlabStream<S> stream(params_.operands, task_.range);
+    SlabStream<S> stream(params_.operands, task_.range, own_thread());
     const Product<S> product(Place<S>{thread()});
     Mainloop<S, SlabStream<S>, Product<S>> mainloop(space_.ring, stream, product);
     if (task_.range.x_tiles == 0) clear_columns();
@@ -493,6 +493,8 @@ class SumBlock {
   NCE_DEVICE static int thread() { return static_cast<int>(threadIdx.x); }
   /// Unknown to the compiler: what comes of it is computed after the products and not before.
   NCE_DEVICE static int late_thread() { return opaque(thread()); }
+  /// Callers' rows have no registers for what is computed late.
+  NCE_DEVICE static int own_thread() { return S::kFromCaller ? thread() : late_thread(); }
   NCE_DEVICE static Place<S> place() { return Place<S>{late_thread()}; }
 
   /// Calls use(row) if the thread has a row of the tile, and of its columns likewise.
@@ -587,7 +589,7 @@ class SumBlock {
   }
 
   NCE_DEVICE void add_rows() const {
-    with_own_row(late_thread(), [&](int row) {
+    with_own_row(own_thread(), [&](int row) {
       RunningSums total = get_row(row);
       total.add<S>(task_.form, space_.rows, row, task_.temperature);
       put_row(row, total);
@@ -599,7 +601,7 @@ class SumBlock {
   }
 
   NCE_DEVICE void add_columns() const {
-    with_own_column(late_thread(), [&](int column) {
+    with_own_column(own_thread(), [&](int column) {
       const int64_t at = column_place(column);
       RunningSums total = x_ == 0 ? RunningSums::empty() : load_sums(params_.columns, at);
       total.add<S>(task_.form, space_.columns, column, task_.temperature);

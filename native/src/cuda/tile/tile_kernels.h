@@ -125,7 +125,7 @@ constexpr GradientTileSize gradient_tile_size(int planes, int64_t pitch) {
 /// Numbers that a row of X brings to gradient tiles (scale, coefficient, reference), and one of Y (also a multiplier).
 constexpr int kGradientXFactors = 3;
 constexpr int kGradientYFactors = 4;
-constexpr int64_t kGradientTaskBytes = 128;
+constexpr int64_t kGradientTaskBytes = 160;
 /// Shared memory of a block of gradient_tiles: more than 99 KiB with two planes and a pitch of 256 only.
 constexpr int64_t gradient_shared_bytes(int planes, int64_t pitch) {
   const int64_t y_rows = int64_t{kGradientStages} * gradient_tile_size(planes, pitch).y_rows;
