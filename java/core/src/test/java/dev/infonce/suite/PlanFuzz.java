@@ -7,7 +7,6 @@ import dev.infonce.GradientResult;
 import dev.infonce.Gradients;
 import dev.infonce.InfoNceException;
 import dev.infonce.Inputs;
-import dev.infonce.Metrics;
 import dev.infonce.Outputs;
 import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
@@ -106,8 +105,8 @@ public final class PlanFuzz {
                 if (metrics) {
                     boolean ranked = !roundsTerms(tolerances) && !hasParallelRows(c);
                     Compare.assertClose(
-                            ranked ? result.metrics() : unranked(result.metrics()),
-                            ranked ? expected.metrics() : unranked(expected.metrics()),
+                            ranked ? result.metrics() : Compare.unranked(result.metrics()),
+                            ranked ? expected.metrics() : Compare.unranked(expected.metrics()),
                             tolerances.metric(),
                             what);
                 } else {
@@ -280,20 +279,6 @@ public final class PlanFuzz {
                                 .filter(row -> (row[0] == 0) != (row[1] == 0))
                                 .count()
                         > 1;
-    }
-
-    private static Metrics unranked(Metrics m) {
-        return new Metrics(
-                Double.NaN,
-                Double.NaN,
-                m.positiveSimilarity(),
-                m.negativeSimilarity(),
-                m.alignment(),
-                m.uniformity(),
-                m.effectiveNegatives(),
-                m.rows(),
-                m.zeroRows(),
-                m.nonFiniteRows());
     }
 
     private static void check(boolean holds, String what) {
