@@ -250,7 +250,7 @@ TEST(CudaCallerPlans, TakeNoMemoryForPackedDoubles) {
           {.kind = kind, .measure = similarity, .dtype = NCE_DTYPE_BFLOAT16, .size = {2048, 2048, 1024}, .tau = 0.1});
       const auto bytes = [&](nce_precision precision) {
         problem.desc.precision = precision;
-        return cuda::make_dense_plan(loss::Problem(problem.desc), 0, architecture_for(80), int64_t{1} << 40)
+        return cuda::make_dense_plan(loss::Problem(problem.desc), 0, architecture_for(80))
             ->workspace_bytes(NCE_PASS_FORWARD);
       };
       SCOPED_TRACE(problem.label());

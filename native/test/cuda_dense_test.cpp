@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "api/backend.h"
+#include "cuda/dense/dense_plan.h"
 #include "device/device_test.h"
 #include "emulation_options.h"
 
@@ -9,6 +11,7 @@ namespace nce::test {
 namespace {
 
 using oracle::kNtXent;
+using oracle::kShared;
 using oracle::kSymmetric;
 
 class CudaDense : public DeviceTest {};
@@ -36,6 +39,48 @@ TEST_P(CudaDense, OrdersOfBlocksAndArrivalsOfCopiesChangeNoBit) {
       }
     }
   }
+}
+
+/// As those of a million queries are, lest two planes of all make the workspace larger.
+TEST_P(CudaDense, PositivesThatArePackedInPartsGiveTheSameBits) {
+  uint64_t seed = 6600;
+  for (const auto& [similarity, dtype] :
+       {std::pair{NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32}, std::pair{NCE_SIMILARITY_DOT, NCE_DTYPE_BFLOAT16},
+        std::pair{NCE_SIMILARITY_NEG_EUCLIDEAN, NCE_DTYPE_FLOAT64}}) {
+    Problem problem = problem_of(
+        {.kind = kShared, .measure = similarity, .dtype = dtype, .size = {300, 20, 12}, .tau = 0.4, .seed = ++seed});
+    problem.gaps.keys = 3;
+    SCOPED_TRACE(problem.label());
+    DeviceRun run(device(), problem);
+    const Result at_once = run(Calls::kTogether);
+    expect_close(problem, at_once, answer_to(problem), dense_bounds(problem));
+    run.poison();
+    const std::unique_ptr<nce::Plan> plan = cuda::make_dense_plan(
+        loss::Problem(problem.desc), 0, cuda::dense::architecture_for(GetParam().desc.max_compute_capability),
+        {.most_positives = cuda::tile::kRowMultiple});
+    const int64_t bytes = plan->workspace_bytes(NCE_PASS_FORWARD_BACKWARD);
+    const selftest::Buffer memory(device(), run.stream, bytes);
+    emulation::reset_counters();
+    plan->forward_backward(run.in, run.out, {static_cast<std::byte*>(memory.data()), bytes}, nullptr);
+    plan->status(memory.data(), nullptr);
+    EXPECT_EQ(run.read().difference(at_once), "");
+    EXPECT_EQ(emulation::counters().at("pack_rows").launches, 2 + 3);
+  }
+}
+
+/// Even where they are larger than all that a forward pass needs after them.
+TEST_P(CudaDense, AForwardPassHasRoomForPackedPositives) {
+  const Problem problem = problem_of({.kind = kShared, .size = {140, 3, 200}, .tau = 0.4, .seed = 6700});
+  DeviceRun run(device(), problem);
+  const Result both = run(Calls::kTogether);
+  run.poison();
+  const std::unique_ptr<nce::Plan> plan = cuda::make_dense_plan(
+      loss::Problem(problem.desc), 0, cuda::dense::architecture_for(GetParam().desc.max_compute_capability));
+  const int64_t bytes = plan->workspace_bytes(NCE_PASS_FORWARD);
+  const selftest::Buffer memory(device(), run.stream, bytes);
+  plan->forward(run.in, run.out, {static_cast<std::byte*>(memory.data()), bytes}, nullptr);
+  plan->status(memory.data(), nullptr);
+  EXPECT_EQ(run.read().loss, both.loss);
 }
 
 TEST_P(CudaDense, TheNullStreamGivesTheSameBits) {

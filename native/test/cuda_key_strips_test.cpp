@@ -30,7 +30,8 @@ class CudaKeyStrips : public DeviceTest {
   Result run_in_strips(const Problem& problem, Calls calls) const {
     DeviceRun run(device(), problem);
     const std::unique_ptr<nce::Plan> plan = cuda::make_dense_plan(
-        loss::Problem(problem.desc), 0, cuda::dense::architecture_for(GetParam().desc.max_compute_capability), 0);
+        loss::Problem(problem.desc), 0, cuda::dense::architecture_for(GetParam().desc.max_compute_capability),
+        {.beside_keys = 0});
     const int64_t bytes = plan->workspace_bytes(NCE_PASS_FORWARD_BACKWARD);
     EXPECT_NE(bytes, run.workspace_bytes) << "not in strips";
     // Strips of few keys save less than their sums cost.

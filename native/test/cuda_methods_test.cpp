@@ -218,7 +218,7 @@ TEST(CudaWorkspace, HoldsWhatEitherSideNeedsOfEach) {
   for (int64_t GradientCut::*const part :
        {&GradientCut::sums_bytes, &GradientCut::g_sums_bytes, &GradientCut::scratch_bytes}) {
     const auto bytes = [&](int64_t x, int64_t y) {
-      GradientCuts cuts{};
+      MethodCuts cuts{};
       cuts.x.*part = x;
       cuts.y.*part = y;
       return workspace_bytes(problem, strips, kSingle, cuts, NCE_PASS_FORWARD_BACKWARD, architecture_for(80));

@@ -65,8 +65,4 @@ NCE_DEVICE double element_of_bits(const CallerRows& rows, const CallerRow& row, 
   return wide(__uint_as_float(bits)) * row.factor;
 }
 
-NCE_DEVICE double element(const CallerRows& rows, const CallerRow& row, int64_t d) {
-  return element_of_bits(rows, row, element_bits(rows, row, d));
-}
-
 }  // namespace nce::cuda

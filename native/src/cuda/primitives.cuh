@@ -192,6 +192,14 @@ NCE_DEVICE float widen(Bfloat16 x) { return __uint_as_float(static_cast<uint32_t
 
 namespace nce::cuda {
 
+/// threadIdx.x, kLate: unknown to the compiler, so that places that come of it are computed when they are needed and
+/// not kept. Where that takes fewer registers was tried: tools/gates/compile_gate.py.
+template <bool kLate>
+NCE_DEVICE int thread_index() {
+  const int thread = static_cast<int>(threadIdx.x);
+  return kLate ? opaque(thread) : thread;
+}
+
 /// The two 16-bit elements that are nearest to two numbers, and what they leave of them for another plane.
 template <typename Element>
 NCE_DEVICE uint32_t pack_and_subtract(float& low, float& high) {

@@ -5,9 +5,7 @@ namespace {
 
 /// The rows of one matrix in the role of X: their gradient is asked for.
 struct Side {
-  PackedMatrix x;
-  int64_t rows;
-  Norms norms;
+  Matrix x;
   PackedMatrix y;  ///< what they are compared with
   int64_t y_rows;  ///< 0: nothing, they are positives only
   loss::Excluded excluded;
@@ -17,7 +15,7 @@ struct Side {
   GradientCut cut;
   void* sums;
   double* g_sums;
-  PackedMatrix positives;
+  Matrix positives;
   int64_t positive_rows;  ///< rows that have a positive
   RowTarget target;
   Argument argument;  ///< its name
@@ -50,7 +48,7 @@ class Backward {
       if (!x.target.wanted() && !y.target.wanted()) break;
       if (call_.strips.count() > 1) pack(call_, index_, rows_, y_matrix(call_, rows_, strip));
       if (many) {
-        sum(x, 0, x.rows);
+        sum(x, 0, x.x.rows);
       } else {
         differentiate(x);
       }
@@ -93,12 +91,10 @@ class Backward {
       target.second = out.d_keys;
       target.second_stride = out.d_keys_stride;
     }
-    const PackedMatrix x = x_matrix(call_, rows_).to;
-    const PackedMatrix y = y_matrix(call_, rows_, strip).to;
+    const Matrix x = x_matrix(call_, rows_);
+    const Matrix y = y_matrix(call_, rows_, strip);
     return {.x = x,
-            .rows = problem_.x_rows,
-            .norms = state_.x_norms,
-            .y = y,
+            .y = y.to,
             .y_rows = call_.strips.size(strip),
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = strip > 0,
@@ -108,7 +104,7 @@ class Backward {
             .sums = scratch_.x_sums,
             .g_sums = scratch_.x_g_sums,
             .positives = problem_.tower        ? x
-                         : call_.carved.shared ? z_matrix(call_, rows_).to
+                         : call_.carved.shared ? z_matrix(call_, rows_)
                                                : y,
             .positive_rows = problem_.x_rows,
             .target = target,
@@ -122,11 +118,9 @@ class Backward {
     const int64_t begin = call_.strips.begin(strip);
     const int64_t rows = call_.strips.size(strip);
     const tile::Coefficients of_pass = coefficients();
-    const PackedMatrix x = x_matrix(call_, rows_).to;
-    return {.x = y_matrix(call_, rows_, strip).to,
-            .rows = rows,
-            .norms = offset(state_.y_norms, begin),
-            .y = x,
+    const Matrix x = x_matrix(call_, rows_);
+    return {.x = y_matrix(call_, rows_, strip),
+            .y = x.to,
             .y_rows = problem_.x_rows,
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = false,
@@ -147,9 +141,7 @@ class Backward {
   }
 
   Side z_side() const {
-    return {.x = z_matrix(call_, rows_).to,
-            .rows = problem_.z_rows,
-            .norms = state_.z_norms,
+    return {.x = z_matrix(call_, rows_),
             .y = {},
             .y_rows = 0,
             .excluded = loss::Excluded::kNone,
@@ -159,7 +151,7 @@ class Backward {
             .cut = {},
             .sums = nullptr,
             .g_sums = nullptr,
-            .positives = x_matrix(call_, rows_).to,
+            .positives = x_matrix(call_, rows_),
             .positive_rows = problem_.x_rows,
             .target = target_of(call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows),
             .argument = Argument::kKeysGradient,
@@ -187,7 +179,7 @@ class Backward {
   }
 
   tile::Operands operands(const Side& side) const {
-    tile::Operands operands = operands_of(call_, index_, side.x, side.rows, side.y, side.y_rows);
+    tile::Operands operands = operands_of(call_, index_, side.x.to, side.x.rows, side.y, side.y_rows);
     operands.excluded = side.excluded;
     return operands;
   }
@@ -195,9 +187,9 @@ class Backward {
   /// A side's gradient, a chunk of rows after the other.
   void differentiate(const Side& side) const {
     if (!side.target.wanted()) return;
-    const int64_t step = side.y_rows > 0 ? side.cut.chunk_rows : side.rows;
-    for (int64_t begin = 0; begin < side.rows; begin += step) {
-      const int64_t end = std::min(begin + step, side.rows);
+    const int64_t step = side.y_rows > 0 ? side.cut.chunk_rows : side.x.rows;
+    for (int64_t begin = 0; begin < side.x.rows; begin += step) {
+      const int64_t end = std::min(begin + step, side.x.rows);
       sum(side, begin, end);
       finish(side, begin, end);
     }
@@ -221,12 +213,13 @@ class Backward {
         call_.stream);
   }
 
-  static PackedRows packed_rows(const PackedMatrix& matrix) {
-    return {.planes = matrix.planes,
-            .plane_stride = matrix.plane_stride,
-            .pitch = matrix.pitch,
-            .scales = matrix.scales,
-            .caller = matrix.caller};
+  static PackedRows packed_rows(const Matrix& matrix) {
+    return {.planes = matrix.to.planes,
+            .plane_stride = matrix.to.plane_stride,
+            .pitch = matrix.to.pitch,
+            .scales = matrix.to.scales,
+            .source = matrix.source,
+            .norms = matrix.norms};
   }
 
   /// From the sums of rows [begin, end) to their gradient.
@@ -237,7 +230,8 @@ class Backward {
         {.call = call_.call_state,
          .method = index_,
          .planes = method_.planes,
-         .from_caller = !method_.packed,
+         .packing = rows_.packing,
+         .center = problem_.euclidean() ? call_.scratch.center : nullptr,
          .similarity = problem_.similarity,
          .begin = begin,
          .end = end,
@@ -254,7 +248,6 @@ class Backward {
              tensor_ ? 1.0 / (static_cast<double>(kTensorGradientScale) * static_cast<double>(kPlaneScale)) : 1.0,
          .y_range = rows_.packing == Packing::kPower ? side.y_range : nullptr,
          .g_sums = summed ? side.g_sums : nullptr,
-         .norms = side.norms,
          .target = side.target,
          .first_row = side.first_row,
          .argument = side.argument,
@@ -269,7 +262,7 @@ class Backward {
   const Method method_;
   const bool tensor_;
   const MethodState rows_;
-  const GradientCuts& cuts_;
+  const MethodCuts& cuts_;
   const bool tiles_;
   const MethodBackward scratch_;
 };

@@ -16,7 +16,7 @@ struct Call {
   const Problem& carved;  ///< whose arrays a workspace holds: the problem, or that of the longest strip of Y
   const Architecture& architecture;
   const std::vector<Method>& methods;
-  const std::vector<GradientCuts>& cuts;  ///< one a method
+  const std::vector<MethodCuts>& cuts;  ///< one a method
   const nce_inputs& in;
   const nce_outputs& out;
   cudaStream_t stream;

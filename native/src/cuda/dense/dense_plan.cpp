@@ -22,14 +22,14 @@ const Problem& countable(const Problem& problem) {
 
 class DensePlan final : public DevicePlan<DensePlan> {
  public:
-  DensePlan(const Problem& problem, int device, const Architecture& architecture, int64_t beside_keys)
+  DensePlan(const Problem& problem, int device, const Architecture& architecture, const DenseLimits& limits)
       : DevicePlan(device),
         problem_(countable(problem)),
         architecture_(architecture),
         methods_(choose_methods(problem, architecture)),
-        strips_(choose_strips(beside_keys)),
+        strips_(choose_strips(limits.beside_keys)),
         carved_(strips_.largest_of(problem_)),
-        cuts_(choose_cuts(problem_, strips_, methods_, architecture)) {
+        cuts_(choose_cuts(problem_, strips_, methods_, architecture, limits.most_positives)) {
     forward_bytes_ = bytes_of(strips_, cuts_, NCE_PASS_FORWARD);
     both_bytes_ = bytes_of(strips_, cuts_, NCE_PASS_FORWARD_BACKWARD);
     if (both_bytes_ > kLargestWorkspace) refuse_sizes(problem.desc, kLargestWorkspaceText);
@@ -98,7 +98,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
     return strips;
   }
 
-  int64_t bytes_of(const KeyStrips& strips, const std::vector<GradientCuts>& cuts, nce_pass pass) const {
+  int64_t bytes_of(const KeyStrips& strips, const std::vector<MethodCuts>& cuts, nce_pass pass) const {
     int64_t bytes = 1;
     for (std::size_t k = 0; k < methods_.size(); ++k) {
       bytes = std::max(bytes, dense::workspace_bytes(problem_, strips, methods_[k], cuts[k], pass, architecture_));
@@ -120,7 +120,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
   const std::vector<Method> methods_;
   const KeyStrips strips_;
   const Problem carved_;  ///< whose arrays a workspace holds: the problem, or that of the longest strip of Y
-  const std::vector<GradientCuts> cuts_;
+  const std::vector<MethodCuts> cuts_;
   int64_t forward_bytes_ = 1;
   int64_t both_bytes_ = 1;
 };
@@ -129,8 +129,8 @@ class DensePlan final : public DevicePlan<DensePlan> {
 }  // namespace dense
 
 std::unique_ptr<Plan> make_dense_plan(const loss::Problem& problem, int device, const dense::Architecture& architecture,
-                                      int64_t beside_keys) {
-  return std::make_unique<dense::DensePlan>(problem, device, architecture, beside_keys);
+                                      const DenseLimits& limits) {
+  return std::make_unique<dense::DensePlan>(problem, device, architecture, limits);
 }
 
 }  // namespace nce::cuda

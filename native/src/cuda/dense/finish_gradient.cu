@@ -7,50 +7,53 @@
 namespace nce::cuda::dense {
 namespace {
 
-/// How rows are read. What is not of planes is the caller's.
-template <Arithmetic kOf, bool kPacked>
-struct Way {
-  static constexpr Arithmetic kArithmetic = kOf;
-  static constexpr bool kOfPlanes = kPacked;
-};
-
-/// A row of PackedRows.
-template <typename Way>
+/// A row of PackedRows: the same numbers from planes as from the caller's elements.
+template <Arithmetic kArithmetic>
 class PackedRow {
-  using Rows = Packed<Way::kArithmetic>;
+  using Element = typename Packed<kArithmetic>::Element;
 
  public:
   /// Row -1 is none.
-  NCE_DEVICE PackedRow(const PackedRows& rows, int32_t planes, int64_t row) : rows_(rows) {
+  NCE_DEVICE PackedRow(const FinishGradientParams& p, const PackedRows& rows, int64_t row)
+      : dtype_(rows.source.dtype), center_(p.center), two_(p.planes == 2) {
     if (row < 0) return;
-    if constexpr (Way::kOfPlanes) {
-      high_ = static_cast<const typename Rows::Element*>(rows.planes) + row * rows.pitch;
-      if (planes == 2) low_ = high_ + rows.plane_stride;
-      if (rows.scales != nullptr) scale_ = static_cast<double>(rows.scales[row]);
-    } else {
-      caller_ = CallerRow(rows.caller, row);
+    if (rows.planes == nullptr) {
+      caller_ = row_of(rows.source, row);
+      factors_ = row_factors<kArithmetic>(p.packing, rows.norms, row);
+      return;
     }
+    high_ = static_cast<const Element*>(rows.planes) + row * rows.pitch;
+    low_ = high_ + rows.plane_stride;
+    if (rows.scales != nullptr) factors_.scale = static_cast<double>(rows.scales[row]);
   }
 
-  NCE_DEVICE bool is_there() const { return high_ != nullptr || caller_.elements != nullptr; }
+  NCE_DEVICE bool is_there() const { return high_ != nullptr || caller_ != nullptr; }
 
   NCE_DEVICE double at(int64_t d) const {
-    if constexpr (Way::kOfPlanes) {
-      constexpr double kUnit = 1.0 / Rows::kScale;
-      double x = wide(high_[d]);
-      if (low_ != nullptr) x += wide(low_[d]);
-      return x * scale_ * kUnit;
+    constexpr double kUnit = 1.0 / Packed<kArithmetic>::kScale;
+    double sum = 0.0;
+    if (high_ != nullptr) {
+      sum = wide(high_[d]);
+      if (two_) sum += wide(low_[d]);
     } else {
-      return element(rows_.caller, caller_, d);
+      double x = element(caller_, dtype_, d);
+      if (center_ != nullptr) x -= center_[d];
+      const PackedElement<kArithmetic> packed(x, factors_);
+      sum = wide(packed.high);
+      if (two_) sum += wide(packed.low);
     }
+    // Scales are floats, whoever has made them.
+    return sum * static_cast<double>(static_cast<float>(factors_.scale)) * kUnit;
   }
 
  private:
-  const PackedRows& rows_;
-  const typename Rows::Element* high_ = nullptr;
-  const typename Rows::Element* low_ = nullptr;
-  double scale_ = 1.0;
-  CallerRow caller_;
+  const nce_dtype dtype_;
+  const double* const center_;
+  const bool two_;
+  const Element* high_ = nullptr;
+  const Element* low_ = nullptr;
+  const void* caller_ = nullptr;
+  RowFactors factors_{1.0, 1.0, 1.0};
 };
 
 NCE_DEVICE void* gradient_row(const RowTarget& target, int64_t i) {
@@ -86,9 +89,10 @@ struct Row {
 };
 
 /// Sum over negatives and positive of G y, element d.
-template <typename Way>
-NCE_DEVICE double pulled(const FinishGradientParams& p, const Row& row, const PackedRow<Way>& positive, int64_t d) {
-  using Real = typename Packed<Way::kArithmetic>::Real;
+template <Arithmetic kArithmetic>
+NCE_DEVICE double pulled(const FinishGradientParams& p, const Row& row, const PackedRow<kArithmetic>& positive,
+                         int64_t d) {
+  using Real = typename Packed<kArithmetic>::Real;
   double sum = 0.0;
   if (p.sums != nullptr) {
     const Real* const sums = static_cast<const Real*>(p.sums) + d;
@@ -100,7 +104,7 @@ NCE_DEVICE double pulled(const FinishGradientParams& p, const Row& row, const Pa
 }
 
 /// A warp a row.
-template <typename Way>
+template <Arithmetic kArithmetic>
 __global__ void finish_gradient(const FinishGradientParams p) {
   const int64_t i = p.begin + int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / kWarpThreads;
   if (!concerns(p.call, p.method) || i >= p.end) return;
@@ -122,8 +126,8 @@ __global__ void finish_gradient(const FinishGradientParams p) {
     positive_row = p.views_half == 0 ? i : i < p.views_half ? i + p.views_half : i - p.views_half;
     row.positive_coefficient = p.positive_coefficients[i];
   }
-  const PackedRow<Way> x(p.x, p.planes, i);
-  const PackedRow<Way> positive(p.positives, p.planes, positive_row);
+  const PackedRow<kArithmetic> x(p, p.x, i);
+  const PackedRow<kArithmetic> positive(p, p.positives, positive_row);
   const bool cosine = p.similarity == NCE_SIMILARITY_COSINE;
   double along = 0.0;  // how much of the row itself is to be taken away
   if (cosine) {
@@ -138,8 +142,8 @@ __global__ void finish_gradient(const FinishGradientParams p) {
   const double twice = p.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ? 2.0 : 1.0;
   const double factor = twice * call.largest_slope / call.tau;
   // Two steps, since 1 / |x| alone may overflow.
-  const double inverse = cosine ? inverse_length(p.norms.length[i]) * factor : factor;
-  const double scale = cosine ? p.norms.scale[i] : 1.0;
+  const double inverse = cosine ? inverse_length(p.x.norms.length[i]) * factor : factor;
+  const double scale = cosine ? p.x.norms.scale[i] : 1.0;
   const double overflow = loss::overflow_of(p.target.dtype);
   bool beyond = false;
   for (int64_t d = lane; d < p.dim; d += kWarpThreads) {
@@ -161,14 +165,13 @@ void launch_finish_gradient(const FinishGradientParams& params, Arithmetic arith
   const Launch how{"finish_gradient", blocks_of(params.end - params.begin, kBlockWarps), kBlockThreads, 0, stream};
   switch (arithmetic) {
     case Arithmetic::kTensorFloat16:
-      return launch(how, finish_gradient<Way<Arithmetic::kTensorFloat16, true>>, params);
+      return launch(how, finish_gradient<Arithmetic::kTensorFloat16>, params);
     case Arithmetic::kTensorBfloat16:
-      return launch(how, finish_gradient<Way<Arithmetic::kTensorBfloat16, true>>, params);
+      return launch(how, finish_gradient<Arithmetic::kTensorBfloat16>, params);
     case Arithmetic::kFloat32:
-      return launch(how, finish_gradient<Way<Arithmetic::kFloat32, true>>, params);
+      return launch(how, finish_gradient<Arithmetic::kFloat32>, params);
     case Arithmetic::kFloat64:
-      if (params.from_caller) return launch(how, finish_gradient<Way<Arithmetic::kFloat64, false>>, params);
-      return launch(how, finish_gradient<Way<Arithmetic::kFloat64, true>>, params);
+      return launch(how, finish_gradient<Arithmetic::kFloat64>, params);
   }
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cuda/dense/packing.h"
 
 namespace nce::cuda::dense {
@@ -15,13 +17,13 @@ class Forward {
         index_(index),
         method_(call.methods[static_cast<std::size_t>(index)]),
         rows_(carver, call.carved, state_, method_),
+        positives_(positives_of(call, index, rows_, carver)),
         scratch_(carver, call.carved, state_, method_, call.architecture),
         metrics_(call.out.metrics != nullptr) {}
 
   void enqueue() const {
     pack(call_, index_, rows_, x_matrix(call_, rows_));
     if (!problem_.tower && !call_.strips.many()) pack(call_, index_, rows_, y_matrix(call_, rows_, 0));
-    pack(call_, index_, rows_, z_matrix(call_, rows_));
     find_positives();
     if (metrics_ && !problem_.cosine()) prepare_row_metrics();
     for (int64_t strip = 0; call_.has_y() && strip < call_.strips.count(); ++strip) {
@@ -35,6 +37,11 @@ class Forward {
   void write_losses_of_far_calls() const { finish_rows(true); }
 
  private:
+  static MethodPositives positives_of(const Call& call, int32_t index, const MethodState& rows, Carver carver) {
+    const auto at = static_cast<std::size_t>(index);
+    return {carver, call.carved, rows, call.methods[at], call.cuts[at]};
+  }
+
   PackedMatrix x() const { return x_matrix(call_, rows_).to; }
 
   void find_positives() const {
@@ -43,7 +50,13 @@ class Forward {
       find_positives(x(), problem_.x_rows, 0, half, half);
       find_positives(x(), problem_.x_rows, half, 0, half);
     } else if (call_.carved.shared) {
-      find_positives(z_matrix(call_, rows_).to, call_.carved.z_rows, 0, 0, problem_.x_rows);
+      const int64_t step = call_.cuts[static_cast<std::size_t>(index_)].positive_rows;
+      for (int64_t begin = 0; begin < problem_.x_rows; begin += step) {
+        const int64_t count = std::min(step, problem_.x_rows - begin);
+        const Matrix part = z_part(call_, rows_, positives_.z, begin, count);
+        pack(call_, index_, rows_, part);
+        find_positives(part.to, count, begin, 0, count);
+      }
     } else {
       find_positives(y_matrix(call_, rows_, 0).to, problem_.y_rows, 0, 0, problem_.x_rows);
     }
@@ -145,6 +158,7 @@ class Forward {
   const int32_t index_;
   const Method method_;
   const MethodState rows_;
+  const MethodPositives positives_;
   const MethodForward scratch_;
   const bool metrics_;
 };

@@ -8,31 +8,6 @@
 namespace nce::cuda::dense {
 namespace {
 
-/// By what a row's elements are multiplied, in two steps that neither overflow nor vanish, and what is left for scales.
-struct RowFactors {
-  double first;
-  double second;
-  double scale;
-};
-
-NCE_DEVICE RowFactors factors_of(const PackParams& p, int64_t row, double plane_scale) {
-  const double length = p.norms.length[row];
-  const double power = p.norms.scale[row];
-  switch (p.packing) {
-    case Packing::kUnit:
-      return {power, inverse_length(length) * plane_scale, 1.0};
-    case Packing::kPower:
-    case Packing::kPowerOfUnit: {
-      const int e = row_exponent(length / power);
-      const double rest = length / power * power_of_two(-e);
-      return {power_of_two(-e), plane_scale, p.packing == Packing::kPower ? power_of_two(e) : inverse_length(rest)};
-    }
-    case Packing::kRaw:
-      break;
-  }
-  return {1.0, 1.0, 1.0};
-}
-
 /// The 16 bytes that a thread writes at once. Indices are known when loops are unrolled, so all stays in registers.
 struct Chunk {
   uint32_t words[4];
@@ -65,19 +40,16 @@ __global__ void pack_rows(const PackParams p) {
   Chunk low{};
   RowFactors factors{0.0, 0.0, 0.0};
   if (row < p.count) {
-    factors = factors_of(p, row, Packed<kArithmetic>::kScale);
+    factors = row_factors<kArithmetic>(p.packing, p.norms, row);
     const void* const from = row_of(p.rows, row);
     NCE_UNROLL
     for (int k = 0; k < kChunk; ++k) {
       if (d + k >= p.dim) continue;
       double x = element(from, p.rows.dtype, d + k);
       if (p.center != nullptr) x -= p.center[d + k];
-      x = x * factors.first * factors.second;
-      Element rounded, rest;
-      narrow(x, rounded);
-      narrow(x - wide(rounded), rest);
-      high.set(k, rounded);
-      low.set(k, rest);
+      const PackedElement<kArithmetic> packed(x, factors);
+      high.set(k, packed.high);
+      low.set(k, packed.low);
     }
   }
   auto* const planes = static_cast<Element*>(p.planes) + row * p.pitch + d;

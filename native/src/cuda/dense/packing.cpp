@@ -80,6 +80,13 @@ class Packer {
   const MethodState& state_;
 };
 
+/// From a row on, of one matrix.
+RowSource offset(RowSource rows, int64_t begin) {
+  rows.first = static_cast<const std::byte*>(rows.first) + begin * rows.first_stride * loss::dtype_bytes(rows.dtype);
+  rows.first_rows -= begin;
+  return rows;
+}
+
 /// With the caller's rows, for a method that reads these.
 Matrix with_caller(const Call& call, const MethodState& state, Matrix matrix) {
   if (!state.packed) {
@@ -107,24 +114,26 @@ Matrix x_matrix(const Call& call, const MethodState& state) {
                       .to = state.x});
 }
 
-Matrix z_matrix(const Call& call, const MethodState& state) {
+Matrix z_part(const Call& call, const MethodState& state, const PackedMatrix& to, int64_t begin, int64_t count) {
   return with_caller(call, state,
-                     {.source = call.z,
-                      .rows = call.carved.z_rows,
-                      .allocated = call.state.z_allocated,
-                      .norms = call.state.z_norms,
+                     {.source = offset(call.z, begin),
+                      .rows = count,
+                      .allocated = tile::padded_rows(count),
+                      .norms = offset(call.state.z_norms, begin),
                       .range = &call.state.ranges[call.problem.shared ? 2 : 1],
-                      .to = state.z});
+                      .to = to});
+}
+
+Matrix z_matrix(const Call& call, const MethodState& state) {
+  PackedMatrix nowhere;
+  nowhere.pitch = state.x.pitch;
+  return z_part(call, state, nowhere, 0, call.carved.z_rows);
 }
 
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip) {
   const int64_t begin = call.strips.begin(strip);
-  RowSource source = call.y;
-  source.first =
-      static_cast<const std::byte*>(source.first) + begin * source.first_stride * loss::dtype_bytes(source.dtype);
-  source.first_rows -= begin;
   return with_caller(call, state,
-                     {.source = source,
+                     {.source = offset(call.y, begin),
                       .rows = call.strips.size(strip),
                       .allocated = call.state.y_allocated,
                       .norms = offset(call.state.y_norms, begin),

@@ -19,6 +19,9 @@ struct Matrix {
 void pack(const Call& call, int32_t index, const MethodState& state, const Matrix& matrix);
 
 Matrix x_matrix(const Call& call, const MethodState& state);
+/// Rows [begin, begin + count) of Z, that `to` has a place for.
+Matrix z_part(const Call& call, const MethodState& state, const PackedMatrix& to, int64_t begin, int64_t count);
+/// Z, packed nowhere.
 Matrix z_matrix(const Call& call, const MethodState& state);
 /// A strip of Y, or Y as it is.
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip);

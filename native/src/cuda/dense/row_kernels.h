@@ -246,11 +246,12 @@ void launch_coefficients(const CoefficientsParams& params, Arithmetic arithmetic
 
 /// Rows of X as the planes have them, or as they would.
 struct PackedRows {
-  const void* planes;
+  const void* planes;  ///< null: rows are packed anew
   int64_t plane_stride;
   int64_t pitch;
   const float* scales;
-  CallerRows caller;  ///< instead of planes
+  RowSource source;
+  Norms norms;
 };
 
 /// Adds slots and positives, tells what overflows, goes back through the norm or the distance, and writes the caller's
@@ -259,7 +260,8 @@ struct FinishGradientParams {
   CallState* call;
   int32_t method;
   int32_t planes;
-  bool from_caller;  ///< rows are the caller's; kFloat64
+  Packing packing;
+  const double* center;  ///< as in PackParams
   nce_similarity similarity;
   int64_t begin, end;  ///< the rows of X that are finished
   int64_t dim;
@@ -274,7 +276,6 @@ struct FinishGradientParams {
   double sums_factor;       ///< what the sums are in units of, before y_range
   const RowRange* y_range;  ///< kPower: the largest scale in it is a factor too; null: not
   const double* g_sums;     ///< Euclidean: [slots][tile_rows]
-  Norms norms;
   RowTarget target;
   int64_t first_row;                   ///< of the target in its matrix
   Argument argument, second_argument;  ///< the names of the target's matrices

@@ -45,6 +45,46 @@ struct Packed<Arithmetic::kFloat64> {
   static constexpr double kScale = 1.0;
 };
 
+/// By what packing multiplies a row's elements, in two steps that neither overflow nor vanish, and what is left for its
+/// scale.
+struct RowFactors {
+  double first;
+  double second;
+  double scale;
+};
+
+template <Arithmetic kArithmetic>
+NCE_DEVICE RowFactors row_factors(Packing packing, const Norms& norms, int64_t row) {
+  const double length = norms.length[row];
+  const double power = norms.scale[row];
+  switch (packing) {
+    case Packing::kUnit:
+      return {power, inverse_length(length) * Packed<kArithmetic>::kScale, 1.0};
+    case Packing::kPower:
+    case Packing::kPowerOfUnit: {
+      const int e = row_exponent(length / power);
+      const double rest = length / power * power_of_two(-e);
+      return {power_of_two(-e), Packed<kArithmetic>::kScale,
+              packing == Packing::kPower ? power_of_two(e) : inverse_length(rest)};
+    }
+    case Packing::kRaw:
+      break;
+  }
+  return {1.0, 1.0, 1.0};
+}
+
+/// What planes hold of a number.
+template <Arithmetic kArithmetic>
+struct PackedElement {
+  typename Packed<kArithmetic>::Element high, low;
+
+  NCE_DEVICE PackedElement(double x, const RowFactors& factors) {
+    x = x * factors.first * factors.second;
+    narrow(x, high);
+    narrow(x - wide(high), low);
+  }
+};
+
 /// How the call's logits and exponentials are scaled.
 NCE_DEVICE loss::Scaling scaling_of(const CallState& call) {
   constexpr double kLn2 = 0.69314718055994531;

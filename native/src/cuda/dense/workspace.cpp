@@ -1,6 +1,7 @@
 #include "cuda/dense/workspace.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -77,12 +78,15 @@ MethodState::MethodState(Carver& carver, const Problem& problem, const State& st
     : packed(method.packed), packing(packing_of(problem, method)) {
   x = take_packed(carver, problem, method, packing, state.x_allocated);
   y = problem.tower ? x : take_packed(carver, problem, method, packing, state.y_allocated);
-  z = take_packed(carver, problem, method, packing, state.z_allocated);
   const bool narrowed = problem.euclidean() && method.arithmetic == Arithmetic::kFloat32;
   wide_squares = carver.take<double>(narrowed || fits_scales(problem, method)
                                          ? std::max({state.x_allocated, state.y_allocated, state.z_allocated})
                                          : 0);
 }
+
+MethodPositives::MethodPositives(Carver& carver, const Problem& problem, const MethodState& rows, const Method& method,
+                                 const MethodCuts& cuts)
+    : z(take_packed(carver, problem, method, rows.packing, cuts.positive_rows)) {}
 
 MethodForward::MethodForward(Carver& carver, const Problem& problem, const State& state, const Method& method,
                              const Architecture& architecture)
@@ -109,7 +113,7 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
 }
 
 MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
-                               const GradientCuts& cuts, bool strips) {
+                               const MethodCuts& cuts, bool strips) {
   const int64_t real = real_bytes(method.arithmetic);
   x_coefficients = carver.take<std::byte>(state.x_allocated * real);
   x_references = carver.take<std::byte>(state.x_allocated * real);
@@ -130,22 +134,69 @@ MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const Sta
   scratch = carver.take<std::byte>(std::max(cuts.x.scratch_bytes, cuts.y.scratch_bytes));
 }
 
-int64_t workspace_bytes(const Problem& problem, const KeyStrips& strips, const Method& method, const GradientCuts& cuts,
-                        nce_pass pass, const Architecture& architecture) {
-  const Problem carved = strips.largest_of(problem);
-  Carver carver(nullptr);
-  const State state(carver, problem, carved);
-  const Scratch scratch(carver, problem);
-  const MethodState rows(carver, carved, state, method);
-  Carver backward_carver = carver;
-  const MethodForward forward(carver, carved, state, method, architecture);
-  if (pass == NCE_PASS_FORWARD) return carver.used();
-  const MethodBackward backward(backward_carver, carved, state, method, cuts, strips.many());
-  return std::max(carver.used(), backward_carver.used());
+namespace {
+
+/// What a method's arrays come to that lie over one another.
+class MethodBytes {
+ public:
+  MethodBytes(const Problem& problem, const KeyStrips& strips, const Method& method)
+      : strips_(strips), carved_(strips.largest_of(problem)), method_(method), state_(carver_, problem, carved_) {
+    const Scratch scratch(carver_, problem);
+    rows_.emplace(carver_, carved_, state_, method);
+  }
+
+  int64_t positive_rows() const { return state_.z_allocated; }
+
+  int64_t positives(const MethodCuts& cuts) const {
+    Carver carver = carver_;
+    const MethodPositives positives(carver, carved_, *rows_, method_, cuts);
+    return carver.used();
+  }
+
+  int64_t forward(const Architecture& architecture) const {
+    Carver carver = carver_;
+    const MethodForward forward(carver, carved_, state_, method_, architecture);
+    return carver.used();
+  }
+
+  int64_t backward(const MethodCuts& cuts) const {
+    Carver carver = carver_;
+    const MethodBackward backward(carver, carved_, state_, method_, cuts, strips_.many());
+    return carver.used();
+  }
+
+ private:
+  const KeyStrips& strips_;
+  const Problem carved_;
+  const Method method_;
+  Carver carver_{nullptr};
+  const State state_;
+  std::optional<MethodState> rows_;
+};
+
+int64_t choose_positive_rows(const MethodBytes& bytes, MethodCuts cuts, const Architecture& architecture,
+                             int64_t most) {
+  constexpr int64_t kMostParts = 4;
+  const int64_t room = std::max(bytes.forward(architecture), bytes.backward(cuts));
+  const int64_t all = bytes.positive_rows();
+  int64_t parts = all > most ? tiles_of(all, most) : 1;
+  do {
+    cuts.positive_rows = padded_rows(tiles_of(all, parts));
+  } while (bytes.positives(cuts) > room && ++parts <= kMostParts);
+  return cuts.positive_rows;
 }
 
-std::vector<GradientCuts> choose_cuts(const Problem& problem, const KeyStrips& strips,
-                                      const std::vector<Method>& methods, const Architecture& architecture) {
+}  // namespace
+
+int64_t workspace_bytes(const Problem& problem, const KeyStrips& strips, const Method& method, const MethodCuts& cuts,
+                        nce_pass pass, const Architecture& architecture) {
+  const MethodBytes bytes(problem, strips, method);
+  const int64_t forward = std::max(bytes.positives(cuts), bytes.forward(architecture));
+  return pass == NCE_PASS_FORWARD ? forward : std::max(forward, bytes.backward(cuts));
+}
+
+std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& strips, const std::vector<Method>& methods,
+                                    const Architecture& architecture, int64_t most_positives) {
   // What a plan of 16-bit planes has more, where its arithmetic has fewer bytes: in shares of that plan, and in
   // scratch.
   constexpr double kMoreThanHalf = 1.25;
@@ -162,21 +213,27 @@ std::vector<GradientCuts> choose_cuts(const Problem& problem, const KeyStrips& s
                        .dim = carved.desc.dim,
                        .distances = problem.euclidean(),
                        .whole = false};
-  const auto bytes_of = [&](const Method& method, const GradientCuts& cuts) {
+  const auto bytes_of = [&](const Method& method, const MethodCuts& cuts) {
     return workspace_bytes(problem, strips, method, cuts, NCE_PASS_FORWARD_BACKWARD, architecture);
   };
-  const auto cut = [&](const Method& method, int64_t most_bytes) -> GradientCuts {
+  const auto cut = [&](const Method& method, int64_t most_bytes) {
+    const MethodBytes bytes(problem, strips, method);
+    MethodCuts cuts;
     if (strips.many()) {
       const auto one_sum = [&](int64_t rows) {
         return padded_rows(rows) * packed_pitch(method.arithmetic, carved.desc.dim) * real_bytes(method.arithmetic);
       };
-      return {cut_gradient(method, x, one_sum(x.x_rows) + kMoreForStrips, architecture),
-              cut_gradient(method, y, one_sum(y.x_rows) + kMoreForStrips, architecture)};
+      cuts.x = cut_gradient(method, x, one_sum(x.x_rows) + kMoreForStrips, architecture);
+      cuts.y = cut_gradient(method, y, one_sum(y.x_rows) + kMoreForStrips, architecture);
+    } else {
+      const int64_t rest = most_bytes == kNoLimit ? kNoLimit : most_bytes - bytes.backward({});
+      cuts.x = cut_gradient(method, x, rest, architecture);
+      cuts.y = cut_gradient(method, y, rest, architecture);
     }
-    const int64_t rest = most_bytes == kNoLimit ? kNoLimit : most_bytes - bytes_of(method, {});
-    return {cut_gradient(method, x, rest, architecture), cut_gradient(method, y, rest, architecture)};
+    cuts.positive_rows = choose_positive_rows(bytes, cuts, architecture, most_positives);
+    return cuts;
   };
-  std::vector<GradientCuts> cuts;
+  std::vector<MethodCuts> cuts;
   int64_t most = kNoLimit;
   const bool has_half = architecture.tensor && !problem.euclidean() && problem.dtype == NCE_DTYPE_FLOAT32;
   const bool wider = methods[0].planes == 2 || methods[0].arithmetic == Arithmetic::kFloat32;

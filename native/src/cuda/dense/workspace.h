@@ -58,8 +58,22 @@ struct MethodState {
 
   bool packed;  ///< else `packing` says what rows would be
   Packing packing;
-  PackedMatrix x, y, z;
+  PackedMatrix x, y;
   double* wide_squares;  ///< before they are narrowed to float, or become scales
+};
+
+struct MethodCuts {
+  GradientCut x, y;           ///< Y's is empty for one tower
+  int64_t positive_rows = 0;  ///< rows of Z that are packed at a time, a multiple of kRowMultiple
+};
+
+/// Rows of Z, that are positives alone. Only their similarities need them packed: so many of them at a time, where all
+/// that follows comes to lie.
+struct MethodPositives {
+  MethodPositives(Carver& carver, const Problem& problem, const MethodState& rows, const Method& method,
+                  const MethodCuts& cuts);
+
+  PackedMatrix z;
 };
 
 struct MethodForward {
@@ -72,14 +86,9 @@ struct MethodForward {
   void *x_inverse, *y_inverse, *y_factors;  ///< float, or double for kFloat64
 };
 
-/// Of both sides; Y's is empty for one tower.
-struct GradientCuts {
-  GradientCut x, y;
-};
-
 struct MethodBackward {
   MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
-                 const GradientCuts& cuts, bool strips);
+                 const MethodCuts& cuts, bool strips);
 
   void *x_coefficients, *x_references, *y_coefficients, *y_references;
   double* positive_coefficients;
@@ -89,12 +98,13 @@ struct MethodBackward {
 };
 
 /// The cuts of every method, so that the exact one of a PRECISE plan takes little more memory than a FAST one, and its
-/// float64 fall-back no more than the exact one.
-std::vector<GradientCuts> choose_cuts(const Problem& problem, const KeyStrips& strips,
-                                      const std::vector<Method>& methods, const Architecture& architecture);
+/// float64 fall-back no more than the exact one. Positives are packed at once, or in up to four parts so that they make
+/// the workspace no larger; more than `most_positives` in parts in any case.
+std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& strips, const std::vector<Method>& methods,
+                                    const Architecture& architecture, int64_t most_positives = kNoLimit);
 
 /// Bytes of the whole workspace.
-int64_t workspace_bytes(const Problem& problem, const KeyStrips& strips, const Method& method, const GradientCuts& cuts,
+int64_t workspace_bytes(const Problem& problem, const KeyStrips& strips, const Method& method, const MethodCuts& cuts,
                         nce_pass pass, const Architecture& architecture);
 
 }  // namespace nce::cuda::dense

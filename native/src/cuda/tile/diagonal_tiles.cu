@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kSize.blocks_a_multiprocessor)
 
     const Place<S> place(thread);
     const TileRange range{x_first, y_first, 1, 1};
-    SlabStream<S> stream(params.operands, range, opaque(static_cast<int>(threadIdx.x)));
+    SlabStream<S> stream(params.operands, range, thread_index<true>());
     const Product<S> product(place);
     Fragment<S> tile;
     Mainloop<S, SlabStream<S>, Product<S>>(shared_memory(), stream, product)

@@ -225,8 +225,8 @@ NCE_DEVICE void make_strip(const GradientStripsParams& params, const StripSpace<
   NCE_NO_UNROLL
   while (task.made < task.tiles) {
     fill_sides(params.of, space, task.range);
-    SlabStream<S> stream(operands, task.range, opaque(static_cast<int>(threadIdx.x)));
-    const Product<S> product(Place<S>(opaque(static_cast<int>(threadIdx.x))));
+    SlabStream<S> stream(operands, task.range, thread_index<true>());
+    const Product<S> product(Place<S>(thread_index<true>()));
     Fragment<S> tile;
     Mainloop<S, SlabStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);
     make_g(operands, space, tile);
@@ -283,7 +283,7 @@ NCE_DEVICE void multiply_strip(const GradientStripsParams& params, const StripSp
   while (task.column < params.of.operands.x.pitch) {
     StripStream<S> stream(scratch_of<S>(params), params.of.operands.y, task.y_first, task.tiles * S::kSide,
                           task.column);
-    const StripProduct<S> product(Place<S>(opaque(static_cast<int>(threadIdx.x))));
+    const StripProduct<S> product(Place<S>(thread_index<true>()));
     Fragment<S> sums;
     sums.clear();
     Mainloop<S, StripStream<S>, StripProduct<S>> mainloop(space.ring, stream, product);
@@ -298,7 +298,7 @@ NCE_DEVICE void multiply_strip(const GradientStripsParams& params, const StripSp
 /// The slot (+)= the sums of G's rows, a warp a row.
 template <typename S>
 NCE_DEVICE void sum_strip(const GradientStripsParams& params, const StripTask& task) {
-  const int thread = opaque(static_cast<int>(threadIdx.x));
+  const int thread = thread_index<true>();
   const int lane = thread % kWarpThreads;
   NCE_NO_UNROLL
   for (int row = thread / kWarpThreads; row < S::kSide; row += S::kThreads / kWarpThreads) {

@@ -133,14 +133,6 @@ NCE_DEVICE int swizzled(int row, int chunk) {
   return row * S::kRowBytes + (chunk ^ (row & 7)) * kChunkBytes;
 }
 
-/// threadIdx.x, kLate: unknown to the compiler, so that places that come of it are computed when they are needed and
-/// not kept. Where that takes fewer registers was tried: tools/gates/compile_gate.py.
-template <bool kLate>
-NCE_DEVICE int thread_index() {
-  const int thread = static_cast<int>(threadIdx.x);
-  return kLate ? opaque(thread) : thread;
-}
-
 /// Copies rows of X and Y, and what those of Y bring to G.
 template <typename S>
 class GradientCopies {

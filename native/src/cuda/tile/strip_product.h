@@ -28,12 +28,7 @@ template <typename S>
 class StripStream {
  public:
   NCE_DEVICE StripStream(const void* g, const Operand& y, int64_t first, int depth, int column)
-      : g_(g),
-        y_(y),
-        first_(first),
-        slabs_(depth / S::kDepth),
-        column_(column),
-        thread_(opaque(static_cast<int>(threadIdx.x))) {
+      : g_(g), y_(y), first_(first), slabs_(depth / S::kDepth), column_(column), thread_(thread_index<true>()) {
     start_pass();
   }
 

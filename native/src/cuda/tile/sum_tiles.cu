@@ -466,7 +466,7 @@ class SumBlock {
 
   NCE_DEVICE void run() {
     SlabStream<S> stream(params_.operands, task_.range, own_thread());
-    const Product<S> product(Place<S>{thread()});
+    const Product<S> product(Place<S>{thread_index<false>()});
     Mainloop<S, SlabStream<S>, Product<S>> mainloop(space_.ring, stream, product);
     if (task_.range.x_tiles == 0) clear_columns();
     NCE_NO_UNROLL
@@ -490,12 +490,9 @@ class SumBlock {
 
  private:
   NCE_DEVICE bool columns_wanted() const { return params_.columns.value != nullptr; }
-  NCE_DEVICE static int thread() { return static_cast<int>(threadIdx.x); }
-  /// Unknown to the compiler: what comes of it is computed after the products and not before.
-  NCE_DEVICE static int late_thread() { return opaque(thread()); }
   /// Callers' rows have no registers for what is computed late.
-  NCE_DEVICE static int own_thread() { return S::kFromCaller ? thread() : late_thread(); }
-  NCE_DEVICE static Place<S> place() { return Place<S>{late_thread()}; }
+  NCE_DEVICE static int own_thread() { return thread_index<!S::kFromCaller>(); }
+  NCE_DEVICE static Place<S> place() { return Place<S>{thread_index<true>()}; }
 
   /// Calls use(row) if the thread has a row of the tile, and of its columns likewise.
   template <typename Use>
@@ -522,14 +519,14 @@ class SumBlock {
   }
 
   NCE_DEVICE void start_rows() {
-    with_own_row(thread(), [&](int row) {
+    with_own_row(thread_index<false>(), [&](int row) {
       bring(params_.operands.x, params_.x_positive, corner().x + row, row, space_.x_factors, space_.x_positives);
       put_row(row, params_.add ? load_sums(params_.rows, row_place(row)) : RunningSums::empty());
     });
   }
 
   NCE_DEVICE void start_columns() {
-    with_own_column(thread(), [&](int column) {
+    with_own_column(thread_index<false>(), [&](int column) {
       bring(params_.operands.y, columns_wanted() ? params_.y_positive : nullptr, corner().y + column, column,
             space_.y_factors, space_.y_positives);
     });
@@ -549,7 +546,7 @@ class SumBlock {
   NCE_DEVICE void sum_metrics(Fragment<S>& tile) {
     metric_parts(params_, space_, place(), corner(), tile);
     __syncthreads();
-    with_own_row(thread(), [&](int row) {
+    with_own_row(thread_index<false>(), [&](int row) {
       add_metrics<S>(params_.metrics, row_place(row), space_.rows, row, y_ == 0 && !params_.add);
     });
     __syncthreads();
@@ -597,7 +594,7 @@ class SumBlock {
   }
 
   NCE_DEVICE void finish_rows() const {
-    with_own_row(thread(), [&](int row) { store_sums(params_.rows, row_place(row), get_row(row)); });
+    with_own_row(thread_index<false>(), [&](int row) { store_sums(params_.rows, row_place(row), get_row(row)); });
   }
 
   NCE_DEVICE void add_columns() const {
@@ -611,7 +608,7 @@ class SumBlock {
 
   NCE_DEVICE void clear_columns() {
     if (!columns_wanted()) return;
-    with_own_column(late_thread(), [&](int column) {
+    with_own_column(thread_index<true>(), [&](int column) {
       for (y_ = 0; y_ < task_.range.y_tiles; ++y_) {
         store_sums(params_.columns, column_place(column), RunningSums::empty());
       }
