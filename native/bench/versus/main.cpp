@@ -33,7 +33,11 @@ struct Shape {
   nce_dtype dtype;
   int64_t n, m, dim;
   Calls calls;
+  int64_t budget = -1;  ///< as in nce_plan_desc
 };
+
+/// The default of keys that are not many, and once of all.
+constexpr int64_t kBudget = int64_t{256} << 20;
 
 constexpr nce_similarity kCosine = NCE_SIMILARITY_COSINE;
 constexpr nce_similarity kDot = NCE_SIMILARITY_DOT;
@@ -51,8 +55,10 @@ const std::vector<Shape> kShapes = {
     {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_FLOAT64, 2048, 2048, 128, Calls::kTogether},
     {nce::oracle::kSymmetric, kCosine, NCE_DTYPE_BFLOAT16, 2048, 2048, 128, Calls::kTogether},
     {nce::oracle::kShared, kCosine, NCE_DTYPE_FLOAT32, 256, 65536, 128, Calls::kTogether},
+    {nce::oracle::kShared, kCosine, NCE_DTYPE_FLOAT32, 256, 65536, 128, Calls::kTogether, kBudget},
     {nce::oracle::kShared, kCosine, NCE_DTYPE_FLOAT32, 64, 262144, 128, Calls::kTogether},
     {nce::oracle::kInfoNce, kDot, NCE_DTYPE_FLOAT32, 1024, 65536, 128, Calls::kTogether},
+    {nce::oracle::kInfoNce, kDot, NCE_DTYPE_FLOAT32, 1024, 65536, 128, Calls::kTogether, kBudget},
     {nce::oracle::kShared, kEuclidean, NCE_DTYPE_FLOAT32, 256, 65536, 128, Calls::kForward},
     {nce::oracle::kNtXent, kCosine, NCE_DTYPE_FLOAT32, 2048, 2048, 128, Calls::kTogether},
     {nce::oracle::kOwn, kCosine, NCE_DTYPE_FLOAT32, 4096, 8, 128, Calls::kTogether},
@@ -85,6 +91,7 @@ void compare(const Device& before, const Device& after, const Shape& shape) {
                                              .tau = 0.07,
                                              .seed = 1});
   problem.desc.metrics = 0;
+  problem.desc.workspace_budget_bytes = shape.budget;
   Run first(before, problem), second(after, problem);
   const double once = std::max(seconds_of(first, shape.calls, 1), seconds_of(second, shape.calls, 1));
   const int times = std::max(1, static_cast<int>(1e-3 / once));
@@ -103,11 +110,11 @@ void compare(const Device& before, const Device& after, const Shape& shape) {
   const double ratio = median(ratios);
   const double first_fastest = *std::min_element(firsts.begin(), firsts.end());
   const double second_fastest = *std::min_element(seconds.begin(), seconds.end());
-  std::printf("%-22s %-16s %-9s %6lld x %6lld x %4lld %10.1f %10.1f   %.3f   %.3f (%.3f to %.3f of %zu)\n",
+  std::printf("%-22s %-16s %-9s %6lld x %6lld x %4lld %10.1f %10.1f   %.3f   %.3f (%.3f to %.3f of %zu)%s\n",
               shape.kind.name, name_of(shape.calls), nce::oracle::name_of(shape.dtype), static_cast<long long>(shape.n),
               static_cast<long long>(shape.m), static_cast<long long>(shape.dim), 1e6 * first_fastest,
               1e6 * second_fastest, second_fastest / first_fastest, ratio, ratios[ratios.size() / 4],
-              ratios[ratios.size() * 3 / 4], ratios.size());
+              ratios[ratios.size() * 3 / 4], ratios.size(), shape.budget == kBudget ? ", budget 256 MiB" : "");
   std::fflush(stdout);
 }
 

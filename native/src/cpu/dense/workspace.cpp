@@ -27,11 +27,13 @@ constexpr int64_t kStripTileBytes = int64_t{128} << 20;
 constexpr int64_t kShortestKeptStrip = 16;
 
 // Strips of Y: what is packed of one, and the norms of all if they are to be kept.
-constexpr int64_t kKeyStripBytes = int64_t{16} << 20;
+constexpr int64_t kKeyStripBytes = int64_t{8} << 20;
 constexpr int64_t kNormBytes = int64_t{4} << 20;
 
-// With strips of Y, tiles are kept up to so many bytes in all, unless the caller has set a budget.
+// With strips of Y, tiles are kept up to so many bytes in all, and so many for each element of X, unless the caller has
+// set a budget.
 constexpr int64_t kDefaultWithStrips = int64_t{62} << 20;
+constexpr int64_t kDefaultAnElement = 80;
 
 // Keeping less than one in so many tiles takes memory without a gain that can be measured.
 constexpr int64_t kLeastPartKept = 20;
@@ -146,7 +148,8 @@ template <typename Real>
 KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const KeyStrips& key_strips,
                            const Kernels<Real>& kernels, const Panels<Real>& panels, int64_t necessary) {
   const int64_t tile = kernels.width * kernels.width * static_cast<int64_t>(sizeof(Real));
-  const int64_t budget = problem.budget_or(key_strips.many() ? kDefaultWithStrips : loss::kDefaultBudget);
+  const int64_t with_strips = kDefaultWithStrips + kDefaultAnElement * problem.x_rows * problem.desc.dim;
+  const int64_t budget = problem.budget_or(key_strips.many() ? with_strips : loss::kDefaultBudget);
   const int64_t left = std::max<int64_t>(0, budget - necessary - NCE_WORKSPACE_ALIGNMENT);
   const int64_t y_panels = key_strips.many() ? ceil_div(key_strips.rows(), kernels.width) : panels.y_count;
   const int64_t all = saturated_product(panels.x_count, y_panels);
