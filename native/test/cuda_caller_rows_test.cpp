@@ -227,8 +227,8 @@ TEST_P(CudaCallerRows, HaveTheDigitsOfDoubleWhateverTheirStridesAndNorms) {
 
 /// In the memory of "fast" their sums come in chunks.
 TEST_P(CudaCallerRows, OfALastChunkThatIsSmallerHaveTheirGradients) {
-  constexpr int64_t kRows = 150;
-  Problem problem = steep_problem(oracle::kInfoNce, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT16, {kRows, kRows, 3}, 9100);
+  constexpr int64_t kRows = 200;
+  Problem problem = steep_problem(oracle::kInfoNce, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT16, {kRows, kRows, 33}, 9100);
   problem.desc.metrics = 0;  // whose sums would leave memory for all rows at once
   const int32_t capability = GetParam().desc.max_compute_capability;
   const loss::Problem described(problem.desc);
