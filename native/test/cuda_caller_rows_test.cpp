@@ -225,17 +225,17 @@ TEST_P(CudaCallerRows, HaveTheDigitsOfDoubleWhateverTheirStridesAndNorms) {
   }
 }
 
-/// In the memory of "fast" their sums come in chunks.
+/// In the memory of "fast" their sums come in chunks, and a chunk's tiles in shares that do not divide them.
 TEST_P(CudaCallerRows, OfALastChunkThatIsSmallerHaveTheirGradients) {
-  constexpr int64_t kRows = 200;
-  Problem problem = steep_problem(oracle::kInfoNce, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT16, {kRows, kRows, 33}, 9100);
+  constexpr int64_t kRows = 400;
+  Problem problem = steep_problem(oracle::kShared, NCE_SIMILARITY_COSINE, NCE_DTYPE_FLOAT32, {kRows, 70, 33}, 9100);
   problem.desc.metrics = 0;  // whose sums would leave memory for all rows at once
-  const int32_t capability = GetParam().desc.max_compute_capability;
   const loss::Problem described(problem.desc);
-  const auto& architecture = cuda::dense::architecture_for(capability);
+  const auto& architecture = cuda::dense::architecture_for(GetParam().desc.max_compute_capability);
   const auto cuts = cuda::dense::choose_cuts(described, loss::KeyStrips(described),
                                              cuda::dense::choose_methods(described, architecture), architecture);
-  EXPECT_EQ(cuts.back().x.chunk_rows, capability < 80 ? padded_rows(kRows) : kRowMultiple);
+  EXPECT_EQ(cuts.back().x.chunk_rows, architecture.split_is_faster ? 2 * kRowMultiple : padded_rows(kRows));
+  EXPECT_NE(cuts.back().x.chunk.tiles() % cuts.back().x.chunk.shares, 0);
   check(problem);
 }
 
