@@ -118,8 +118,13 @@ nce_plan_desc decode_plan(Decoder& from) {
     desc.n *= 2;
     desc.m = 0;
   };
+  const auto odds = [&] {
+    if (from.once_in(3)) desc.denominator = NCE_DENOMINATOR_NEGATIVES;
+    if (from.once_in(4)) desc.margin = 0.25 * from.below(8);
+  };
   switch (desc.loss) {
     case NCE_LOSS_INFONCE:
+      odds();
       desc.negatives = from.below(3);
       desc.similarity = from.below(4);
       if (desc.negatives == NCE_NEGATIVES_IN_BATCH) {
@@ -130,6 +135,7 @@ nce_plan_desc decode_plan(Decoder& from) {
       }
       break;
     case NCE_LOSS_NT_XENT:
+      odds();
       desc.similarity = from.below(4);
       tower();
       break;
@@ -167,7 +173,7 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
                              &desc.precision,
                              &desc.metrics,
                              &desc.top_k,
-                             &desc.reserved};
+                             &desc.denominator};
   switch (from.below(4)) {
     case 0:
       *fields[from.below(13)] = static_cast<int32_t>(from.hostile());

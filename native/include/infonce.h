@@ -29,7 +29,7 @@
  *    call needs its own workspace and outputs. Destroying a handle while another thread uses it is undefined.
  *
  * Formulas (sources: InfoNCE 1807.03748 eq. 4, NT-Xent 2002.05709 eq. 1, CLIP 2103.00020 fig. 3, NT-Logistic
- * 2002.05709 table 2, contrastive: Hadsell 2006 eq. 4, triplet 1503.03832 eq. 3, alignment and uniformity 2005.10242).
+ * 2002.05709 table 2, DCL 2110.06848 eq. 6, margin of the positive 2203.02167, contrastive: Hadsell 2006 eq. 4, triplet 1503.03832 eq. 3, alignment and uniformity 2005.10242).
  */
 #ifndef INFONCE_H
 #define INFONCE_H
@@ -47,7 +47,7 @@ extern "C" {
 #endif
 
 /* The version of this interface. Libraries and callers of different versions must not be mixed. */
-#define NCE_ABI_VERSION 2
+#define NCE_ABI_VERSION 3
 
 /* The alignment, in bytes, that a workspace must have. */
 #define NCE_WORKSPACE_ALIGNMENT 64
@@ -95,8 +95,8 @@ typedef enum nce_dtype {
 /* The losses. l_i is the loss of row i, w_i its weight, s_ij the similarity of row i and column j. */
 typedef enum nce_loss {
   /*
-   * l_i = log(1 + sum over negatives j of exp((s_ij - s_i+) / tau)), s_i+ the similarity of query i and key i.
-   * nce_plan_desc.negatives says which negatives; with symmetric = 1 (in-batch, n = m) l_i is half the sum of the losses
+   * l_i = log(1 + sum over negatives j of exp((s_ij - s_i+ + margin) / tau)), s_i+ the similarity of query i and key i;
+   * without the 1 if nce_plan_desc.denominator says so. nce_plan_desc.negatives says which negatives; with symmetric = 1 (in-batch, n = m) l_i is half the sum of the losses
    * of row i and of column i.
    */
   NCE_LOSS_INFONCE = 0,
@@ -139,6 +139,13 @@ typedef enum nce_distance {
   NCE_DISTANCE_SQUARED_EUCLIDEAN = 1,
   NCE_DISTANCE_COSINE = 2 /* 1 - cosine similarity */
 } nce_distance;
+
+/* What the positive of INFONCE and NT_XENT competes against. */
+typedef enum nce_denominator {
+  NCE_DENOMINATOR_ALL = 0,      /* itself and the negatives: the cross-entropy of a softmax */
+  NCE_DENOMINATOR_NEGATIVES = 1 /* the negatives alone: decoupled, DCL. Losses may be below 0, and no positive is so near
+                                   that it is pulled less. A row without negatives has the loss 0 */
+} nce_denominator;
 
 /* How row losses become the loss. */
 typedef enum nce_reduction {
@@ -224,7 +231,7 @@ typedef struct nce_plan_desc {
   int32_t precision;          /* nce_precision */
   int32_t metrics;            /* 1 if calls may ask for metrics (costs some speed), else 0 */
   int32_t top_k;              /* k of nce_metrics.topk_accuracy, >= 1 if metrics = 1 */
-  int32_t reserved;           /* 0 */
+  int32_t denominator;        /* nce_denominator; INFONCE and NT_XENT only */
   int64_t n;
   int64_t m;
   int64_t dim;
@@ -234,7 +241,8 @@ typedef struct nce_plan_desc {
                                      symmetric, with m >= 16 n, columns come in strips by default, and a workspace has on
                                      the CPU at most 64 MiB and a multiple of n rows, whatever m is, and on CUDA at most
                                      the bytes of the columns and 64 MiB (from dim 64 on) */
-  double margin;                  /* CONTRASTIVE and TRIPLET: finite, >= 0 (CONTRASTIVE: > 0) */
+  double margin;                  /* finite, >= 0 (CONTRASTIVE: > 0; NT_LOGISTIC: 0). INFONCE and NT_XENT: what is taken
+                                     off the similarity of the positive, in the loss and not in metrics; <= 1e100 */
 } nce_plan_desc;
 
 /*

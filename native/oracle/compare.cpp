@@ -13,14 +13,14 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0);
 }
 
-/// What a call writes as its loss.
-std::vector<double> written(const Problem& problem, const Answer& answer) {
+/// Of what belongs to the loss or to the rows' losses, that which belongs to what a call writes.
+std::vector<double> written(const Problem& problem, double reduced, const std::vector<double>& of_rows) {
   switch (static_cast<nce_reduction>(problem.desc.reduction)) {
     case NCE_REDUCTION_MEAN:
     case NCE_REDUCTION_SUM:
-      return {answer.loss};
+      return {reduced};
     case NCE_REDUCTION_NONE:
-      return answer.losses;
+      return of_rows;
   }
   unknown("no such reduction");
 }
@@ -40,10 +40,11 @@ std::string Result::difference(const Result& other) const {
 void compare(const Problem& problem, const Result& result, const Answer& answer, const Bounds& bounds,
              const std::function<void(const char*, double, double)>& expect) {
   constexpr double kWrong = std::numeric_limits<double>::quiet_NaN();
-  const std::vector<double> losses = written(problem, answer);
+  const std::vector<double> losses = written(problem, answer.loss, answer.losses);
+  const std::vector<double> sizes = written(problem, answer.loss_size, answer.loss_sizes);
   if (result.loss.size() != losses.size()) return expect("the number of losses", kWrong, 0);
   for (std::size_t i = 0; i < losses.size(); ++i) {
-    const double size = std::fabs(losses[i]);
+    const double size = sizes[i];
     expect("loss", std::fabs(result.loss[i] - losses[i]),
            bounds.loss * size + bounds.loss_square * size * size + bounds.loss_floor);
   }

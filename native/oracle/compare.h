@@ -22,8 +22,8 @@ struct Result {
 
 /// How far a result may be from the answer. Sums of what is named.
 struct Bounds {
-  double loss = 0;         ///< times |l|
-  double loss_square = 0;  ///< times l^2
+  double loss = 0;         ///< times the loss's size, |l| or that of its terms
+  double loss_square = 0;  ///< times its square
   double loss_floor = 0;
   double gradient = 0;     ///< of the Frobenius norm of the error, times the gradient's; or, where that is more,
   double terms = 0;        ///< times the norm of the gradient's terms, before they cancel

@@ -96,7 +96,7 @@ class RowLoss {
     switch (static_cast<nce_loss>(desc.loss)) {
       case NCE_LOSS_INFONCE:
       case NCE_LOSS_NT_XENT:
-        softmax(*positive, negatives);
+        softmax(static_cast<nce_denominator>(desc.denominator), static_cast<Number>(desc.margin), *positive, negatives);
         return;
       case NCE_LOSS_NT_LOGISTIC:
         logistic(static_cast<nce_reduction>(desc.negative_reduction), *positive, negatives);
@@ -112,6 +112,7 @@ class RowLoss {
   }
 
   Number value = 0;
+  Number size = -1;  ///< sum of the sizes of the loss's terms where they may cancel; below 0: |value|
   Number by_positive = 0;
   Number by_temperature = 0;
   Number by_temperature_terms = 0;   ///< sum of the sizes of what by_temperature is the sum of
@@ -134,27 +135,54 @@ class RowLoss {
  private:
   enum class Form { kConstant, kExponential, kLogistic };
 
-  /// ln(1 + sum of exp((s - s+) / tau)).
+  static bool counts_positive(nce_denominator denominator) {
+    switch (denominator) {
+      case NCE_DENOMINATOR_ALL:
+        return true;
+      case NCE_DENOMINATOR_NEGATIVES:
+        return false;
+    }
+    unknown("no such denominator");
+  }
+
+  /// ln(1 + sum of exp((s - s+ + margin) / tau)), or without the 1.
   template <typename Negatives>
-  void softmax(Number positive, const Negatives& negatives) {
+  void softmax(nce_denominator denominator, Number margin, Number positive, const Negatives& negatives) {
     form_ = Form::kExponential;
-    top_ = positive;
-    negatives([&](Number s) { top_ = std::max(top_, s); });
-    Number sum = 0, weighted = 0, sizes = 0, largest = std::fabs(positive);
+    Number largest = std::fabs(positive);
+    bool any = false;
+    negatives([&](Number s) {
+      top_ = any ? std::max(top_, s) : s;
+      any = true;
+      largest = std::max(largest, std::fabs(s));
+    });
+    if (!any) return;
+    Number sum = 0, above = 0, sizes = 0;
     negatives([&](Number s) {
       const Number e = std::exp((s - top_) / tau_);
       sum += e;
-      weighted += e * (s - positive);
+      above += e * (s - positive);
       sizes += e * std::fabs(s - positive);
-      largest = std::max(largest, std::fabs(s));
     });
-    const Number all = sum + std::exp((positive - top_) / tau_);
-    value = top_ > positive ? (top_ - positive) / tau_ + std::log(all) : std::log1p(sum);
-    by_positive = -sum / all / tau_;
-    by_temperature = -weighted / all / (tau_ * tau_);
-    by_temperature_terms = sizes / all / (tau_ * tau_);
-    by_temperature_slopes = sum / all / (tau_ * tau_);
-    factor_ = 1 / all / tau_;
+    const Number gap = (top_ - positive + margin) / tau_;
+    Number mass = 1;  // of the negatives
+    if (!counts_positive(denominator)) {
+      value = gap + std::log(sum);
+      size = std::fabs(top_ / tau_ + std::log(sum)) + std::fabs((positive - margin) / tau_);
+    } else if (gap > 0) {
+      const Number all = sum + std::exp(-gap);
+      value = gap + std::log(all);
+      mass = sum / all;
+    } else {
+      const Number odds = sum * std::exp(gap);
+      value = std::log1p(odds);
+      mass = odds / (1 + odds);
+    }
+    by_positive = -mass / tau_;
+    by_temperature = -mass * (above / sum + margin) / (tau_ * tau_);
+    by_temperature_terms = mass * (sizes / sum + margin) / (tau_ * tau_);
+    by_temperature_slopes = mass / (tau_ * tau_);
+    factor_ = mass / sum / tau_;
     condition = std::max<Number>(1, 2 * largest / tau_);
   }
 
@@ -227,7 +255,7 @@ class RowLoss {
   Number tau_ = 1;
   Form form_ = Form::kConstant;
   Number factor_ = 0;
-  Number top_ = 0;  ///< the largest s, positive included
+  Number top_ = 0;  ///< the largest s of the negatives
 };
 
 }  // namespace nce::oracle

@@ -39,7 +39,9 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   Number top1 = 0, topk = 0;
   for (const RowSums<Number>& row : rows) {
     answer.losses.push_back(static_cast<double>(row.loss));
+    answer.loss_sizes.push_back(static_cast<double>(row.size));
     all.loss += row.loss * share;
+    all.size += row.size * share;
     all.d_temperature += row.d_temperature;
     all.d_temperature_terms += row.d_temperature_terms;
     all.d_temperature_slopes += row.d_temperature_slopes;
@@ -55,6 +57,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
     topk += row.credit(problem.desc.top_k);
   }
   answer.loss = static_cast<double>(all.loss);
+  answer.loss_size = static_cast<double>(all.size);
   answer.d_temperature = static_cast<double>(all.d_temperature);
   answer.d_temperature_terms = static_cast<double>(all.d_temperature_terms);
   answer.d_temperature_slopes = static_cast<double>(all.d_temperature_slopes);

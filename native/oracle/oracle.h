@@ -17,8 +17,10 @@ struct GradientRows {
 
 /// What is right, rounded to double.
 struct Answer {
-  std::vector<double> losses;  ///< w_i l_i
-  double loss = 0;             ///< reduced; NONE: the sum
+  std::vector<double> losses;      ///< w_i l_i
+  double loss = 0;                 ///< reduced; NONE: the sum
+  std::vector<double> loss_sizes;  ///< of losses: the sums of the sizes of terms that may cancel, else |w_i l_i|
+  double loss_size = 0;            ///< of loss
   double d_temperature = 0;
   double d_temperature_terms = 0;   ///< sum of the sizes of what d_temperature is the sum of
   double d_temperature_slopes = 0;  ///< sum of its derivatives by differences of similarities, which are rounded too

@@ -63,7 +63,8 @@ const char* name_of(nce_precision precision) {
 const char* name_of_loss(const nce_plan_desc& desc) {
   const auto is = [&](const Kind& kind) {
     return kind.loss == desc.loss && kind.negatives == desc.negatives && kind.symmetric == (desc.symmetric != 0) &&
-           kind.one_matrix == (shape_of(desc).tower && desc.m == 0);
+           kind.one_matrix == (shape_of(desc).tower && desc.m == 0) && kind.denominator == desc.denominator &&
+           (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds : {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
@@ -133,6 +134,8 @@ Problem empty_problem_of(const Case& of) {
   desc.loss = of.kind.loss;
   desc.negatives = of.kind.negatives;
   desc.symmetric = of.kind.symmetric ? 1 : 0;
+  desc.denominator = of.kind.denominator;
+  desc.margin = of.kind.margin;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;

@@ -46,6 +46,8 @@ struct Kind {
   bool symmetric = false;
   bool one_matrix = false;  ///< the tower lies in one matrix
   bool sum = false;         ///< NT-Logistic sums over negatives
+  nce_denominator denominator = NCE_DENOMINATOR_ALL;
+  double margin = 0.0;  ///< of the positive; margin losses have their own
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -55,6 +57,15 @@ inline constexpr Kind kShared = {"InfoNCE shared", NCE_LOSS_INFONCE, NCE_NEGATIV
 inline constexpr Kind kNtXent = {"NT-Xent", NCE_LOSS_NT_XENT, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kNtXentOneMatrix = {
     .name = "NT-Xent one matrix", .loss = NCE_LOSS_NT_XENT, .negatives = NCE_NEGATIVES_IN_BATCH, .one_matrix = true};
+inline constexpr Kind kDcl = {.name = "DCL",
+                              .loss = NCE_LOSS_NT_XENT,
+                              .negatives = NCE_NEGATIVES_IN_BATCH,
+                              .denominator = NCE_DENOMINATOR_NEGATIVES};
+inline constexpr Kind kSymmetricMargin = {.name = "InfoNCE symmetric, margin",
+                                          .loss = NCE_LOSS_INFONCE,
+                                          .negatives = NCE_NEGATIVES_IN_BATCH,
+                                          .symmetric = true,
+                                          .margin = 0.2};
 inline constexpr Kind kNtLogistic = {"NT-Logistic", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kNtLogisticOneMatrix = {.name = "NT-Logistic one matrix, sum",
                                               .loss = NCE_LOSS_NT_LOGISTIC,
@@ -62,13 +73,19 @@ inline constexpr Kind kNtLogisticOneMatrix = {.name = "NT-Logistic one matrix, s
                                               .one_matrix = true,
                                               .sum = true};
 inline constexpr Kind kOwn = {"InfoNCE own", NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN};
+inline constexpr Kind kOwnDecoupled = {.name = "InfoNCE own, decoupled, margin",
+                                       .loss = NCE_LOSS_INFONCE,
+                                       .negatives = NCE_NEGATIVES_OWN,
+                                       .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                       .margin = 0.3};
 inline constexpr Kind kPaired = {"NT-Logistic paired", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_PAIRED};
 inline constexpr Kind kContrastive = {"contrastive", NCE_LOSS_CONTRASTIVE, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kTriplet = {"triplet", NCE_LOSS_TRIPLET, NCE_NEGATIVES_PAIRED};
 
-inline constexpr Kind kDenseKinds[] = {kInfoNce,    kSymmetric,          kShared, kNtXent, kNtXentOneMatrix,
-                                       kNtLogistic, kNtLogisticOneMatrix};
-inline constexpr Kind kRowwiseKinds[] = {kOwn, kPaired, kContrastive, kTriplet};
+inline constexpr Kind kDenseKinds[] = {kInfoNce,         kSymmetric,       kShared,
+                                       kNtXent,          kNtXentOneMatrix, kDcl,
+                                       kSymmetricMargin, kNtLogistic,      kNtLogisticOneMatrix};
+inline constexpr Kind kRowwiseKinds[] = {kOwn, kOwnDecoupled, kPaired, kContrastive, kTriplet};
 
 inline constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
 

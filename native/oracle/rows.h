@@ -70,13 +70,14 @@ class Shares {
 /// What a row adds to the answer: its loss, and the sums that metrics are made of.
 template <typename Number>
 struct RowSums {
-  Number loss = 0, d_temperature = 0, d_temperature_terms = 0, d_temperature_slopes = 0, condition = 1;
+  Number loss = 0, size = 0, d_temperature = 0, d_temperature_terms = 0, d_temperature_slopes = 0, condition = 1;
   Number positive = 0, alignment = 0, negative = 0, uniformity = 0, effective = 0;
   int64_t positives = 0, negatives = 0, above = 0, tied = 0;
 
   void add_loss(const Problem& problem, const RowLoss<Number>& row, Number weight, Number slope) {
     const Number factor = weight * slope * static_cast<Number>(problem.temperature_slope());
     loss += weight * row.value;
+    size += weight * (row.size < 0 ? std::fabs(row.value) : row.size);
     d_temperature += factor * row.by_temperature;
     d_temperature_terms += std::fabs(factor) * row.by_temperature_terms;
     d_temperature_slopes += std::fabs(factor) * row.by_temperature_slopes;

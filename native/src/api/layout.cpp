@@ -46,7 +46,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, precision),
     NCE_FIELD(nce_plan_desc, metrics),
     NCE_FIELD(nce_plan_desc, top_k),
-    NCE_FIELD(nce_plan_desc, reserved),
+    NCE_FIELD(nce_plan_desc, denominator),
     NCE_FIELD(nce_plan_desc, n),
     NCE_FIELD(nce_plan_desc, m),
     NCE_FIELD(nce_plan_desc, dim),

@@ -10,6 +10,7 @@ namespace nce::api {
 namespace {
 
 constexpr int64_t kLargestDim = int64_t{1} << 20;
+constexpr double kLargestMargin = 1e100;  // over the least temperature, squared, it is in range
 constexpr int64_t kLargestVolume = int64_t{1} << 60;
 
 using loss::Arrangement;
@@ -60,6 +61,7 @@ void check_enums(const nce_plan_desc& desc) {
   check_enum(desc.similarity, NCE_SIMILARITY_NEG_EUCLIDEAN, "desc->similarity",
              "0 (COSINE), 1 (DOT), 2 (NEG_SQUARED_EUCLIDEAN), 3 (NEG_EUCLIDEAN)");
   check_enum(desc.distance, NCE_DISTANCE_COSINE, "desc->distance", "0 (EUCLIDEAN), 1 (SQUARED_EUCLIDEAN), 2 (COSINE)");
+  check_enum(desc.denominator, NCE_DENOMINATOR_NEGATIVES, "desc->denominator", "0 (ALL), 1 (NEGATIVES)");
   check_enum(desc.reduction, NCE_REDUCTION_NONE, "desc->reduction", "0 (MEAN), 1 (SUM), 2 (NONE)");
   check_enum(desc.symmetric, 1, "desc->symmetric", "0 or 1");
   check_enum(desc.negative_reduction, NCE_REDUCTION_SUM, "desc->negative_reduction", "0 (MEAN), 1 (SUM)");
@@ -101,7 +103,7 @@ void check_combinations(const nce_plan_desc& desc) {
     check_zero(desc.negative_reduction, "desc->negative_reduction",
                "only NCE_LOSS_NT_LOGISTIC with NCE_NEGATIVES_IN_BATCH uses it");
   }
-  check_zero(desc.reserved, "desc->reserved", "it is reserved");
+  if (!loss::has_denominator(rule)) unused(desc.denominator, "desc->denominator");
 }
 
 void check_dtypes(const nce_plan_desc& desc) {
@@ -156,16 +158,15 @@ void check_numbers(const nce_plan_desc& desc) {
   }
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
   const std::string given = "desc->margin is " + std::to_string(desc.margin);
-  switch (loss::measured_by(rule.row)) {
-    case Measured::kSimilarity:
-      if (desc.margin != 0.0) refuse_argument(given + "; allowed: 0, because " + rule.name + " does not use it");
-      break;
-    case Measured::kDistance:
-      if (!std::isfinite(desc.margin) || desc.margin < 0.0) refuse_argument(given + "; allowed: finite and >= 0");
-      if (rule.positive_margin && desc.margin == 0.0)
-        refuse_argument(given + "; allowed for " + rule.name + ": above 0");
-      break;
+  if (!loss::has_margin(rule)) {
+    if (desc.margin != 0.0) refuse_argument(given + "; allowed: 0, because " + rule.name + " does not use it");
+    return;
   }
+  if (!std::isfinite(desc.margin) || desc.margin < 0.0) refuse_argument(given + "; allowed: finite and >= 0");
+  if (loss::has_denominator(rule) && desc.margin > kLargestMargin) {
+    refuse_argument(given + "; allowed for " + rule.name + ": 0 to 1e100");
+  }
+  if (rule.positive_margin && desc.margin == 0.0) refuse_argument(given + "; allowed for " + rule.name + ": above 0");
 }
 
 }  // namespace

@@ -161,7 +161,7 @@ NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Compariso
   sum = lanes.sum(sum);
   const double mean = lanes.sum(weighted) / sum;  // of logits under the negatives' softmax, less the maximum's
   const double log_sum = std::log(sum);
-  const double gap = (maximum - positive) / tau;
+  const double gap = (maximum - positive + rule.margin) / tau;
   const double mass = mass_of_odds(rule.function, gap + log_sum);
   return {loss_of_odds(rule.function, gap + log_sum),
           -mass * (mean + gap) / tau,

@@ -1,7 +1,7 @@
 #pragma once
 // The mathematics of a row whose similarities are summed up in tiles: from the sums over its negatives and its positive
 // to loss, slopes and coefficients. In double, on host and device. Sources: InfoNCE 1807.03748 eq. 4, NT-Xent
-// 2002.05709 eq. 1, NT-Logistic 2002.05709 table 2.
+// 2002.05709 eq. 1, NT-Logistic 2002.05709 table 2, decoupled 2110.06848 eq. 6.
 //
 // The positive is kept out of the sums: l = ln(1 + sum_j e^(z_j - z+)) = softplus(LSE - z+). An "LSE - z+" over all
 // logits would lose every digit of a small loss.
@@ -23,6 +23,7 @@ namespace nce::loss {
 struct RowRule {
   RowFunction function;
   double negative_share;  ///< kLogistic: what the sum over negatives is multiplied by
+  double margin;          ///< odds: what is taken off the positive
 };
 
 /// The temperature of a call and how its exponentials are scaled.
@@ -84,11 +85,13 @@ NCE_HOST_DEVICE inline bool has_softmax(RowFunction function) {
   return false;
 }
 
-/// The loss of a row by its log odds, ln(sum of the negatives' exponentials / the positive's), -inf without negatives.
+/// The loss of a row that has negatives by its log odds, ln(sum of the negatives' exponentials / the positive's).
 NCE_HOST_DEVICE inline double loss_of_odds(RowFunction function, double log_odds) {
   switch (function) {
     case RowFunction::kSoftmax:
       return softplus(log_odds);
+    case RowFunction::kDecoupled:
+      return log_odds;
     case RowFunction::kLogistic:
     case RowFunction::kContrastive:
     case RowFunction::kTriplet:
@@ -97,11 +100,14 @@ NCE_HOST_DEVICE inline double loss_of_odds(RowFunction function, double log_odds
   return std::nan("");
 }
 
-/// The derivative of loss_of_odds: the softmax mass of all negatives, 1 - P+ without the subtraction. It is -dl/dz+.
+/// The derivative of loss_of_odds, which is -dl/dz+, and 0 for odds of 0. Of kSoftmax: the softmax mass of all
+/// negatives, 1 - P+ without the subtraction.
 NCE_HOST_DEVICE inline double mass_of_odds(RowFunction function, double log_odds) {
   switch (function) {
     case RowFunction::kSoftmax:
       return sigmoid(log_odds);
+    case RowFunction::kDecoupled:
+      return log_odds == -HUGE_VAL ? 0.0 : 1.0;
     case RowFunction::kLogistic:
     case RowFunction::kContrastive:
     case RowFunction::kTriplet:
@@ -162,9 +168,9 @@ struct LogSum {
 
 /// ln of the negatives' sum over the positive's exponential. The two similarities are subtracted before they are
 /// divided: that is exact where they are near, whatever their size.
-NCE_HOST_DEVICE inline double log_odds_of(const LogSum& lse, double positive, double tau) {
+NCE_HOST_DEVICE inline double log_odds_of(const RowRule& rule, const LogSum& lse, double positive, double tau) {
   if (lse.log_sum == -HUGE_VAL) return -HUGE_VAL;
-  return (lse.maximum - positive) / tau + lse.log_sum;
+  return (lse.maximum - positive + rule.margin) / tau + lse.log_sum;
 }
 
 struct RowResult {
@@ -174,18 +180,19 @@ struct RowResult {
   double entropy;            ///< softmax: of the softmax over negatives; else NaN
 };
 
-NCE_HOST_DEVICE inline RowResult softmax_result(RowFunction function, const RowSums& sums, double positive,
+NCE_HOST_DEVICE inline RowResult softmax_result(const RowRule& rule, const RowSums& sums, double positive,
                                                 const Scaling& scaling) {
   const double tau = scaling.tau;
   if (sums.value == 0.0) return {0.0, {0.0, -HUGE_VAL}, 0.0, std::nan("")};
   const LogSum lse{sums.maximum, std::log(sums.value) + scaling.log_scale};
-  const double log_odds = log_odds_of(lse, positive, tau);
+  const double log_odds = log_odds_of(rule, lse, positive, tau);
   const bool online = scaling.form == Form::kOnline;
   const double mean = sums.weighted / sums.value;
   const double mean_gap = online ? (sums.maximum - positive) + mean : mean;  // mean of s - s+ over negatives
-  const double mass = mass_of_odds(function, log_odds);
-  return {loss_of_odds(function, log_odds), lse, -mass * mean_gap / tau / tau,
-          (online ? lse.log_sum : log_odds) - mean / tau};
+  const double mass = mass_of_odds(rule.function, log_odds);
+  const double log_sum = online ? lse.log_sum : log_odds - rule.margin / tau;  // relative to where the mean is
+  return {loss_of_odds(rule.function, log_odds), lse, -mass * (mean_gap + rule.margin) / tau / tau,
+          log_sum - mean / tau};
 }
 
 NCE_HOST_DEVICE inline RowResult logistic_result(const RowSums& sums, double positive, double share, double tau) {
@@ -201,7 +208,7 @@ NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& 
                                             const Scaling& scaling) {
   switch (family_of(rule.function)) {
     case RowFamily::kOdds:
-      return softmax_result(rule.function, sums, positive, scaling);
+      return softmax_result(rule, sums, positive, scaling);
     case RowFamily::kLogistic:
       return logistic_result(sums, positive, rule.negative_share, scaling.tau);
     case RowFamily::kContrastive:
@@ -212,10 +219,10 @@ NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& 
 }
 
 /// -dl/dz+ of a row; `lse` as in RowResult.
-NCE_HOST_DEVICE inline double positive_mass(RowFunction function, const LogSum& lse, double positive, double tau) {
-  switch (family_of(function)) {
+NCE_HOST_DEVICE inline double positive_mass(const RowRule& rule, const LogSum& lse, double positive, double tau) {
+  switch (family_of(rule.function)) {
     case RowFamily::kOdds:
-      return mass_of_odds(function, log_odds_of(lse, positive, tau));
+      return mass_of_odds(rule.function, log_odds_of(rule, lse, positive, tau));
     case RowFamily::kLogistic:
       return -logistic_positive_slope(positive / tau);
     case RowFamily::kContrastive:

@@ -12,6 +12,7 @@ namespace nce::loss {
 /// The mathematics of a row: from its similarities to its loss. See row.h, and pairwise.h for rows that do not meet.
 enum class RowFunction : int32_t {
   kSoftmax,      ///< ln(1 + sum of e^(z - z+))
+  kDecoupled,    ///< ln(sum of e^(z - z+))
   kLogistic,     ///< softplus(-z+) + share * sum of softplus(z)
   kContrastive,  ///< d^2 / 2, or hinge(margin - d)^2 / 2
   kTriplet       ///< hinge(d+ - d- + margin)
@@ -24,6 +25,7 @@ enum class RowFamily : int32_t { kOdds, kLogistic, kContrastive, kTriplet };
 NCE_HOST_DEVICE constexpr RowFamily family_of(RowFunction function) {
   switch (function) {
     case RowFunction::kSoftmax:
+    case RowFunction::kDecoupled:
       return RowFamily::kOdds;
     case RowFunction::kLogistic:
       return RowFamily::kLogistic;
@@ -74,13 +76,29 @@ constexpr NegativesSet negatives_set(Negatives... negatives) {
 
 struct LossRule {
   const char* name;
-  RowFunction row;
+  RowFunction row;         ///< with NCE_DENOMINATOR_ALL, see row_function_of
   NegativesSet negatives;  ///< that nce_plan_desc may ask for
   Arrangement in_batch;    ///< what IN_BATCH means
   bool symmetric;          ///< whether columns may have losses too, if IN_BATCH
   bool reduces_negatives;  ///< whether nce_plan_desc.negative_reduction is used, if IN_BATCH
   bool positive_margin;    ///< whether a margin of 0 would leave nothing to learn
 };
+
+/// Whether nce_plan_desc.denominator is used.
+constexpr bool has_denominator(const LossRule& rule) { return family_of(rule.row) == RowFamily::kOdds; }
+
+/// Whether nce_plan_desc.margin is used.
+constexpr bool has_margin(const LossRule& rule) { return family_of(rule.row) != RowFamily::kLogistic; }
+
+constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator denominator) {
+  switch (denominator) {
+    case NCE_DENOMINATOR_ALL:
+      return rule.row;
+    case NCE_DENOMINATOR_NEGATIVES:
+      return RowFunction::kDecoupled;
+  }
+  return {};
+}
 
 constexpr nce_loss kLastLoss = NCE_LOSS_TRIPLET;
 

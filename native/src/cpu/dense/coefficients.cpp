@@ -53,7 +53,7 @@ class CoefficientsOfRows {
   }
 
   double mass(const loss::LogSum* lse, int64_t row) const {
-    return loss::positive_mass(problem_.row.function, lse[row], state_.positive[row], scaling_.tau);
+    return loss::positive_mass(problem_.row, lse[row], state_.positive[row], scaling_.tau);
   }
 
   /// Returns dl/dz+ of the row or column over the largest slope.

@@ -15,7 +15,7 @@ NCE_DEVICE double factor_of(const CoefficientsParams& p, int64_t i) {
 }
 
 NCE_DEVICE double mass_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {
-  return loss::positive_mass(p.rule.function, lse[i], p.positive[i], p.call->tau);
+  return loss::positive_mass(p.rule, lse[i], p.positive[i], p.call->tau);
 }
 
 __global__ void slope_rows(const CoefficientsParams p) {

@@ -23,10 +23,10 @@ public class infonce_h extends infonce_h$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int NCE_ABI_VERSION = (int)2L;
+    private static final int NCE_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define NCE_ABI_VERSION 2
+     * #define NCE_ABI_VERSION 3
      * }
      */
     public static int NCE_ABI_VERSION() {
@@ -374,6 +374,24 @@ public class infonce_h extends infonce_h$shared {
     public static int NCE_DISTANCE_COSINE() {
         return NCE_DISTANCE_COSINE;
     }
+    private static final int NCE_DENOMINATOR_ALL = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_denominator.NCE_DENOMINATOR_ALL = 0
+     * }
+     */
+    public static int NCE_DENOMINATOR_ALL() {
+        return NCE_DENOMINATOR_ALL;
+    }
+    private static final int NCE_DENOMINATOR_NEGATIVES = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_denominator.NCE_DENOMINATOR_NEGATIVES = 1
+     * }
+     */
+    public static int NCE_DENOMINATOR_NEGATIVES() {
+        return NCE_DENOMINATOR_NEGATIVES;
+    }
     private static final int NCE_REDUCTION_MEAN = (int)0L;
     /**
      * {@snippet lang=c :
@@ -486,7 +504,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t nce_abi_version()
+     * int32_t nce_abi_version(void)
      * }
      */
     public static FunctionDescriptor nce_abi_version$descriptor() {
@@ -496,7 +514,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t nce_abi_version()
+     * int32_t nce_abi_version(void)
      * }
      */
     public static MethodHandle nce_abi_version$handle() {
@@ -506,7 +524,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t nce_abi_version()
+     * int32_t nce_abi_version(void)
      * }
      */
     public static MemorySegment nce_abi_version$address() {
@@ -515,7 +533,7 @@ public class infonce_h extends infonce_h$shared {
 
     /**
      * {@snippet lang=c :
-     * int32_t nce_abi_version()
+     * int32_t nce_abi_version(void)
      * }
      */
     public static int nce_abi_version() {
@@ -544,7 +562,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * const char *nce_version()
+     * const char *nce_version(void)
      * }
      */
     public static FunctionDescriptor nce_version$descriptor() {
@@ -554,7 +572,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * const char *nce_version()
+     * const char *nce_version(void)
      * }
      */
     public static MethodHandle nce_version$handle() {
@@ -564,7 +582,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * const char *nce_version()
+     * const char *nce_version(void)
      * }
      */
     public static MemorySegment nce_version$address() {
@@ -573,7 +591,7 @@ public class infonce_h extends infonce_h$shared {
 
     /**
      * {@snippet lang=c :
-     * const char *nce_version()
+     * const char *nce_version(void)
      * }
      */
     public static MemorySegment nce_version() {
@@ -662,7 +680,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * const char *nce_last_error()
+     * const char *nce_last_error(void)
      * }
      */
     public static FunctionDescriptor nce_last_error$descriptor() {
@@ -672,7 +690,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * const char *nce_last_error()
+     * const char *nce_last_error(void)
      * }
      */
     public static MethodHandle nce_last_error$handle() {
@@ -682,7 +700,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * const char *nce_last_error()
+     * const char *nce_last_error(void)
      * }
      */
     public static MemorySegment nce_last_error$address() {
@@ -691,7 +709,7 @@ public class infonce_h extends infonce_h$shared {
 
     /**
      * {@snippet lang=c :
-     * const char *nce_last_error()
+     * const char *nce_last_error(void)
      * }
      */
     public static MemorySegment nce_last_error() {
@@ -720,7 +738,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int64_t nce_layout_count()
+     * int64_t nce_layout_count(void)
      * }
      */
     public static FunctionDescriptor nce_layout_count$descriptor() {
@@ -730,7 +748,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int64_t nce_layout_count()
+     * int64_t nce_layout_count(void)
      * }
      */
     public static MethodHandle nce_layout_count$handle() {
@@ -740,7 +758,7 @@ public class infonce_h extends infonce_h$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int64_t nce_layout_count()
+     * int64_t nce_layout_count(void)
      * }
      */
     public static MemorySegment nce_layout_count$address() {
@@ -749,7 +767,7 @@ public class infonce_h extends infonce_h$shared {
 
     /**
      * {@snippet lang=c :
-     * int64_t nce_layout_count()
+     * int64_t nce_layout_count(void)
      * }
      */
     public static long nce_layout_count() {

@@ -28,7 +28,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t precision;
  *     int32_t metrics;
  *     int32_t top_k;
- *     int32_t reserved;
+ *     int32_t denominator;
  *     int64_t n;
  *     int64_t m;
  *     int64_t dim;
@@ -57,7 +57,7 @@ public class nce_plan_desc {
         infonce_h.C_INT.withName("precision"),
         infonce_h.C_INT.withName("metrics"),
         infonce_h.C_INT.withName("top_k"),
-        infonce_h.C_INT.withName("reserved"),
+        infonce_h.C_INT.withName("denominator"),
         infonce_h.C_LONG.withName("n"),
         infonce_h.C_LONG.withName("m"),
         infonce_h.C_LONG.withName("dim"),
@@ -644,48 +644,48 @@ public class nce_plan_desc {
         struct.set(top_k$LAYOUT, top_k$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt denominator$LAYOUT = (OfInt)$LAYOUT.select(groupElement("denominator"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t denominator
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt denominator$layout() {
+        return denominator$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long denominator$OFFSET = $LAYOUT.byteOffset(groupElement("denominator"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t denominator
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long denominator$offset() {
+        return denominator$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t denominator
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int denominator(MemorySegment struct) {
+        return struct.get(denominator$LAYOUT, denominator$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t denominator
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void denominator(MemorySegment struct, int fieldValue) {
+        struct.set(denominator$LAYOUT, denominator$OFFSET, fieldValue);
     }
 
     private static final OfLong n$LAYOUT = (OfLong)$LAYOUT.select(groupElement("n"));

@@ -29,6 +29,13 @@ final class Checks {
                 temperature);
     }
 
+    static void positiveMargin(double positiveMargin) {
+        argument(
+                positiveMargin >= 0 && positiveMargin <= 1e100,
+                "positiveMargin: must be in [0, 1e100], but got %s",
+                positiveMargin);
+    }
+
     static void shape(long n, long m, long dim) {
         range("n", n, 1, Long.MAX_VALUE);
         range("m", m, 0, Long.MAX_VALUE);

@@ -55,16 +55,21 @@ final class Components {
         return made(made, values);
     }
 
-    /** A record of 1 for every double, false for every boolean and the first constant of every enum. */
+    /** A record of 1 or its {@link DefaultNumber} for every double, false for every boolean, and the first of every enum. */
     static <R extends Record> R defaults(Class<R> type) {
         return make(
                 type,
                 Arrays.stream(type.getRecordComponents())
-                        .map(component -> defaultOf(component.getType()))
+                        .map(Components::defaultOf)
                         .toArray());
     }
 
-    private static Object defaultOf(Class<?> type) {
+    private static Object defaultOf(RecordComponent component) {
+        DefaultNumber number = component.getAnnotation(DefaultNumber.class);
+        if (number != null) {
+            return number.value();
+        }
+        Class<?> type = component.getType();
         if (type.isEnum()) {
             return type.getEnumConstants()[0];
         }

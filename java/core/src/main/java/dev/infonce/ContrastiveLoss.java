@@ -136,7 +136,7 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
 
     /**
      * What this loss is made of, by name: of temperature, margin, similarity, distance, negatives, negativeReduction,
-     * isSymmetric and reduction those that its kind has.
+     * isSymmetric, denominator, positiveMargin and reduction those that its kind has.
      *
      * @return the values in the order of the record's components; unmodifiable
      */

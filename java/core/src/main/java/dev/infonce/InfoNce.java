@@ -3,8 +3,9 @@ package dev.infonce;
 import java.util.Objects;
 
 /**
- * InfoNCE: {@code l_i = log(1 + sum over negatives j of exp((s_ij - s_i+) / tau))}, s_i+ being the similarity of query i and
- * key i (1807.03748 eq. 4; symmetric: 2103.00020 fig. 3).
+ * InfoNCE: {@code l_i = log(1 + sum over negatives j of exp((s_ij - s_i+ + positiveMargin) / tau))}, s_i+ being the similarity
+ * of query i and key i (1807.03748 eq. 4; symmetric: 2103.00020 fig. 3; the margin: 2203.02167). Decoupled (2110.06848 eq. 6)
+ * it is without the 1.
  *
  * <p>Shapes: {@code Shape.of(n, m, dim)}. In-batch: keys m x dim with m >= n, and every key but i is a negative of query i;
  * m = n if symmetric. {@link Negatives#SHARED} and {@link Negatives#OWN}: keys n x dim, m >= 0 counts negatives (for each row,
@@ -14,22 +15,32 @@ import java.util.Objects;
  * @param similarity s
  * @param negatives IN_BATCH, SHARED or OWN
  * @param isSymmetric whether l_i is half the sum of the losses of row i and of column i; in-batch only
+ * @param denominator what the positive competes against
+ * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
  * @param reduction how row losses become the loss
  */
 public record InfoNce(
-        double temperature, Similarity similarity, Negatives negatives, boolean isSymmetric, Reduction reduction)
+        double temperature,
+        Similarity similarity,
+        Negatives negatives,
+        boolean isSymmetric,
+        Denominator denominator,
+        @DefaultNumber(0) double positiveMargin,
+        Reduction reduction)
         implements ContrastiveLoss {
     /**
      * Checks the loss.
      *
-     * @throws IllegalArgumentException if the temperature is out of range, negatives are PAIRED, or a symmetric loss is not
-     *     in-batch
+     * @throws IllegalArgumentException if the temperature or the margin is out of range, negatives are PAIRED, or a symmetric
+     *     loss is not in-batch
      * @throws NullPointerException if an argument is null
      */
     public InfoNce {
         Checks.temperature(temperature);
         Objects.requireNonNull(similarity, "similarity");
         Objects.requireNonNull(negatives, "negatives");
+        Objects.requireNonNull(denominator, "denominator");
+        Checks.positiveMargin(positiveMargin);
         Objects.requireNonNull(reduction, "reduction");
         switch (negatives) {
             case IN_BATCH -> {}
@@ -48,7 +59,8 @@ public record InfoNce(
      * @return the loss
      */
     public static InfoNce withTemperature(double temperature) {
-        return new InfoNce(temperature, Similarity.COSINE, Negatives.IN_BATCH, false, Reduction.MEAN);
+        return new InfoNce(
+                temperature, Similarity.COSINE, Negatives.IN_BATCH, false, Denominator.ALL, 0, Reduction.MEAN);
     }
 
     /**
@@ -76,6 +88,25 @@ public record InfoNce(
      */
     public InfoNce withOwnNegatives() {
         return Components.with(this, "negatives", Negatives.OWN);
+    }
+
+    /**
+     * The same loss, in which the positive competes against the negatives alone, as DCL has it.
+     *
+     * @return a new loss
+     */
+    public InfoNce decoupled() {
+        return Components.with(this, "denominator", Denominator.NEGATIVES);
+    }
+
+    /**
+     * The same loss, which wants the positive more similar than the negatives by a margin.
+     *
+     * @param positiveMargin in units of the similarity, in [0, 1e100]
+     * @return a new loss
+     */
+    public InfoNce withPositiveMargin(double positiveMargin) {
+        return Components.with(this, "positiveMargin", positiveMargin);
     }
 
     /**

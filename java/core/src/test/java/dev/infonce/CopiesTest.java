@@ -23,8 +23,12 @@ class CopiesTest {
         differ(infoNce, infoNce.withSharedNegatives(), "negatives", Negatives.SHARED);
         differ(infoNce, infoNce.withOwnNegatives(), "negatives", Negatives.OWN);
         differ(infoNce, infoNce.withSimilarity(Similarity.DOT), "similarity", Similarity.DOT);
+        differ(infoNce, infoNce.decoupled(), "denominator", Denominator.NEGATIVES);
+        differ(infoNce, infoNce.withPositiveMargin(0.25), "positiveMargin", 0.25);
         differ(infoNce, infoNce.withReduction(Reduction.SUM), "reduction", Reduction.SUM);
         differ(ntXent, ntXent.withSimilarity(Similarity.DOT), "similarity", Similarity.DOT);
+        differ(ntXent, ntXent.decoupled(), "denominator", Denominator.NEGATIVES);
+        differ(ntXent, ntXent.withPositiveMargin(0.25), "positiveMargin", 0.25);
         differ(ntXent, ntXent.withReduction(Reduction.SUM), "reduction", Reduction.SUM);
         differ(logistic, logistic.withPairedNegatives(), "negatives", Negatives.PAIRED);
         differ(logistic, logistic.withNegativeReduction(Reduction.SUM), "negativeReduction", Reduction.SUM);

@@ -139,7 +139,8 @@ class LossKindsTest {
         ContrastiveLoss loss = NtXent.withTemperature(1);
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> loss.with(Map.of("margin", 2.0)))
-                .withMessage("margin: NtXent has none, only temperature, similarity, reduction");
+                .withMessage(
+                        "margin: NtXent has none, only temperature, similarity, denominator, positiveMargin, reduction");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> loss.with(Map.of("similarity", Distance.COSINE)))
                 .withMessage("similarity: must be a Similarity, but got COSINE");

@@ -41,7 +41,8 @@ class MalformedLossTest {
                 argument("temperature infinite", () -> InfoNce.withTemperature(1.0 / 0), "temperature", "Infinity"),
                 argument(
                         "InfoNce with paired negatives",
-                        () -> new InfoNce(1, Similarity.DOT, Negatives.PAIRED, false, Reduction.SUM),
+                        () -> new InfoNce(
+                                1, Similarity.DOT, Negatives.PAIRED, false, Denominator.ALL, 0, Reduction.SUM),
                         "negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got PAIRED"),
                 argument(
                         "symmetric with shared negatives",
@@ -69,6 +70,17 @@ class MalformedLossTest {
                                 .withPairedNegatives(),
                         "negativeReduction",
                         "SUM with PAIRED"),
+                argument(
+                        "positive margin negative",
+                        () -> InfoNce.withTemperature(1).withPositiveMargin(-0.5),
+                        "positiveMargin",
+                        "[0, 1e100]",
+                        "-0.5"),
+                argument(
+                        "positive margin not a number",
+                        () -> NtXent.withTemperature(1).withPositiveMargin(Double.NaN),
+                        "positiveMargin",
+                        "NaN"),
                 argument("contrastive margin 0", () -> PairwiseContrastive.withMargin(0), "margin", "> 0", "0.0"),
                 argument(
                         "contrastive margin infinite",

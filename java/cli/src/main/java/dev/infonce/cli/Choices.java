@@ -1,5 +1,6 @@
 package dev.infonce.cli;
 
+import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
@@ -66,6 +67,12 @@ final class Choices {
     static final class Reductions extends Words<Reduction> {
         Reductions() {
             super(() -> List.of(Reduction.values()), Choices::word);
+        }
+    }
+
+    static final class Denominators extends Words<Denominator> {
+        Denominators() {
+            super(() -> List.of(Denominator.values()), Choices::word);
         }
     }
 

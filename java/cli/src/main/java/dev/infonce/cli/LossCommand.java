@@ -2,6 +2,7 @@ package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
+import dev.infonce.Denominator;
 import dev.infonce.Device;
 import dev.infonce.Distance;
 import dev.infonce.GradientResult;
@@ -92,6 +93,22 @@ final class LossCommand implements Callable<Integer> {
 
     @Option(names = "--margin", paramLabel = "M", description = "Margin, needed for ${bundle:with a margin}.")
     Double margin;
+
+    @Option(
+            names = "--denominator",
+            paramLabel = "NAME",
+            converter = Choices.Denominators.class,
+            completionCandidates = Choices.Denominators.class,
+            description =
+                    "For ${bundle:with a denominator}, what the positive competes against: ${COMPLETION-CANDIDATES} (default:"
+                            + " all; negatives: decoupled, DCL).")
+    Denominator denominator;
+
+    @Option(
+            names = "--positive-margin",
+            paramLabel = "M",
+            description = "For ${bundle:with a denominator}: taken off the positive's similarity (default: 0).")
+    Double positiveMargin;
 
     @Option(
             names = "--similarity",

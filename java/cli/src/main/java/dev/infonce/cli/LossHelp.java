@@ -26,6 +26,7 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
             "with labels", () -> String.join(", ", words(kind -> kind.can(ContrastiveLoss::takesLabels))),
             "with a margin", () -> spoken(words(kind -> kind.has("margin"))),
             "with a distance", () -> spoken(words(kind -> kind.has("distance"))),
+            "with a denominator", () -> spoken(words(kind -> kind.has("denominator"))),
             "with a negative reduction", () -> spoken(words(kind -> kind.has("negativeReduction"))),
             "matrices", LossHelp::matrices);
 

@@ -30,6 +30,8 @@ final class LossOptions {
         options.need("margin", command.margin);
         options.take("similarity", command.similarity);
         options.take("distance", command.distance);
+        options.take("denominator", command.denominator);
+        options.take("positiveMargin", command.positiveMargin);
         options.take("negativeReduction", command.negativeReduction);
         options.take("reduction", command.reduction);
         if (command.negativeReduction != null && command.negatives != null) {

@@ -53,6 +53,8 @@ public final class LossCommandFuzz {
         number(in, arguments, "--temperature", 14);
         number(in, arguments, "--margin", 6);
         word(in, arguments, "--similarity", 4, "cosine", "dot", "neg-squared-euclidean", "neg-euclidean", "cos");
+        word(in, arguments, "--denominator", 3, "all", "negatives", "own");
+        number(in, arguments, "--positive-margin", 3);
         word(in, arguments, "--distance", 3, "euclidean", "squared-euclidean", "cosine");
         word(in, arguments, "--reduction", 6, "mean", "sum", "none");
         word(in, arguments, "--negative-reduction", 2, "mean", "sum", "none");

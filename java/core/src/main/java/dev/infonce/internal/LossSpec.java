@@ -1,6 +1,7 @@
 package dev.infonce.internal;
 
 import dev.infonce.ContrastiveLoss;
+import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.InfoNce;
 import dev.infonce.Negatives;
@@ -12,6 +13,7 @@ import dev.infonce.Shape;
 import dev.infonce.Similarity;
 import dev.infonce.Triplet;
 import dev.infonce.internal.java.row.RowFunction;
+import dev.infonce.internal.java.row.RowRule;
 
 /**
  * What a loss is: the one place that tells losses apart. Everything else asks for the property that it needs.
@@ -44,7 +46,8 @@ public record LossSpec(
     /** What the rows of a loss are made of. */
     public sealed interface Terms {
         /** Similarities divided by a temperature. */
-        record Logits(RowFunction.OfLogits row, double temperature, Similarity similarity) implements Terms {}
+        record Logits(RowFunction.OfLogits row, double temperature, Similarity similarity, double positiveMargin)
+                implements Terms {}
 
         /** Distances compared with a margin. */
         record Distances(RowFunction.OfDistances row, double margin, Distance distance) implements Terms {}
@@ -64,15 +67,15 @@ public record LossSpec(
         switch (loss) {
             case InfoNce it ->
                 draft.named("infonce", 0)
-                        .logits(RowFunction.OfLogits.SOFTMAX, it.temperature(), it.similarity())
+                        .logits(odds(it.denominator()), it.temperature(), it.similarity(), it.positiveMargin())
                         .twoTowers(it.negatives(), it.isSymmetric());
             case NtXent it ->
                 draft.named("ntxent", 1)
-                        .logits(RowFunction.OfLogits.SOFTMAX, it.temperature(), it.similarity())
+                        .logits(odds(it.denominator()), it.temperature(), it.similarity(), it.positiveMargin())
                         .oneTower(Negatives.IN_BATCH);
             case NtLogistic it ->
                 draft.named("nt-logistic", 2)
-                        .logits(RowFunction.OfLogits.LOGISTIC, it.temperature(), it.similarity())
+                        .logits(RowFunction.OfLogits.LOGISTIC, it.temperature(), it.similarity(), 0.0)
                         .oneTower(it.negatives())
                         .reducing(it.negativeReduction());
             case PairwiseContrastive it ->
@@ -83,6 +86,13 @@ public record LossSpec(
                 draft.named("triplet", 4).distances(RowFunction.OfDistances.TRIPLET, it.margin(), it.distance());
         }
         return draft.made();
+    }
+
+    private static RowFunction.OfLogits odds(Denominator denominator) {
+        return switch (denominator) {
+            case ALL -> RowFunction.OfLogits.SOFTMAX;
+            case NEGATIVES -> RowFunction.OfLogits.DECOUPLED;
+        };
     }
 
     /** A spec in the making. */
@@ -107,8 +117,8 @@ public record LossSpec(
             return this;
         }
 
-        Draft logits(RowFunction.OfLogits row, double temperature, Similarity similarity) {
-            terms = new Terms.Logits(row, temperature, similarity);
+        Draft logits(RowFunction.OfLogits row, double temperature, Similarity similarity, double positiveMargin) {
+            terms = new Terms.Logits(row, temperature, similarity, positiveMargin);
             return this;
         }
 
@@ -199,13 +209,18 @@ public record LossSpec(
         };
     }
 
-    /** What the term of one of so many negatives counts in its row; 1 where negatives have no terms of their own. */
-    public double negativeShare(long count) {
-        return switch (negativeReduction) {
+    /** What rows of so many negatives have in common. */
+    public RowRule rowRule(long count) {
+        double margin = switch (terms) {
+            case Terms.Logits logits -> logits.positiveMargin();
+            case Terms.Distances _ -> 0.0;
+        };
+        double share = switch (negativeReduction) {
             case MEAN -> count > 0 ? 1.0 / count : 1.0;
             case SUM, NONE -> 1.0;
             case null -> 1.0;
         };
+        return new RowRule(share, margin);
     }
 
     /**

@@ -2,6 +2,7 @@ package dev.infonce.suite;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
+import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Negatives;
 import dev.infonce.Reduction;
@@ -38,7 +39,17 @@ public final class Cases {
                 .flatMap(loss -> each(loss, "negatives", List.of(Negatives.values())))
                 .flatMap(loss -> each(loss, "isSymmetric", List.of(false, true)))
                 .flatMap(loss -> each(loss, "negativeReduction", List.of(Reduction.MEAN, Reduction.SUM)))
+                .flatMap(Cases::withItsDenominators)
                 .toList();
+    }
+
+    /** Those that go to columns, towers and own negatives are decoupled too, and have a margin then. */
+    private static Stream<ContrastiveLoss> withItsDenominators(ContrastiveLoss loss) {
+        boolean telling = loss.isSymmetric() || loss.isOneTower() || loss.negatives() == Negatives.OWN;
+        if (!telling || !loss.components().containsKey("denominator")) {
+            return Stream.of(loss);
+        }
+        return Stream.of(loss, loss.with(Map.of("denominator", Denominator.NEGATIVES, "positiveMargin", 0.2)));
     }
 
     /** The loss with each of the values that it can have of a component; as it is if it has no such component. */

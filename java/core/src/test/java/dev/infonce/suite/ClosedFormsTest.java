@@ -7,6 +7,7 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.InfoNce;
 import dev.infonce.LossResult;
+import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
 import dev.infonce.Plan;
@@ -48,6 +49,63 @@ class ClosedFormsTest extends DeviceSuite {
         }
     }
 
+    /** 2110.06848 eq. 6, where every negative is as similar as the positive. */
+    @ParameterizedTest
+    @EnumSource
+    void identicalVectorsLoseTheLogarithmOfTheNegativesWhereThoseAreTheDenominator(Similarity similarity) {
+        for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
+            for (double tau : Cases.TEMPERATURES) {
+                for (int n : new int[] {3, 64, 129}) {
+                    double[][] same = copies(n);
+                    InfoNce infoNce = InfoNce.withTemperature(tau)
+                            .withSimilarity(similarity)
+                            .decoupled();
+                    Case inBatch = Case.of(infoNce, tau, dtype, same, same);
+                    loses(inBatch, Math.log(n - 1), 1.0 / n);
+                    loses(inBatch.withLoss(infoNce.symmetric()), Math.log(n - 1), 1.0 / n);
+                    loses(
+                            inBatch.withLoss(infoNce.withOwnNegatives()).withNegatives(copies(3 * n), 3),
+                            Math.log(3),
+                            0.25);
+                    loses(inBatch.withLoss(infoNce.withPositiveMargin(0.25)), Math.log(n - 1) + 0.25 / tau, 1.0 / n);
+                    NtXent ntXent = NtXent.withTemperature(tau)
+                            .withSimilarity(similarity)
+                            .decoupled();
+                    loses(Case.of(ntXent, tau, dtype, same, same), Math.log(2 * n - 2), 1.0 / (2 * n - 1));
+                }
+            }
+        }
+    }
+
+    @Test
+    void withoutNegativesADecoupledRowLosesNothing() {
+        InfoNce loss = InfoNce.withTemperature(0.5).decoupled().withPositiveMargin(0.25);
+        for (InfoNce each : List.of(loss, loss.withOwnNegatives(), loss.withSharedNegatives())) {
+            Case c = Case.of(each, 0.5, DType.FLOAT32, copies(1), copies(1));
+            Result result = Result.of(device, each.negatives() == Negatives.IN_BATCH ? c : c.withNegatives(null, 0));
+            assertThat(result.loss()).as("%s", each).isZero();
+            assertThat(result.dTemperature()).as("%s", each).isZero();
+            assertThat(result.dQueries()[0]).as("%s", each).containsOnly(0);
+        }
+    }
+
+    /** The odds of the negatives grow by exp(margin / tau). */
+    @ParameterizedTest
+    @EnumSource
+    void aMarginMultipliesTheOddsOfTheNegatives(Similarity similarity) {
+        double margin = 0.25;
+        for (double tau : Cases.TEMPERATURES) {
+            int n = 17;
+            InfoNce loss =
+                    InfoNce.withTemperature(tau).withSimilarity(similarity).withPositiveMargin(margin);
+            double logOdds = Math.log(n - 1) + margin / tau;
+            loses(
+                    Case.of(loss, tau, DType.FLOAT64, copies(n), copies(n)),
+                    logOdds + Math.log1p(Math.exp(-logOdds)),
+                    1.0 / n);
+        }
+    }
+
     private static double[][] copies(int n) {
         double[][] rows = new double[n][];
         Arrays.fill(rows, VECTOR);
@@ -55,6 +113,11 @@ class ClosedFormsTest extends DeviceSuite {
     }
 
     private void loses(Case c, double expected) {
+        loses(c, expected, Math.exp(-expected));
+    }
+
+    /** top1: the chance of a positive as similar as all negatives. */
+    private void loses(Case c, double expected, double top1) {
         Result result = Result.of(device, c);
         String what = deviceName + ", " + c;
         // roundings of every row's loss and of their sum, and of the logits; fp32 is off by a few units in its
@@ -65,7 +128,7 @@ class ClosedFormsTest extends DeviceSuite {
         double bound = c.dtype() == DType.FLOAT64 ? roundings + logit * 0x1p-52 : fp32 * expected;
         assertThat(result.loss()).as(what).isCloseTo(expected, within(bound));
         if (!Devices.leavesOut(deviceName, "chances of tied positives")) {
-            assertThat(result.metrics().top1Accuracy()).as(what).isCloseTo(Math.exp(-expected), within(1e-12));
+            assertThat(result.metrics().top1Accuracy()).as(what).isCloseTo(top1, within(1e-12));
         }
     }
 

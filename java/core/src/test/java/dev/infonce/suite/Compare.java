@@ -14,13 +14,19 @@ public final class Compare {
     public static void assertClose(Result actual, Result expected, Tolerances tolerances, String what) {
         double least = Math.max(
                 tolerances.spacing(), ORACLE_ROUNDING * expected.sizes().gradients());
-        relative(actual.loss(), expected.loss(), tolerances.ofLoss(expected.loss()), what + ": loss");
+        ofSize(
+                actual.loss(),
+                expected.loss(),
+                tolerances.ofLoss(expected.loss()),
+                expected.sizes().loss(),
+                what + ": loss");
         assertThat(actual.rowLosses()).as(what + ": row losses").hasSameSizeAs(expected.rowLosses());
         for (int i = 0; i < expected.rowLosses().length; i++) {
-            relative(
+            ofSize(
                     actual.rowLosses()[i],
                     expected.rowLosses()[i],
                     tolerances.ofRowLoss(expected.rowLosses()[i]),
+                    expected.sizes().rowLoss(),
                     what + ": loss of row " + i);
         }
         frobenius(actual.dQueries(), expected.dQueries(), tolerances.gradient(), least, what + ": dQueries");
@@ -77,10 +83,15 @@ public final class Compare {
 
     /** NaN is close to NaN only, 0 to 0 only. */
     public static void relative(double actual, double expected, double tolerance, String what) {
+        ofSize(actual, expected, tolerance, 0, what);
+    }
+
+    /** Relative to the size of what was added up, where that is more. */
+    private static void ofSize(double actual, double expected, double tolerance, double size, String what) {
         if (Double.isNaN(expected)) {
             assertThat(actual).as(what).isNaN();
         } else {
-            double allowed = tolerance * Math.abs(expected);
+            double allowed = tolerance * Math.max(Math.abs(expected), size);
             check(Math.abs(actual - expected) <= allowed, actual, expected, allowed, what);
         }
     }

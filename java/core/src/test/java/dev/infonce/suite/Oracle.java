@@ -1,5 +1,6 @@
 package dev.infonce.suite;
 
+import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.InfoNce;
 import dev.infonce.Metrics;
@@ -30,6 +31,7 @@ public final class Oracle {
     private final double[] norms;
     private final double[][] units;
     private final double[] rowLosses;
+    private final double[] rowSizes;
     private double dTemperature;
     private double gradientSize;
     private double temperatureSize;
@@ -48,6 +50,7 @@ public final class Oracle {
         this.norms = Arrays.stream(vectors).mapToDouble(Oracle::norm).toArray();
         this.units = IntStream.range(0, vectors.length).mapToObj(this::unit).toArray(double[][]::new);
         this.rowLosses = new double[c.rows()];
+        this.rowSizes = new double[c.rows()];
     }
 
     private double[] unit(int i) {
@@ -83,9 +86,13 @@ public final class Oracle {
             temperatureByRow += Math.abs(dTemperature - before);
         }
         double loss = 0;
+        double size = 0;
+        double largestSize = 0;
         double[] weighted = new double[rowLosses.length];
         for (int i = 0; i < rowLosses.length; i++) {
             loss += scale(i, false) * rowLosses[i];
+            size += scale(i, false) * rowSizes[i];
+            largestSize = Math.max(largestSize, weight(i) * rowSizes[i]);
             weighted[i] = weight(i) * rowLosses[i];
         }
         boolean none = c.loss().reduction() == Reduction.NONE;
@@ -99,7 +106,7 @@ public final class Oracle {
                 c.negatives() == null ? null : Arrays.copyOfRange(gradients, negativesFrom, gradients.length),
                 dTemperature,
                 metrics(terms, topK),
-                new Result.Sizes(gradientSize, temperatureSize, temperatureByRow));
+                new Result.Sizes(size, largestSize, gradientSize, temperatureSize, temperatureByRow));
     }
 
     private double weight(int row) {
@@ -125,44 +132,54 @@ public final class Oracle {
     /** A term's loss; its gradients times scale are added up. */
     private double term(Terms.Term term, double scale) {
         return switch (c.loss()) {
-            case InfoNce _, NtXent _ -> softmax(term, scale);
+            case InfoNce loss -> softmax(term, scale, loss.denominator(), loss.positiveMargin());
+            case NtXent loss -> softmax(term, scale, loss.denominator(), loss.positiveMargin());
             case NtLogistic loss -> logistic(term, scale, loss.negativeReduction());
             case PairwiseContrastive loss -> pair(term, scale, loss.margin());
             case Triplet loss -> triplet(term, scale, loss.margin());
         };
     }
 
-    /** log(1 + sum_j exp((s_j - s_+) / tau)). */
-    private double softmax(Terms.Term term, double scale) {
+    /** log(1 + sum_j exp((s_j - s_+ + margin) / tau)), or without the 1. */
+    private double softmax(Terms.Term term, double scale, Denominator denominator, double margin) {
         double tau = c.temperature();
         double positive = similarity(term.anchor(), term.positive());
         double[] negatives = similarities(term);
-        double[] above = new double[negatives.length];
-        double largest = 0;
-        for (int k = 0; k < above.length; k++) {
-            above[k] = negatives[k] - positive;
-            largest = Math.max(largest, above[k]);
+        if (negatives.length == 0) {
+            return 0;
         }
-        double shift = largest / tau;
-        double[] exponentials = new double[above.length];
-        for (int k = 0; k < above.length; k++) {
-            exponentials[k] = Math.exp(above[k] / tau - shift);
-        }
+        double top = Arrays.stream(negatives).max().orElseThrow();
+        double[] exponentials =
+                Arrays.stream(negatives).map(s -> Math.exp((s - top) / tau)).toArray();
         double sum = Arrays.stream(exponentials).sum();
-        if (scale != 0) {
-            double total = Math.exp(-shift) + sum;
-            double all = 0;
-            for (int k = 0; k < above.length; k++) {
-                double probability = exponentials[k] / total;
-                addSimilarityGradient(term.anchor(), term.negatives()[k], negatives[k], scale * probability / tau);
-                dTemperature -= scale * probability * above[k] / (tau * tau);
-                double size = Math.abs(above[k] + positive) + Math.abs(positive);
-                temperatureSize += Math.abs(scale) * probability * size / (tau * tau);
-                all += probability;
+        double gap = (top - positive + margin) / tau;
+        double loss;
+        double mass; // of the negatives
+        switch (denominator) {
+            case ALL -> {
+                double odds = sum * Math.exp(gap);
+                loss = gap > 0 ? gap + Math.log(sum + Math.exp(-gap)) : Math.log1p(odds);
+                mass = gap > 0 ? sum / (sum + Math.exp(-gap)) : odds / (1 + odds);
             }
-            addSimilarityGradient(term.anchor(), term.positive(), positive, -scale * all / tau);
+            case NEGATIVES -> {
+                loss = gap + Math.log(sum);
+                mass = 1;
+                double ofPositive = (positive - margin) / tau;
+                rowSizes[term.row()] += term.share() * (Math.abs(loss + ofPositive) + Math.abs(ofPositive));
+            }
+            default -> throw new AssertionError(denominator);
         }
-        return shift == 0 ? Math.log1p(sum) : shift + Math.log(Math.exp(-shift) + sum);
+        if (scale != 0) {
+            for (int k = 0; k < negatives.length; k++) {
+                double probability = mass * exponentials[k] / sum;
+                addSimilarityGradient(term.anchor(), term.negatives()[k], negatives[k], scale * probability / tau);
+                dTemperature -= scale * probability * (negatives[k] - positive + margin) / (tau * tau);
+                double size = Math.abs(negatives[k]) + Math.abs(positive) + margin;
+                temperatureSize += Math.abs(scale) * probability * size / (tau * tau);
+            }
+            addSimilarityGradient(term.anchor(), term.positive(), positive, -scale * mass / tau);
+        }
+        return loss;
     }
 
     /** -log sigmoid(s_+ / tau) - the sum, or the mean, of log sigmoid(-s_j / tau). */

@@ -221,7 +221,7 @@ public final class PlanFuzz {
                 expected.dNegatives(),
                 expected.dTemperature(),
                 expected.metrics(),
-                new Result.Sizes(sizes.gradients(), sizes.dTemperature(), byRow));
+                new Result.Sizes(sizes.loss(), sizes.rowLoss(), sizes.gradients(), sizes.dTemperature(), byRow));
     }
 
     /** The distance of rows that are alike is 0 to a rounding, and the loss of a margin has its square. */

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -175,7 +176,12 @@ class PropertiesTest {
                     times(1 / size, one.dNegatives()),
                     one.dTemperature(),
                     one.metrics(),
-                    new Result.Sizes(sizes.gradients() / size, sizes.dTemperature(), sizes.dTemperatureByRow()));
+                    new Result.Sizes(
+                            sizes.loss(),
+                            sizes.rowLoss(),
+                            sizes.gradients() / size,
+                            sizes.dTemperature(),
+                            sizes.dTemperatureByRow()));
             close(run(device, scaled), expected, c, device, seed);
         }
     }
@@ -192,7 +198,8 @@ class PropertiesTest {
             Case c = Cases.random(loss, n, n, 8, dtype, seed);
             Result one = run(device, c);
             Case doubled = c.withMatrices(times(2, c.queries()), times(2, c.keys()), times(2, c.negatives()))
-                    .withTemperature(4 * tau);
+                    .withTemperature(4 * tau)
+                    .withLoss(withMarginTimes(4, loss));
             Result expected = new Result(
                     one.loss(),
                     one.rowLosses(),
@@ -204,6 +211,12 @@ class PropertiesTest {
                     Oracle.evaluate(c).sizes());
             close(run(device, doubled), expected, c, device, seed);
         }
+    }
+
+    private static ContrastiveLoss withMarginTimes(double factor, ContrastiveLoss loss) {
+        return loss.components().get("positiveMargin") instanceof Double margin
+                ? loss.with(Map.of("positiveMargin", factor * margin))
+                : loss;
     }
 
     /** Rows with shared negatives do not meet: the weighted sum is the sum over any split of the weights. */

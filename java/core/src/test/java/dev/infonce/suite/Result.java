@@ -21,15 +21,17 @@ public record Result(
     /**
      * Sums of absolute values, where the oracle made them: however well terms cancel, each has an error of its own.
      *
+     * @param loss of the terms of a loss that can be below 0, else 0
+     * @param rowLoss likewise, the largest of a row's
      * @param gradients of all terms that gradients are sums of
      * @param dTemperature of all terms that the temperature's gradient is a sum of
      * @param dTemperatureByRow of what rows have in the temperature's gradient
      */
-    public record Sizes(double gradients, double dTemperature, double dTemperatureByRow) {
-        public static final Sizes NONE = new Sizes(0, 0, 0);
+    public record Sizes(double loss, double rowLoss, double gradients, double dTemperature, double dTemperatureByRow) {
+        public static final Sizes NONE = new Sizes(0, 0, 0, 0, 0);
 
         Sizes times(double factor) {
-            return new Sizes(gradients * factor, dTemperature * factor, dTemperatureByRow * factor);
+            return new Sizes(loss, rowLoss, gradients * factor, dTemperature * factor, dTemperatureByRow * factor);
         }
     }
 

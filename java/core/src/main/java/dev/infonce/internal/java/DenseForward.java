@@ -2,6 +2,7 @@ package dev.infonce.internal.java;
 
 import dev.infonce.internal.java.row.Row;
 import dev.infonce.internal.java.row.RowFunction;
+import dev.infonce.internal.java.row.RowRule;
 import java.util.Arrays;
 
 /**
@@ -36,7 +37,7 @@ final class DenseForward {
 
     final Tally tally = new Tally();
 
-    /** Row i's positive is a row of positives, as pairing says. share as in {@link Row}; topK is 0 if nobody wants metrics. */
+    /** Row i's positive is a row of positives, as pairing says. topK is 0 if nobody wants metrics. */
     DenseForward(
             RowFunction.OfLogits loss,
             SimilarityMeasure measure,
@@ -44,7 +45,7 @@ final class DenseForward {
             Embeddings rows,
             Embeddings positives,
             double temperature,
-            double share,
+            RowRule rule,
             int topK) {
         this.loss = loss;
         this.measure = measure;
@@ -60,7 +61,7 @@ final class DenseForward {
         this.slopes = new Slopes(loss, temperature, count);
         this.states = new Row[count];
         for (int row = 0; row < count; row++) {
-            states[row] = new Row(temperature, share);
+            states[row] = new Row(temperature, rule);
             states[row].positive = positiveSimilarity(row);
         }
         this.moreSimilar = new long[count];

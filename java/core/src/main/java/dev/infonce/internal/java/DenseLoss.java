@@ -8,6 +8,7 @@ import dev.infonce.Shape;
 import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.java.row.RowFunction;
+import dev.infonce.internal.java.row.RowRule;
 
 /**
  * Losses of logits in which every row meets the same columns. Where there are many more columns than rows, they are read in
@@ -120,9 +121,9 @@ final class DenseLoss implements LossExecutor {
         for (int row = 0; row < count; row++) {
             scales[row] = symmetric ? reducer.scale(row) / 2.0 : reducer.scale(row);
         }
-        double share = spec.negativeShare(pairing.negatives(strips.columns()));
+        RowRule rule = spec.rowRule(pairing.negatives(strips.columns()));
         DenseForward forward =
-                new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, share, topK);
+                new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, rule, topK);
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
             forward.add(workers, call.pairing(strip), columns);
@@ -132,7 +133,7 @@ final class DenseLoss implements LossExecutor {
         refuseOverflow(forward, call, false);
         DenseForward ofColumns = null;
         if (symmetric) {
-            ofColumns = new DenseForward(loss, measure, pairing, call.positives, call.rows, temperature, share, 0)
+            ofColumns = new DenseForward(loss, measure, pairing, call.positives, call.rows, temperature, rule, 0)
                     .add(workers, pairing, call.rows)
                     .finish(workers, scales);
             refuseOverflow(ofColumns, call, true);

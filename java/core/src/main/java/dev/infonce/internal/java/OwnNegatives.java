@@ -8,6 +8,7 @@ import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.java.row.Row;
 import dev.infonce.internal.java.row.RowFunction;
+import dev.infonce.internal.java.row.RowRule;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -176,7 +177,7 @@ final class OwnNegatives implements LossExecutor {
         final double[][] dKeys = new double[n][];
 
         private final double temperature;
-        private final double share = spec.negativeShare(m);
+        private final RowRule rule = spec.rowRule(m);
         private final Embeddings queries;
         private final Embeddings keys;
         private final Matrix negatives;
@@ -217,7 +218,7 @@ final class OwnNegatives implements LossExecutor {
                 largest = Math.max(largest, queries.vectors().largestElement());
                 largest = Math.max(largest, keys.vectors().largestElement());
             }
-            double slopes = scale * Math.max(1.0, share * m) / temperature;
+            double slopes = scale * Math.max(1.0, rule.share() * m) / temperature;
             return slopes * 4.0 * Math.max(largest, ofUnits) < SAFE_GRADIENT;
         }
 
@@ -242,7 +243,7 @@ final class OwnNegatives implements LossExecutor {
                 double[] x = queries.vectors().blockOf(row);
                 double[] y = keys.vectors().blockOf(row);
                 int at = Rows.offset(row, dim);
-                Row state = new Row(temperature, share);
+                Row state = new Row(temperature, rule);
                 state.positive = measure.similarity(x, at, y, at, dim);
                 long[] ranks = new long[2];
                 for (long done = 0; done < m; done += CHUNK) {

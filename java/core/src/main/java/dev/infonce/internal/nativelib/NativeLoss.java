@@ -12,6 +12,7 @@ import dev.infonce.Similarity;
 import dev.infonce.bindings.infonce_h;
 import dev.infonce.bindings.nce_plan_desc;
 import dev.infonce.internal.LossSpec;
+import dev.infonce.internal.java.row.RowFunction;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 
@@ -25,7 +26,11 @@ final class NativeLoss {
         nce_plan_desc.struct_size(desc, (int) nce_plan_desc.sizeof());
         nce_plan_desc.loss(desc, loss.code());
         switch (loss.terms()) {
-            case LossSpec.Terms.Logits terms -> nce_plan_desc.similarity(desc, similarity(terms.similarity()));
+            case LossSpec.Terms.Logits terms -> {
+                nce_plan_desc.similarity(desc, similarity(terms.similarity()));
+                nce_plan_desc.denominator(desc, denominator(terms.row()));
+                nce_plan_desc.margin(desc, terms.positiveMargin());
+            }
             case LossSpec.Terms.Distances terms -> {
                 nce_plan_desc.distance(desc, distance(terms.distance()));
                 nce_plan_desc.margin(desc, terms.margin());
@@ -66,6 +71,14 @@ final class NativeLoss {
             case SHARED -> infonce_h.NCE_NEGATIVES_SHARED();
             case OWN -> infonce_h.NCE_NEGATIVES_OWN();
             case PAIRED -> infonce_h.NCE_NEGATIVES_PAIRED();
+        };
+    }
+
+    /** Losses without one have the first. */
+    private static int denominator(RowFunction.OfLogits row) {
+        return switch (row) {
+            case SOFTMAX, LOGISTIC -> infonce_h.NCE_DENOMINATOR_ALL();
+            case DECOUPLED -> infonce_h.NCE_DENOMINATOR_NEGATIVES();
         };
     }
 

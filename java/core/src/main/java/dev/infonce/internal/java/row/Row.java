@@ -7,8 +7,7 @@ package dev.infonce.internal.java.row;
 public final class Row {
     final double temperature;
 
-    /** What a term of a negative counts, where negatives have terms of their own. */
-    final double share;
+    final RowRule rule;
 
     /** The similarity of the positive. */
     public double positive;
@@ -30,9 +29,9 @@ public final class Row {
         return Double.isFinite(positive) && Double.isFinite(value) && Double.isFinite(moment);
     }
 
-    /** A row without negatives. share: what a term of a negative counts. */
-    public Row(double temperature, double share) {
+    /** A row without negatives. */
+    public Row(double temperature, RowRule rule) {
         this.temperature = temperature;
-        this.share = share;
+        this.rule = rule;
     }
 }

@@ -12,47 +12,27 @@ public sealed interface RowFunction {
          * (2002.05709 eq. 1) have it. The positive stays out of the sum, so that a tiny loss keeps its relative accuracy.
          */
         SOFTMAX(LogitFunction.EXP) {
-            /** ln of the odds of the negatives. */
-            private static double logOdds(Row row) {
-                return (row.reference - row.positive) / row.temperature + Math.log(row.value);
+            @Override
+            double lossOfOdds(double logOdds) {
+                return LogitFunction.softplus(logOdds);
             }
 
             @Override
-            public double loss(Row row) {
-                return row.value == 0.0 ? 0.0 : LogitFunction.softplus(logOdds(row));
+            double slopeOfOdds(double logOdds) {
+                return LogitFunction.sigmoid(logOdds);
+            }
+        },
+
+        /** l = LSE of the negatives' logits - the positive's logit, as DCL (2110.06848 eq. 6) has it. */
+        DECOUPLED(LogitFunction.EXP) {
+            @Override
+            double lossOfOdds(double logOdds) {
+                return logOdds;
             }
 
             @Override
-            public double temperatureSlope(Row row) {
-                if (row.value == 0.0) {
-                    return 0.0;
-                }
-                double meanAbovePositive = row.moment / row.value + (row.origin - row.positive);
-                return negativeSlope(row) * -meanAbovePositive / (row.temperature * row.temperature);
-            }
-
-            @Override
-            public double positiveSlope(Row row) {
-                return -negativeSlope(row);
-            }
-
-            @Override
-            public double negativeSlope(Row row) {
-                return row.value == 0.0 ? 0.0 : LogitFunction.sigmoid(logOdds(row));
-            }
-
-            @Override
-            public double spread(Row row, double slope) {
-                return row.value == 0.0 ? 0.0 : slope / row.value;
-            }
-
-            @Override
-            public double effectiveNegatives(Row row) {
-                if (row.value == 0.0) {
-                    return Double.NaN;
-                }
-                double logSum = (row.reference - row.origin) / row.temperature + Math.log(row.value);
-                return Math.exp(logSum - row.moment / row.value / row.temperature);
+            double slopeOfOdds(double logOdds) {
+                return 1.0;
             }
         },
 
@@ -63,13 +43,13 @@ public sealed interface RowFunction {
         LOGISTIC(LogitFunction.LOGISTIC) {
             @Override
             public double loss(Row row) {
-                return LogitFunction.softplus(-row.positive / row.temperature) + row.share * row.value;
+                return LogitFunction.softplus(-row.positive / row.temperature) + row.rule.share() * row.value;
             }
 
             @Override
             public double temperatureSlope(Row row) {
                 double ofPositive = LogitFunction.sigmoid(-row.positive / row.temperature) * row.positive;
-                return (ofPositive - row.share * row.moment) / (row.temperature * row.temperature);
+                return (ofPositive - row.rule.share() * row.moment) / (row.temperature * row.temperature);
             }
 
             @Override
@@ -84,7 +64,7 @@ public sealed interface RowFunction {
 
             @Override
             public double spread(Row row, double slope) {
-                return slope * row.share;
+                return slope * row.rule.share();
             }
 
             @Override
@@ -100,23 +80,58 @@ public sealed interface RowFunction {
             this.function = function;
         }
 
+        /** ln of the odds of the negatives against the positive, whose margin is taken off. */
+        private static double logOdds(Row row) {
+            return (row.reference - row.positive + row.rule.positiveMargin()) / row.temperature + Math.log(row.value);
+        }
+
+        /** The loss of a row that has negatives, by {@link #logOdds}; of functions of odds. */
+        double lossOfOdds(double logOdds) {
+            throw new AssertionError(this);
+        }
+
+        /** The derivative of {@link #lossOfOdds}. */
+        double slopeOfOdds(double logOdds) {
+            throw new AssertionError(this);
+        }
+
         /** The row's loss. */
-        public abstract double loss(Row row);
+        public double loss(Row row) {
+            return row.value == 0.0 ? 0.0 : lossOfOdds(logOdds(row));
+        }
 
         /** The derivative of the loss by the temperature. */
-        public abstract double temperatureSlope(Row row);
+        public double temperatureSlope(Row row) {
+            if (row.value == 0.0) {
+                return 0.0;
+            }
+            double meanAbovePositive = row.moment / row.value + (row.origin - row.positive) + row.rule.positiveMargin();
+            return negativeSlope(row) * -meanAbovePositive / (row.temperature * row.temperature);
+        }
 
         /** The derivative of the loss by the positive's logit. Never above 0. */
-        public abstract double positiveSlope(Row row);
+        public double positiveSlope(Row row) {
+            return -negativeSlope(row);
+        }
 
         /** What the derivatives by the negatives' logits are made of; no derivative by a logit of the row is larger. */
-        public abstract double negativeSlope(Row row);
+        public double negativeSlope(Row row) {
+            return row.value == 0.0 ? 0.0 : slopeOfOdds(logOdds(row));
+        }
 
         /** The coefficient of f(z) when a slope is spread over the row's negatives. Linear in the slope. */
-        public abstract double spread(Row row, double slope);
+        public double spread(Row row, double slope) {
+            return row.value == 0.0 ? 0.0 : slope / row.value;
+        }
 
         /** exp(entropy of the softmax over the negatives), or NaN where the loss has no softmax or no negatives. */
-        public abstract double effectiveNegatives(Row row);
+        public double effectiveNegatives(Row row) {
+            if (row.value == 0.0) {
+                return Double.NaN;
+            }
+            double logSum = (row.reference - row.origin) / row.temperature + Math.log(row.value);
+            return Math.exp(logSum - row.moment / row.value / row.temperature);
+        }
     }
 
     /** Losses of the distances to a positive and to a negative; a row may have but one of them, and the other distance is NaN. */

@@ -6,6 +6,7 @@ import dev.infonce.internal.java.ColumnStrips;
 import dev.infonce.internal.java.Pairing;
 import dev.infonce.internal.java.row.LogitFunction;
 import dev.infonce.internal.java.row.RowFunction;
+import dev.infonce.internal.java.row.RowRule;
 import dev.infonce.internal.java.vector.Tiles;
 
 /** What a tiled loss computes, told as blocks of rows X, columns Y and the positive of each row. */
@@ -33,7 +34,7 @@ public final class TileLayout {
     final int yBlocks;
 
     /** What a negative's term counts in its row. */
-    final double share;
+    final RowRule rule;
 
     /** That of a loss in which every row meets the same columns, and which fits, with the first strip of its columns. */
     public TileLayout(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape, ColumnStrips strips) {
@@ -52,7 +53,7 @@ public final class TileLayout {
         this.zCount = positivesInY && !strips.areMany() ? 0 : n;
         this.xBlocks = blocks(xCount);
         this.yBlocks = blocks(yCount);
-        this.share = spec.negativeShare(pairing.negatives(strips.columns()));
+        this.rule = spec.rowRule(pairing.negatives(strips.columns()));
     }
 
     private TileLayout(TileLayout first, int columns) {
@@ -67,7 +68,7 @@ public final class TileLayout {
         this.zCount = first.zCount;
         this.xBlocks = first.xBlocks;
         this.yBlocks = blocks(columns);
-        this.share = first.share;
+        this.rule = first.rule;
     }
 
     /** The same with a strip of columns that holds no positives. */

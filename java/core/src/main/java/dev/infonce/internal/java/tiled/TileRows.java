@@ -22,7 +22,7 @@ final class TileRows {
         this.value = value;
         this.moment = moment;
         this.count = count;
-        this.row = new Row(call.temperature(), call.layout().share);
+        this.row = new Row(call.temperature(), call.layout().rule);
     }
 
     /** Row i; the next call overwrites it. Logits are small enough for sums of exp(s / tau) itself. */

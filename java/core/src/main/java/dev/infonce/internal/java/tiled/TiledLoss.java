@@ -149,7 +149,7 @@ public final class TiledLoss implements LossExecutor {
         }
         double smallest = Math.min(space.x.smallestNorm(), others.smallest);
         double derivative = layout.cosine ? 2.0 / smallest : Math.max(space.x.largestNorm(), others.largest);
-        double negatives = Math.max(1.0, layout.share * strips.columns());
+        double negatives = Math.max(1.0, layout.rule.share() * strips.columns());
         return 2.0 * scale * negatives / temperature * derivative;
     }
 

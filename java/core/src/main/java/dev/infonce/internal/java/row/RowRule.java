@@ -1,0 +1,9 @@
+package dev.infonce.internal.java.row;
+
+/**
+ * What the rows of a loss have in common.
+ *
+ * @param share what a term of a negative counts, 1 where negatives have no terms of their own
+ * @param positiveMargin what is taken off the similarity of the positive
+ */
+public record RowRule(double share, double positiveMargin) {}
