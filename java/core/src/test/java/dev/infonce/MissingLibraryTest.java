@@ -2,6 +2,7 @@ package dev.infonce;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.infonce.bindings.infonce_h;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,15 +66,15 @@ class MissingLibraryTest {
 
     @Test
     void anotherAbi() throws Exception {
-        Path file = compile("int nce_abi_version(void) { return 7; }");
+        Path file = compile("int nce_abi_version(void) { return 999; }");
         assertFallsBackToJava(
                 run("-Dinfonce.library.path=" + temp),
-                file + " has ABI version 7, but this version of infonce needs 2");
+                file + " has ABI version 999, but this version of infonce needs " + infonce_h.NCE_ABI_VERSION());
     }
 
     @Test
     void aLibraryThatLacksAFunction() throws Exception {
-        compile("int nce_abi_version(void) { return 2; }");
+        compile("int nce_abi_version(void) { return %d; }".formatted(infonce_h.NCE_ABI_VERSION()));
         assertFallsBackToJava(
                 run("-Dinfonce.library.path=" + temp),
                 "the functions of libinfonce.so cannot be bound",
