@@ -38,8 +38,6 @@ Method primary_method(const Problem& problem, const Architecture& architecture) 
                                       : Method{Arithmetic::kFloat32, 1, true};
 }
 
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// How long equal blocks take, over what as many as there are places take. Blocks that share a multiprocessor hide each
 /// other's waits, which those that are left over at the end do less.
 double rounds(int64_t blocks, const Places& places) {

@@ -13,6 +13,8 @@ namespace nce::cuda::dense {
 using loss::Problem;
 using tile::Arithmetic;
 
+constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 /// What matters of an architecture.
 struct Architecture {
   int32_t capability;       ///< 10 * major + minor

@@ -1,7 +1,6 @@
 #include "cuda/dense/workspace.h"
 
 #include <algorithm>
-#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -43,8 +42,6 @@ PackedMatrix take_packed(Carver& carver, const Problem& problem, const Method& m
 }
 
 constexpr int64_t kMebi = int64_t{1} << 20;
-
-int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }
 
 }  // namespace
 
@@ -95,7 +92,7 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   if (problem.y_rows > 0) {
     const Places places{architecture.multiprocessors,
                         tile::tile_size(method.arithmetic, method.planes).blocks_a_multiprocessor};
-    groups = choose_groups(tiles_of(problem.x_rows, side), tiles_of(problem.y_rows, side), problem.symmetric, places);
+    groups = choose_groups(divide_up(problem.x_rows, side), divide_up(problem.y_rows, side), problem.symmetric, places);
   }
   const int64_t row_sums = groups.y * padded_rows(problem.x_rows);
   rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums)};
@@ -140,16 +137,18 @@ namespace {
 class MethodBytes {
  public:
   MethodBytes(const Problem& problem, const KeyStrips& strips, const Method& method)
-      : strips_(strips), carved_(strips.largest_of(problem)), method_(method), state_(carver_, problem, carved_) {
-    const Scratch scratch(carver_, problem);
-    rows_.emplace(carver_, carved_, state_, method);
-  }
+      : strips_(strips),
+        carved_(strips.largest_of(problem)),
+        method_(method),
+        state_(carver_, problem, carved_),
+        scratch_(carver_, problem),
+        rows_(carver_, carved_, state_, method) {}
 
   int64_t positive_rows() const { return state_.z_allocated; }
 
   int64_t positives(const MethodCuts& cuts) const {
     Carver carver = carver_;
-    const MethodPositives positives(carver, carved_, *rows_, method_, cuts);
+    const MethodPositives positives(carver, carved_, rows_, method_, cuts);
     return carver.used();
   }
 
@@ -171,7 +170,8 @@ class MethodBytes {
   const Method method_;
   Carver carver_{nullptr};
   const State state_;
-  std::optional<MethodState> rows_;
+  const Scratch scratch_;
+  const MethodState rows_;
 };
 
 int64_t choose_positive_rows(const MethodBytes& bytes, MethodCuts cuts, const Architecture& architecture,
@@ -179,9 +179,9 @@ int64_t choose_positive_rows(const MethodBytes& bytes, MethodCuts cuts, const Ar
   constexpr int64_t kMostParts = 4;
   const int64_t room = std::max(bytes.forward(architecture), bytes.backward(cuts));
   const int64_t all = bytes.positive_rows();
-  int64_t parts = all > most ? tiles_of(all, most) : 1;
+  int64_t parts = all > most ? divide_up(all, most) : 1;
   do {
-    cuts.positive_rows = padded_rows(tiles_of(all, parts));
+    cuts.positive_rows = padded_rows(divide_up(all, parts));
   } while (bytes.positives(cuts) > room && ++parts <= kMostParts);
   return cuts.positive_rows;
 }
