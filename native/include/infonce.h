@@ -29,7 +29,9 @@
  *    call needs its own workspace and outputs. Destroying a handle while another thread uses it is undefined.
  *
  * Formulas (sources: InfoNCE 1807.03748 eq. 4, NT-Xent 2002.05709 eq. 1, CLIP 2103.00020 fig. 3, NT-Logistic
- * 2002.05709 table 2, DCL 2110.06848 eq. 6, margin of the positive 2203.02167, contrastive: Hadsell 2006 eq. 4, triplet 1503.03832 eq. 3, alignment and uniformity 2005.10242).
+ * 2002.05709 table 2, DCL 2110.06848 eq. 6, margin of the positive 2203.02167, SupCon 2004.11362 eqs. 2 and 3,
+ * multi-instance 1912.06430 eq. 1, debiased 2007.00224 eqs. 7 and 8, SigLIP 2303.15343 eq. 1, contrastive: Hadsell 2006
+ * eq. 4, triplet 1503.03832 eq. 3, mined triplets 1703.07737, alignment and uniformity 2005.10242).
  */
 #ifndef INFONCE_H
 #define INFONCE_H
@@ -113,8 +115,13 @@ typedef enum nce_loss {
   NCE_LOSS_NT_LOGISTIC = 2,
   /* Pairs (query i, key i): d^2 / 2 where label i is 1, max(0, margin - d)^2 / 2 where it is 0; d is the distance. */
   NCE_LOSS_CONTRASTIVE = 3,
-  /* max(0, d(query i, key i) - d(query i, negative i) + margin). */
-  NCE_LOSS_TRIPLET = 4
+  /* max(0, d(query i, key i) - d(query i, negative i) + margin), or triplets mined in the batch: see nce_mining. */
+  NCE_LOSS_TRIPLET = 4,
+  /*
+   * Two towers, every pair on its own: l_i = softplus(-z_i+) + sum over the other keys j of softplus(z_ij), with
+   * z = s / tau + bias (nce_inputs.bias). The loss is SigLIP's where the reduction is MEAN.
+   */
+  NCE_LOSS_SIGLIP = 5
 } nce_loss;
 
 /* Which rows are the negatives of row i. */
@@ -146,6 +153,17 @@ typedef enum nce_denominator {
   NCE_DENOMINATOR_NEGATIVES = 1 /* the negatives alone: decoupled, DCL. Losses may be below 0, and no positive is so near
                                    that it is pulled less. A row without negatives has the loss 0 */
 } nce_denominator;
+
+/* Which triplets of one tower a mined triplet loss is made of; a is an anchor, p another row of its label, n a row of
+   another label, and a tie goes to the smaller index. */
+typedef enum nce_mining {
+  NCE_MINING_NONE = 0,          /* those that the caller gives: query i, key i, negative i */
+  NCE_MINING_BATCH_ALL = 1,     /* all (a, p, n) */
+  NCE_MINING_BATCH_HARD = 2,    /* the farthest p and the nearest n of each a */
+  NCE_MINING_SEMI_HARD = 3,     /* each (a, p) with the nearest n that is farther than p, or if none is, the farthest n */
+  NCE_MINING_EASY_POSITIVE = 4, /* the nearest p and the nearest n of each a */
+  NCE_MINING_BATCH_EASY = 5     /* the nearest p and the farthest n of each a */
+} nce_mining;
 
 /* How row losses become the loss. */
 typedef enum nce_reduction {
@@ -243,6 +261,12 @@ typedef struct nce_plan_desc {
                                      the bytes of the columns and 64 MiB (from dim 64 on) */
   double margin;                  /* finite, >= 0 (CONTRASTIVE: > 0; NT_LOGISTIC: 0). INFONCE and NT_XENT: what is taken
                                      off the similarity of the positive, in the loss and not in metrics; <= 1e100 */
+  int32_t mining;      /* nce_mining; TRIPLET only. Else than NONE: negatives is IN_BATCH, m = 0, queries hold all rows of
+                          one tower, in any number, and calls bring labels */
+  int32_t soft_margin; /* 0 or 1; TRIPLET only. 1: softplus(x) in place of max(0, x) */
+  int32_t groups;      /* 0 or 1; 1: calls bring groups of rows, and rows of one group are no negatives of each other.
+                          In-batch INFONCE, NT_XENT and SIGLIP only */
+  int32_t reserved;    /* 0 */
 } nce_plan_desc;
 
 /*
@@ -262,8 +286,12 @@ typedef struct nce_inputs {
   int64_t negatives_stride;
   const double *temperature; /* one number; NULL for CONTRASTIVE and TRIPLET */
   const float *weights;      /* r finite numbers >= 0, or NULL for all 1 */
-  const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not; else NULL */
+  const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not. Mined triplets: r numbers, rows of one number >= 0
+                                are alike, and a row with a number < 0 is like no other. Else NULL */
   const float *upstream;     /* gradient of the caller's objective by the loss (finite), or NULL for 1 */
+  const double *bias;        /* SIGLIP: one finite number, or NULL for 0; else NULL */
+  const int32_t *groups;     /* where the plan has groups: r numbers; a number < 0 is in no group. Else NULL */
+  const int32_t *key_groups; /* likewise of the m keys of two towers; else NULL */
 } nce_inputs;
 
 /*
@@ -303,6 +331,7 @@ typedef struct nce_outputs {
   double *d_temperature; /* one number: gradient by what temperature points to (tau or ln tau); 0 for margin losses */
   nce_metrics *metrics;  /* memory of the context, struct_size set there, and kept; the plan must have metrics = 1;
                             ignored by nce_backward */
+  double *d_bias;        /* one number: gradient by the bias; 0 for losses without one */
 } nce_outputs;
 
 /* One line of the layout report: a field of a struct, or a whole struct (field = NULL, offset = 0). */

@@ -46,6 +46,8 @@ inline Shape shape_of(const nce_plan_desc& desc) {
     case NCE_LOSS_TRIPLET:
       shape.margin = true;
       break;
+    case NCE_LOSS_SIGLIP:
+      break;
   }
   shape.rows = shape.keys = desc.n;
   switch (static_cast<nce_negatives>(desc.negatives)) {
@@ -97,6 +99,9 @@ class RowLoss {
       case NCE_LOSS_INFONCE:
       case NCE_LOSS_NT_XENT:
         softmax(static_cast<nce_denominator>(desc.denominator), static_cast<Number>(desc.margin), *positive, negatives);
+        return;
+      case NCE_LOSS_SIGLIP:
+        logistic(NCE_REDUCTION_SUM, *positive, negatives);
         return;
       case NCE_LOSS_NT_LOGISTIC:
         logistic(static_cast<nce_reduction>(desc.negative_reduction), *positive, negatives);

@@ -77,6 +77,9 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
   } else {
     check_absent(inputs->labels, "inputs->labels", "only NCE_LOSS_CONTRASTIVE has labels");
   }
+  check_absent(inputs->bias, "inputs->bias", "only NCE_LOSS_SIGLIP has a bias");
+  check_absent(inputs->groups, "inputs->groups", "the plan was made with groups = 0");
+  check_absent(inputs->key_groups, "inputs->key_groups", "the plan was made with groups = 0");
   if (inputs->weights != nullptr) check_pointer(inputs->weights, "inputs->weights", alignof(float));
   if (inputs->upstream != nullptr) check_pointer(inputs->upstream, "inputs->upstream", alignof(float));
 
@@ -96,10 +99,11 @@ nce_outputs checked_outputs(const loss::Problem& problem, const nce_outputs* out
   }
   if (call == Call::kForward) {
     known.d_queries = known.d_keys = known.d_negatives = nullptr;
-    known.d_temperature = nullptr;
+    known.d_temperature = known.d_bias = nullptr;
   }
   if (known.loss != nullptr) check_pointer(known.loss, "outputs->loss", alignof(double));
   if (known.d_temperature != nullptr) check_pointer(known.d_temperature, "outputs->d_temperature", alignof(double));
+  if (known.d_bias != nullptr) check_pointer(known.d_bias, "outputs->d_bias", alignof(double));
   if (known.metrics != nullptr) {
     if (problem.desc.metrics == 0) {
       check_absent(known.metrics, "outputs->metrics", "the plan was made with metrics = 0");

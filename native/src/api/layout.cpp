@@ -52,6 +52,10 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, dim),
     NCE_FIELD(nce_plan_desc, workspace_budget_bytes),
     NCE_FIELD(nce_plan_desc, margin),
+    NCE_FIELD(nce_plan_desc, mining),
+    NCE_FIELD(nce_plan_desc, soft_margin),
+    NCE_FIELD(nce_plan_desc, groups),
+    NCE_FIELD(nce_plan_desc, reserved),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),
@@ -68,6 +72,9 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_inputs, weights),
     NCE_FIELD(nce_inputs, labels),
     NCE_FIELD(nce_inputs, upstream),
+    NCE_FIELD(nce_inputs, bias),
+    NCE_FIELD(nce_inputs, groups),
+    NCE_FIELD(nce_inputs, key_groups),
 
     NCE_STRUCT(nce_metrics),
     NCE_FIELD(nce_metrics, struct_size),
@@ -95,6 +102,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_outputs, d_negatives_stride),
     NCE_FIELD(nce_outputs, d_temperature),
     NCE_FIELD(nce_outputs, metrics),
+    NCE_FIELD(nce_outputs, d_bias),
 
     NCE_STRUCT(nce_layout),
     NCE_FIELD(nce_layout, struct_size),

@@ -53,22 +53,26 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
   const int64_t dim = problem.desc.dim;
   const int64_t key_rows = std::max<int64_t>(0, problem.key_rows);
   const int64_t negative_rows = std::max<int64_t>(0, problem.negative_rows);
-  const std::array<Region, 7> read = {
+  const std::array<Region, 10> read = {
       matrix("inputs->queries", in.queries, n, dim, in.queries_stride, problem.dtype),
       matrix("inputs->keys", in.keys, key_rows, dim, in.keys_stride, problem.dtype),
       matrix("inputs->negatives", in.negatives, negative_rows, dim, in.negatives_stride, problem.dtype),
       array("inputs->temperature", in.temperature, 1, sizeof(double)),
       array("inputs->weights", in.weights, rows, sizeof(float)),
-      array("inputs->labels", in.labels, n, sizeof(int32_t)),
+      array("inputs->labels", in.labels, rows, sizeof(int32_t)),
+      array("inputs->bias", in.bias, 1, sizeof(double)),
+      array("inputs->groups", in.groups, rows, sizeof(int32_t)),
+      array("inputs->key_groups", in.key_groups, key_rows, sizeof(int32_t)),
       array("inputs->upstream", in.upstream, in.upstream_per_row != 0 ? rows : 1, sizeof(float)),
   };
-  const std::array<Region, 7> written = {
+  const std::array<Region, 8> written = {
       array("outputs->loss", out.loss, problem.reduction == NCE_REDUCTION_NONE ? rows : 1, sizeof(double)),
       matrix("outputs->d_queries", out.d_queries, n, dim, out.d_queries_stride, problem.gradient_dtype),
       matrix("outputs->d_keys", out.d_keys, key_rows, dim, out.d_keys_stride, problem.gradient_dtype),
       matrix("outputs->d_negatives", out.d_negatives, negative_rows, dim, out.d_negatives_stride,
              problem.gradient_dtype),
       array("outputs->d_temperature", out.d_temperature, 1, sizeof(double)),
+      array("outputs->d_bias", out.d_bias, 1, sizeof(double)),
       array("outputs->metrics", out.metrics, 1, sizeof(nce_metrics)),
       array("workspace", workspace.data, workspace.bytes, 1),
   };

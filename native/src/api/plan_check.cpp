@@ -104,6 +104,10 @@ void check_combinations(const nce_plan_desc& desc) {
                "only NCE_LOSS_NT_LOGISTIC with NCE_NEGATIVES_IN_BATCH uses it");
   }
   if (!loss::has_denominator(rule)) unused(desc.denominator, "desc->denominator");
+  check_zero(desc.mining, "desc->mining", "no backend has it yet");
+  check_zero(desc.soft_margin, "desc->soft_margin", "no backend has it yet");
+  check_zero(desc.groups, "desc->groups", "no backend has it yet");
+  check_zero(desc.reserved, "desc->reserved", "it is reserved");
 }
 
 void check_dtypes(const nce_plan_desc& desc) {

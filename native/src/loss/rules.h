@@ -144,6 +144,14 @@ constexpr LossRule rule_of(nce_loss loss) {
               .symmetric = false,
               .reduces_negatives = false,
               .positive_margin = false};
+    case NCE_LOSS_SIGLIP:
+      return {.name = "NCE_LOSS_SIGLIP",
+              .row = RowFunction::kLogistic,
+              .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
+              .in_batch = Arrangement::kTwoTowers,
+              .symmetric = false,
+              .reduces_negatives = false,
+              .positive_margin = false};
   }
   return {};
 }

@@ -275,6 +275,15 @@ public class infonce_h extends infonce_h$shared {
     public static int NCE_LOSS_TRIPLET() {
         return NCE_LOSS_TRIPLET;
     }
+    private static final int NCE_LOSS_SIGLIP = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_loss.NCE_LOSS_SIGLIP = 5
+     * }
+     */
+    public static int NCE_LOSS_SIGLIP() {
+        return NCE_LOSS_SIGLIP;
+    }
     private static final int NCE_NEGATIVES_IN_BATCH = (int)0L;
     /**
      * {@snippet lang=c :
@@ -391,6 +400,60 @@ public class infonce_h extends infonce_h$shared {
      */
     public static int NCE_DENOMINATOR_NEGATIVES() {
         return NCE_DENOMINATOR_NEGATIVES;
+    }
+    private static final int NCE_MINING_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_mining.NCE_MINING_NONE = 0
+     * }
+     */
+    public static int NCE_MINING_NONE() {
+        return NCE_MINING_NONE;
+    }
+    private static final int NCE_MINING_BATCH_ALL = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_mining.NCE_MINING_BATCH_ALL = 1
+     * }
+     */
+    public static int NCE_MINING_BATCH_ALL() {
+        return NCE_MINING_BATCH_ALL;
+    }
+    private static final int NCE_MINING_BATCH_HARD = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_mining.NCE_MINING_BATCH_HARD = 2
+     * }
+     */
+    public static int NCE_MINING_BATCH_HARD() {
+        return NCE_MINING_BATCH_HARD;
+    }
+    private static final int NCE_MINING_SEMI_HARD = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_mining.NCE_MINING_SEMI_HARD = 3
+     * }
+     */
+    public static int NCE_MINING_SEMI_HARD() {
+        return NCE_MINING_SEMI_HARD;
+    }
+    private static final int NCE_MINING_EASY_POSITIVE = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_mining.NCE_MINING_EASY_POSITIVE = 4
+     * }
+     */
+    public static int NCE_MINING_EASY_POSITIVE() {
+        return NCE_MINING_EASY_POSITIVE;
+    }
+    private static final int NCE_MINING_BATCH_EASY = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_mining.NCE_MINING_BATCH_EASY = 5
+     * }
+     */
+    public static int NCE_MINING_BATCH_EASY() {
+        return NCE_MINING_BATCH_EASY;
     }
     private static final int NCE_REDUCTION_MEAN = (int)0L;
     /**

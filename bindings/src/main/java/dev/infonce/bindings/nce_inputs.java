@@ -29,6 +29,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const float *weights;
  *     const int32_t *labels;
  *     const float *upstream;
+ *     const double *bias;
+ *     const int32_t *groups;
+ *     const int32_t *key_groups;
  * }
  * }
  */
@@ -52,7 +55,10 @@ public class nce_inputs {
         infonce_h.C_POINTER.withName("temperature"),
         infonce_h.C_POINTER.withName("weights"),
         infonce_h.C_POINTER.withName("labels"),
-        infonce_h.C_POINTER.withName("upstream")
+        infonce_h.C_POINTER.withName("upstream"),
+        infonce_h.C_POINTER.withName("bias"),
+        infonce_h.C_POINTER.withName("groups"),
+        infonce_h.C_POINTER.withName("key_groups")
     ).withName("nce_inputs");
 
     /**
@@ -676,6 +682,138 @@ public class nce_inputs {
      */
     public static void upstream(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(upstream$LAYOUT, upstream$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout bias$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("bias"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const double *bias
+     * }
+     */
+    public static final AddressLayout bias$layout() {
+        return bias$LAYOUT;
+    }
+
+    private static final long bias$OFFSET = $LAYOUT.byteOffset(groupElement("bias"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const double *bias
+     * }
+     */
+    public static final long bias$offset() {
+        return bias$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const double *bias
+     * }
+     */
+    public static MemorySegment bias(MemorySegment struct) {
+        return struct.get(bias$LAYOUT, bias$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const double *bias
+     * }
+     */
+    public static void bias(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(bias$LAYOUT, bias$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout groups$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("groups"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const int32_t *groups
+     * }
+     */
+    public static final AddressLayout groups$layout() {
+        return groups$LAYOUT;
+    }
+
+    private static final long groups$OFFSET = $LAYOUT.byteOffset(groupElement("groups"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const int32_t *groups
+     * }
+     */
+    public static final long groups$offset() {
+        return groups$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const int32_t *groups
+     * }
+     */
+    public static MemorySegment groups(MemorySegment struct) {
+        return struct.get(groups$LAYOUT, groups$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const int32_t *groups
+     * }
+     */
+    public static void groups(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(groups$LAYOUT, groups$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout key_groups$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("key_groups"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const int32_t *key_groups
+     * }
+     */
+    public static final AddressLayout key_groups$layout() {
+        return key_groups$LAYOUT;
+    }
+
+    private static final long key_groups$OFFSET = $LAYOUT.byteOffset(groupElement("key_groups"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const int32_t *key_groups
+     * }
+     */
+    public static final long key_groups$offset() {
+        return key_groups$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const int32_t *key_groups
+     * }
+     */
+    public static MemorySegment key_groups(MemorySegment struct) {
+        return struct.get(key_groups$LAYOUT, key_groups$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const int32_t *key_groups
+     * }
+     */
+    public static void key_groups(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(key_groups$LAYOUT, key_groups$OFFSET, fieldValue);
     }
 
     /**

@@ -26,6 +26,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t d_negatives_stride;
  *     double *d_temperature;
  *     nce_metrics *metrics;
+ *     double *d_bias;
  * }
  * }
  */
@@ -46,7 +47,8 @@ public class nce_outputs {
         infonce_h.C_LONG.withName("d_keys_stride"),
         infonce_h.C_LONG.withName("d_negatives_stride"),
         infonce_h.C_POINTER.withName("d_temperature"),
-        infonce_h.C_POINTER.withName("metrics")
+        infonce_h.C_POINTER.withName("metrics"),
+        infonce_h.C_POINTER.withName("d_bias")
     ).withName("nce_outputs");
 
     /**
@@ -538,6 +540,50 @@ public class nce_outputs {
      */
     public static void metrics(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(metrics$LAYOUT, metrics$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout d_bias$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("d_bias"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double *d_bias
+     * }
+     */
+    public static final AddressLayout d_bias$layout() {
+        return d_bias$LAYOUT;
+    }
+
+    private static final long d_bias$OFFSET = $LAYOUT.byteOffset(groupElement("d_bias"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double *d_bias
+     * }
+     */
+    public static final long d_bias$offset() {
+        return d_bias$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double *d_bias
+     * }
+     */
+    public static MemorySegment d_bias(MemorySegment struct) {
+        return struct.get(d_bias$LAYOUT, d_bias$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double *d_bias
+     * }
+     */
+    public static void d_bias(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(d_bias$LAYOUT, d_bias$OFFSET, fieldValue);
     }
 
     /**

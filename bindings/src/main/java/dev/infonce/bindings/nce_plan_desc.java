@@ -34,6 +34,10 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t dim;
  *     int64_t workspace_budget_bytes;
  *     double margin;
+ *     int32_t mining;
+ *     int32_t soft_margin;
+ *     int32_t groups;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -62,7 +66,11 @@ public class nce_plan_desc {
         infonce_h.C_LONG.withName("m"),
         infonce_h.C_LONG.withName("dim"),
         infonce_h.C_LONG.withName("workspace_budget_bytes"),
-        infonce_h.C_DOUBLE.withName("margin")
+        infonce_h.C_DOUBLE.withName("margin"),
+        infonce_h.C_INT.withName("mining"),
+        infonce_h.C_INT.withName("soft_margin"),
+        infonce_h.C_INT.withName("groups"),
+        infonce_h.C_INT.withName("reserved")
     ).withName("nce_plan_desc");
 
     /**
@@ -906,6 +914,182 @@ public class nce_plan_desc {
      */
     public static void margin(MemorySegment struct, double fieldValue) {
         struct.set(margin$LAYOUT, margin$OFFSET, fieldValue);
+    }
+
+    private static final OfInt mining$LAYOUT = (OfInt)$LAYOUT.select(groupElement("mining"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t mining
+     * }
+     */
+    public static final OfInt mining$layout() {
+        return mining$LAYOUT;
+    }
+
+    private static final long mining$OFFSET = $LAYOUT.byteOffset(groupElement("mining"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t mining
+     * }
+     */
+    public static final long mining$offset() {
+        return mining$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t mining
+     * }
+     */
+    public static int mining(MemorySegment struct) {
+        return struct.get(mining$LAYOUT, mining$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t mining
+     * }
+     */
+    public static void mining(MemorySegment struct, int fieldValue) {
+        struct.set(mining$LAYOUT, mining$OFFSET, fieldValue);
+    }
+
+    private static final OfInt soft_margin$LAYOUT = (OfInt)$LAYOUT.select(groupElement("soft_margin"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t soft_margin
+     * }
+     */
+    public static final OfInt soft_margin$layout() {
+        return soft_margin$LAYOUT;
+    }
+
+    private static final long soft_margin$OFFSET = $LAYOUT.byteOffset(groupElement("soft_margin"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t soft_margin
+     * }
+     */
+    public static final long soft_margin$offset() {
+        return soft_margin$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t soft_margin
+     * }
+     */
+    public static int soft_margin(MemorySegment struct) {
+        return struct.get(soft_margin$LAYOUT, soft_margin$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t soft_margin
+     * }
+     */
+    public static void soft_margin(MemorySegment struct, int fieldValue) {
+        struct.set(soft_margin$LAYOUT, soft_margin$OFFSET, fieldValue);
+    }
+
+    private static final OfInt groups$LAYOUT = (OfInt)$LAYOUT.select(groupElement("groups"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t groups
+     * }
+     */
+    public static final OfInt groups$layout() {
+        return groups$LAYOUT;
+    }
+
+    private static final long groups$OFFSET = $LAYOUT.byteOffset(groupElement("groups"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t groups
+     * }
+     */
+    public static final long groups$offset() {
+        return groups$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t groups
+     * }
+     */
+    public static int groups(MemorySegment struct) {
+        return struct.get(groups$LAYOUT, groups$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t groups
+     * }
+     */
+    public static void groups(MemorySegment struct, int fieldValue) {
+        struct.set(groups$LAYOUT, groups$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
