@@ -129,6 +129,7 @@ nce_plan_desc decode_plan(Decoder& from) {
       desc.similarity = from.below(4);
       if (desc.negatives == NCE_NEGATIVES_IN_BATCH) {
         desc.symmetric = from.below(2);
+        desc.groups = from.once_in(4) ? 1 : 0;
         if (desc.symmetric == 0) desc.m += from.between(0, 30);
       } else {
         desc.m = from.between(0, 30);
@@ -137,6 +138,7 @@ nce_plan_desc decode_plan(Decoder& from) {
     case NCE_LOSS_NT_XENT:
       odds();
       desc.similarity = from.below(4);
+      desc.groups = from.once_in(4) ? 1 : 0;
       tower();
       break;
     case NCE_LOSS_NT_LOGISTIC:
@@ -173,10 +175,12 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
                              &desc.precision,
                              &desc.metrics,
                              &desc.top_k,
-                             &desc.denominator};
+                             &desc.denominator,
+                             &desc.groups,
+                             &desc.reserved};
   switch (from.below(4)) {
     case 0:
-      *fields[from.below(13)] = static_cast<int32_t>(from.hostile());
+      *fields[from.below(15)] = static_cast<int32_t>(from.hostile());
       break;
     case 1: {
       int64_t* const sizes[] = {&desc.n, &desc.m, &desc.dim, &desc.workspace_budget_bytes};

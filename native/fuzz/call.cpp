@@ -82,7 +82,14 @@ bool Block::operator==(const Block& other) const {
 }
 
 Shapes::Shapes(const nce_plan_desc& desc)
-    : queries(desc.n), keys(desc.n), negatives(0), losses(desc.n), temperature(true), labels(false) {
+    : queries(desc.n),
+      keys(desc.n),
+      negatives(0),
+      losses(desc.n),
+      temperature(true),
+      labels(false),
+      groups(desc.groups != 0),
+      key_groups(false) {
   const bool tower =
       desc.loss == NCE_LOSS_NT_XENT || (desc.loss == NCE_LOSS_NT_LOGISTIC && desc.negatives == NCE_NEGATIVES_IN_BATCH);
   if (tower) {
@@ -93,6 +100,7 @@ Shapes::Shapes(const nce_plan_desc& desc)
   switch (static_cast<nce_negatives>(desc.negatives)) {
     case NCE_NEGATIVES_IN_BATCH:
       keys = desc.m;
+      key_groups = groups;
       break;
     case NCE_NEGATIVES_SHARED:
       negatives = desc.m;
@@ -162,6 +170,16 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
     for (int64_t i = 0; i < desc.n; ++i) labels_.data()[4 * i] = static_cast<std::byte>(random.bits() >> 60 & 1);
     in.labels = reinterpret_cast<const int32_t*>(labels_.data());
   }
+  const auto some = [&](Block& block, int64_t count) {
+    block = array(count, 4, 0);
+    for (int64_t i = 0; i < count; ++i) {
+      const auto group = static_cast<int32_t>(random.bits() % 4) - 1;
+      std::memcpy(block.data() + 4 * i, &group, sizeof group);
+    }
+    return reinterpret_cast<const int32_t*>(block.data());
+  };
+  if (shapes_.groups) in.groups = some(groups_, shapes_.losses);
+  if (shapes_.key_groups) in.key_groups = some(key_groups_, shapes_.keys);
   if (!from.once_in(6)) {
     loss_ = array(desc.reduction == NCE_REDUCTION_NONE ? shapes_.losses : 1, 8, kPattern);
     out.loss = reinterpret_cast<double*>(loss_.data());

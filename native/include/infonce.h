@@ -264,8 +264,9 @@ typedef struct nce_plan_desc {
   int32_t mining;      /* nce_mining; TRIPLET only. Else than NONE: negatives is IN_BATCH, m = 0, queries hold all rows of
                           one tower, in any number, and calls bring labels */
   int32_t soft_margin; /* 0 or 1; TRIPLET only. 1: softplus(x) in place of max(0, x) */
-  int32_t groups;      /* 0 or 1; 1: calls bring groups of rows, and rows of one group are no negatives of each other.
-                          In-batch INFONCE, NT_XENT and SIGLIP only */
+  int32_t groups;      /* 0 or 1; 1: calls bring a group of each row, and a row and a column of one group are no negatives of
+                          each other (the positive stays one). IN_BATCH only, and not where negative_reduction is used
+                          and MEAN */
   int32_t reserved;    /* 0 */
 } nce_plan_desc;
 

@@ -59,7 +59,13 @@ class Dense {
   int64_t partner(int64_t i) const { return i < nx_ / 2 ? i + nx_ / 2 : i - nx_ / 2; }
   const Number* positive_row(int64_t i) const { return shape_.tower ? x(partner(i)) : keys_.data() + i * dim_; }
   RowPair<Number> positive_pair(int64_t i) const { return pair_of(kind_, x(i), positive_row(i), dim_); }
+  bool same_group(int64_t i, int64_t j) const {
+    if (desc_.groups == 0) return false;
+    const int32_t group = problem_.groups.data()[i];
+    return group >= 0 && group == (shape_.tower ? problem_.groups : problem_.key_groups).data()[j];
+  }
   bool is_negative(int64_t i, int64_t j) const {
+    if (same_group(i, j)) return false;
     return shape_.shared || (i != j && !(shape_.tower && j == partner(i)));
   }
 
@@ -87,7 +93,7 @@ class Dense {
         columns_[k] = {RowLoss<Number>(desc_, problem_.tau, &s,
                                        [&](const auto& visit) {
                                          for (int64_t j = 0; j < nx_; ++j) {
-                                           if (j != i) visit(matrix_->s(j, i));
+                                           if (is_negative(j, i)) visit(matrix_->s(j, i));
                                          }
                                        }),
                        weight * slope};

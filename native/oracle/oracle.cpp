@@ -37,6 +37,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   Answer answer;
   RowSums<Number> all;
   Number top1 = 0, topk = 0;
+  int64_t mixed = 0;  // rows with negatives
   for (const RowSums<Number>& row : rows) {
     answer.losses.push_back(static_cast<double>(row.loss));
     answer.loss_sizes.push_back(static_cast<double>(row.size));
@@ -53,6 +54,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
     all.effective += row.effective;
     all.positives += row.positives;
     all.negatives += row.negatives;
+    mixed += row.negatives > 0 ? 1 : 0;
     top1 += row.credit(1);
     topk += row.credit(problem.desc.top_k);
   }
@@ -72,7 +74,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   metrics.alignment = mean(all.alignment, all.positives);
   metrics.negative_similarity = mean(all.negative, all.negatives);
   metrics.uniformity = std::log(mean(all.uniformity, all.negatives));
-  metrics.effective_negatives = shape.softmax && all.negatives > 0 ? mean(all.effective, shape.rows) : kNone;
+  metrics.effective_negatives = shape.softmax ? mean(all.effective, mixed) : kNone;
   for (const auto* matrix : {&problem.queries, &problem.keys, &problem.negatives}) {
     metrics.zero_rows += zero_rows(*matrix, problem.desc.dim);
   }

@@ -64,7 +64,7 @@ const char* name_of_loss(const nce_plan_desc& desc) {
   const auto is = [&](const Kind& kind) {
     return kind.loss == desc.loss && kind.negatives == desc.negatives && kind.symmetric == (desc.symmetric != 0) &&
            kind.one_matrix == (shape_of(desc).tower && desc.m == 0) && kind.denominator == desc.denominator &&
-           (kind.margin == desc.margin || shape_of(desc).margin);
+           kind.grouped == (desc.groups != 0) && (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds : {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
@@ -136,6 +136,7 @@ Problem empty_problem_of(const Case& of) {
   desc.symmetric = of.kind.symmetric ? 1 : 0;
   desc.denominator = of.kind.denominator;
   desc.margin = of.kind.margin;
+  desc.groups = of.kind.grouped ? 1 : 0;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;
@@ -197,6 +198,19 @@ void fill(Problem& problem, double noise, uint64_t seed) {
   if (shape.labelled) {
     for (int64_t i = 0; i < desc.n; ++i) problem.labels.push_back(i % 3 == 0 ? 1 : 0);
   }
+  problem.groups.clear();
+  problem.key_groups.clear();
+  if (desc.groups == 0) return;
+  // A few rows in each group, wherever they lie, and some in none.
+  const auto set_groups = [&](std::vector<int32_t>& groups, int64_t rows, uint64_t matrix) {
+    const auto count = static_cast<double>(shape.rows / 3 + 1);
+    for (int64_t i = 0; i < rows; ++i) {
+      const double place = std::fabs(gaussian(4 * seed + matrix, static_cast<uint64_t>(i + desc.n * dim))) * count;
+      groups.push_back(static_cast<int32_t>(place) - 1);
+    }
+  };
+  set_groups(problem.groups, shape.rows, 2);
+  if (!shape.tower) set_groups(problem.key_groups, shape.keys, 3);
 }
 
 void to_unit_rows(Problem& problem) {

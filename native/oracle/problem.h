@@ -25,6 +25,7 @@ struct Problem {
   std::vector<float> weights;                    ///< empty: all 1
   std::vector<float> upstream;                   ///< empty: 1; one number, or one a row
   std::vector<int32_t> labels;
+  std::vector<int32_t> groups, key_groups;  ///< where desc.groups is 1
 
   Shape shape() const { return shape_of(desc); }
   nce_dtype dtype() const { return static_cast<nce_dtype>(desc.dtype); }
@@ -47,7 +48,8 @@ struct Kind {
   bool one_matrix = false;  ///< the tower lies in one matrix
   bool sum = false;         ///< NT-Logistic sums over negatives
   nce_denominator denominator = NCE_DENOMINATOR_ALL;
-  double margin = 0.0;  ///< of the positive; margin losses have their own
+  double margin = 0.0;   ///< of the positive; margin losses have their own
+  bool grouped = false;  ///< rows of one group are no negatives of each other
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -66,6 +68,15 @@ inline constexpr Kind kSymmetricMargin = {.name = "InfoNCE symmetric, margin",
                                           .negatives = NCE_NEGATIVES_IN_BATCH,
                                           .symmetric = true,
                                           .margin = 0.2};
+inline constexpr Kind kGrouped = {
+    .name = "InfoNCE groups", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .grouped = true};
+inline constexpr Kind kSymmetricGrouped = {.name = "InfoNCE symmetric, groups",
+                                           .loss = NCE_LOSS_INFONCE,
+                                           .negatives = NCE_NEGATIVES_IN_BATCH,
+                                           .symmetric = true,
+                                           .grouped = true};
+inline constexpr Kind kNtXentGrouped = {
+    .name = "NT-Xent groups", .loss = NCE_LOSS_NT_XENT, .negatives = NCE_NEGATIVES_IN_BATCH, .grouped = true};
 inline constexpr Kind kNtLogistic = {"NT-Logistic", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kNtLogisticOneMatrix = {.name = "NT-Logistic one matrix, sum",
                                               .loss = NCE_LOSS_NT_LOGISTIC,
@@ -82,9 +93,9 @@ inline constexpr Kind kPaired = {"NT-Logistic paired", NCE_LOSS_NT_LOGISTIC, NCE
 inline constexpr Kind kContrastive = {"contrastive", NCE_LOSS_CONTRASTIVE, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kTriplet = {"triplet", NCE_LOSS_TRIPLET, NCE_NEGATIVES_PAIRED};
 
-inline constexpr Kind kDenseKinds[] = {kInfoNce,         kSymmetric,       kShared,
-                                       kNtXent,          kNtXentOneMatrix, kDcl,
-                                       kSymmetricMargin, kNtLogistic,      kNtLogisticOneMatrix};
+inline constexpr Kind kDenseKinds[] = {kInfoNce,          kSymmetric,     kShared,          kNtXent,
+                                       kNtXentOneMatrix,  kDcl,           kSymmetricMargin, kGrouped,
+                                       kSymmetricGrouped, kNtXentGrouped, kNtLogistic,      kNtLogisticOneMatrix};
 inline constexpr Kind kRowwiseKinds[] = {kOwn, kOwnDecoupled, kPaired, kContrastive, kTriplet};
 
 inline constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};

@@ -39,6 +39,8 @@ class CallBench {
     const bool margin = desc.loss == NCE_LOSS_CONTRASTIVE || desc.loss == NCE_LOSS_TRIPLET;
     if (!margin) in.temperature = &temperature;
     if (desc.loss == NCE_LOSS_CONTRASTIVE) in.labels = labels.data();
+    if (desc.groups != 0) in.groups = groups.data();
+    if (desc.groups != 0 && desc.loss == NCE_LOSS_INFONCE) in.key_groups = groups.data();
     out.struct_size = sizeof out;
     out.loss = loss.data();
     out.d_queries = d_queries.data();
@@ -83,6 +85,7 @@ class CallBench {
   alignas(64) Floats queries, keys, negatives, d_queries, d_keys, d_negatives;
   std::array<float, 2 * kRows> weights, upstream;
   std::array<int32_t, kRows> labels{1, 0, 1, 0};
+  std::array<int32_t, 2 * kRows> groups{0, 1, 1, -1};
   double temperature = 0.5;
   std::array<double, 2 * kRows> loss;
   double d_temperature = -777.0;
@@ -116,7 +119,14 @@ const nce_plan_desc kLogistic = plan_of(NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_B
 const nce_plan_desc kPaired = plan_of(NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_PAIRED, kRows);
 const nce_plan_desc kContrastive = plan_of(NCE_LOSS_CONTRASTIVE, 0, kRows);
 const nce_plan_desc kTriplet = plan_of(NCE_LOSS_TRIPLET, NCE_NEGATIVES_PAIRED, kRows);
-const nce_plan_desc kAll[] = {kOwn, kInBatch, kShared, kTower, kLogistic, kPaired, kContrastive, kTriplet};
+nce_plan_desc grouped(nce_plan_desc desc) {
+  desc.groups = 1;
+  return desc;
+}
+const nce_plan_desc kGroupedKeys = grouped(kInBatch);
+const nce_plan_desc kGroupedTower = grouped(kTower);
+const nce_plan_desc kAll[] = {kGroupedKeys, kGroupedTower, kOwn,    kInBatch,     kShared,
+                              kTower,       kLogistic,     kPaired, kContrastive, kTriplet};
 
 template <typename T>
 T* misaligned(T* pointer) {
@@ -172,6 +182,12 @@ TEST(ApiCall, RefusesMissingAndSuperfluousArguments) {
       {kTriplet, [](auto& b) { b.in.temperature = &b.temperature; }, "inputs->temperature"},
       {kContrastive, [](auto& b) { b.in.labels = nullptr; }, "inputs->labels"},
       {kTriplet, [](auto& b) { b.in.labels = b.labels.data(); }, "inputs->labels"},
+      {kGroupedKeys, [](auto& b) { b.in.groups = nullptr; }, "inputs->groups"},
+      {kGroupedKeys, [](auto& b) { b.in.key_groups = nullptr; }, "inputs->key_groups"},
+      {kGroupedTower, [](auto& b) { b.in.key_groups = b.groups.data(); }, "inputs->key_groups"},
+      {kInBatch, [](auto& b) { b.in.groups = b.groups.data(); }, "inputs->groups"},
+      {kInBatch, [](auto& b) { b.in.key_groups = b.groups.data(); }, "inputs->key_groups"},
+      {kInBatch, [](auto& b) { b.in.bias = &b.temperature; }, "inputs->bias"},
       {kTower, [](auto& b) { b.out.d_keys = b.d_keys.data(); }, "outputs->d_keys"},
       {kInBatch, [](auto& b) { b.out.d_negatives = b.d_negatives.data(); }, "outputs->d_negatives"},
       {kOwn, [](auto& b) { b.stream = &b; }, "stream"},
@@ -195,6 +211,8 @@ TEST(ApiCall, RefusesStridesAndAlignments) {
       {kOwn, [](auto& b) { b.in.weights = misaligned(b.weights.data()); }, "inputs->weights"},
       {kOwn, [](auto& b) { b.in.upstream = misaligned(b.upstream.data()); }, "inputs->upstream"},
       {kContrastive, [](auto& b) { b.in.labels = misaligned(b.labels.data()); }, "inputs->labels"},
+      {kGroupedKeys, [](auto& b) { b.in.groups = misaligned(b.groups.data()); }, "inputs->groups"},
+      {kGroupedKeys, [](auto& b) { b.in.key_groups = misaligned(b.groups.data()); }, "inputs->key_groups"},
       {kOwn, [](auto& b) { b.out.loss = misaligned(b.loss.data()); }, "outputs->loss"},
       {kOwn, [](auto& b) { b.out.d_queries = misaligned(b.d_queries.data()); }, "outputs->d_queries"},
       {kOwn, [](auto& b) { b.out.d_temperature = misaligned(&b.d_temperature); }, "outputs->d_temperature"},

@@ -49,6 +49,8 @@ class Rooms {
     if (!margin) add("inputs->temperature", in_.temperature, 1);
     add("inputs->weights", in_.weights, losses);
     if (desc.loss == NCE_LOSS_CONTRASTIVE) add("inputs->labels", in_.labels, desc.n);
+    if (desc.groups != 0) add("inputs->groups", in_.groups, losses);
+    if (desc.groups != 0 && !tower) add("inputs->key_groups", in_.key_groups, desc.n);
     in_.upstream_per_row = 1;
     add("inputs->upstream", in_.upstream, losses);
     first_output_ = arguments_.size();
@@ -155,7 +157,13 @@ nce_plan_desc plan_of(nce_loss loss, int32_t negatives, int64_t m, nce_dtype dty
   return desc;
 }
 
-const std::array<nce_plan_desc, 7> kPlans = {
+nce_plan_desc grouped(nce_plan_desc desc) {
+  desc.groups = 1;
+  return desc;
+}
+
+const std::array<nce_plan_desc, 8> kPlans = {
+    grouped(plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH, kRows)),
     plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN, 2),
     plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED, 6),
     plan_of(NCE_LOSS_NT_XENT, NCE_NEGATIVES_IN_BATCH, kRows),

@@ -191,7 +191,15 @@ std::vector<Problem> problems_of_many_keys() {
                                    .narrow_gradients = true}));
     }
   }
+  result.push_back(problem_of(
+      {.kind = oracle::kGrouped, .dtype = NCE_DTYPE_FLOAT64, .size = {7, 4500, 260}, .tau = 0.3, .seed = 6}));
   return result;
+}
+
+TEST_P(CpuBits, GroupsHoldInEveryStripOfKeys) {
+  const Problem problem = problems_of_many_keys().back();
+  ASSERT_EQ(problem.desc.groups, 1);
+  check_dense(problem);
 }
 
 TEST_P(CpuBits, DoNotDependOnHowStripsOfKeysAreCalled) {

@@ -11,7 +11,7 @@ struct Outputs {
   int64_t x_padded, y_padded;
   int x_groups, y_groups;
   Buffer<double> row_maximum, row_value, row_weighted, column_maximum, column_value, column_weighted;
-  Buffer<double> above, tied, similarity, uniformity;
+  Buffer<double> count, above, tied, similarity, uniformity;
 
   Outputs(int64_t x_rows, int64_t y_rows, int of_x, int of_y)
       : x_padded(padded_rows(x_rows)),
@@ -24,11 +24,13 @@ struct Outputs {
         column_maximum(of_x * y_padded),
         column_value(of_x * y_padded),
         column_weighted(of_x * y_padded),
+        count(of_y * x_padded),
         above(of_y * x_padded),
         tied(of_y * x_padded),
         similarity(of_y * x_padded),
         uniformity(of_y * x_padded) {
-    for (Buffer<double>* buffer : {&row_maximum, &row_value, &row_weighted, &above, &tied, &similarity, &uniformity}) {
+    for (Buffer<double>* buffer :
+         {&row_maximum, &row_value, &row_weighted, &count, &above, &tied, &similarity, &uniformity}) {
       check(cudaMemsetAsync(buffer->get(), 0x7f, static_cast<std::size_t>(of_y * x_padded) * 8, nullptr), "memset");
     }
     for (Buffer<double>* buffer : {&column_maximum, &column_value, &column_weighted}) {
@@ -98,16 +100,16 @@ TEST_P(SumTiles, AgreeWithDouble) {
     };
     const Buffer<unsigned char> xi = all(c.x_rows, 0.5), yi = all(c.y_rows, 1.5), yf = all(c.y_rows, 0.25);
     const Outputs out(c.x_rows, c.y_rows, c.x_groups, c.y_groups);
-    SumTilesParams params{
-        problem.operands(),
-        x_buffer.get(),
-        y_buffer.get(),
-        c.x_groups,
-        c.y_groups,
-        false,
-        out.rows(),
-        out.columns(),
-        {out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(), xi.get(), yi.get(), yf.get()}};
+    SumTilesParams params{problem.operands(),
+                          x_buffer.get(),
+                          y_buffer.get(),
+                          c.x_groups,
+                          c.y_groups,
+                          false,
+                          out.rows(),
+                          out.columns(),
+                          {out.count.get(), out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(),
+                           xi.get(), yi.get(), yf.get()}};
     if (form == Form::kLogistic) params.columns = {};
     ASSERT_NO_THROW(launch_sum_tiles(params, a.arithmetic, nullptr)) << emulation::last_report();
 
@@ -115,7 +117,8 @@ TEST_P(SumTiles, AgreeWithDouble) {
     const double relative = unit / tau + (a.arithmetic == Arithmetic::kFloat64 ? 0x1p-46 : 0x1p-19);
     std::vector<Total> rows(static_cast<std::size_t>(c.x_rows)), columns(static_cast<std::size_t>(c.y_rows));
     std::vector<Total> row_sizes(rows.size()), column_sizes(columns.size());
-    std::vector<double> sums(rows.size()), uniformities(rows.size()), above(rows.size()), unsure(rows.size());
+    std::vector<double> sums(rows.size()), uniformities(rows.size()), above(rows.size()), unsure(rows.size()),
+        counts(rows.size());
     for (int64_t i = 0; i < c.x_rows; ++i) {
       for (int64_t j = 0; j < c.y_rows; ++j) {
         if (!problem.negative(i, j)) continue;
@@ -130,25 +133,29 @@ TEST_P(SumTiles, AgreeWithDouble) {
         columns[jj].weighted += column.weighted;
         column_sizes[jj].weighted += column.value * (std::fabs(s - y_positive[jj]) + tau);
         sums[ii] += s;
+        counts[ii] += 1.0;
         uniformities[ii] += 0.25 * std::exp(4.0 * s * 0.75);
         above[ii] += s > x_positive[ii] ? 1.0 : 0.0;
         unsure[ii] += std::fabs(s - x_positive[ii]) < unit ? 1.0 : 0.0;
       }
     }
     const auto rm = out.row_maximum.read(), rv = out.row_value.read(), rw = out.row_weighted.read();
+    const auto m_count = out.count.read();
     const auto m_above = out.above.read(), m_sum = out.similarity.read(), m_uniformity = out.uniformity.read();
     for (int64_t i = 0; i < c.x_rows; ++i) {
       const auto ii = static_cast<std::size_t>(i);
       const Total got = total(rm, rv, rw, c.y_groups, out.x_padded, i, form, tau, x_positive[ii]);
       ASSERT_NEAR(got.value, rows[ii].value, relative * rows[ii].value) << "row " << i;
       ASSERT_NEAR(got.weighted, rows[ii].weighted, relative * row_sizes[ii].weighted) << "row " << i;
-      double more = 0.0, sum = 0.0, uniformity = 0.0;
+      double count = 0.0, more = 0.0, sum = 0.0, uniformity = 0.0;
       for (int g = 0; g < c.y_groups; ++g) {
         const auto at = static_cast<std::size_t>(g * out.x_padded + i);
+        count += m_count[at];
         more += m_above[at];
         sum += m_sum[at];
         uniformity += m_uniformity[at];
       }
+      ASSERT_EQ(count, counts[ii]) << "row " << i;
       ASSERT_NEAR(more, above[ii], unsure[ii]) << "row " << i;
       ASSERT_NEAR(sum, sums[ii], unit * static_cast<double>(c.y_rows)) << "row " << i;
       ASSERT_NEAR(uniformity, uniformities[ii], (relative + 4.0 * unit) * uniformities[ii]) << "row " << i;
@@ -233,17 +240,17 @@ TEST_P(EachArithmetic, PositiveIsTheTilesOwnNumber) {
   launch_diagonal_tiles({operands, 0, 0, kRows, positive.get()}, a.arithmetic, nullptr);
   const Outputs out(kRows, kRows, 1, 1);
   const Buffer<unsigned char> factors = reals(a, std::vector<double>(static_cast<std::size_t>(kRows), 1.0));
-  launch_sum_tiles(
-      {operands,
-       positive.get(),
-       nullptr,
-       1,
-       1,
-       false,
-       out.rows(),
-       {},
-       {out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(), nullptr, nullptr, factors.get()}},
-      a.arithmetic, nullptr);
+  launch_sum_tiles({operands,
+                    positive.get(),
+                    nullptr,
+                    1,
+                    1,
+                    false,
+                    out.rows(),
+                    {},
+                    {out.count.get(), out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(),
+                     nullptr, nullptr, factors.get()}},
+                   a.arithmetic, nullptr);
   const auto above = out.above.read();
   const auto weighted = out.row_weighted.read();
   for (std::size_t i = 0; i < kRows; ++i) {

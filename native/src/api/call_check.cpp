@@ -78,8 +78,17 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
     check_absent(inputs->labels, "inputs->labels", "only NCE_LOSS_CONTRASTIVE has labels");
   }
   check_absent(inputs->bias, "inputs->bias", "only NCE_LOSS_SIGLIP has a bias");
-  check_absent(inputs->groups, "inputs->groups", "the plan was made with groups = 0");
-  check_absent(inputs->key_groups, "inputs->key_groups", "the plan was made with groups = 0");
+  if (problem.grouped) {
+    check_pointer(inputs->groups, "inputs->groups", alignof(int32_t));
+  } else {
+    check_absent(inputs->groups, "inputs->groups", "the plan was made with groups = 0");
+  }
+  if (problem.grouped && !problem.tower) {
+    check_pointer(inputs->key_groups, "inputs->key_groups", alignof(int32_t));
+  } else {
+    check_absent(inputs->key_groups, "inputs->key_groups",
+                 problem.grouped ? "groups has all rows of the tower" : "the plan was made with groups = 0");
+  }
   if (inputs->weights != nullptr) check_pointer(inputs->weights, "inputs->weights", alignof(float));
   if (inputs->upstream != nullptr) check_pointer(inputs->upstream, "inputs->upstream", alignof(float));
 

@@ -70,6 +70,25 @@ void check_enums(const nce_plan_desc& desc) {
              "0 (FLOAT32), 1 (FLOAT64), 2 (FLOAT16), 3 (BFLOAT16)");
   check_enum(desc.precision, NCE_PRECISION_FAST, "desc->precision", "0 (PRECISE), 1 (FAST)");
   check_enum(desc.metrics, 1, "desc->metrics", "0 or 1");
+  check_enum(desc.groups, 1, "desc->groups", "0 or 1");
+}
+
+void check_groups(const nce_plan_desc& desc, const LossRule& rule) {
+  const std::string given = "desc->groups is 1; allowed: 0, because ";
+  const auto negatives = static_cast<nce_negatives>(desc.negatives);
+  switch (loss::arrangement_of(rule, negatives)) {
+    case Arrangement::kTwoTowers:
+    case Arrangement::kOneTower:
+      break;
+    case Arrangement::kShared:
+    case Arrangement::kOwn:
+    case Arrangement::kTriples:
+    case Arrangement::kLabelled:
+      refuse_argument(given + "rows do not meet as negatives of each other in the batch");
+  }
+  if (rule.reduces_negatives && desc.negative_reduction == NCE_REDUCTION_MEAN) {
+    refuse_argument(given + "desc->negative_reduction is 0 (MEAN): groups leave every row another number of negatives");
+  }
 }
 
 void check_combinations(const nce_plan_desc& desc) {
@@ -103,10 +122,10 @@ void check_combinations(const nce_plan_desc& desc) {
     check_zero(desc.negative_reduction, "desc->negative_reduction",
                "only NCE_LOSS_NT_LOGISTIC with NCE_NEGATIVES_IN_BATCH uses it");
   }
+  if (desc.groups != 0) check_groups(desc, rule);
   if (!loss::has_denominator(rule)) unused(desc.denominator, "desc->denominator");
   check_zero(desc.mining, "desc->mining", "no backend has it yet");
   check_zero(desc.soft_margin, "desc->soft_margin", "no backend has it yet");
-  check_zero(desc.groups, "desc->groups", "no backend has it yet");
   check_zero(desc.reserved, "desc->reserved", "it is reserved");
 }
 

@@ -61,6 +61,7 @@ NCE_DEVICE loss::MetricTotals combine_block(const loss::MetricTotals& mine) {
   all.effective_negatives = combine_block<Sum>(mine.effective_negatives);
   all.positives = combine_block<Count>(mine.positives);
   all.negatives = combine_block<Count>(mine.negatives);
+  all.mixed = combine_block<Count>(mine.mixed);
   all.top1 = combine_block<Sum>(mine.top1);
   all.topk = combine_block<Sum>(mine.topk);
   all.zero_rows = combine_block<Count>(mine.zero_rows);

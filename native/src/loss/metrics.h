@@ -25,9 +25,17 @@ struct MetricTotals {
   double effective_negatives;
   int64_t positives;
   int64_t negatives;
+  int64_t mixed;  ///< rows with a softmax over negatives
   double top1;  ///< of rank_credit
   double topk;
   int64_t zero_rows;
+
+  /// The entropy of a row's softmax over its negatives; NaN: the row has none.
+  NCE_HOST_DEVICE void add_entropy(double entropy) {
+    if (entropy != entropy) return;
+    effective_negatives += std::exp(entropy);
+    mixed += 1;
+  }
 };
 
 /// How likely a row's positive is among the first k if those as similar as it, `tied` negatives, come in random order.
@@ -84,7 +92,7 @@ NCE_HOST_DEVICE inline bool has_ranks(RowFunction function) {
 NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const SimilarityRange& range,
                                               const MetricTotals& totals, int64_t rows, double share = 1.0) {
   const int64_t ranked = has_ranks(function) ? rows : 0;
-  const int64_t mixed = has_softmax(function) && totals.negatives > 0 ? rows : 0;
+  const int64_t mixed = has_softmax(function) ? totals.mixed : 0;
   nce_metrics metrics{};
   metrics.struct_size = sizeof metrics;
   metrics.top1_accuracy = within(mean_of(totals.top1, ranked), 0.0, 1.0);
@@ -96,7 +104,7 @@ NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const Simila
   metrics.alignment = within(mean_of(totals.alignment, totals.positives), 0.0, 4.0);
   metrics.uniformity = within(std::log(mean_of(totals.uniformity, totals.negatives)), -8.0, 0.0);
   metrics.effective_negatives = within(mean_of(totals.effective_negatives, mixed), 1.0,
-                                       static_cast<double>(totals.negatives) / static_cast<double>(rows));
+                                       mean_of(static_cast<double>(totals.negatives), mixed));
   metrics.rows = rows;
   metrics.zero_rows = totals.zero_rows;
   return metrics;

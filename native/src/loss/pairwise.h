@@ -108,7 +108,7 @@ struct RowTerms {
   double positive_slope;     ///< dl / d(value of the positive)
   double largest_slope;      ///< and of the most similar negative
   double maximum;            ///< its value
-  double entropy;            ///< of the softmax over the negatives
+  double entropy;            ///< of the softmax over the negatives; NaN without any
 };
 
 /// Contrastive loss of a pair at distance d: d^2 / 2 if alike, else hinge(margin - d)^2 / 2; and d/dd of it.
@@ -142,7 +142,7 @@ struct WholeRow {
 template <typename Lanes>
 NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Comparison* comparisons, int64_t count,
                                        const Lanes& lanes) {
-  if (count == 1) return {0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+  if (count == 1) return {0.0, 0.0, 0.0, 0.0, 0.0, std::nan("")};
   const double tau = rule.tau;
   const double positive = comparisons[0].value;
   double maximum = -HUGE_VAL;

@@ -25,6 +25,7 @@ Problem::Problem(const nce_plan_desc& description)
       shared(arrangement == Arrangement::kShared),
       symmetric(desc.symmetric != 0),
       excluded(Excluded::kNone),
+      grouped(desc.groups != 0),
       x_rows(desc.n),
       y_rows(0),
       z_rows(0) {

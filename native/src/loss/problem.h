@@ -77,6 +77,7 @@ struct Problem {
   bool shared;
   bool symmetric;
   Excluded excluded;
+  bool grouped;  ///< rows and columns of one group are no negatives of each other
   int64_t x_rows;
   int64_t y_rows;
   int64_t z_rows;  ///< 0 unless shared

@@ -25,9 +25,11 @@ struct Call {
   Form form;
   void* d_y;  ///< gradient of Y, or null
   int64_t d_y_stride;
-  void* d_z;             ///< gradient of Z, or null; its stride is that of the keys
-  bool positives_in_y;   ///< whether positives are rows of Y, whose gradients have their share
-  bool z_apart;          ///< whether rows of Z, if any, are no rows of Y
+  void* d_z;                ///< gradient of Z, or null; its stride is that of the keys
+  bool positives_in_y;      ///< whether positives are rows of Y, whose gradients have their share
+  bool z_apart;             ///< whether rows of Z, if any, are no rows of Y
+  const int32_t* x_groups;  ///< null: there are no groups
+  const int32_t* y_groups;
   int64_t zero_columns;  ///< rows of Y of norm 0, where they come in strips
   Norms y_norms;
   const double* center;          ///< what is subtracted from all rows where Y comes in strips; null: nothing
@@ -128,6 +130,8 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .y_squares = call.state.y_squares,
           .excluded = problem.excluded,
           .views_half = problem.views_half(),
+          .x_groups = call.x_groups,
+          .y_groups = call.y_groups,
           .form = call.form,
           .inverse_temperature = 1.0 / call.tau(),
           .x_factors = factors ? call.state.x_factors : nullptr,

@@ -229,6 +229,8 @@ class DensePlan final : public Plan {
             .d_z = problem_.shared ? out.d_keys : nullptr,
             .positives_in_y = !problem_.shared,
             .z_apart = problem_.shared,
+            .x_groups = in.groups,
+            .y_groups = problem_.tower ? in.groups : in.key_groups,
             .zero_columns = 0,
             .y_norms = state.y_norms,
             .center = nullptr};
@@ -253,6 +255,8 @@ class DensePlan final : public Plan {
                  .d_z = whole.d_z,
                  .positives_in_y = whole.positives_in_y && strip == 0,
                  .z_apart = whole.z_apart,
+                 .x_groups = whole.x_groups,
+                 .y_groups = whole.y_groups == nullptr ? nullptr : whole.y_groups + key_strips_.begin(strip),
                  .zero_columns = whole.zero_columns,
                  .y_norms = whole.y_norms,
                  .center = whole.center,

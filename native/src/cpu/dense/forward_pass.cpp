@@ -80,10 +80,14 @@ class Forward {
   /// Groups that hold sums when rows are finished.
   int64_t summed_groups() const { return strips() ? 1 : scratch_.groups.y; }
 
+  std::array<double*, 5> metric_sums() const {
+    return {scratch_.count, scratch_.above, scratch_.tied, scratch_.similarity, scratch_.uniformity};
+  }
+
   void clear_totals() const {
     clear(scratch_.rows, 0, panels_.x_count);
     if (!metrics_) return;
-    for (double* numbers : {scratch_.above, scratch_.tied, scratch_.similarity, scratch_.uniformity}) {
+    for (double* numbers : metric_sums()) {
       std::fill(numbers, numbers + padded(problem_.x_rows), 0.0);
     }
   }
@@ -97,7 +101,7 @@ class Forward {
       scratch_.rows.value[i] = sums.value;
       scratch_.rows.weighted[i] = sums.weighted;
       if (!metrics_) return;
-      for (double* numbers : {scratch_.above, scratch_.tied, scratch_.similarity, scratch_.uniformity}) {
+      for (double* numbers : metric_sums()) {
         for (int64_t g = 1; g < groups; ++g) numbers[i] += numbers[g * stride + i];
       }
     });
@@ -267,7 +271,8 @@ class Forward {
     }
     if (metrics_) {
       const bool scaled = !problem_.cosine();
-      task.metrics = {.above = scratch_.above + row_shift,
+      task.metrics = {.count = scratch_.count + row_shift,
+                      .above = scratch_.above + row_shift,
                       .tied = scratch_.tied + row_shift,
                       .similarity = scratch_.similarity + row_shift,
                       .uniformity = scratch_.uniformity + row_shift,
@@ -275,7 +280,7 @@ class Forward {
                       .y_inverse_norms = scaled ? scratch_.y_inverse : nullptr,
                       .y_factors = scratch_.y_factors};
       for (int64_t i = task.x_begin * kernels_.width; i < task.x_end * kernels_.width; ++i) {
-        task.metrics.above[i] = task.metrics.tied[i] = 0.0;
+        task.metrics.count[i] = task.metrics.above[i] = task.metrics.tied[i] = 0.0;
         task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
       }
     }
@@ -299,6 +304,7 @@ class Forward {
   }
 
   bool is_negative(int64_t i, int64_t j) const {
+    if (call_.y_groups != nullptr && call_.x_groups[i] >= 0 && call_.x_groups[i] == call_.y_groups[j]) return false;
     switch (problem_.excluded) {
       case loss::Excluded::kNone:
         return true;
@@ -336,7 +342,7 @@ class Forward {
       scratch_.losses[i] = row.loss;
       state_.row_lse[i] = row.lse;
       state_.row_slope[i] = row.temperature_slope;
-      if (metrics_) scratch_.effective[i] = std::exp(row.entropy);
+      if (metrics_) scratch_.entropy[i] = row.entropy;
       if (problem_.symmetric) finish_column(i);
     });
   }
@@ -383,10 +389,10 @@ class Forward {
     const int64_t stride = padded(rows);
     loss::MetricTotals totals{};
     totals.positives = rows;
-    totals.negatives = rows * problem_.negatives_of_row;
     for (int64_t i = 0; i < rows; ++i) {
       double above = 0.0, tied = 0.0, uniformity = 0.0;
       for (int64_t g = 0; g < summed_groups(); ++g) {
+        totals.negatives += static_cast<int64_t>(scratch_.count[g * stride + i]);
         above += scratch_.above[g * stride + i];
         tied += scratch_.tied[g * stride + i];
         totals.negative_similarity += scratch_.similarity[g * stride + i];
@@ -396,7 +402,7 @@ class Forward {
       totals.topk += loss::rank_credit(above, tied, problem_.desc.top_k);
       totals.positive_similarity += state_.positive[i];
       totals.alignment += scratch_.alignment[i];
-      totals.effective_negatives += scratch_.effective[i];
+      totals.add_entropy(scratch_.entropy[i]);
       totals.uniformity += uniformity * uniformity_factor(i);
     }
     totals.zero_rows = count_zero(state_.x_norms, rows) + zero_columns();

@@ -41,6 +41,9 @@ struct Operands {
   const double* y_squares;
   Excluded excluded;
   int64_t views_half;  ///< kViews: rows of one view
+  /// Rows of one group >= 0 are no negatives of each other; null: there are no groups. Not padded.
+  const int32_t* x_groups;
+  const int32_t* y_groups;
   Form form;
   double inverse_temperature;
   const double* x_factors;  ///< a product times both is a similarity; null for all 1. Floats, cosine and dot only
@@ -49,7 +52,8 @@ struct Operands {
 
 /// Sums that only metrics need, of rows of X.
 struct MetricSums {
-  double* above;                  ///< how many negatives have s > s+
+  double* count;                  ///< of negatives
+  double* above;                  ///< how many of them have s > s+
   double* tied;                   ///< how many have s = s+
   double* similarity;             ///< sum of s
   double* uniformity;             ///< sum of y_factor exp(4 cos)

@@ -130,6 +130,7 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   const int64_t column_sums = problem.symmetric ? groups.x * y : 0;
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
   const bool metrics = problem.desc.metrics != 0;
+  count = carver.take<double>(metrics ? row_sums : 0);
   above = carver.take<double>(metrics ? row_sums : 0);
   tied = carver.take<double>(metrics ? row_sums : 0);
   similarity = carver.take<double>(metrics ? row_sums : 0);
@@ -138,7 +139,7 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   y_inverse = carver.take<double>(metrics ? y : 0);
   y_factors = carver.take<double>(metrics ? y : 0);
   alignment = carver.take<double>(metrics ? x : 0);
-  effective = carver.take<double>(metrics ? x : 0);
+  entropy = carver.take<double>(metrics ? x : 0);
   losses = carver.take<double>(x);
   worker_stride = apart<Real>(std::max(kernels.forward_scratch, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);

@@ -134,9 +134,9 @@ struct ForwardScratch {
   int64_t first_group;  ///< of a strip's own
   Sums rows;
   Sums columns;
-  double *above, *tied, *similarity, *uniformity;
+  double *count, *above, *tied, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;
-  double* effective;  ///< effective number of negatives of each row
+  double* entropy;  ///< of the softmax over each row's negatives
   double* losses;
   double* alignment;
   int64_t worker_stride;

@@ -19,6 +19,7 @@ void RowwiseTotals::add(const RowwiseTotals& later) {
   metrics.alignment += later.metrics.alignment;
   metrics.uniformity += later.metrics.uniformity;
   metrics.effective_negatives += later.metrics.effective_negatives;
+  metrics.mixed += later.metrics.mixed;
   metrics.positives += later.metrics.positives;
   metrics.negatives += later.metrics.negatives;
   metrics.top1 += later.metrics.top1;

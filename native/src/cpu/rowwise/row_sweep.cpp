@@ -177,7 +177,7 @@ void RowSweep<T>::add_ranks(std::span<const Comparison> comparisons, const RowTe
   }
   totals.metrics.top1 += loss::rank_credit(above, tied, 1.0);
   totals.metrics.topk += loss::rank_credit(above, tied, problem_.desc.top_k);
-  totals.metrics.effective_negatives += std::exp(terms.entropy);
+  totals.metrics.add_entropy(terms.entropy);
 }
 
 template <typename T>

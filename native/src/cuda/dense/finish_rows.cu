@@ -14,20 +14,22 @@ NCE_DEVICE loss::RowSums sums_of(const CallState& call, const Sums& sums, int64_
 }
 
 NCE_DEVICE void add_metrics(const FinishRowsParams& p, int64_t i, double entropy, loss::MetricTotals& totals) {
-  double above = 0.0, tied = 0.0, uniformity = 0.0;
+  double count = 0.0, above = 0.0, tied = 0.0, uniformity = 0.0;
   for (int64_t g = 0; g < p.row_groups; ++g) {
     const int64_t at = g * p.row_stride + i;
+    count += p.metric_sums.count[at];
     above += p.metric_sums.above[at];
     tied += p.metric_sums.tied[at];
     totals.negative_similarity += p.metric_sums.similarity[at];
     uniformity += p.metric_sums.uniformity[at];
   }
+  totals.negatives += static_cast<int64_t>(count);
   totals.top1 += loss::rank_credit(above, tied, 1.0);
   totals.topk += loss::rank_credit(above, tied, p.top_k);
   totals.positive_similarity += p.positive[i];
   totals.alignment += p.alignment[i];
   totals.uniformity += uniformity * (p.x_norms.length[i] == 0.0 ? 1.0 : std::exp(-2.0));
-  totals.effective_negatives += std::exp(entropy);
+  totals.add_entropy(entropy);
 }
 
 NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& totals) {
@@ -88,7 +90,6 @@ __global__ void finish_loss(const FinishLossParams p) {
   if (p.loss != nullptr) *p.loss = p.reducer.reduced(all.loss, p.call->weight_sum);
   if (p.metrics != nullptr) {
     all.metrics.positives = p.rows;
-    all.metrics.negatives = p.rows * p.negatives;
     for (int32_t m = 0; m < p.matrices; ++m) all.metrics.zero_rows += p.ranges[m].zero_rows;
     loss::write_metrics(loss::metrics_of(p.function, p.range, all.metrics, p.rows), p.metrics);
   }

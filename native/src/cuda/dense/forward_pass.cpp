@@ -98,7 +98,8 @@ class Forward {
 
   MetricSums metric_sums() const {
     if (!metrics_) return {};
-    return {.above = scratch_.above,
+    return {.count = scratch_.count,
+            .above = scratch_.above,
             .tied = scratch_.tied,
             .similarity = scratch_.similarity,
             .uniformity = scratch_.uniformity,
@@ -254,7 +255,6 @@ void finish_loss(const Call& call, uint64_t plan) {
                       .range = loss::similarity_range(problem),
                       .reducer = call.reducer(),
                       .rows = problem.x_rows,
-                      .negatives = problem.negatives_of_row,
                       .loss = problem.reduction == NCE_REDUCTION_NONE ? nullptr : call.out.loss,
                       .metrics = call.out.metrics},
                      call.stream);
@@ -267,7 +267,8 @@ tile::Operand operand_of(const PackedMatrix& matrix, int64_t rows) {
           .rows = rows,
           .scales = matrix.fitted != nullptr ? matrix.fitted : matrix.scales,
           .squares = matrix.squares,
-          .caller = matrix.caller};
+          .caller = matrix.caller,
+          .groups = matrix.groups};
 }
 
 }  // namespace

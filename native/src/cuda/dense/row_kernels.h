@@ -171,7 +171,7 @@ void launch_metric_factors(const MetricFactorsParams& params, Arithmetic arithme
 /// Sums over a part of the rows.
 struct RowTotals {
   double loss;
-  loss::MetricTotals metrics;  ///< without the numbers of positives, negatives and zero rows
+  loss::MetricTotals metrics;  ///< without the numbers of positives and zero rows
 };
 
 /// Sums of groups to each row's loss and slope, and partial sums over rows.
@@ -209,8 +209,7 @@ struct FinishLossParams {
   loss::SimilarityRange range;
   loss::Reducer reducer;
   int64_t rows;
-  int64_t negatives;  ///< of each row
-  double* loss;       ///< null: not wanted, or written row by row
+  double* loss;  ///< null: not wanted, or written row by row
   nce_metrics* metrics;
 };
 void launch_finish_loss(const FinishLossParams& params, cudaStream_t stream);

@@ -99,6 +99,7 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   const int64_t column_sums = problem.symmetric ? groups.x * padded_rows(problem.y_rows) : 0;
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
   const bool metrics = problem.desc.metrics != 0;
+  count = carver.take<double>(metrics ? row_sums : 0);
   above = carver.take<double>(metrics ? row_sums : 0);
   tied = carver.take<double>(metrics ? row_sums : 0);
   similarity = carver.take<double>(metrics ? row_sums : 0);

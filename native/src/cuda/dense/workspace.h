@@ -50,6 +50,7 @@ struct PackedMatrix {
   float* fitted = nullptr;  ///< what makes cosines of the tiles' products, instead of scales; see Forward::fit_scales
   void* squares = nullptr;  ///< float, or double for kFloat64
   CallerRows caller{};      ///< instead of all that, where the method is not packed; of a call
+  const int32_t* groups = nullptr;  ///< of a call; null: there are none
 };
 
 /// State of one method: how rows are packed, and the packed rows.
@@ -82,7 +83,7 @@ struct MethodForward {
 
   Groups groups;  ///< 0 without columns
   Sums rows, columns;
-  double *above, *tied, *similarity, *uniformity;
+  double *count, *above, *tied, *similarity, *uniformity;
   void *x_inverse, *y_inverse, *y_factors;  ///< float, or double for kFloat64
 };
 

@@ -100,7 +100,7 @@ NCE_DEVICE void finish_row(const RowwiseParams& p, int64_t row, const Lanes<kLan
   if (p.inverse_norms[row] == 0.0) totals.metrics.zero_rows += 1;
   totals.metrics.top1 += loss::rank_credit(above, tied, 1.0);
   totals.metrics.topk += loss::rank_credit(above, tied, p.top_k);
-  totals.metrics.effective_negatives += std::exp(terms.entropy);
+  totals.metrics.add_entropy(terms.entropy);
 }
 
 NCE_DEVICE RowwiseTotals combine_totals(const RowwiseTotals& mine, bool metrics) {

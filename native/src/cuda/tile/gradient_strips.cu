@@ -150,10 +150,12 @@ NCE_DEVICE void make_g(const Operands& operands, const StripSpace<S>& space, Fra
             [&](auto form) { apply_coefficients<decltype(form)::value>(operands, space, place, temperature, tile); });
   __syncthreads();
   const Mask mask(operands, range.x_first, range.y_first);
-  if (!mask.needed(S::kSide, S::kSide)) return;
-  for_each_element(new_place(), [&](int r, int c, int e, int row, int column) {
-    if (!mask.keeps(row, column)) tile.at(r, c, e) = Real{0};
-  });
+  if (mask.needed(S::kSide, S::kSide)) {
+    for_each_element(new_place(), [&](int r, int c, int e, int row, int column) {
+      if (!mask.keeps(row, column)) tile.at(r, c, e) = Real{0};
+    });
+  }
+  SameGroup(operands, range.x_first, range.y_first).clear(new_place(), Real{0}, tile);
 }
 
 /// Where a 16-byte chunk of a row of 16-bit elements lies in shared memory, in other banks than those around it.

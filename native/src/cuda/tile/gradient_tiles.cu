@@ -534,6 +534,7 @@ NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>&
                                         p.operands.product_scale, p.g_scale, fragment);
     });
     if (task.masked[stage]) clear_masked(task.masks[stage], place, fragment);
+    SameGroup(p.operands, task.x_first, task.y_first + tile * S::kYRows).clear(place, 0.0f, fragment);
     sums.add(fragment, space.y_stage(stage));
   }
   const Place<S> place = new_place<S>();

@@ -191,6 +191,50 @@ struct Mask {
   }
 };
 
+/// Which elements of a tile are of a row and a column of one group, in coordinates of the tile.
+class SameGroup {
+ public:
+  NCE_DEVICE SameGroup(const Operands& operands, int64_t x_first, int64_t y_first)
+      : x_(operands.x.groups == nullptr ? nullptr : operands.x.groups + x_first),
+        y_(operands.y.groups == nullptr ? nullptr : operands.y.groups + y_first),
+        x_rows_(operands.x.rows - x_first),
+        y_rows_(operands.y.rows - y_first) {}
+
+  NCE_DEVICE bool any() const { return x_ != nullptr; }
+  /// Of what the mask keeps.
+  NCE_DEVICE bool group(int row, int column) const { return any() && x_[row] >= 0 && x_[row] == y_[column]; }
+
+  /// Replaces such elements. Written to take few registers from what all tiles need, those without groups too.
+  template <typename S>
+  NCE_DEVICE void clear(const Place<S>& place, typename S::Real nothing, Fragment<S>& tile) const {
+    if (!any()) return;
+    NCE_UNROLL
+    for (int r = 0; r < S::kRowOctets; ++r) {
+      const int row = place.row(r);
+      const int32_t group = row < x_rows_ ? x_[row] : -1;
+      uint32_t shared = 0;
+      NCE_NO_UNROLL
+      for (int c = 0; c < S::kColumnOctets; ++c) {
+        for (int e = 0; e < 2; ++e) {
+          const int column = place.column(c, e);
+          if (group >= 0 && column < y_rows_ && y_[column] == group) shared |= 1u << (2 * c + e);
+        }
+      }
+      NCE_UNROLL
+      for (int c = 0; c < S::kColumnOctets; ++c) {
+        if ((shared & (1u << (2 * c))) != 0) tile.at(r, c, 0) = nothing;
+        if ((shared & (2u << (2 * c))) != 0) tile.at(r, c, 1) = nothing;
+      }
+    }
+  }
+
+ private:
+  const int32_t* x_;  ///< from the tile's first row on
+  const int32_t* y_;
+  int64_t x_rows_;
+  int64_t y_rows_;
+};
+
 /// How a call's products become similarities.
 template <typename S>
 struct Similarity {

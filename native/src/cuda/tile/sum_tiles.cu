@@ -350,7 +350,12 @@ struct Corner {
   int64_t y;
 };
 
-/// What a negative as similar as the positive counts beside the 1 of a more similar one.
+/// Three counts in one number, each of at most 128 for a tile's row, which 24 bits hold exactly: what a negative
+/// counts, and what one counts beside that that is more similar than the positive, or as similar.
+template <typename Real>
+constexpr Real kNegative = static_cast<Real>(256.0);
+template <typename Real>
+constexpr Real kAbove = Real{1};
 template <typename Real>
 constexpr Real kTie = static_cast<Real>(1.0 / 256.0);
 
@@ -365,8 +370,8 @@ NCE_DEVICE Real cosine_of_distance(Real s, bool rooted, Real x_inverse, Real y_i
   return static_cast<Real>(0.5) * (norms - square);
 }
 
-/// From a tile of products, or of distances' similarities, to parts of its rows' sums: similarities above the
-/// positive's in rows.value, similarities in rows.weighted, uniformity in rows.maximum.
+/// From a tile of products, or of distances' similarities, to parts of its rows' sums: counts of negatives in
+/// rows.value, similarities in rows.weighted, uniformity in rows.maximum.
 template <typename S>
 NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& space, const Place<S>& place,
                              const Corner& corner, Fragment<S>& tile) {
@@ -375,13 +380,14 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
   const MetricSums& metrics = params.metrics;
   const Similarity<S> similarity(params.operands);
   const Mask mask(params.operands, corner.x, corner.y);
+  const SameGroup same(params.operands, corner.x, corner.y);
   const auto* const x_inverse = static_cast<const Real*>(metrics.x_inverse_norms);
   const auto* const y_inverse = static_cast<const Real*>(metrics.y_inverse_norms);
   const auto* const y_factors = static_cast<const Real*>(metrics.y_factors);
   const bool is_cosine = metrics.x_inverse_norms == nullptr;
   const bool distances = similarity.distances();
   for_each_patch<S>([&](const Patch& patch) {
-    Real above[S::kPart] = {};
+    Real ranks[S::kPart] = {};
     Real sum[S::kPart] = {};
     Real uniformity[S::kPart] = {};
     NCE_UNROLL
@@ -392,10 +398,13 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
       for (int at = 0; at < 2 * S::kPart; ++at) {
         const int c = patch.columns * S::kPart + at / 2;
         const int column = place.column(c, at % 2);
-        if (!mask.keeps(row, column)) continue;
+        if (!mask.keeps(row, column) || same.group(row, column)) continue;
         const Real product = tile.at(r, c, at % 2);
         const Real s = distances ? product : similarity.of(product, space.x_factors[row], space.y_factors[column]);
-        above[i] += s > space.x_positives[row] ? Real{1} : s == space.x_positives[row] ? kTie<Real> : Real{0};
+        const Real rank = s > space.x_positives[row]    ? kAbove<Real>
+                          : s == space.x_positives[row] ? kTie<Real>
+                                                        : Real{0};
+        ranks[i] += kNegative<Real> + rank;
         sum[i] += s;
         Real cosine = s;
         if (distances) {
@@ -408,20 +417,23 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
         uniformity[i] = fused(exponential2(cosine * kExponent), y_factors[corner.y + column], uniformity[i]);
       }
     }
-    store_rows(place, patch, above, space.rows.value);
+    store_rows(place, patch, ranks, space.rows.value);
     store_rows(place, patch, sum, space.rows.weighted);
     store_rows(place, patch, uniformity, space.rows.maximum);
   });
 }
 
-/// Both numbers in one, exactly: a tile's row has at most 128 ties.
+template <typename Real>
+NCE_DEVICE double count_of(Real ranks) {
+  return floor(static_cast<double>(ranks) / static_cast<double>(kNegative<Real>));
+}
 template <typename Real>
 NCE_DEVICE double above_of(Real ranks) {
-  return floor(static_cast<double>(ranks));
+  return floor(static_cast<double>(ranks) - count_of(ranks) * static_cast<double>(kNegative<Real>));
 }
 template <typename Real>
 NCE_DEVICE double tied_of(Real ranks) {
-  return (static_cast<double>(ranks) - above_of(ranks)) / static_cast<double>(kTie<Real>);
+  return (static_cast<double>(ranks) - floor(static_cast<double>(ranks))) / static_cast<double>(kTie<Real>);
 }
 
 /// Adds row `row` of the parts to the sums at `at`, which begin with the first tile.
@@ -430,6 +442,7 @@ NCE_DEVICE void add_metrics(const MetricSums& sums, int64_t at, const Parts<type
                             bool first) {
   const auto add = [&](double* sum, double more) { sum[at] = first ? more : sum[at] + more; };
   const auto ranks = sum_of_parts<S>(parts.value, row);
+  add(sums.count, count_of(ranks));
   add(sums.above, above_of(ranks));
   add(sums.tied, tied_of(ranks));
   add(sums.similarity, static_cast<double>(sum_of_parts<S>(parts.weighted, row)));
@@ -557,6 +570,7 @@ class SumBlock {
     const Similarity<S> similarity(params_.operands);
     if (!similarity.distances()) similarity.apply_products(place, space_.x_factors, space_.y_factors, tile);
     apply_mask(Mask(params_.operands, corner().x, corner().y), place, tile);
+    SameGroup(params_.operands, corner().x, corner().y).clear(place, kNothing<Real>, tile);
     const Temperature<Real>& temperature = task_.temperature;
     const TileSums<S> sums(space_, place, tile);
     switch (task_.form) {

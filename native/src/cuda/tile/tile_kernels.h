@@ -147,6 +147,7 @@ struct Operand {
   const float* scales;   ///< tensor arithmetic: one a row, padding 0; null: all 1
   const void* squares;   ///< Euclidean similarities (never with tensor arithmetic): squared norms, float or double
   CallerRows caller{};   ///< Operands::from_caller
+  const int32_t* groups = nullptr;  ///< rows of one group >= 0 are no negatives of each other; null: there are none
 };
 
 /// The two matrices, of one pitch, the similarity between their rows, and the call they belong to.
@@ -167,7 +168,8 @@ struct Operands {
 
 /// Sums that only metrics need, of rows of X, by group as Sums are.
 struct MetricSums {
-  double* above;       ///< how many negatives have s > s+, compared as float or double like the tiles'
+  double* count;       ///< of negatives
+  double* above;       ///< how many of them have s > s+, compared as float or double like the tiles'
   double* tied;        ///< how many have s = s+
   double* similarity;  ///< sum of s
   double* uniformity;  ///< sum of y_factors[j] 2^(4 log2(e) cos_ij)

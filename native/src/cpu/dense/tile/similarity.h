@@ -21,24 +21,40 @@ struct Tile {
   }
 };
 
+template <typename Real>
+inline bool any(const Int<Real>& lanes) {
+  typename Simd<Real>::Index each[kLanes<Real>];
+  __builtin_memcpy(each, &lanes, sizeof each);
+  typename Simd<Real>::Index bits = 0;
+  for (int l = 0; l < kLanes<Real>; ++l) bits |= each[l];
+  return bits != 0;
+}
+
 /// Which lanes of a tile row hold negatives.
 template <typename Real>
 class Mask {
  public:
   Mask(const Operands<Real>& operands, const Tile<Real>& tile)
-      : excluded_(operands.excluded), half_(operands.views_half), x_first_(tile.x_first), y_first_(tile.y_first) {
+      : excluded_(operands.excluded),
+        half_(operands.views_half),
+        x_first_(tile.x_first),
+        y_first_(tile.y_first),
+        y_groups_(operands.y_groups) {
     Index index[kWidth<Real>];
     for (int l = 0; l < kWidth<Real>; ++l) index[l] = static_cast<Index>(l < tile.x_count ? l : kOutside);
     for (int v = 0; v < kVectors; ++v) __builtin_memcpy(&lanes_[v], index + v * kLanes<Real>, sizeof lanes_[v]);
+    load_groups(operands, tile, groups_);
   }
 
   /// Whether any element of the tile is not a negative.
   static bool needed(const Operands<Real>& operands, const Tile<Real>& tile) {
     if (tile.x_count < kWidth<Real>) return true;
-    if (operands.excluded == Excluded::kNone) return false;
-    if (overlap(tile, 0)) return true;
-    return operands.excluded == Excluded::kViews &&
-           (overlap(tile, operands.views_half) || overlap(tile, -operands.views_half));
+    if (operands.excluded != Excluded::kNone && overlap(tile, 0)) return true;
+    if (operands.excluded == Excluded::kViews &&
+        (overlap(tile, operands.views_half) || overlap(tile, -operands.views_half))) {
+      return true;
+    }
+    return operands.y_groups != nullptr && share_groups(operands, tile);
   }
 
   /// Aims at row j of the tile.
@@ -46,10 +62,12 @@ class Mask {
     const int64_t row = y_first_ + j;
     self_ = excluded_ == Excluded::kNone ? kNowhere : lane_of(row);
     other_ = excluded_ == Excluded::kViews ? lane_of(row < half_ ? row + half_ : row - half_) : kNowhere;
+    group_ = y_groups_ == nullptr ? kNobody : group_of(y_groups_[row]);
   }
 
   Vec<Real> apply(int v, const Vec<Real>& value, Real otherwise) const {
-    const Int<Real> keep = (lanes_[v] != self_) & (lanes_[v] != other_) & (lanes_[v] != kOutside);
+    const Int<Real> keep =
+        (lanes_[v] != self_) & (lanes_[v] != other_) & (lanes_[v] != kOutside) & (groups_[v] != group_);
     return keep ? value : broadcast(otherwise);
   }
 
@@ -57,6 +75,31 @@ class Mask {
   using Index = typename Simd<Real>::Index;
   static constexpr Index kOutside = -1;
   static constexpr Index kNowhere = -2;
+  // Of rows in no group: on the two sides numbers that are never equal.
+  static constexpr Index kAlone = -1;
+  static constexpr Index kNobody = -2;
+
+  static Index group_of(int32_t group) { return group < 0 ? kNobody : Index{group}; }
+
+  static void load_groups(const Operands<Real>& operands, const Tile<Real>& tile, Int<Real> (&to)[kVectors]) {
+    Index groups[kWidth<Real>];
+    for (int l = 0; l < kWidth<Real>; ++l) {
+      const bool inside = operands.x_groups != nullptr && l < tile.x_count && operands.x_groups[tile.x_first + l] >= 0;
+      groups[l] = inside ? Index{operands.x_groups[tile.x_first + l]} : kAlone;
+    }
+    for (int v = 0; v < kVectors; ++v) __builtin_memcpy(&to[v], groups + v * kLanes<Real>, sizeof to[v]);
+  }
+
+  static bool share_groups(const Operands<Real>& operands, const Tile<Real>& tile) {
+    Int<Real> groups[kVectors];
+    load_groups(operands, tile, groups);
+    Int<Real> shared{};
+    for (int64_t j = 0; j < tile.y_count; ++j) {
+      const Index group = group_of(operands.y_groups[tile.y_first + j]);
+      for (int v = 0; v < kVectors; ++v) shared |= groups[v] == group;
+    }
+    return any<Real>(shared);
+  }
 
   static bool overlap(const Tile<Real>& tile, int64_t shift) {
     const int64_t first = tile.y_first + shift;
@@ -72,9 +115,12 @@ class Mask {
   int64_t half_;
   int64_t x_first_;
   int64_t y_first_;
+  const int32_t* y_groups_;
   Int<Real> lanes_[kVectors];
+  Int<Real> groups_[kVectors];
   Index self_ = kNowhere;
   Index other_ = kNowhere;
+  Index group_ = kNobody;
 };
 
 /// Products of scaled rows to similarities, in place.
@@ -120,15 +166,6 @@ inline Vec<Real> square_root(const Vec<Real>& x) {
     }
   }
   return root;
-}
-
-template <typename Real>
-inline bool any(const Int<Real>& lanes) {
-  typename Simd<Real>::Index each[kLanes<Real>];
-  __builtin_memcpy(each, &lanes, sizeof each);
-  typename Simd<Real>::Index bits = 0;
-  for (int l = 0; l < kLanes<Real>; ++l) bits |= each[l];
-  return bits != 0;
 }
 
 /// Distances of kLanes rows of X to rows of Y, or their squares, from differences. Roots keep their digits even where

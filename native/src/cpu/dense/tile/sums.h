@@ -280,12 +280,14 @@ void add_uniformity(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   add_row<Real>(sum, task.metrics.uniformity + tile.x_first);
 }
 
-/// How often a negative is more similar than the positive, or as similar, and the sum of similarities.
+/// How many negatives there are, how many are more similar than the positive, or as similar, and the sum of their
+/// similarities.
 template <typename Real, bool kMasked>
 void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   Mask<Real> mask(task.operands, tile);
   Vec<Real> positive[kVectors];
   load_row<Real>(task.x_positive + tile.x_first, positive);
+  Vec<Real> count[kVectors] = {};
   Vec<Real> above[kVectors] = {};
   Vec<Real> tied[kVectors] = {};
   Vec<Real> similarity[kVectors] = {};
@@ -295,10 +297,13 @@ void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> more = s > positive[v] ? broadcast(Real{1}) : Vec<Real>{};
       Vec<Real> same = s == positive[v] ? broadcast(Real{1}) : Vec<Real>{};
+      Vec<Real> one = broadcast(Real{1});
       if constexpr (kMasked) {
+        one = mask.apply(v, one, Real{0});
         more = mask.apply(v, more, Real{0});
         same = mask.apply(v, same, Real{0});
       }
+      count[v] += one;
       above[v] += more;
       tied[v] += same;
       if constexpr (kMasked) {
@@ -308,6 +313,7 @@ void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
       }
     }
   }
+  add_row<Real>(count, task.metrics.count + tile.x_first);
   add_row<Real>(above, task.metrics.above + tile.x_first);
   add_row<Real>(tied, task.metrics.tied + tile.x_first);
   add_row<Real>(similarity, task.metrics.similarity + tile.x_first);

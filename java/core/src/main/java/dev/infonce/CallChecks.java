@@ -65,6 +65,8 @@ final class CallChecks {
         matrix("keys", in.keys(), rows.keys());
         matrix("negatives", in.negatives(), rows.negatives());
         labels(in.labels());
+        groups("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
+        groups("keyGroups", in.keyGroups(), keyGroups());
         weights(in.weights());
         upstream(in.upstream());
         if (in.temperature().isPresent() && !spec.hasTemperature()) {
@@ -100,6 +102,8 @@ final class CallChecks {
         buffer("temperature", in.temperature(), Double.BYTES);
         buffer("weights", in.weights(), rows.losses() * Float.BYTES);
         buffer("labels", in.labels(), shape.n() * Integer.BYTES);
+        groups("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
+        groups("keyGroups", in.keyGroups(), keyGroups());
         boolean one = in.upstream() == null || in.upstream().bytes() == Float.BYTES || !perRow;
         buffer("upstream", in.upstream(), one ? Float.BYTES : rows.losses() * Float.BYTES);
         buffer("loss", out.loss(), lossBytes());
@@ -262,6 +266,33 @@ final class CallChecks {
                 throw Checks.invalid("labels: must be 0 or 1, but number %d is %d", i, labels[i]);
             }
         }
+    }
+
+    private long keyGroups() {
+        return spec.groups() && !spec.oneTower() ? rows.keys() : NONE;
+    }
+
+    private void groups(String name, int[] groups, long count) {
+        if (isGiven(name, groups, count) && groups.length != count) {
+            throw Checks.invalid("%s: must be %d numbers, but got %d", name, count, groups.length);
+        }
+    }
+
+    private void groups(String name, DeviceBuffer groups, long count) {
+        if (isGiven(name, groups, count)) {
+            buffer(name, groups, count * Integer.BYTES);
+        }
+    }
+
+    /** Whether numbers are given, as they must be unless count is NONE. */
+    private boolean isGiven(String name, Object groups, long count) {
+        if (count == NONE && groups != null) {
+            throw Checks.invalid("%s: %s of %s takes none, but got some", name, spec.name(), shape);
+        }
+        if (count != NONE && groups == null) {
+            throw Checks.invalid("%s: %s needs %d, but got null", name, spec.name(), count);
+        }
+        return groups != null;
     }
 
     private void weights(float[] weights) {

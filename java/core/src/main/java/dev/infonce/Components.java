@@ -55,7 +55,7 @@ final class Components {
         return made(made, values);
     }
 
-    /** A record of 1 or its {@link DefaultNumber} for every double, false for every boolean, and the first of every enum. */
+    /** A record of 1 or its {@link DefaultNumber} for every double, false for every boolean, the first of every enum, and the same for records. */
     static <R extends Record> R defaults(Class<R> type) {
         return make(
                 type,
@@ -70,6 +70,9 @@ final class Components {
             return number.value();
         }
         Class<?> type = component.getType();
+        if (type.isRecord()) {
+            return defaults(type.asSubclass(Record.class));
+        }
         if (type.isEnum()) {
             return type.getEnumConstants()[0];
         }

@@ -92,6 +92,15 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     }
 
     /**
+     * Whether calls bring a group for each row.
+     *
+     * @return true for losses that exclude rows of the same group
+     */
+    default boolean takesGroups() {
+        return LossSpec.of(this).groups();
+    }
+
+    /**
      * Whether calls bring a matrix of negatives beside queries and keys.
      *
      * @return false where the negatives are among the other rows, or where there is no third matrix
@@ -136,7 +145,7 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
 
     /**
      * What this loss is made of, by name: of temperature, margin, similarity, distance, negatives, negativeReduction,
-     * isSymmetric, denominator, positiveMargin and reduction those that its kind has.
+     * isSymmetric, denominator, positiveMargin, excluded and reduction those that its kind has.
      *
      * @return the values in the order of the record's components; unmodifiable
      */

@@ -14,6 +14,8 @@ import java.util.function.Consumer;
  * @param logTemperature whether temperature is ln tau, and the gradient is then by that
  * @param weights r finite floats >= 0, or null for all 1
  * @param labels n ints, 1 alike and 0 not, for {@link PairwiseContrastive}; else null
+ * @param groups r ints, for losses that exclude rows of the same group; a number below 0 is in no group; else null
+ * @param keyGroups likewise m ints for the keys of two towers; else null
  * @param upstream gradient of the caller's objective by the loss: one float, or r floats for {@link Reduction#NONE}; finite;
  *     null for 1
  */
@@ -25,6 +27,8 @@ public record DeviceInputs(
         boolean logTemperature,
         DeviceBuffer weights,
         DeviceBuffer labels,
+        DeviceBuffer groups,
+        DeviceBuffer keyGroups,
         DeviceBuffer upstream) {
     /**
      * Checks what needs no plan.
@@ -53,7 +57,7 @@ public record DeviceInputs(
      * @return the inputs
      */
     public static DeviceInputs of(Matrix queries, Matrix keys) {
-        return new DeviceInputs(queries, keys, null, null, false, null, null, null);
+        return new DeviceInputs(queries, keys, null, null, false, null, null, null, null, null);
     }
 
     /**
@@ -113,6 +117,20 @@ public record DeviceInputs(
     }
 
     /**
+     * The same inputs with groups, for {@link Exclude#sameGroup}.
+     *
+     * @param groups r ints; a number below 0 is in no group
+     * @param keyGroups m ints for the keys of two towers; null for one tower
+     * @return new inputs
+     */
+    public DeviceInputs withGroups(DeviceBuffer groups, DeviceBuffer keyGroups) {
+        return with(copy -> {
+            copy.groups = groups;
+            copy.keyGroups = keyGroups;
+        });
+    }
+
+    /**
      * The same inputs with an upstream gradient.
      *
      * @param upstream one float, or r floats for {@link Reduction#NONE}
@@ -135,10 +153,22 @@ public record DeviceInputs(
         private boolean logTemperature = DeviceInputs.this.logTemperature;
         private DeviceBuffer weights = DeviceInputs.this.weights;
         private DeviceBuffer labels = DeviceInputs.this.labels;
+        private DeviceBuffer groups = DeviceInputs.this.groups;
+        private DeviceBuffer keyGroups = DeviceInputs.this.keyGroups;
         private DeviceBuffer upstream = DeviceInputs.this.upstream;
 
         DeviceInputs made() {
-            return new DeviceInputs(queries, keys, negatives, temperature, logTemperature, weights, labels, upstream);
+            return new DeviceInputs(
+                    queries,
+                    keys,
+                    negatives,
+                    temperature,
+                    logTemperature,
+                    weights,
+                    labels,
+                    groups,
+                    keyGroups,
+                    upstream);
         }
     }
 }

@@ -17,6 +17,7 @@ import java.util.Objects;
  * @param isSymmetric whether l_i is half the sum of the losses of row i and of column i; in-batch only
  * @param denominator what the positive competes against
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
+ * @param excluded which other keys are no negatives; in-batch only
  * @param reduction how row losses become the loss
  */
 public record InfoNce(
@@ -26,13 +27,14 @@ public record InfoNce(
         boolean isSymmetric,
         Denominator denominator,
         @DefaultNumber(0) double positiveMargin,
+        Exclude excluded,
         Reduction reduction)
         implements ContrastiveLoss {
     /**
      * Checks the loss.
      *
      * @throws IllegalArgumentException if the temperature or the margin is out of range, negatives are PAIRED, or a symmetric
-     *     loss is not in-batch
+     *     loss, or one that excludes keys, is not in-batch
      * @throws NullPointerException if an argument is null
      */
     public InfoNce {
@@ -41,12 +43,18 @@ public record InfoNce(
         Objects.requireNonNull(negatives, "negatives");
         Objects.requireNonNull(denominator, "denominator");
         Checks.positiveMargin(positiveMargin);
+        Objects.requireNonNull(excluded, "excluded");
         Objects.requireNonNull(reduction, "reduction");
         switch (negatives) {
             case IN_BATCH -> {}
-            case SHARED, OWN ->
+            case SHARED, OWN -> {
                 Checks.argument(
                         !isSymmetric, "isSymmetric: a symmetric InfoNce has IN_BATCH negatives, but got %s", negatives);
+                Checks.argument(
+                        !excluded.groups(),
+                        "excluded: an InfoNce that excludes keys has IN_BATCH negatives, but got %s",
+                        negatives);
+            }
             case PAIRED ->
                 throw Checks.invalid("negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got %s", negatives);
         }
@@ -60,7 +68,14 @@ public record InfoNce(
      */
     public static InfoNce withTemperature(double temperature) {
         return new InfoNce(
-                temperature, Similarity.COSINE, Negatives.IN_BATCH, false, Denominator.ALL, 0, Reduction.MEAN);
+                temperature,
+                Similarity.COSINE,
+                Negatives.IN_BATCH,
+                false,
+                Denominator.ALL,
+                0,
+                Exclude.nothing(),
+                Reduction.MEAN);
     }
 
     /**
@@ -107,6 +122,16 @@ public record InfoNce(
      */
     public InfoNce withPositiveMargin(double positiveMargin) {
         return Components.with(this, "positiveMargin", positiveMargin);
+    }
+
+    /**
+     * The same loss without some keys among the negatives.
+     *
+     * @param excluded which
+     * @return a new loss
+     */
+    public InfoNce excluding(Exclude excluded) {
+        return Components.with(this, "excluded", excluded);
     }
 
     /**

@@ -12,6 +12,8 @@ import java.util.function.Consumer;
  * @param keys as the loss says; null for one tower in one matrix
  * @param negatives as the loss says; null if it takes none, or m = 0
  * @param labels n numbers, 1 alike and 0 not, for {@link PairwiseContrastive}; else null
+ * @param groups r numbers, for losses that exclude rows of the same group; a number below 0 is in no group; else null
+ * @param keyGroups likewise m numbers for the keys of two towers; else null
  * @param weights r finite numbers >= 0, or null for all 1
  * @param upstream gradient of the caller's objective by the loss: one number, or r numbers for {@link Reduction#NONE}; finite;
  *     null for 1
@@ -22,6 +24,8 @@ public record Inputs(
         Matrix keys,
         Matrix negatives,
         int[] labels,
+        int[] groups,
+        int[] keyGroups,
         float[] weights,
         float[] upstream,
         OptionalDouble temperature) {
@@ -55,7 +59,7 @@ public record Inputs(
      * @return the inputs
      */
     public static Inputs of(Matrix queries, Matrix keys) {
-        return new Inputs(queries, keys, null, null, null, null, OptionalDouble.empty());
+        return new Inputs(queries, keys, null, null, null, null, null, null, OptionalDouble.empty());
     }
 
     /**
@@ -76,6 +80,31 @@ public record Inputs(
      */
     public Inputs withLabels(int... labels) {
         return with(copy -> copy.labels = labels);
+    }
+
+    /**
+     * The same inputs with the groups of one tower, for {@link Exclude#sameGroup}.
+     *
+     * @param groups t numbers; rows of one number are no negatives of each other, and a number below 0 is in no group
+     * @return new inputs
+     */
+    public Inputs withGroups(int... groups) {
+        return with(copy -> copy.groups = groups);
+    }
+
+    /**
+     * The same inputs with the groups of two towers, for {@link Exclude#sameGroup}.
+     *
+     * @param queryGroups n numbers; a query and a key of one number are no negatives of each other, and a number below 0 is in
+     *     no group
+     * @param keyGroups m numbers, likewise
+     * @return new inputs
+     */
+    public Inputs withGroups(int[] queryGroups, int[] keyGroups) {
+        return with(copy -> {
+            copy.groups = queryGroups;
+            copy.keyGroups = keyGroups;
+        });
     }
 
     /**
@@ -130,12 +159,14 @@ public record Inputs(
     private final class Copy {
         private Matrix negatives = Inputs.this.negatives;
         private int[] labels = Inputs.this.labels;
+        private int[] groups = Inputs.this.groups;
+        private int[] keyGroups = Inputs.this.keyGroups;
         private float[] weights = Inputs.this.weights;
         private float[] upstream = Inputs.this.upstream;
         private OptionalDouble temperature = Inputs.this.temperature;
 
         Inputs made() {
-            return new Inputs(queries, keys, negatives, labels, weights, upstream, temperature);
+            return new Inputs(queries, keys, negatives, labels, groups, keyGroups, weights, upstream, temperature);
         }
     }
 }

@@ -14,6 +14,7 @@ import java.util.Objects;
  * @param similarity s
  * @param denominator what the positive competes against
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
+ * @param excluded which other rows are no negatives
  * @param reduction how row losses become the loss
  */
 public record NtXent(
@@ -21,6 +22,7 @@ public record NtXent(
         Similarity similarity,
         Denominator denominator,
         @DefaultNumber(0) double positiveMargin,
+        Exclude excluded,
         Reduction reduction)
         implements ContrastiveLoss {
     /**
@@ -34,6 +36,7 @@ public record NtXent(
         Objects.requireNonNull(similarity, "similarity");
         Objects.requireNonNull(denominator, "denominator");
         Checks.positiveMargin(positiveMargin);
+        Objects.requireNonNull(excluded, "excluded");
         Objects.requireNonNull(reduction, "reduction");
     }
 
@@ -44,7 +47,7 @@ public record NtXent(
      * @return the loss
      */
     public static NtXent withTemperature(double temperature) {
-        return new NtXent(temperature, Similarity.COSINE, Denominator.ALL, 0, Reduction.MEAN);
+        return new NtXent(temperature, Similarity.COSINE, Denominator.ALL, 0, Exclude.nothing(), Reduction.MEAN);
     }
 
     /**
@@ -64,6 +67,16 @@ public record NtXent(
      */
     public NtXent withPositiveMargin(double positiveMargin) {
         return Components.with(this, "positiveMargin", positiveMargin);
+    }
+
+    /**
+     * The same loss without some rows among the negatives.
+     *
+     * @param excluded which
+     * @return a new loss
+     */
+    public NtXent excluding(Exclude excluded) {
+        return Components.with(this, "excluded", excluded);
     }
 
     /**

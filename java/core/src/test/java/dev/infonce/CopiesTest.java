@@ -58,12 +58,23 @@ class CopiesTest {
     @Test
     void ofInputsDifferInThatComponentAlone() {
         Matrix matrix = Samples.heap(DType.FLOAT32, 2, 3, 1);
-        Inputs in = new Inputs(matrix, matrix, matrix, new int[1], new float[1], new float[1], OptionalDouble.of(0.5));
+        Inputs in = new Inputs(
+                matrix,
+                matrix,
+                matrix,
+                new int[1],
+                new int[1],
+                new int[1],
+                new float[1],
+                new float[1],
+                OptionalDouble.of(0.5));
         Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
         int[] labels = {1};
         float[] numbers = {1};
         differ(in, in.withNegatives(other), "negatives", other);
         differ(in, in.withLabels(labels), "labels", labels);
+        differ(in, in.withGroups(labels), "groups", labels);
+        differ(in, in.withGroups(in.groups(), labels), "keyGroups", labels);
         differ(in, in.withWeights(numbers), "weights", numbers);
         differ(in, in.withUpstream(numbers), "upstream", numbers);
         differ(in, in.withTemperature(2), "temperature", OptionalDouble.of(2));
@@ -75,13 +86,16 @@ class CopiesTest {
         try (Device device = Device.java(1)) {
             Matrix matrix = Samples.heap(DType.FLOAT32, 2, 3, 1);
             DeviceBuffer buffer = new DeviceBuffer(device, MemorySegment.NULL, 0);
-            DeviceInputs in = new DeviceInputs(matrix, matrix, matrix, buffer, true, buffer, buffer, buffer);
+            DeviceInputs in =
+                    new DeviceInputs(matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer);
             Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
             DeviceBuffer another = new DeviceBuffer(device, MemorySegment.NULL, 0);
             differ(in, in.withNegatives(other), "negatives", other);
             differ(in, in.withLogTemperature(another), "temperature", another);
             differ(in, in.withWeights(another), "weights", another);
             differ(in, in.withLabels(another), "labels", another);
+            differ(in, in.withGroups(another, in.keyGroups()), "groups", another);
+            differ(in, in.withGroups(in.groups(), another), "keyGroups", another);
             differ(in, in.withUpstream(another), "upstream", another);
             DeviceInputs value = in.withTemperature(buffer);
             differ(in, value, "logTemperature", false);

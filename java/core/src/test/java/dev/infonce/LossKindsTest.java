@@ -118,6 +118,7 @@ class LossKindsTest {
         return switch (value) {
             case Negatives _ -> kind.possibleNegatives().getLast();
             case Double number -> number / 2;
+            case Exclude _ -> Exclude.sameGroup();
             case Boolean is -> !is;
             case Enum<?> constant -> constant.getDeclaringClass().getEnumConstants()[1];
             default -> throw new AssertionError(name);
@@ -140,7 +141,7 @@ class LossKindsTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> loss.with(Map.of("margin", 2.0)))
                 .withMessage(
-                        "margin: NtXent has none, only temperature, similarity, denominator, positiveMargin, reduction");
+                        "margin: NtXent has none, only temperature, similarity, denominator, positiveMargin, excluded, reduction");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> loss.with(Map.of("similarity", Distance.COSINE)))
                 .withMessage("similarity: must be a Similarity, but got COSINE");

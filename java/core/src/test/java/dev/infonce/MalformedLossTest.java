@@ -42,13 +42,31 @@ class MalformedLossTest {
                 argument(
                         "InfoNce with paired negatives",
                         () -> new InfoNce(
-                                1, Similarity.DOT, Negatives.PAIRED, false, Denominator.ALL, 0, Reduction.SUM),
+                                1,
+                                Similarity.DOT,
+                                Negatives.PAIRED,
+                                false,
+                                Denominator.ALL,
+                                0,
+                                Exclude.nothing(),
+                                Reduction.SUM),
                         "negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got PAIRED"),
                 argument(
                         "symmetric with shared negatives",
                         () -> InfoNce.withTemperature(1).symmetric().withSharedNegatives(),
                         "isSymmetric",
                         "SHARED"),
+                argument(
+                        "groups with shared negatives",
+                        () -> InfoNce.withTemperature(1)
+                                .excluding(Exclude.sameGroup())
+                                .withSharedNegatives(),
+                        "excluded: an InfoNce that excludes keys has IN_BATCH negatives, but got SHARED"),
+                argument(
+                        "own negatives with groups",
+                        () -> InfoNce.withTemperature(1).withOwnNegatives().excluding(Exclude.sameGroup()),
+                        "excluded",
+                        "OWN"),
                 argument(
                         "symmetric with own negatives",
                         () -> InfoNce.withTemperature(1).withOwnNegatives().symmetric(),

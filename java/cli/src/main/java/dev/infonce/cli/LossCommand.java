@@ -80,6 +80,19 @@ final class LossCommand implements Callable<Integer> {
     String labels;
 
     @Option(
+            names = "--groups",
+            paramLabel = "FILE",
+            description =
+                    "A whole number for each row that has a loss; rows of one number >= 0 are no negatives of each other.")
+    String groups;
+
+    @Option(
+            names = "--key-groups",
+            paramLabel = "FILE",
+            description = "Likewise for each key of two towers (default: key i is of the group of query i).")
+    String keyGroups;
+
+    @Option(
             names = "--weights",
             paramLabel = "FILE",
             description = "A weight >= 0 for each row that has a loss (default: 1).")
@@ -195,6 +208,8 @@ final class LossCommand implements Callable<Integer> {
         files.put("--keys", keys);
         files.put("--negatives", negatives);
         files.put("--labels", labels);
+        files.put("--groups", groups);
+        files.put("--key-groups", keyGroups);
         files.put("--weights", weights);
         files.values().removeIf(Objects::isNull);
         return files;

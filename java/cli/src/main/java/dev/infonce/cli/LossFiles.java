@@ -1,5 +1,7 @@
 package dev.infonce.cli;
 
+import java.util.Map;
+import java.util.HashMap;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Inputs;
@@ -22,6 +24,8 @@ import java.util.stream.Stream;
  * @param keys null for one tower in one matrix
  * @param negatives null if not given
  * @param labels null if not given
+ * @param groups null if not given
+ * @param keyGroups null if not given, or for one tower
  * @param weights null if not given
  * @param loss with the negatives that the files hold
  */
@@ -30,6 +34,8 @@ record LossFiles(
         MatrixFile keys,
         MatrixFile negatives,
         int[] labels,
+        int[] groups,
+        int[] keyGroups,
         float[] weights,
         ContrastiveLoss loss,
         Shape shape) {
@@ -46,8 +52,16 @@ record LossFiles(
         Shape shape = shape(loss, queries, keys, negatives);
         int[] labels = options.labels == null ? null : labels(options.labels, queries.rows(), arena);
         long rows = loss.isOneTower() && keys != null ? Math.multiplyExact(2, queries.rows()) : queries.rows();
+        Groups numbers = new Groups(arena);
+        int[] groups = options.groups == null ? null : numbers.read("--groups", options.groups, rows);
+        int[] keyGroups = groups == null || loss.isOneTower()
+                ? null
+                : keyGroups(numbers, options.keyGroups, groups, keys);
+        if (keyGroups == null && options.keyGroups != null) {
+            throw new CliException("--key-groups: " + options.keyGroups + " is given, but one tower has no keys apart");
+        }
         float[] weights = options.weights == null ? null : weights(options.weights, rows, arena);
-        return new LossFiles(queries, keys, negatives, labels, weights, loss, shape);
+        return new LossFiles(queries, keys, negatives, labels, groups, keyGroups, weights, loss, shape);
     }
 
     /** The narrowest type that holds the numbers of every matrix: that of all, or float32, or float64. */
@@ -70,6 +84,9 @@ record LossFiles(
         }
         if (labels != null) {
             inputs = inputs.withLabels(labels);
+        }
+        if (groups != null) {
+            inputs = inputs.withGroups(groups, keyGroups);
         }
         return weights == null ? inputs : inputs.withWeights(weights);
     }
@@ -142,6 +159,43 @@ record LossFiles(
         return labels;
     }
 
+    private static int[] keyGroups(Groups numbers, String name, int[] groups, MatrixFile keys) throws CliException {
+        if (name != null) {
+            return numbers.read("--key-groups", name, keys.rows());
+        }
+        if (keys.rows() != groups.length) {
+            throw new CliException("--key-groups: needed, as --keys has " + keys.rows() + " rows and --groups "
+                    + groups.length + " numbers");
+        }
+        return groups;
+    }
+
+    /** Ids of any size to groups, numbered as they come; ids below 0 stay below 0. */
+    private static final class Groups {
+        private static final double LARGEST = 0x1p53; // whole numbers up to it are exact
+
+        private final Arena arena;
+        private final Map<Double, Integer> numbers = new HashMap<>();
+
+        Groups(Arena arena) {
+            this.arena = arena;
+        }
+
+        int[] read(String option, String name, long rows) throws CliException {
+            NpyArray array = vector(option, name, rows, arena);
+            int[] groups = new int[Math.toIntExact(rows)];
+            for (int i = 0; i < groups.length; i++) {
+                double id = array.get(i);
+                if (id != Math.rint(id) || Math.abs(id) > LARGEST) {
+                    throw new CliException(option + ": " + name + " has " + number(id) + " at row " + i
+                            + "; allowed are whole numbers up to 2^53");
+                }
+                groups[i] = id < 0 ? -1 : numbers.computeIfAbsent(id, _ -> numbers.size());
+            }
+            return groups;
+        }
+    }
+
     private static float[] weights(String name, long rows, Arena arena) throws CliException {
         NpyArray array = vector("--weights", name, rows, arena);
         float[] weights = new float[Math.toIntExact(rows)];
@@ -163,7 +217,7 @@ record LossFiles(
         if (!shape.equals(List.of(rows)) && !shape.equals(List.of(rows, 1L))) {
             throw new CliException(option + ": " + name + " has shape "
                     + array.header().shapeText() + "; allowed are " + rows + " and " + rows
-                    + " x 1, for the rows that have a loss");
+                    + " x 1, for the rows that " + (option.equals("--key-groups") ? "--keys has" : "have a loss"));
         }
         return array;
     }

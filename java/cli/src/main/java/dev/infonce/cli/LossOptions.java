@@ -1,5 +1,6 @@
 package dev.infonce.cli;
 
+import dev.infonce.Exclude;
 import dev.infonce.ContrastiveLoss;
 import java.util.HashMap;
 import java.util.Locale;
@@ -32,6 +33,7 @@ final class LossOptions {
         options.take("distance", command.distance);
         options.take("denominator", command.denominator);
         options.take("positiveMargin", command.positiveMargin);
+        options.takeGroups(command);
         options.take("negativeReduction", command.negativeReduction);
         options.take("reduction", command.reduction);
         if (command.negativeReduction != null && command.negatives != null) {
@@ -65,6 +67,23 @@ final class LossOptions {
             throw new IllegalArgumentException(
                     String.join(" and ", files.keySet()) + " are all -; standard input can be read but once");
         }
+    }
+
+    /** Groups are what is excluded. */
+    private void takeGroups(LossCommand command) {
+        if (!kind.has("excluded")) {
+            forbid(command.groups, "--groups");
+        }
+        if (command.groups == null) {
+            if (command.keyGroups != null) {
+                throw new IllegalArgumentException("--key-groups needs --groups");
+            }
+            return;
+        }
+        if (command.negatives != null) {
+            throw new IllegalArgumentException("--groups has no meaning with --negatives");
+        }
+        components.put("excluded", Exclude.sameGroup());
     }
 
     /** The option named after a component, which has no default. */

@@ -3,6 +3,7 @@ package dev.infonce.internal;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
+import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
 import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
@@ -27,6 +28,7 @@ import dev.infonce.internal.java.row.RowRule;
  * @param oneTower whether rows and columns are one tower of two views
  * @param symmetric whether columns have a loss too
  * @param labels whether rows have labels
+ * @param groups whether rows have groups, and those of one group are no negatives of each other
  * @param reduction how row losses become the loss
  */
 public record LossSpec(
@@ -39,6 +41,7 @@ public record LossSpec(
         boolean oneTower,
         boolean symmetric,
         boolean labels,
+        boolean groups,
         Reduction reduction) {
     /** The rows of a matrix that a loss does not take. */
     public static final long NONE = -1;
@@ -68,11 +71,13 @@ public record LossSpec(
             case InfoNce it ->
                 draft.named("infonce", 0)
                         .logits(odds(it.denominator()), it.temperature(), it.similarity(), it.positiveMargin())
-                        .twoTowers(it.negatives(), it.isSymmetric());
+                        .twoTowers(it.negatives(), it.isSymmetric())
+                        .excluding(it.excluded());
             case NtXent it ->
                 draft.named("ntxent", 1)
                         .logits(odds(it.denominator()), it.temperature(), it.similarity(), it.positiveMargin())
-                        .oneTower(Negatives.IN_BATCH);
+                        .oneTower(Negatives.IN_BATCH)
+                        .excluding(it.excluded());
             case NtLogistic it ->
                 draft.named("nt-logistic", 2)
                         .logits(RowFunction.OfLogits.LOGISTIC, it.temperature(), it.similarity(), 0.0)
@@ -106,6 +111,7 @@ public record LossSpec(
         private boolean oneTower;
         private boolean symmetric;
         private boolean labels;
+        private boolean groups;
 
         Draft(ContrastiveLoss loss) {
             this.loss = loss;
@@ -149,6 +155,11 @@ public record LossSpec(
             return this;
         }
 
+        Draft excluding(Exclude excluded) {
+            groups = excluded.groups();
+            return this;
+        }
+
         Draft labelled() {
             labels = true;
             return this;
@@ -165,6 +176,7 @@ public record LossSpec(
                     oneTower,
                     symmetric,
                     labels,
+                    groups,
                     loss.reduction());
         }
     }

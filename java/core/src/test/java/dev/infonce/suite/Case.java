@@ -19,6 +19,8 @@ public record Case(
         double[][] keys,
         double[][] negatives,
         int[] labels,
+        int[] groups,
+        int[] keyGroups,
         float[] weights,
         float[] upstream,
         double temperature) {
@@ -32,38 +34,71 @@ public record Case(
     static Case of(ContrastiveLoss loss, double temperature, DType dtype, double[][] queries, double[][] keys) {
         int m = keys == null ? 0 : keys.length;
         Shape shape = Shape.of(queries.length, m, queries[0].length);
-        return new Case(loss, shape, dtype, queries, keys, null, null, null, null, temperature);
+        return new Case(loss, shape, dtype, queries, keys, null, null, null, null, null, null, temperature);
     }
 
     public Case withLoss(ContrastiveLoss other) {
-        return new Case(other, shape, dtype, queries, keys, negatives, labels, weights, upstream, temperature);
+        return new Case(
+                other,
+                shape,
+                dtype,
+                queries,
+                keys,
+                negatives,
+                labels,
+                groups,
+                keyGroups,
+                weights,
+                upstream,
+                temperature);
     }
 
     /** m negatives for all rows, or for each row. */
     public Case withNegatives(double[][] other, int m) {
         Shape withM = Shape.of(shape.n(), m, shape.dim());
-        return new Case(loss, withM, dtype, queries, keys, other, labels, weights, upstream, temperature);
+        return new Case(
+                loss, withM, dtype, queries, keys, other, labels, groups, keyGroups, weights, upstream, temperature);
     }
 
     public Case withLabels(int... other) {
-        return new Case(loss, shape, dtype, queries, keys, negatives, other, weights, upstream, temperature);
+        return new Case(
+                loss, shape, dtype, queries, keys, negatives, other, groups, keyGroups, weights, upstream, temperature);
+    }
+
+    public Case withGroups(int[] ofRows, int[] ofKeys) {
+        return new Case(
+                loss, shape, dtype, queries, keys, negatives, labels, ofRows, ofKeys, weights, upstream, temperature);
     }
 
     public Case withWeights(float... other) {
-        return new Case(loss, shape, dtype, queries, keys, negatives, labels, other, upstream, temperature);
+        return new Case(
+                loss, shape, dtype, queries, keys, negatives, labels, groups, keyGroups, other, upstream, temperature);
     }
 
     public Case withUpstream(float... other) {
-        return new Case(loss, shape, dtype, queries, keys, negatives, labels, weights, other, temperature);
+        return new Case(
+                loss, shape, dtype, queries, keys, negatives, labels, groups, keyGroups, weights, other, temperature);
     }
 
     public Case withTemperature(double other) {
-        return new Case(loss, shape, dtype, queries, keys, negatives, labels, weights, upstream, other);
+        return new Case(
+                loss, shape, dtype, queries, keys, negatives, labels, groups, keyGroups, weights, upstream, other);
     }
 
     public Case withMatrices(double[][] otherQueries, double[][] otherKeys, double[][] otherNegatives) {
         return new Case(
-                loss, shape, dtype, otherQueries, otherKeys, otherNegatives, labels, weights, upstream, temperature);
+                loss,
+                shape,
+                dtype,
+                otherQueries,
+                otherKeys,
+                otherNegatives,
+                labels,
+                groups,
+                keyGroups,
+                weights,
+                upstream,
+                temperature);
     }
 
     /** Rows that have a loss. */
@@ -77,7 +112,8 @@ public record Case(
 
     Inputs inputs(Matrix queriesMatrix, Matrix keysMatrix, Matrix negativesMatrix) {
         OptionalDouble tau = Double.isNaN(temperature) ? OptionalDouble.empty() : OptionalDouble.of(temperature);
-        return new Inputs(queriesMatrix, keysMatrix, negativesMatrix, labels, weights, upstream, tau);
+        return new Inputs(
+                queriesMatrix, keysMatrix, negativesMatrix, labels, groups, keyGroups, weights, upstream, tau);
     }
 
     Matrix matrix(double[][] rows) {

@@ -4,6 +4,7 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
+import dev.infonce.Exclude;
 import dev.infonce.Negatives;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
@@ -40,6 +41,7 @@ public final class Cases {
                 .flatMap(loss -> each(loss, "isSymmetric", List.of(false, true)))
                 .flatMap(loss -> each(loss, "negativeReduction", List.of(Reduction.MEAN, Reduction.SUM)))
                 .flatMap(Cases::withItsDenominators)
+                .flatMap(Cases::withGroups)
                 .toList();
     }
 
@@ -50,6 +52,14 @@ public final class Cases {
             return Stream.of(loss);
         }
         return Stream.of(loss, loss.with(Map.of("denominator", Denominator.NEGATIVES, "positiveMargin", 0.2)));
+    }
+
+    /** Those that can, at their plainest, exclude rows of the same group too. */
+    private static Stream<ContrastiveLoss> withGroups(ContrastiveLoss loss) {
+        boolean plain = loss.components().get("denominator") == Denominator.ALL;
+        return plain && loss.negatives() == Negatives.IN_BATCH
+                ? Stream.of(loss, loss.with(Map.of("excluded", Exclude.sameGroup())))
+                : Stream.of(loss);
     }
 
     /** The loss with each of the values that it can have of a component; as it is if it has no such component. */
@@ -84,6 +94,20 @@ public final class Cases {
      */
     public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
         Random random = new Random(seed);
+        Case c = random(loss, n, m, dim, dtype, random);
+        if (!loss.takesGroups()) {
+            return c;
+        }
+        int[] groups = groups(random, c.rows(), c.rows());
+        return c.withGroups(groups, loss.isOneTower() ? null : groups(random, c.keys().length, c.rows()));
+    }
+
+    /** Some three of so many rows in each group, and some in none. */
+    static int[] groups(Random random, int count, int rows) {
+        return random.ints(count, -1, rows / 3 + 1).toArray();
+    }
+
+    private static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, Random random) {
         double tau = (double) loss.components().getOrDefault("temperature", Double.NaN);
         double[][] queries = gaussian(random, n, dim);
         return switch (loss.negatives()) {

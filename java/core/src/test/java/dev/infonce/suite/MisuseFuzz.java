@@ -156,7 +156,7 @@ public final class MisuseFuzz {
     private static void malformedCall(FuzzInput in) {
         ContrastiveLoss loss = LOSSES.get(in.below(LOSSES.size()));
         Case c = Cases.random(loss, 2 + in.below(3), 1 + in.below(4), 2 + in.below(5), DType.FLOAT32, in.next());
-        int wrong = in.below(16);
+        int wrong = in.below(18);
         boolean hasKeys = c.keys() != null;
         for (Map.Entry<String, Device> device : DEVICES.entrySet()) {
             String what = device.getKey() + ", " + c + ", wrong " + wrong;
@@ -222,18 +222,36 @@ public final class MisuseFuzz {
                                 out.dNegatives()));
             case 13 -> new Call(null, out);
             case 14 -> new Call(in.withTemperature(-1), out);
+            case 16 -> new Call(in.withGroups(new int[1000]), out);
+            case 17 -> new Call(in.withGroups(in.groups(), new int[1000]), out);
             default -> call;
         };
     }
 
     private static Inputs queries(Inputs in, Matrix queries) {
         return new Inputs(
-                queries, in.keys(), in.negatives(), in.labels(), in.weights(), in.upstream(), in.temperature());
+                queries,
+                in.keys(),
+                in.negatives(),
+                in.labels(),
+                in.groups(),
+                in.keyGroups(),
+                in.weights(),
+                in.upstream(),
+                in.temperature());
     }
 
     private static Inputs keys(Inputs in, Matrix keys) {
         return new Inputs(
-                in.queries(), keys, in.negatives(), in.labels(), in.weights(), in.upstream(), in.temperature());
+                in.queries(),
+                keys,
+                in.negatives(),
+                in.labels(),
+                in.groups(),
+                in.keyGroups(),
+                in.weights(),
+                in.upstream(),
+                in.temperature());
     }
 
     /** Runs it, or finds it refused with a reason. */

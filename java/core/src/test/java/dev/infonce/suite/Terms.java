@@ -2,6 +2,7 @@ package dev.infonce.suite;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 
 /**
@@ -18,14 +19,16 @@ record Terms(List<Term> terms, int rows) {
     }
 
     static Terms of(Case c) {
-        return new Terms(c.loss().isOneTower() ? ofOneTower(rows(c)) : ofRows(c), rows(c));
+        return new Terms(c.loss().isOneTower() ? ofOneTower(c, rows(c)) : ofRows(c), rows(c));
     }
 
-    private static List<Term> ofOneTower(int t) {
+    private static List<Term> ofOneTower(Case c, int t) {
         List<Term> terms = new ArrayList<>();
         for (int i = 0; i < t; i++) {
             int partner = (i + t / 2) % t;
-            terms.add(new Term(i, 1, i, partner, others(0, t, i, partner)));
+            int[] group = c.groups();
+            int row = i;
+            terms.add(new Term(i, 1, i, partner, others(0, t, i, partner, j -> areOfOneGroup(group, row, group, j))));
         }
         return terms;
     }
@@ -41,7 +44,20 @@ record Terms(List<Term> terms, int rows) {
             int negatives = n + keys;
             terms.add(
                     switch (c.loss().negatives()) {
-                        case IN_BATCH -> new Term(i, share, i, key, others(n, n + keys, key, key));
+                        case IN_BATCH -> {
+                            int query = i;
+                            yield new Term(
+                                    i,
+                                    share,
+                                    i,
+                                    key,
+                                    others(
+                                            n,
+                                            n + keys,
+                                            key,
+                                            key,
+                                            j -> areOfOneGroup(c.groups(), query, c.keyGroups(), j - n)));
+                        }
                         case SHARED -> new Term(i, 1, i, key, range(negatives, m));
                         case OWN -> new Term(i, 1, i, key, range(negatives + i * m, m));
                         case PAIRED -> {
@@ -53,7 +69,13 @@ record Terms(List<Term> terms, int rows) {
                         }
                     });
             if (c.loss().isSymmetric()) {
-                terms.add(new Term(i, share, key, i, others(0, n, i, i)));
+                int column = i;
+                terms.add(new Term(
+                        i,
+                        share,
+                        key,
+                        i,
+                        others(0, n, i, i, j -> areOfOneGroup(c.groups(), j, c.keyGroups(), column))));
             }
         }
         return terms;
@@ -63,10 +85,14 @@ record Terms(List<Term> terms, int rows) {
         return IntStream.range(first, first + count).toArray();
     }
 
-    /** From first to end, without end, self and partner. */
-    private static int[] others(int first, int end, int self, int partner) {
+    private static boolean areOfOneGroup(int[] groups, int i, int[] otherGroups, int j) {
+        return groups != null && groups[i] >= 0 && groups[i] == otherGroups[j];
+    }
+
+    /** From first to end, without end, self, partner and what is excluded. */
+    private static int[] others(int first, int end, int self, int partner, IntPredicate excluded) {
         return IntStream.range(first, end)
-                .filter(j -> j != self && j != partner)
+                .filter(j -> j != self && j != partner && !excluded.test(j))
                 .toArray();
     }
 }

@@ -24,7 +24,7 @@ final class DenseForward {
     private final long[] moreSimilar;
     private final long[] asSimilar;
     private final Tally[] tallies; // of strips
-    private long negatives; // of a row
+    private final long[] negatives; // of rows
 
     final double[] losses;
     final double[] temperatureSlopes;
@@ -64,16 +64,16 @@ final class DenseForward {
             states[row] = new Row(temperature, rule);
             states[row].positive = positiveSimilarity(row);
         }
+        this.negatives = new long[count];
         this.moreSimilar = new long[count];
         this.asSimilar = new long[count];
         this.tallies = new Tally[(count + STRIP - 1) / STRIP];
         Arrays.setAll(tallies, _ -> new Tally());
     }
 
-    /** Adds columns, all but those that of says are no negatives. */
-    DenseForward add(Workers workers, Pairing of, Embeddings columns) {
-        negatives += of.negatives(columns.count());
-        workers.run(tallies.length, strip -> add(strip, of, columns));
+    /** Adds columns, except for those that are excluded. */
+    DenseForward add(Workers workers, Exclusion excluded, Embeddings columns) {
+        workers.run(tallies.length, strip -> add(strip, excluded, columns));
         return this;
     }
 
@@ -96,7 +96,7 @@ final class DenseForward {
         return -1;
     }
 
-    private void add(int strip, Pairing of, Embeddings columns) {
+    private void add(int strip, Exclusion excluded, Embeddings columns) {
         int first = strip * STRIP;
         int height = Math.min(STRIP, count - first);
         Tally sums = tallies[strip];
@@ -106,13 +106,13 @@ final class DenseForward {
             int firstColumn = block * Rows.BLOCK;
             int width = columns.vectors().width(block);
             for (int row = first; row < first + height; row++) {
-                int[] excluded = of.excluded(row, count);
                 measure.similarities(rows.vectors(), row, columns.vectors(), block, similarities);
                 double potentials = 0.0;
                 if (topK > 0) {
                     potentials = potentials(row, columns.units(), block, similarities, cosines, excluded);
                 }
-                int kept = Pairing.dropExcluded(excluded, similarities, firstColumn, width);
+                int kept = excluded.drop(row, count, similarities, firstColumn, width);
+                negatives[row] += kept;
                 loss.function.add(states[row], similarities, kept);
                 if (topK > 0) {
                     double positive = states[row].positive;
@@ -139,7 +139,7 @@ final class DenseForward {
                 Tally sums = tallies[strip];
                 sums.rank(moreSimilar[row], asSimilar[row], topK);
                 sums.positive(state.positive, positiveSquaredDistance(row));
-                sums.effectiveNegatives(loss.effectiveNegatives(state), negatives);
+                sums.effectiveNegatives(loss.effectiveNegatives(state), negatives[row]);
             }
         }
     }
@@ -167,7 +167,8 @@ final class DenseForward {
     }
 
     /** The sum of the potentials of a row and the negatives of one block. */
-    private double potentials(int row, Rows units, int block, double[] similarities, double[] cosines, int[] excluded) {
+    private double potentials(
+            int row, Rows units, int block, double[] similarities, double[] cosines, Exclusion excluded) {
         int width = units.width(block);
         int firstColumn = block * Rows.BLOCK;
         if (measure.isOfUnitRows()) {
@@ -186,7 +187,7 @@ final class DenseForward {
             double squaredDistance = squaredNorm + units.squaredUnitNorm(firstColumn + k) - 2.0 * cosines[k];
             cosines[k] = Tally.potential(Math.max(squaredDistance, 0.0));
         }
-        Pairing.clearExcluded(excluded, cosines, firstColumn, width);
+        excluded.clear(row, count, cosines, firstColumn, width);
         double sum = 0.0;
         for (int k = 0; k < width; k++) {
             sum += cosines[k];

@@ -25,13 +25,13 @@ final class DenseGradient {
      * Adds what comes from target row i and other row j being negatives: ofTarget are the slopes of losses whose rows are
      * target's, ofOther those of losses whose rows are other's; either may be null.
      */
-    DenseGradient addNegatives(Workers workers, Pairing pairing, Embeddings other, Slopes ofTarget, Slopes ofOther) {
+    DenseGradient addNegatives(Workers workers, Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
         int stripCount = (target.count() + DenseForward.STRIP - 1) / DenseForward.STRIP;
-        workers.run(stripCount, strip -> addNegatives(strip, pairing, other.vectors(), ofTarget, ofOther));
+        workers.run(stripCount, strip -> addNegatives(strip, excluded, other.vectors(), ofTarget, ofOther));
         return this;
     }
 
-    private void addNegatives(int strip, Pairing pairing, Rows other, Slopes ofTarget, Slopes ofOther) {
+    private void addNegatives(int strip, Exclusion excluded, Rows other, Slopes ofTarget, Slopes ofOther) {
         Rows rows = target.vectors();
         int first = strip * DenseForward.STRIP;
         int end = Math.min(first + DenseForward.STRIP, rows.count);
@@ -49,7 +49,7 @@ final class DenseGradient {
                 if (ofOther != null) {
                     ofOther.addOfRows(firstColumn, similarities, width, factors);
                 }
-                Pairing.clearExcluded(pairing.excluded(row, rows.count), factors, firstColumn, width);
+                excluded.clear(row, rows.count, factors, firstColumn, width);
                 measure.addGradients(
                         factors,
                         similarities,

@@ -44,6 +44,7 @@ final class DenseLoss implements LossExecutor {
 
     /** A call: its rows, which stay in memory, and its columns, which may not. */
     private final class Call {
+        final Inputs in;
         final MatrixRows.Input queries;
         final MatrixRows.Input keys;
         final MatrixRows.Input columnRows;
@@ -62,6 +63,7 @@ final class DenseLoss implements LossExecutor {
         private double ofColumns;
 
         Call(Inputs in, double temperature, Gradients out) {
+            this.in = in;
             this.queries = MatrixRows.Input.of("queries", in.queries());
             this.keys = MatrixRows.Input.of("keys", in.keys());
             this.columnRows = spec.takesNegatives() ? MatrixRows.Input.of("negatives", in.negatives()) : keys;
@@ -102,9 +104,9 @@ final class DenseLoss implements LossExecutor {
             return onlyColumns != null ? onlyColumns : read(columnRows.part(strips.first(strip), strips.count(strip)));
         }
 
-        /** Which columns of a strip are no negatives: all that are not are in the first. */
-        Pairing pairing(int strip) {
-            return strip == 0 ? pairing : Pairing.APART;
+        /** Which columns of a strip are no negatives: those of the pairing are in the first. */
+        Exclusion excluded(int strip) {
+            return Exclusion.of(strip == 0 ? pairing : Pairing.APART, in, strips.first(strip));
         }
 
         String nameOf(int row) {
@@ -126,7 +128,7 @@ final class DenseLoss implements LossExecutor {
                 new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, rule, topK);
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
-            forward.add(workers, call.pairing(strip), columns);
+            forward.add(workers, call.excluded(strip), columns);
             call.seen(columns);
         }
         forward.finish(workers, scales);
@@ -134,7 +136,7 @@ final class DenseLoss implements LossExecutor {
         DenseForward ofColumns = null;
         if (symmetric) {
             ofColumns = new DenseForward(loss, measure, pairing, call.positives, call.rows, temperature, rule, 0)
-                    .add(workers, pairing, call.rows)
+                    .add(workers, call.excluded(0).transposed(), call.rows)
                     .finish(workers, scales);
             refuseOverflow(ofColumns, call, true);
         }
@@ -189,7 +191,7 @@ final class DenseLoss implements LossExecutor {
             factors[row] += forward.positiveFactors[pairing.positive(row, factors.length)];
         }
         DenseGradient gradient = new DenseGradient(measure, call.rows)
-                .addNegatives(workers, pairing, call.rows, forward.slopes, forward.slopes)
+                .addNegatives(workers, call.excluded(0), call.rows, forward.slopes, forward.slopes)
                 .addPositives(pairing, call.rows, factors)
                 .throughNorms();
         DenseGradient.To queries = DenseGradient.To.all("dQueries", out.dQueries(), 0);
@@ -209,15 +211,15 @@ final class DenseLoss implements LossExecutor {
             factors[row] += ofColumns.positiveFactors[row];
         }
         Tower queries = new Tower("dQueries", call.rows, out.dQueries());
-        queries.addNegatives(pairing, columns, ofRows, slopesOfColumns);
+        queries.addNegatives(call.excluded(0), columns, ofRows, slopesOfColumns);
         queries.addPositives(call.positives, factors);
         Tower keys = new Tower("dKeys", call.positives, out.dKeys());
         keys.addPositives(call.rows, factors);
         if (columns == call.positives) {
-            keys.addNegatives(pairing, call.rows, slopesOfColumns, ofRows);
+            keys.addNegatives(call.excluded(0).transposed(), call.rows, slopesOfColumns, ofRows);
         }
         Tower negatives = new Tower("dNegatives", columns, out.dNegatives());
-        negatives.addNegatives(pairing, call.rows, null, ofRows);
+        negatives.addNegatives(call.excluded(0).transposed(), call.rows, null, ofRows);
         write(queries, keys, negatives);
     }
 
@@ -232,7 +234,7 @@ final class DenseLoss implements LossExecutor {
         boolean safe = most <= Float.MAX_VALUE / 2.0;
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
-            queries.addNegatives(call.pairing(strip), columns, forward.slopes, null);
+            queries.addNegatives(call.excluded(strip), columns, forward.slopes, null);
             strip(call, forward, strip, columns, safe);
         }
         write(queries, keys);
@@ -249,7 +251,7 @@ final class DenseLoss implements LossExecutor {
             return;
         }
         DenseGradient gradient = new DenseGradient(measure, columns)
-                .addNegatives(workers, call.pairing(strip), call.rows, null, forward.slopes);
+                .addNegatives(workers, call.excluded(strip).transposed(), call.rows, null, forward.slopes);
         if (!apart && strip == 0) {
             gradient.addPositives(pairing, call.rows, forward.positiveFactors);
         }
@@ -272,9 +274,9 @@ final class DenseLoss implements LossExecutor {
             this.to = DenseGradient.To.all(name, matrix, 0);
         }
 
-        void addNegatives(Pairing of, Embeddings other, Slopes ofTarget, Slopes ofOther) {
+        void addNegatives(Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
             if (gradient != null) {
-                gradient.addNegatives(workers, of, other, ofTarget, ofOther);
+                gradient.addNegatives(workers, excluded, other, ofTarget, ofOther);
             }
         }
 

@@ -33,6 +33,8 @@ final class CallArguments {
     private long upstream;
     private long weights;
     private long labels;
+    private long groups;
+    private long keyGroups;
     private long loss;
     private long dTemperature;
     private long metrics;
@@ -64,7 +66,9 @@ final class CallArguments {
         temperature = place(Double.isNaN(temperatureOfCall) ? 0 : Double.BYTES);
         upstream = place(upstreamNumbers == null ? 0 : (long) upstreamNumbers.length * Float.BYTES);
         weights = place(in.weights() == null ? 0 : (long) in.weights().length * Float.BYTES);
-        labels = place(in.labels() == null ? 0 : (long) in.labels().length * Integer.BYTES);
+        labels = place(in.labels());
+        groups = place(in.groups());
+        keyGroups = place(in.keyGroups());
         outputsAt = size;
         metrics = place(wantMetrics ? nce_metrics.sizeof() : 0);
         inputBytes = size; // the struct of metrics says how large it is
@@ -82,12 +86,22 @@ final class CallArguments {
         if (weights != NONE) {
             MemorySegment.copy(in.weights(), 0, block, ValueLayout.JAVA_FLOAT, weights, in.weights().length);
         }
-        if (labels != NONE) {
-            MemorySegment.copy(in.labels(), 0, block, ValueLayout.JAVA_INT, labels, in.labels().length);
-        }
+        write(in.labels(), labels);
+        write(in.groups(), groups);
+        write(in.keyGroups(), keyGroups);
         if (metrics != NONE) {
             long structSize = metrics + nce_metrics.struct_size$offset();
             block.set(ValueLayout.JAVA_INT, structSize, (int) nce_metrics.sizeof());
+        }
+    }
+
+    private long place(int[] numbers) {
+        return place(numbers == null ? 0 : (long) numbers.length * Integer.BYTES);
+    }
+
+    private void write(int[] numbers, long at) {
+        if (at != NONE) {
+            MemorySegment.copy(numbers, 0, block, ValueLayout.JAVA_INT, at, numbers.length);
         }
     }
 
@@ -128,6 +142,8 @@ final class CallArguments {
         pointer(inputs, nce_inputs.temperature$offset(), address, temperature);
         pointer(inputs, nce_inputs.weights$offset(), address, weights);
         pointer(inputs, nce_inputs.labels$offset(), address, labels);
+        pointer(inputs, nce_inputs.groups$offset(), address, groups);
+        pointer(inputs, nce_inputs.key_groups$offset(), address, keyGroups);
         pointer(inputs, nce_inputs.upstream$offset(), address, upstream);
         nce_inputs.upstream_per_row(inputs, perRowUpstream ? 1 : 0);
         pointer(outputs, nce_outputs.loss$offset(), address, loss);
@@ -146,6 +162,8 @@ final class CallArguments {
                 in.temperature() == null ? ownTemperature : in.temperature().segment());
         nce_inputs.weights(inputs, segment(in.weights()));
         nce_inputs.labels(inputs, segment(in.labels()));
+        nce_inputs.groups(inputs, segment(in.groups()));
+        nce_inputs.key_groups(inputs, segment(in.keyGroups()));
         nce_inputs.upstream(inputs, segment(in.upstream()));
         nce_inputs.upstream_per_row(
                 inputs, in.upstream() != null && in.upstream().bytes() > Float.BYTES ? 1 : 0);

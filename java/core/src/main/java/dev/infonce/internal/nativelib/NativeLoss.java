@@ -42,6 +42,7 @@ final class NativeLoss {
         if (loss.negativeReduction() != null) {
             nce_plan_desc.negative_reduction(desc, reduction(loss.negativeReduction()));
         }
+        nce_plan_desc.groups(desc, loss.groups() ? 1 : 0);
         nce_plan_desc.symmetric(desc, loss.symmetric() ? 1 : 0);
         nce_plan_desc.reduction(desc, reduction(loss.reduction()));
         nce_plan_desc.dtype(desc, dtype(dtype));

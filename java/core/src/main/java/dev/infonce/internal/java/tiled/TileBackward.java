@@ -149,7 +149,7 @@ final class TileBackward {
         if (f == null) {
             f = scratch.f;
             call.similarities(x, y, scratch.similarities);
-            call.evaluate(x, y, scratch.similarities, scratch.values, f);
+            call.evaluate(x, y, call.isMasked(x, y), scratch.similarities, scratch.values, f);
         }
         call.tiles().combine(f, height, coefficients.x[x], coefficients.y[y], scratch.values);
         return scratch.values;

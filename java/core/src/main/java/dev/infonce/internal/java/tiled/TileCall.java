@@ -1,5 +1,6 @@
 package dev.infonce.internal.java.tiled;
 
+import dev.infonce.internal.java.Exclusion;
 import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
 
@@ -15,16 +16,70 @@ record TileCall(
         double temperature,
         Tiles.Factor factor,
         boolean keep,
-        TileWorkspace.Strip strip) {
+        TileWorkspace.Strip strip,
+        Exclusion excluded) {
     private static final float[] ZEROS = new float[Tiles.SIDE];
 
-    TileCall(Tiles tiles, TileWorkspace space, Workers workers, double temperature, boolean keep) {
-        this(tiles, space, workers, temperature, Tiles.Factor.of(1.0 / temperature), keep, space.strip(0));
+    /** For the first strip. */
+    TileCall(Tiles tiles, TileWorkspace space, Workers workers, double temperature, boolean keep, Exclusion excluded) {
+        this(tiles, space, workers, temperature, Tiles.Factor.of(1.0 / temperature), keep, space.strip(0), excluded);
     }
 
     /** The same for another strip. */
-    TileCall of(int number) {
-        return new TileCall(tiles, space, workers, temperature, factor, keep, space.strip(number));
+    TileCall of(int number, Exclusion excludedOfStrip) {
+        return new TileCall(tiles, space, workers, temperature, factor, keep, space.strip(number), excludedOfStrip);
+    }
+
+    /** Whether a tile has elements that are no negatives, or lanes beyond X. */
+    boolean isMasked(int x, int y) {
+        return layout().isMasked(x, y)
+                || excluded.haveCommonGroup(
+                        x * Tiles.SIDE,
+                        TileLayout.height(x, layout().xCount),
+                        y * Tiles.SIDE,
+                        TileLayout.height(y, layout().yCount));
+    }
+
+    /** Makes a masked tile's elements 0 that are no negatives, and lanes beyond X. */
+    void clearMasked(int x, int y, float[] tile) {
+        layout().clearMasked(x, y, tile);
+        if (hasGroups()) {
+            forEach(x, y, (i, j) -> {
+                if (excluded.areOfOneGroup(x * Tiles.SIDE + i, y * Tiles.SIDE + j)) {
+                    tile[j * Tiles.SIDE + i] = 0f;
+                }
+            });
+        }
+    }
+
+    /** Takes off a masked tile's counts what clearMasked has put there, and counts what groups exclude. */
+    void uncountMasked(int x, int y, float[] positive, Tiles.MetricSums sums, float[] byGroup) {
+        layout().uncountMasked(x, y, positive, sums.above, sums.same);
+        if (hasGroups()) {
+            forEach(x, y, (i, j) -> {
+                if (excluded.isByGroupAlone(x * Tiles.SIDE + i, y * Tiles.SIDE + j, layout().xCount)) {
+                    sums.above[i] -= positive[i] < 0f ? 1 : 0;
+                    sums.same[i] -= positive[i] == 0f ? 1 : 0;
+                    byGroup[i]++;
+                }
+            });
+        }
+    }
+
+    private boolean hasGroups() {
+        return excluded.hasGroups();
+    }
+
+    private interface Element {
+        void at(int i, int j);
+    }
+
+    private void forEach(int x, int y, Element element) {
+        for (int j = 0; j < TileLayout.height(y, layout().yCount); j++) {
+            for (int i = 0; i < TileLayout.height(x, layout().xCount); i++) {
+                element.at(i, j);
+            }
+        }
     }
 
     TileLayout layout() {
@@ -53,24 +108,23 @@ record TileCall(
     }
 
     /**
-     * f of the logits of a tile, 0 where there is no negative. values: softplus, whose slope a logistic f is; an exponential
+     * f of the logits of a tile, masked or not, 0 where there is no negative. values: softplus, whose slope a logistic f is; an exponential
      * leaves them alone.
      */
-    void evaluate(int x, int y, float[] similarities, float[] values, float[] f) {
+    void evaluate(int x, int y, boolean masked, float[] similarities, float[] values, float[] f) {
         TileLayout layout = layout();
         int height = TileLayout.height(y, layout.yCount);
-        boolean masked = layout.isMasked(x, y);
         switch (layout.function()) {
             case EXP -> tiles.exponentials(similarities, height, factor, f);
             case LOGISTIC -> {
                 tiles.logistic(similarities, height, factor, values, f);
                 if (masked) {
-                    layout.clearMasked(x, y, values);
+                    clearMasked(x, y, values);
                 }
             }
         }
         if (masked) {
-            layout.clearMasked(x, y, f);
+            clearMasked(x, y, f);
         }
     }
 

@@ -96,22 +96,23 @@ final class TileForward {
         float[] f = kept == null ? scratch.f : kept;
         int height = TileLayout.height(y, layout.yCount);
         scratch.rows.origin = call.origin(x);
-        if (isOnePass(x, y)) {
+        boolean masked = call.isMasked(x, y);
+        if (isOnePass(masked)) {
             call.similarities(x, y, f);
             if (metrics != null) {
-                metrics.add(call, x, y, yGroup, f, scratch);
+                metrics.add(call, x, y, false, yGroup, f, scratch);
             }
             tiles.exponentialSums(
                     f, height, call.factor(), kept != null, scratch.rows, layout.symmetric ? scratch.columns : null);
         } else {
             call.similarities(x, y, scratch.similarities);
-            call.evaluate(x, y, scratch.similarities, scratch.values, f);
+            call.evaluate(x, y, masked, scratch.similarities, scratch.values, f);
             tiles.sumRows(call.summed(scratch.values, f), f, scratch.similarities, height, scratch.rows);
             if (layout.symmetric) {
                 tiles.sumColumns(f, scratch.similarities, height, scratch.columns);
             }
             if (metrics != null) {
-                metrics.add(call, x, y, yGroup, scratch.similarities, scratch);
+                metrics.add(call, x, y, masked, yGroup, scratch.similarities, scratch);
             }
         }
         add(scratch.rows.value, space.rowValue[yGroup], x);
@@ -119,9 +120,9 @@ final class TileForward {
     }
 
     /** Whether one pass over a tile makes f and its sums. */
-    private boolean isOnePass(int x, int y) {
+    private boolean isOnePass(boolean masked) {
         return switch (layout.function()) {
-            case EXP -> !layout.isMasked(x, y);
+            case EXP -> !masked;
             case LOGISTIC -> false;
         };
     }

@@ -14,6 +14,8 @@ final class TileMetrics {
     private final int topK;
 
     /** Of a strip, by group of Y and row. */
+    private final double[][] byGroup;
+
     private final double[][] above;
 
     private final double[][] same;
@@ -21,6 +23,8 @@ final class TileMetrics {
     private final double[][] potential;
 
     /** Of all strips, by row. */
+    private final double[] allByGroup;
+
     private final double[] allAbove;
 
     private final double[] allSame;
@@ -30,7 +34,7 @@ final class TileMetrics {
     private final float[][] xInverses;
     private final float[][] yInverses;
     private final float[][] yFactors;
-    private long negatives; // of a row
+    private long negatives; // of a row, if groups exclude none
     private long zeroRows;
 
     TileMetrics(TileWorkspace space, int topK) {
@@ -39,10 +43,12 @@ final class TileMetrics {
         this.topK = topK;
         int rows = first.xBlocks * Tiles.SIDE;
         int groups = space.mostGroups;
+        this.byGroup = new double[groups][rows];
         this.above = new double[groups][rows];
         this.same = new double[groups][rows];
         this.similarity = new double[groups][rows];
         this.potential = new double[groups][rows];
+        this.allByGroup = new double[rows];
         this.allAbove = new double[rows];
         this.allSame = new double[rows];
         this.allSimilarity = new double[rows];
@@ -71,26 +77,34 @@ final class TileMetrics {
     }
 
     void clear(int yGroup, int xBegin, int xEnd) {
-        for (double[][] sums : new double[][][] {above, same, similarity, potential}) {
+        for (double[][] sums : new double[][][] {byGroup, above, same, similarity, potential}) {
             Arrays.fill(sums[yGroup], xBegin * Tiles.SIDE, xEnd * Tiles.SIDE, 0.0);
         }
     }
 
     /** Adds a tile of similarities; a masked one is cleared. Overwrites the scratch's values. */
-    void add(TileCall call, int x, int y, int yGroup, float[] similarities, TileWorkspace.Scratch scratch) {
+    void add(
+            TileCall call,
+            int x,
+            int y,
+            boolean masked,
+            int yGroup,
+            float[] similarities,
+            TileWorkspace.Scratch scratch) {
         TileLayout layout = call.layout();
         int height = TileLayout.height(y, layout.yCount);
         Tiles tiles = call.tiles();
         float[] positive = space.positive[x];
         tiles.potentials(similarities, height, xInverses[x], yInverses[y], yFactors[y], scratch.values);
-        boolean masked = layout.isMasked(x, y);
         if (masked) {
-            layout.clearMasked(x, y, scratch.values);
-            layout.clearMasked(x, y, similarities);
+            call.clearMasked(x, y, scratch.values);
+            call.clearMasked(x, y, similarities);
         }
         tiles.sumMetrics(similarities, scratch.values, height, positive, scratch.metrics);
         if (masked) {
-            layout.uncountMasked(x, y, positive, scratch.metrics.above, scratch.metrics.same);
+            float[] excluded = new float[Tiles.SIDE];
+            call.uncountMasked(x, y, positive, scratch.metrics, excluded);
+            TileForward.add(excluded, byGroup[yGroup], x);
         }
         TileForward.add(scratch.metrics.above, above[yGroup], x);
         TileForward.add(scratch.metrics.same, same[yGroup], x);
@@ -102,6 +116,7 @@ final class TileMetrics {
     void end(TileCall call) {
         negatives += call.layout().negatives();
         int groups = call.cuts().yGroups;
+        TileWorkspace.addGroups(byGroup, groups, allByGroup);
         TileWorkspace.addGroups(above, groups, allAbove);
         TileWorkspace.addGroups(same, groups, allSame);
         TileWorkspace.addGroups(similarity, groups, allSimilarity);
@@ -115,8 +130,9 @@ final class TileMetrics {
             tally.positive(
                     space.positive[i / Tiles.SIDE][i % Tiles.SIDE],
                     space.x.squaredUnitDistance(i, space.positives(), space.positiveOf(i), first.cosine));
-            tally.negatives(negatives, allSimilarity[i], allPotential[i] * (space.x.isZero(i) ? 1.0 : UNIT));
-            tally.effectiveNegatives(rows.effectiveNegatives(i), negatives);
+            long count = negatives - (long) allByGroup[i];
+            tally.negatives(count, allSimilarity[i], allPotential[i] * (space.x.isZero(i) ? 1.0 : UNIT));
+            tally.effectiveNegatives(rows.effectiveNegatives(i), count);
         }
         return tally.metrics(first.xCount, zeroRows, first.cosine ? new Tally.Range(-1.0, 1.0) : Tally.Range.ALL);
     }

@@ -8,8 +8,10 @@ import dev.infonce.Shape;
 import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.java.ColumnStrips;
+import dev.infonce.internal.java.Exclusion;
 import dev.infonce.internal.java.LossExecutor;
 import dev.infonce.internal.java.MatrixRows;
+import dev.infonce.internal.java.Pairing;
 import dev.infonce.internal.java.Reducer;
 import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
@@ -87,13 +89,17 @@ public final class TiledLoss implements LossExecutor {
             space = new TileWorkspace(layout, strips, budget);
         }
         readRows(space, in);
-        TileCall call = new TileCall(tiles, space, workers, temperature, out != null);
+        TileCall call = new TileCall(tiles, space, workers, temperature, out != null, excluded(in, 0));
         Outcome outcome = tryTiles(call, in, out);
         if (outcome == null) {
             outcome = plain.run(in, temperature, out);
         }
         spare.set(space);
         return outcome;
+    }
+
+    private Exclusion excluded(Inputs in, int strip) {
+        return Exclusion.of(strip == 0 ? layout.pairing : Pairing.APART, in, strips.first(strip));
     }
 
     /** All rows but those of strips. */
@@ -168,7 +174,7 @@ public final class TiledLoss implements LossExecutor {
             if (!isPrecise(space, others, call.temperature())) {
                 return null;
             }
-            TileForward forward = new TileForward(call.of(strip), metrics);
+            TileForward forward = new TileForward(call.of(strip, excluded(in, strip)), metrics);
             if (strip == 0) {
                 forward.findPositives();
             }
@@ -219,7 +225,7 @@ public final class TiledLoss implements LossExecutor {
             if (strips.count() > 1) {
                 readStrip(space, in, strip);
             }
-            new TileBackward(call.of(strip), coefficients).runStrip(out, strips.first(strip));
+            new TileBackward(call.of(strip, excluded(in, strip)), coefficients).runStrip(out, strips.first(strip));
         }
         new TileBackward(call, coefficients).finishStrips(out);
     }
