@@ -98,8 +98,10 @@ typedef enum nce_dtype {
 typedef enum nce_loss {
   /*
    * l_i = log(1 + sum over negatives j of exp((s_ij - s_i+ + margin) / tau)), s_i+ the similarity of query i and key i;
-   * without the 1 if nce_plan_desc.denominator says so. nce_plan_desc.negatives says which negatives; with symmetric = 1 (in-batch, n = m) l_i is half the sum of the losses
-   * of row i and of column i.
+   * without the 1 if nce_plan_desc.denominator says so. nce_plan_desc.negatives says which negatives; with symmetric = 1
+   * (in-batch, n = m) l_i is half the sum of the losses of row i and of column i. Debiased, with a class_prior p > 0 and k
+   * negatives, of which u is the sum of the exponentials above: l_i = log(1 + max((u - p k) / (1 - p), k exp((-1 - s_i+ +
+   * margin) / tau))). Rows where the second is larger have no gradient by their negatives.
    */
   NCE_LOSS_INFONCE = 0,
   /*
@@ -268,6 +270,8 @@ typedef struct nce_plan_desc {
                           each other (the positive stays one). IN_BATCH only, and not where negative_reduction is used
                           and MEAN */
   int32_t reserved;    /* 0 */
+  double class_prior;  /* in [0, 1); INFONCE and NT_XENT with COSINE, ALL and without groups only. Above 0: how likely a
+                          negative is really a positive, for which the sum over negatives is corrected, see debiased below */
 } nce_plan_desc;
 
 /*

@@ -98,7 +98,12 @@ class RowLoss {
     switch (static_cast<nce_loss>(desc.loss)) {
       case NCE_LOSS_INFONCE:
       case NCE_LOSS_NT_XENT:
-        softmax(static_cast<nce_denominator>(desc.denominator), static_cast<Number>(desc.margin), *positive, negatives);
+        if (desc.class_prior > 0.0) {
+          debiased(static_cast<Number>(desc.class_prior), static_cast<Number>(desc.margin), *positive, negatives);
+        } else {
+          softmax(static_cast<nce_denominator>(desc.denominator), static_cast<Number>(desc.margin), *positive,
+                  negatives);
+        }
         return;
       case NCE_LOSS_SIGLIP:
         logistic(NCE_REDUCTION_SUM, *positive, negatives);
@@ -189,6 +194,43 @@ class RowLoss {
     by_temperature_slopes = mass / (tau_ * tau_);
     factor_ = mass / sum / tau_;
     condition = std::max<Number>(1, 2 * largest / tau_);
+  }
+
+  /// ln(1 + R), R = max((u - prior k) / (1 - prior), k exp((-1 - s+ + margin) / tau)), u = sum of
+  /// exp((s - s+ + margin) / tau) over the k negatives.
+  template <typename Negatives>
+  void debiased(Number prior, Number margin, Number positive, const Negatives& negatives) {
+    form_ = Form::kExponential;
+    Number u = 0, above = 0, sizes = 0, count = 0;
+    negatives([&](Number s) {
+      const Number e = std::exp((s - positive + margin) / tau_);
+      u += e;
+      above += e * (s - positive + margin);
+      sizes += e * (std::fabs(s - positive) + margin);
+      ++count;
+    });
+    if (count == 0) return;
+    top_ = positive - margin;
+    const Number least = count * std::exp((-1 - positive + margin) / tau_);
+    const Number corrected = (u - prior * count) / (1 - prior);
+    const Number r = std::max(corrected, least);
+    value = std::log1p(r);
+    // What errors of u do to u - prior k.
+    condition = std::max<Number>(1, 2 / tau_ * u / (r * (1 - prior)));
+    size = value * condition;
+    const Number pull = 1 / (1 + r);
+    if (corrected > least) {
+      factor_ = pull / (1 - prior) / tau_;
+      by_positive = -u * factor_;
+      by_temperature = -above * factor_ / tau_;
+      by_temperature_terms = sizes * factor_ / tau_;
+      by_temperature_slopes = u * factor_ / tau_;
+    } else {
+      by_positive = -r * pull / tau_;
+      by_temperature = -r * pull * (-1 - positive + margin) / (tau_ * tau_);
+      by_temperature_terms = std::fabs(by_temperature);
+      by_temperature_slopes = r * pull / (tau_ * tau_);
+    }
   }
 
   static Number share_of_each(nce_reduction reduction, int64_t count) {

@@ -64,7 +64,8 @@ const char* name_of_loss(const nce_plan_desc& desc) {
   const auto is = [&](const Kind& kind) {
     return kind.loss == desc.loss && kind.negatives == desc.negatives && kind.symmetric == (desc.symmetric != 0) &&
            kind.one_matrix == (shape_of(desc).tower && desc.m == 0) && kind.denominator == desc.denominator &&
-           kind.grouped == (desc.groups != 0) && (kind.margin == desc.margin || shape_of(desc).margin);
+           kind.grouped == (desc.groups != 0) && kind.class_prior == desc.class_prior &&
+           (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds : {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
@@ -123,6 +124,7 @@ bool is_softmax(const Kind& kind) { return empty_problem_of({.kind = kind}).shap
 
 std::vector<int32_t> measures_of(const Kind& kind) {
   if (is_margin(kind)) return {NCE_DISTANCE_EUCLIDEAN, NCE_DISTANCE_SQUARED_EUCLIDEAN, NCE_DISTANCE_COSINE};
+  if (kind.class_prior > 0.0) return {NCE_SIMILARITY_COSINE};
   return {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN,
           NCE_SIMILARITY_NEG_EUCLIDEAN};
 }
@@ -137,6 +139,7 @@ Problem empty_problem_of(const Case& of) {
   desc.denominator = of.kind.denominator;
   desc.margin = of.kind.margin;
   desc.groups = of.kind.grouped ? 1 : 0;
+  desc.class_prior = of.kind.class_prior;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;

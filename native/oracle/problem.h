@@ -50,6 +50,7 @@ struct Kind {
   nce_denominator denominator = NCE_DENOMINATOR_ALL;
   double margin = 0.0;   ///< of the positive; margin losses have their own
   bool grouped = false;  ///< rows of one group are no negatives of each other
+  double class_prior = 0.0;
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -77,6 +78,14 @@ inline constexpr Kind kSymmetricGrouped = {.name = "InfoNCE symmetric, groups",
                                            .grouped = true};
 inline constexpr Kind kNtXentGrouped = {
     .name = "NT-Xent groups", .loss = NCE_LOSS_NT_XENT, .negatives = NCE_NEGATIVES_IN_BATCH, .grouped = true};
+inline constexpr Kind kDebiased = {
+    .name = "InfoNCE debiased", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .class_prior = 0.01};
+inline constexpr Kind kNtXentDebiased = {.name = "NT-Xent debiased, margin",
+                                         .loss = NCE_LOSS_NT_XENT,
+                                         .negatives = NCE_NEGATIVES_IN_BATCH,
+                                         .one_matrix = true,
+                                         .margin = 0.1,
+                                         .class_prior = 0.02};
 inline constexpr Kind kNtLogistic = {"NT-Logistic", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kNtLogisticOneMatrix = {.name = "NT-Logistic one matrix, sum",
                                               .loss = NCE_LOSS_NT_LOGISTIC,
@@ -89,14 +98,16 @@ inline constexpr Kind kOwnDecoupled = {.name = "InfoNCE own, decoupled, margin",
                                        .negatives = NCE_NEGATIVES_OWN,
                                        .denominator = NCE_DENOMINATOR_NEGATIVES,
                                        .margin = 0.3};
+inline constexpr Kind kOwnDebiased = {
+    .name = "InfoNCE own, debiased", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_OWN, .class_prior = 0.03};
 inline constexpr Kind kPaired = {"NT-Logistic paired", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_PAIRED};
 inline constexpr Kind kContrastive = {"contrastive", NCE_LOSS_CONTRASTIVE, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kTriplet = {"triplet", NCE_LOSS_TRIPLET, NCE_NEGATIVES_PAIRED};
 
-inline constexpr Kind kDenseKinds[] = {kInfoNce,          kSymmetric,     kShared,          kNtXent,
-                                       kNtXentOneMatrix,  kDcl,           kSymmetricMargin, kGrouped,
-                                       kSymmetricGrouped, kNtXentGrouped, kNtLogistic,      kNtLogisticOneMatrix};
-inline constexpr Kind kRowwiseKinds[] = {kOwn, kOwnDecoupled, kPaired, kContrastive, kTriplet};
+inline constexpr Kind kDenseKinds[] = {
+    kInfoNce, kSymmetric,        kShared,        kNtXent,   kNtXentOneMatrix, kDcl,        kSymmetricMargin,
+    kGrouped, kSymmetricGrouped, kNtXentGrouped, kDebiased, kNtXentDebiased,  kNtLogistic, kNtLogisticOneMatrix};
+inline constexpr Kind kRowwiseKinds[] = {kOwn, kOwnDecoupled, kOwnDebiased, kPaired, kContrastive, kTriplet};
 
 inline constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
 

@@ -27,8 +27,8 @@ TEST(Scalar, SoftplusAndSigmoidKeepRelativeErrors) {
   for (double x = -700.0; x <= 700.0; x += 0.37) {
     expect_relative(softplus(x), x > 0 ? x + log1pq(expq(-x)) : log1pq(expq(x)), x);
     expect_relative(sigmoid(x), 1 / (1 + expq(-x)), x);
-    expect_relative(positive_mass({RowFunction::kSoftmax, 1.0, 0.0}, {0.0, x}, 1.0, 1.0), 1 / (1 + expq(1 - Quad{x})),
-                    x,
+    expect_relative(masses_of({.function = RowFunction::kSoftmax}, {0.0, x}, 1.0, 1.0).positive,
+                    1 / (1 + expq(1 - Quad{x})), x,
                     kBound + std::abs(x) * 0x1p-53);  // the rounding of a difference of logits
   }
 }
@@ -38,7 +38,7 @@ TEST(Scalar, InfinitiesAreLimits) {
   EXPECT_EQ(softplus(HUGE_VAL), HUGE_VAL);
   EXPECT_EQ(sigmoid(-HUGE_VAL), 0.0);
   EXPECT_EQ(sigmoid(HUGE_VAL), 1.0);
-  EXPECT_EQ(loss_of_odds(RowFunction::kSoftmax, -HUGE_VAL), 0.0);
+  EXPECT_EQ(loss_of_odds({.function = RowFunction::kSoftmax}, {-HUGE_VAL, -HUGE_VAL}), 0.0);
 }
 
 TEST(Scalar, SlopesAreTheDerivatives) {

@@ -56,6 +56,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, soft_margin),
     NCE_FIELD(nce_plan_desc, groups),
     NCE_FIELD(nce_plan_desc, reserved),
+    NCE_FIELD(nce_plan_desc, class_prior),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),

@@ -170,6 +170,22 @@ void check_sizes(const nce_plan_desc& desc) {
   }
 }
 
+void check_class_prior(const nce_plan_desc& desc, const LossRule& rule) {
+  if (desc.class_prior == 0.0) return;
+  const std::string given = "desc->class_prior is " + std::to_string(desc.class_prior) + "; allowed: ";
+  if (!loss::has_denominator(rule)) refuse_argument(given + "0, because " + rule.name + " does not use it");
+  if (!(desc.class_prior > 0.0 && desc.class_prior < 1.0)) refuse_argument(given + "0 or more, and below 1");
+  if (desc.denominator != NCE_DENOMINATOR_ALL) {
+    refuse_argument(given + "0, because a decoupled loss (desc->denominator 1) has none");
+  }
+  if (desc.similarity != NCE_SIMILARITY_COSINE) {
+    refuse_argument(given + "0, because only the cosine (desc->similarity 0) has a smallest similarity");
+  }
+  if (desc.groups != 0) {
+    refuse_argument(given + "0, because desc->groups is 1, and leaves every row another number of negatives");
+  }
+}
+
 void check_numbers(const nce_plan_desc& desc) {
   if (desc.metrics != 0 ? desc.top_k < 1 : desc.top_k < 0) {
     refuse_argument("desc->top_k is " + std::to_string(desc.top_k) +
@@ -180,6 +196,7 @@ void check_numbers(const nce_plan_desc& desc) {
                     "; allowed: -1 (the default) or more");
   }
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
+  check_class_prior(desc, rule);
   const std::string given = "desc->margin is " + std::to_string(desc.margin);
   if (!loss::has_margin(rule)) {
     if (desc.margin != 0.0) refuse_argument(given + "; allowed: 0, because " + rule.name + " does not use it");

@@ -26,7 +26,7 @@ struct MetricTotals {
   int64_t positives;
   int64_t negatives;
   int64_t mixed;  ///< rows with a softmax over negatives
-  double top1;  ///< of rank_credit
+  double top1;    ///< of rank_credit
   double topk;
   int64_t zero_rows;
 
@@ -103,8 +103,8 @@ NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const Simila
       within(mean_of(totals.negative_similarity, totals.negatives) / share, range.smallest, range.largest);
   metrics.alignment = within(mean_of(totals.alignment, totals.positives), 0.0, 4.0);
   metrics.uniformity = within(std::log(mean_of(totals.uniformity, totals.negatives)), -8.0, 0.0);
-  metrics.effective_negatives = within(mean_of(totals.effective_negatives, mixed), 1.0,
-                                       mean_of(static_cast<double>(totals.negatives), mixed));
+  metrics.effective_negatives =
+      within(mean_of(totals.effective_negatives, mixed), 1.0, mean_of(static_cast<double>(totals.negatives), mixed));
   metrics.rows = rows;
   metrics.zero_rows = totals.zero_rows;
   return metrics;

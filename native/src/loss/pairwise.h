@@ -98,6 +98,7 @@ struct PairwiseRule {
   RowFunction function;
   double tau;
   double margin;
+  double class_prior;
 };
 
 /// What the forward pass finds out about a row and the backward pass needs again. The last four are of the softmax. No
@@ -162,11 +163,17 @@ NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Compariso
   const double mean = lanes.sum(weighted) / sum;  // of logits under the negatives' softmax, less the maximum's
   const double log_sum = std::log(sum);
   const double gap = (maximum - positive + rule.margin) / tau;
-  const double mass = mass_of_odds(rule.function, gap + log_sum);
-  return {loss_of_odds(rule.function, gap + log_sum),
-          -mass * (mean + gap) / tau,
-          -mass / tau,
-          mass / sum / tau,
+  const RowRule row{.function = rule.function,
+                    .negative_share = 1.0,
+                    .margin = rule.margin,
+                    .class_prior = rule.class_prior,
+                    .negatives = static_cast<double>(count - 1)};
+  const LogOdds odds = log_odds_of(row, {maximum, log_sum}, positive, tau);
+  const Masses masses = masses_of_odds(row, odds);
+  return {loss_of_odds(row, odds),
+          -temperature_pull(masses, mean + gap, least_gap(row, positive) / tau) / tau,
+          -masses.positive / tau,
+          masses.negatives / sum / tau,
           maximum,
           log_sum - mean};
 }

@@ -7,9 +7,11 @@ Problem::Problem(const nce_plan_desc& description)
       rule(rule_of(static_cast<nce_loss>(desc.loss))),
       arrangement(arrangement_of(rule, static_cast<nce_negatives>(desc.negatives))),
       engine(engine_of(arrangement)),
-      row{.function = row_function_of(rule, static_cast<nce_denominator>(desc.denominator)),
+      row{.function = row_function_of(rule, static_cast<nce_denominator>(desc.denominator), desc.class_prior),
           .negative_share = 1.0,
-          .margin = desc.margin},
+          .margin = desc.margin,
+          .class_prior = desc.class_prior,
+          .negatives = 0.0},
       similarity(static_cast<nce_similarity>(desc.similarity)),
       distance(static_cast<nce_distance>(desc.distance)),
       reduction(static_cast<nce_reduction>(desc.reduction)),
@@ -59,6 +61,7 @@ Problem::Problem(const nce_plan_desc& description)
       comparisons_of_row = 1;
       break;
   }
+  row.negatives = static_cast<double>(negatives_of_row);
   if (rule.reduces_negatives && tower && desc.negative_reduction == NCE_REDUCTION_MEAN && negatives_of_row > 0) {
     row.negative_share = 1.0 / static_cast<double>(negatives_of_row);
   }

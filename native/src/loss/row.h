@@ -1,7 +1,7 @@
 #pragma once
 // The mathematics of a row whose similarities are summed up in tiles: from the sums over its negatives and its positive
 // to loss, slopes and coefficients. In double, on host and device. Sources: InfoNCE 1807.03748 eq. 4, NT-Xent
-// 2002.05709 eq. 1, NT-Logistic 2002.05709 table 2, decoupled 2110.06848 eq. 6.
+// 2002.05709 eq. 1, NT-Logistic 2002.05709 table 2, decoupled 2110.06848 eq. 6, debiased 2007.00224 eqs. 7 and 8.
 //
 // The positive is kept out of the sums: l = ln(1 + sum_j e^(z_j - z+)) = softplus(LSE - z+). An "LSE - z+" over all
 // logits would lose every digit of a small loss.
@@ -24,6 +24,8 @@ struct RowRule {
   RowFunction function;
   double negative_share;  ///< kLogistic: what the sum over negatives is multiplied by
   double margin;          ///< odds: what is taken off the positive
+  double class_prior;     ///< kDebiased: how likely a negative is a positive
+  double negatives;       ///< kDebiased: of a row
 };
 
 /// The temperature of a call and how its exponentials are scaled.
@@ -85,13 +87,39 @@ NCE_HOST_DEVICE inline bool has_softmax(RowFunction function) {
   return false;
 }
 
-/// The loss of a row that has negatives by its log odds, ln(sum of the negatives' exponentials / the positive's).
-NCE_HOST_DEVICE inline double loss_of_odds(RowFunction function, double log_odds) {
-  switch (function) {
+/// ln of the odds, the sum of the negatives' exponentials over the positive's: -inf without negatives. `least`, of
+/// kDebiased: what they would be if all similarities were the smallest that a cosine can be.
+struct LogOdds {
+  double value;
+  double least;
+};
+
+/// The same without what is expected of positives among the negatives, and what of its derivative the odds have: that
+/// is d ln(estimate) / d ln(odds), and 0 where `least` takes the estimate's place.
+struct Estimate {
+  double log_odds;
+  double share;
+};
+
+NCE_HOST_DEVICE inline Estimate debiased(const RowRule& rule, const LogOdds& odds) {
+  const double expected = std::log(rule.class_prior * rule.negatives) - odds.value;  // of positives, over the odds
+  if (expected < 0.0) {
+    const double left = -std::expm1(expected);
+    const double log_odds = odds.value + std::log(left) - std::log1p(-rule.class_prior);
+    if (log_odds > odds.least) return {log_odds, 1.0 / left};
+  }
+  return {odds.least, 0.0};
+}
+
+/// The loss of a row that has negatives.
+NCE_HOST_DEVICE inline double loss_of_odds(const RowRule& rule, const LogOdds& odds) {
+  switch (rule.function) {
     case RowFunction::kSoftmax:
-      return softplus(log_odds);
+      return softplus(odds.value);
     case RowFunction::kDecoupled:
-      return log_odds;
+      return odds.value;
+    case RowFunction::kDebiased:
+      return softplus(debiased(rule, odds).log_odds);
     case RowFunction::kLogistic:
     case RowFunction::kContrastive:
     case RowFunction::kTriplet:
@@ -100,20 +128,39 @@ NCE_HOST_DEVICE inline double loss_of_odds(RowFunction function, double log_odds
   return std::nan("");
 }
 
-/// The derivative of loss_of_odds, which is -dl/dz+, and 0 for odds of 0. Of kSoftmax: the softmax mass of all
-/// negatives, 1 - P+ without the subtraction.
-NCE_HOST_DEVICE inline double mass_of_odds(RowFunction function, double log_odds) {
-  switch (function) {
-    case RowFunction::kSoftmax:
-      return sigmoid(log_odds);
+/// How much a row pulls: the sum of dl/dz over its negatives, and -dl/dz+.
+struct Masses {
+  double negatives;
+  double positive;
+};
+
+/// 0 for odds of 0. Of kSoftmax: the softmax mass of all negatives, 1 - P+ without the subtraction.
+NCE_HOST_DEVICE inline Masses masses_of_odds(const RowRule& rule, const LogOdds& odds) {
+  if (odds.value == -HUGE_VAL) return {0.0, 0.0};
+  switch (rule.function) {
+    case RowFunction::kSoftmax: {
+      const double mass = sigmoid(odds.value);
+      return {mass, mass};
+    }
     case RowFunction::kDecoupled:
-      return log_odds == -HUGE_VAL ? 0.0 : 1.0;
+      return {1.0, 1.0};
+    case RowFunction::kDebiased: {
+      const Estimate estimate = debiased(rule, odds);
+      const double slope = sigmoid(estimate.log_odds);
+      return {slope * estimate.share, estimate.share > 0.0 ? slope * estimate.share : slope};
+    }
     case RowFunction::kLogistic:
     case RowFunction::kContrastive:
     case RowFunction::kTriplet:
       break;
   }
-  return std::nan("");
+  return {std::nan(""), std::nan("")};
+}
+
+/// -dl/dtau tau of a row whose negatives lie `gap` above its positive in the mean of their pull, and the smallest
+/// cosine `least`: what of the positive's pull its negatives have not is that one's.
+NCE_HOST_DEVICE inline double temperature_pull(const Masses& masses, double gap, double least) {
+  return masses.negatives * gap + (masses.positive - masses.negatives) * least;
 }
 
 /// The term of a positive in NT-Logistic, -ln sigmoid(z), and its derivative by z; and those of a negative,
@@ -166,11 +213,15 @@ struct LogSum {
   double log_sum;  ///< -inf without negatives; 0 unless softmax
 };
 
-/// ln of the negatives' sum over the positive's exponential. The two similarities are subtracted before they are
-/// divided: that is exact where they are near, whatever their size.
-NCE_HOST_DEVICE inline double log_odds_of(const RowRule& rule, const LogSum& lse, double positive, double tau) {
-  if (lse.log_sum == -HUGE_VAL) return -HUGE_VAL;
-  return (lse.maximum - positive + rule.margin) / tau + lse.log_sum;
+/// How far the smallest cosine lies above the positive, less its margin.
+NCE_HOST_DEVICE inline double least_gap(const RowRule& rule, double positive) { return -1.0 - positive + rule.margin; }
+
+/// The two similarities are subtracted before they are divided: that is exact where they are near, whatever their size.
+NCE_HOST_DEVICE inline LogOdds log_odds_of(const RowRule& rule, const LogSum& lse, double positive, double tau) {
+  if (lse.log_sum == -HUGE_VAL) return {-HUGE_VAL, -HUGE_VAL};
+  const double value = (lse.maximum - positive + rule.margin) / tau + lse.log_sum;
+  if (rule.function != RowFunction::kDebiased) return {value, -HUGE_VAL};
+  return {value, least_gap(rule, positive) / tau + std::log(rule.negatives)};
 }
 
 struct RowResult {
@@ -185,13 +236,13 @@ NCE_HOST_DEVICE inline RowResult softmax_result(const RowRule& rule, const RowSu
   const double tau = scaling.tau;
   if (sums.value == 0.0) return {0.0, {0.0, -HUGE_VAL}, 0.0, std::nan("")};
   const LogSum lse{sums.maximum, std::log(sums.value) + scaling.log_scale};
-  const double log_odds = log_odds_of(rule, lse, positive, tau);
+  const LogOdds odds = log_odds_of(rule, lse, positive, tau);
   const bool online = scaling.form == Form::kOnline;
   const double mean = sums.weighted / sums.value;
-  const double mean_gap = online ? (sums.maximum - positive) + mean : mean;  // mean of s - s+ over negatives
-  const double mass = mass_of_odds(rule.function, log_odds);
-  const double log_sum = online ? lse.log_sum : log_odds - rule.margin / tau;  // relative to where the mean is
-  return {loss_of_odds(rule.function, log_odds), lse, -mass * (mean_gap + rule.margin) / tau / tau,
+  const double mean_gap = online ? (sums.maximum - positive) + mean : mean;      // mean of s - s+ over negatives
+  const double log_sum = online ? lse.log_sum : odds.value - rule.margin / tau;  // relative to where the mean is
+  return {loss_of_odds(rule, odds), lse,
+          -temperature_pull(masses_of_odds(rule, odds), mean_gap + rule.margin, least_gap(rule, positive)) / tau / tau,
           log_sum - mean / tau};
 }
 
@@ -218,26 +269,26 @@ NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& 
   return {std::nan(""), {0.0, 0.0}, std::nan(""), std::nan("")};
 }
 
-/// -dl/dz+ of a row; `lse` as in RowResult.
-NCE_HOST_DEVICE inline double positive_mass(const RowRule& rule, const LogSum& lse, double positive, double tau) {
+/// `lse` as in RowResult. A logistic row has terms of its own for its negatives, each of which has this share.
+NCE_HOST_DEVICE inline Masses masses_of(const RowRule& rule, const LogSum& lse, double positive, double tau) {
   switch (family_of(rule.function)) {
     case RowFamily::kOdds:
-      return mass_of_odds(rule.function, log_odds_of(rule, lse, positive, tau));
+      return masses_of_odds(rule, log_odds_of(rule, lse, positive, tau));
     case RowFamily::kLogistic:
-      return -logistic_positive_slope(positive / tau);
+      return {rule.negative_share, -logistic_positive_slope(positive / tau)};
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
       break;
   }
-  return std::nan("");
+  return {std::nan(""), std::nan("")};
 }
 
 /// A bound of the slopes of a row whose objective has the derivative `factor` by its loss. All coefficients are divided
 /// by the largest of a call, so that gradients as small as 1e-50 pass through float; the last step multiplies by it.
-NCE_HOST_DEVICE inline double largest_slope(RowFunction function, double factor, double mass) {
+NCE_HOST_DEVICE inline double largest_slope(RowFunction function, double factor, const Masses& masses) {
   switch (family_of(function)) {
     case RowFamily::kOdds:
-      return std::fabs(factor) * mass;
+      return std::fabs(factor) * masses.positive;  // never less than the negatives' together
     case RowFamily::kLogistic:
       return std::fabs(factor);
     case RowFamily::kContrastive:
@@ -254,24 +305,24 @@ struct Coefficients {
   double positive;   ///< the slope of the positive's logit, dl/dz+ times the row's factor
 };
 
-/// `lse` and `mass` as above; `largest` is the call's largest slope. The reference is the row's maximum, which tiles
+/// `lse` and `masses` as above; `largest` is the call's largest slope. The reference is the row's maximum, which tiles
 /// found and subtract without an error.
-NCE_HOST_DEVICE inline Coefficients softmax_coefficients(const LogSum& lse, double mass, double factor, double largest,
-                                                         const Scaling& scaling) {
+NCE_HOST_DEVICE inline Coefficients softmax_coefficients(const LogSum& lse, const Masses& masses, double factor,
+                                                         double largest, const Scaling& scaling) {
   if (lse.log_sum == -HUGE_VAL) return {0.0, 0.0, 0.0};
   if (largest == 0.0) return {0.0, lse.maximum, 0.0};
-  const double slope = factor * mass / largest;
-  return {slope * std::exp(scaling.log_scale - lse.log_sum), lse.maximum, -slope};
+  return {factor * masses.negatives / largest * std::exp(scaling.log_scale - lse.log_sum), lse.maximum,
+          -(factor * masses.positive / largest)};
 }
 
-NCE_HOST_DEVICE inline Coefficients coefficients_of(const RowRule& rule, const LogSum& lse, double mass, double factor,
-                                                    double largest, const Scaling& scaling) {
+NCE_HOST_DEVICE inline Coefficients coefficients_of(const RowRule& rule, const LogSum& lse, const Masses& masses,
+                                                    double factor, double largest, const Scaling& scaling) {
   switch (family_of(rule.function)) {
     case RowFamily::kOdds:
-      return softmax_coefficients(lse, mass, factor, largest, scaling);
+      return softmax_coefficients(lse, masses, factor, largest, scaling);
     case RowFamily::kLogistic: {
       const double scaled = largest == 0.0 ? 0.0 : factor / largest;
-      return {scaled * rule.negative_share, 0.0, scaled * -mass};
+      return {scaled * masses.negatives, 0.0, scaled * -masses.positive};
     }
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:

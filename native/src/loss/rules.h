@@ -13,19 +13,21 @@ namespace nce::loss {
 enum class RowFunction : int32_t {
   kSoftmax,      ///< ln(1 + sum of e^(z - z+))
   kDecoupled,    ///< ln(sum of e^(z - z+))
+  kDebiased,     ///< ln(1 + R), R the same sum without what positives among the negatives have in it
   kLogistic,     ///< softplus(-z+) + share * sum of softplus(z)
   kContrastive,  ///< d^2 / 2, or hinge(margin - d)^2 / 2
   kTriplet       ///< hinge(d+ - d- + margin)
 };
 
 /// Row functions that are computed alike. Those of the odds of negatives against the positive differ in two functions
-/// of a number, loss_of_odds and mass_of_odds.
+/// of a number, loss_of_odds and masses_of_odds.
 enum class RowFamily : int32_t { kOdds, kLogistic, kContrastive, kTriplet };
 
 NCE_HOST_DEVICE constexpr RowFamily family_of(RowFunction function) {
   switch (function) {
     case RowFunction::kSoftmax:
     case RowFunction::kDecoupled:
+    case RowFunction::kDebiased:
       return RowFamily::kOdds;
     case RowFunction::kLogistic:
       return RowFamily::kLogistic;
@@ -90,10 +92,10 @@ constexpr bool has_denominator(const LossRule& rule) { return family_of(rule.row
 /// Whether nce_plan_desc.margin is used.
 constexpr bool has_margin(const LossRule& rule) { return family_of(rule.row) != RowFamily::kLogistic; }
 
-constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator denominator) {
+constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator denominator, double class_prior) {
   switch (denominator) {
     case NCE_DENOMINATOR_ALL:
-      return rule.row;
+      return class_prior > 0.0 ? RowFunction::kDebiased : rule.row;
     case NCE_DENOMINATOR_NEGATIVES:
       return RowFunction::kDecoupled;
   }

@@ -39,8 +39,8 @@ class CoefficientsOfRows {
 
   void find_largest() {
     for_rows(call_.pool, begin_, end_, [&](int64_t i) {
-      scratch_.row_masses[i] = mass(state_.row_lse, i);
-      if (problem_.symmetric) scratch_.column_masses[i] = mass(state_.column_lse, i);
+      scratch_.row_masses[i] = masses(state_.row_lse, i);
+      if (problem_.symmetric) scratch_.column_masses[i] = masses(state_.column_lse, i);
     });
     const loss::RowFunction function = problem_.row.function;
     for (int64_t i = begin_; i < end_; ++i) {
@@ -52,8 +52,8 @@ class CoefficientsOfRows {
     }
   }
 
-  double mass(const loss::LogSum* lse, int64_t row) const {
-    return loss::positive_mass(problem_.row, lse[row], state_.positive[row], scaling_.tau);
+  loss::Masses masses(const loss::LogSum* lse, int64_t row) const {
+    return loss::masses_of(problem_.row, lse[row], state_.positive[row], scaling_.tau);
   }
 
   /// Returns dl/dz+ of the row or column over the largest slope.
@@ -64,7 +64,7 @@ class CoefficientsOfRows {
     return write(state_.column_lse, scratch_.column_masses, i, scratch_.y_coefficients, scratch_.y_references);
   }
 
-  double write(const loss::LogSum* lse, const double* masses, int64_t i, double* a, double* references) const {
+  double write(const loss::LogSum* lse, const loss::Masses* masses, int64_t i, double* a, double* references) const {
     const loss::Coefficients coefficients =
         loss::coefficients_of(problem_.row, lse[i], masses[i], scratch_.row_factors[i], largest_, scaling_);
     a[i] = coefficients.a;

@@ -201,8 +201,8 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   positive_coefficients = carver.take<double>(x);
   row_factors = carver.take<double>(x);
   column_factors = carver.take<double>(y);
-  row_masses = carver.take<double>(x);
-  column_masses = carver.take<double>(problem.symmetric ? y : 0);
+  row_masses = carver.take<loss::Masses>(x);
+  column_masses = carver.take<loss::Masses>(problem.symmetric ? y : 0);
   const int64_t strip = std::min(strips.length, panels.x_count);
   x_sums = carver.take<Real>(strips.y_groups * strip * panels.sums_stride);
   x_g_sums = carver.take<double>(problem.euclidean() ? strips.y_groups * strip * kernels.width : 0);

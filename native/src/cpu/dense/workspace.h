@@ -155,7 +155,7 @@ struct BackwardScratch {
   double *x_references, *y_references;
   double* positive_coefficients;
   double *row_factors, *column_factors;
-  double *row_masses, *column_masses;
+  loss::Masses *row_masses, *column_masses;
   Real* x_sums;      ///< [group][panels of a strip][panel stride]
   double* x_g_sums;  ///< [group][panels of a strip][width]; Euclidean only
   Real* x_rows;      ///< a strip of X in row blocks; not for one tower

@@ -129,7 +129,10 @@ class RowwisePlan final : public Plan {
 
   Call begin(const nce_inputs& in, bool gradients) const {
     Call call{.in = in,
-              .rule = {.function = problem_.row.function, .tau = 1.0, .margin = problem_.desc.margin},
+              .rule = {.function = problem_.row.function,
+                       .tau = 1.0,
+                       .margin = problem_.desc.margin,
+                       .class_prior = problem_.desc.class_prior},
               .reducer = loss::reducer_of(problem_.reduction, in),
               .temperature_factor = 0.0,
               .weight_sum = 0.0};

@@ -14,8 +14,8 @@ NCE_DEVICE double factor_of(const CoefficientsParams& p, int64_t i) {
   return p.column_lse != nullptr ? 0.5 * factor : factor;
 }
 
-NCE_DEVICE double mass_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {
-  return loss::positive_mass(p.rule, lse[i], p.positive[i], p.call->tau);
+NCE_DEVICE loss::Masses masses_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {
+  return loss::masses_of(p.rule, lse[i], p.positive[i], p.call->tau);
 }
 
 __global__ void slope_rows(const CoefficientsParams p) {
@@ -25,10 +25,10 @@ __global__ void slope_rows(const CoefficientsParams p) {
   for (int64_t i = part.begin + threadIdx.x; i < part.end; i += kBlockThreads) {
     const double factor = factor_of(p, i);
     double slope = p.row_slope[i];
-    largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, mass_of(p, p.row_lse, i)));
+    largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, masses_of(p, p.row_lse, i)));
     if (p.column_lse != nullptr) {
       slope += p.column_slope[i];
-      largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, mass_of(p, p.column_lse, i)));
+      largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, masses_of(p, p.column_lse, i)));
     }
     temperature += factor * slope;
   }
@@ -51,7 +51,7 @@ __global__ void finish_slopes(const CoefficientsParams p) {
 }
 
 NCE_DEVICE loss::Coefficients coefficients_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {
-  return loss::coefficients_of(p.rule, lse[i], mass_of(p, lse, i), factor_of(p, i), p.call->largest_slope,
+  return loss::coefficients_of(p.rule, lse[i], masses_of(p, lse, i), factor_of(p, i), p.call->largest_slope,
                                scaling_of(*p.call));
 }
 

@@ -71,6 +71,7 @@ struct RowwiseParams {
   int64_t comparisons_of_row;
   int64_t dim;
   double margin;
+  double class_prior;
   loss::Measure measure;
   loss::SimilarityRange range;
   loss::Reducer reducer;

@@ -92,6 +92,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
             .comparisons_of_row = problem_.comparisons_of_row,
             .dim = problem_.desc.dim,
             .margin = problem_.desc.margin,
+            .class_prior = problem_.desc.class_prior,
             .measure = loss::measure_of(problem_),
             .range = loss::similarity_range(problem_),
             .reducer = loss::reducer_of(problem_.reduction, in),

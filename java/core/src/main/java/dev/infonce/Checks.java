@@ -29,6 +29,23 @@ final class Checks {
                 temperature);
     }
 
+    static void classPrior(double classPrior, Denominator denominator, Similarity similarity, Exclude excluded) {
+        argument(classPrior >= 0 && classPrior < 1, "classPrior: must be in [0, 1), but got %s", classPrior);
+        if (classPrior > 0) {
+            argument(
+                    denominator == Denominator.ALL,
+                    "classPrior: a debiased loss has the denominator ALL, but got %s",
+                    denominator);
+            argument(
+                    similarity == Similarity.COSINE,
+                    "classPrior: a debiased loss is of COSINE, which has a smallest similarity, but got %s",
+                    similarity);
+            argument(
+                    !excluded.groups(),
+                    "classPrior: a debiased loss excludes no groups, as these leave rows different numbers of negatives");
+        }
+    }
+
     static void positiveMargin(double positiveMargin) {
         argument(
                 positiveMargin >= 0 && positiveMargin <= 1e100,

@@ -145,7 +145,7 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
 
     /**
      * What this loss is made of, by name: of temperature, margin, similarity, distance, negatives, negativeReduction,
-     * isSymmetric, denominator, positiveMargin, excluded and reduction those that its kind has.
+     * isSymmetric, denominator, positiveMargin, classPrior, excluded and reduction those that its kind has.
      *
      * @return the values in the order of the record's components; unmodifiable
      */

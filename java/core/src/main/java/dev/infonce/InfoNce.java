@@ -5,7 +5,7 @@ import java.util.Objects;
 /**
  * InfoNCE: {@code l_i = log(1 + sum over negatives j of exp((s_ij - s_i+ + positiveMargin) / tau))}, s_i+ being the similarity
  * of query i and key i (1807.03748 eq. 4; symmetric: 2103.00020 fig. 3; the margin: 2203.02167). Decoupled (2110.06848 eq. 6)
- * it is without the 1.
+ * it is without the 1; debiased (2007.00224) see {@link #debiased}.
  *
  * <p>Shapes: {@code Shape.of(n, m, dim)}. In-batch: keys m x dim with m >= n, and every key but i is a negative of query i;
  * m = n if symmetric. {@link Negatives#SHARED} and {@link Negatives#OWN}: keys n x dim, m >= 0 counts negatives (for each row,
@@ -17,6 +17,8 @@ import java.util.Objects;
  * @param isSymmetric whether l_i is half the sum of the losses of row i and of column i; in-batch only
  * @param denominator what the positive competes against
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
+ * @param classPrior how likely a negative is really a positive, for which the sum over negatives is corrected; 0 for no
+ *     correction; in [0, 1), and above 0 only of cosines, with the denominator ALL and nothing excluded
  * @param excluded which other keys are no negatives; in-batch only
  * @param reduction how row losses become the loss
  */
@@ -27,6 +29,7 @@ public record InfoNce(
         boolean isSymmetric,
         Denominator denominator,
         @DefaultNumber(0) double positiveMargin,
+        @DefaultNumber(0) double classPrior,
         Exclude excluded,
         Reduction reduction)
         implements ContrastiveLoss {
@@ -44,6 +47,7 @@ public record InfoNce(
         Objects.requireNonNull(denominator, "denominator");
         Checks.positiveMargin(positiveMargin);
         Objects.requireNonNull(excluded, "excluded");
+        Checks.classPrior(classPrior, denominator, similarity, excluded);
         Objects.requireNonNull(reduction, "reduction");
         switch (negatives) {
             case IN_BATCH -> {}
@@ -73,6 +77,7 @@ public record InfoNce(
                 Negatives.IN_BATCH,
                 false,
                 Denominator.ALL,
+                0,
                 0,
                 Exclude.nothing(),
                 Reduction.MEAN);
@@ -122,6 +127,20 @@ public record InfoNce(
      */
     public InfoNce withPositiveMargin(double positiveMargin) {
         return Components.with(this, "positiveMargin", positiveMargin);
+    }
+
+    /**
+     * The same loss, debiased (2007.00224 eqs. 7 and 8): with k negatives and u = sum over them of {@code exp((s_ij - s_i+ +
+     * positiveMargin) / tau)}, {@code l_i = log(1 + max((u - classPrior k) / (1 - classPrior), k exp((-1 - s_i+ + positiveMargin)
+     * / tau)))}. Rows where the second is larger, which are most rows of a model that has learned well, are not pushed away from
+     * their negatives.
+     *
+     * @param classPrior how likely a negative is really a positive, such as 1 / classes; in [0, 1)
+     * @return a new loss
+     * @throws IllegalArgumentException if it is out of range, or the similarity is not the cosine
+     */
+    public InfoNce debiased(double classPrior) {
+        return Components.with(this, "classPrior", classPrior);
     }
 
     /**

@@ -14,6 +14,8 @@ import java.util.Objects;
  * @param similarity s
  * @param denominator what the positive competes against
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
+ * @param classPrior how likely a negative is really a positive, for which the sum over negatives is corrected; 0 for no
+ *     correction; in [0, 1), and above 0 only of cosines, with the denominator ALL and nothing excluded
  * @param excluded which other rows are no negatives
  * @param reduction how row losses become the loss
  */
@@ -22,6 +24,7 @@ public record NtXent(
         Similarity similarity,
         Denominator denominator,
         @DefaultNumber(0) double positiveMargin,
+        @DefaultNumber(0) double classPrior,
         Exclude excluded,
         Reduction reduction)
         implements ContrastiveLoss {
@@ -37,6 +40,7 @@ public record NtXent(
         Objects.requireNonNull(denominator, "denominator");
         Checks.positiveMargin(positiveMargin);
         Objects.requireNonNull(excluded, "excluded");
+        Checks.classPrior(classPrior, denominator, similarity, excluded);
         Objects.requireNonNull(reduction, "reduction");
     }
 
@@ -47,7 +51,7 @@ public record NtXent(
      * @return the loss
      */
     public static NtXent withTemperature(double temperature) {
-        return new NtXent(temperature, Similarity.COSINE, Denominator.ALL, 0, Exclude.nothing(), Reduction.MEAN);
+        return new NtXent(temperature, Similarity.COSINE, Denominator.ALL, 0, 0, Exclude.nothing(), Reduction.MEAN);
     }
 
     /**
@@ -67,6 +71,20 @@ public record NtXent(
      */
     public NtXent withPositiveMargin(double positiveMargin) {
         return Components.with(this, "positiveMargin", positiveMargin);
+    }
+
+    /**
+     * The same loss, debiased (2007.00224 eqs. 7 and 8): with k negatives and u = sum over them of {@code exp((s_ij - s_i+ +
+     * positiveMargin) / tau)}, {@code l_i = log(1 + max((u - classPrior k) / (1 - classPrior), k exp((-1 - s_i+ + positiveMargin)
+     * / tau)))}. Rows where the second is larger, which are most rows of a model that has learned well, are not pushed away from
+     * their negatives.
+     *
+     * @param classPrior how likely a negative is really a positive, such as 1 / classes; in [0, 1)
+     * @return a new loss
+     * @throws IllegalArgumentException if it is out of range, or the similarity is not the cosine
+     */
+    public NtXent debiased(double classPrior) {
+        return Components.with(this, "classPrior", classPrior);
     }
 
     /**

@@ -48,6 +48,7 @@ class MalformedLossTest {
                                 false,
                                 Denominator.ALL,
                                 0,
+                                0,
                                 Exclude.nothing(),
                                 Reduction.SUM),
                         "negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got PAIRED"),
@@ -56,6 +57,26 @@ class MalformedLossTest {
                         () -> InfoNce.withTemperature(1).symmetric().withSharedNegatives(),
                         "isSymmetric",
                         "SHARED"),
+                argument(
+                        "class prior 1",
+                        () -> InfoNce.withTemperature(1).debiased(1),
+                        "classPrior: must be in [0, 1), but got 1.0"),
+                argument("class prior NaN", () -> NtXent.withTemperature(1).debiased(Double.NaN), "classPrior", "NaN"),
+                argument(
+                        "debiased and decoupled",
+                        () -> NtXent.withTemperature(1).decoupled().debiased(0.1),
+                        "classPrior",
+                        "NEGATIVES"),
+                argument(
+                        "debiased dot products",
+                        () -> InfoNce.withTemperature(1).debiased(0.1).withSimilarity(Similarity.DOT),
+                        "classPrior",
+                        "DOT"),
+                argument(
+                        "debiased with groups",
+                        () -> InfoNce.withTemperature(1).debiased(0.1).excluding(Exclude.sameGroup()),
+                        "classPrior",
+                        "groups"),
                 argument(
                         "groups with shared negatives",
                         () -> InfoNce.withTemperature(1)

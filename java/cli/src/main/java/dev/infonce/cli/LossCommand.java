@@ -124,6 +124,12 @@ final class LossCommand implements Callable<Integer> {
     Double positiveMargin;
 
     @Option(
+            names = {"--class-prior", "--prior"},
+            paramLabel = "P",
+            description = "How likely a negative is really a positive, in [0, 1): the loss is debiased for it (default: 0).")
+    Double classPrior;
+
+    @Option(
             names = "--similarity",
             paramLabel = "NAME",
             converter = Choices.Similarities.class,

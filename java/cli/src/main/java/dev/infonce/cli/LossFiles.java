@@ -1,7 +1,5 @@
 package dev.infonce.cli;
 
-import java.util.Map;
-import java.util.HashMap;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Inputs;
@@ -11,7 +9,9 @@ import dev.infonce.cli.npy.NpyArray;
 import dev.infonce.cli.npy.NpyInput;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -54,9 +54,8 @@ record LossFiles(
         long rows = loss.isOneTower() && keys != null ? Math.multiplyExact(2, queries.rows()) : queries.rows();
         Groups numbers = new Groups(arena);
         int[] groups = options.groups == null ? null : numbers.read("--groups", options.groups, rows);
-        int[] keyGroups = groups == null || loss.isOneTower()
-                ? null
-                : keyGroups(numbers, options.keyGroups, groups, keys);
+        int[] keyGroups =
+                groups == null || loss.isOneTower() ? null : keyGroups(numbers, options.keyGroups, groups, keys);
         if (keyGroups == null && options.keyGroups != null) {
             throw new CliException("--key-groups: " + options.keyGroups + " is given, but one tower has no keys apart");
         }

@@ -1,7 +1,7 @@
 package dev.infonce.cli;
 
-import dev.infonce.Exclude;
 import dev.infonce.ContrastiveLoss;
+import dev.infonce.Exclude;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -33,6 +33,7 @@ final class LossOptions {
         options.take("distance", command.distance);
         options.take("denominator", command.denominator);
         options.take("positiveMargin", command.positiveMargin);
+        options.take("classPrior", command.classPrior);
         options.takeGroups(command);
         options.take("negativeReduction", command.negativeReduction);
         options.take("reduction", command.reduction);

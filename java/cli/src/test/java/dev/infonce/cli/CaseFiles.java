@@ -18,7 +18,7 @@ import java.util.stream.IntStream;
 /** A case as the command line gets it: its numbers in .npy files of a folder, its loss as options. */
 final class CaseFiles {
     /** Components of losses that the files, or the loss's word, tell. */
-    private static final Set<String> NO_OPTIONS = Set.of("negatives", "isSymmetric");
+    private static final Set<String> NO_OPTIONS = Set.of("negatives", "isSymmetric", "excluded");
 
     private CaseFiles() {}
 
@@ -41,6 +41,8 @@ final class CaseFiles {
             Path file = folder.resolve("labels.npy");
             add(arguments, "labels", NpyTestFiles.bytes(file, "|u1", shape(c.labels().length), c.labels()));
         }
+        addGroups(arguments, folder, "groups", c.groups());
+        addGroups(arguments, folder, "key-groups", c.keyGroups());
         if (c.weights() != null) {
             double[] weights = IntStream.range(0, c.weights().length)
                     .mapToDouble(i -> c.weights()[i])
@@ -49,6 +51,13 @@ final class CaseFiles {
             add(arguments, "weights", NpyTestFiles.floats(file, shape(weights.length), weights));
         }
         return arguments;
+    }
+
+    private static void addGroups(List<String> arguments, Path folder, String name, int[] groups) throws IOException {
+        if (groups != null) {
+            double[] numbers = Arrays.stream(groups).asDoubleStream().toArray();
+            add(arguments, name, NpyTestFiles.floats(folder.resolve(name + ".npy"), shape(numbers.length), numbers));
+        }
     }
 
     /** A matrix as a file that has its name and elements of its type. */

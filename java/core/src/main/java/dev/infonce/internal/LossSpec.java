@@ -49,7 +49,12 @@ public record LossSpec(
     /** What the rows of a loss are made of. */
     public sealed interface Terms {
         /** Similarities divided by a temperature. */
-        record Logits(RowFunction.OfLogits row, double temperature, Similarity similarity, double positiveMargin)
+        record Logits(
+                RowFunction.OfLogits row,
+                double temperature,
+                Similarity similarity,
+                double positiveMargin,
+                double classPrior)
                 implements Terms {}
 
         /** Distances compared with a margin. */
@@ -70,12 +75,12 @@ public record LossSpec(
         switch (loss) {
             case InfoNce it ->
                 draft.named("infonce", 0)
-                        .logits(odds(it.denominator()), it.temperature(), it.similarity(), it.positiveMargin())
+                        .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), it.classPrior())
                         .twoTowers(it.negatives(), it.isSymmetric())
                         .excluding(it.excluded());
             case NtXent it ->
                 draft.named("ntxent", 1)
-                        .logits(odds(it.denominator()), it.temperature(), it.similarity(), it.positiveMargin())
+                        .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), it.classPrior())
                         .oneTower(Negatives.IN_BATCH)
                         .excluding(it.excluded());
             case NtLogistic it ->
@@ -93,9 +98,9 @@ public record LossSpec(
         return draft.made();
     }
 
-    private static RowFunction.OfLogits odds(Denominator denominator) {
+    private static RowFunction.OfLogits rowOf(Denominator denominator, double classPrior) {
         return switch (denominator) {
-            case ALL -> RowFunction.OfLogits.SOFTMAX;
+            case ALL -> classPrior > 0.0 ? RowFunction.OfLogits.DEBIASED : RowFunction.OfLogits.SOFTMAX;
             case NEGATIVES -> RowFunction.OfLogits.DECOUPLED;
         };
     }
@@ -124,7 +129,18 @@ public record LossSpec(
         }
 
         Draft logits(RowFunction.OfLogits row, double temperature, Similarity similarity, double positiveMargin) {
-            terms = new Terms.Logits(row, temperature, similarity, positiveMargin);
+            terms = new Terms.Logits(row, temperature, similarity, positiveMargin, 0.0);
+            return this;
+        }
+
+        Draft odds(
+                Denominator denominator,
+                double temperature,
+                Similarity similarity,
+                double positiveMargin,
+                double classPrior) {
+            terms = new Terms.Logits(
+                    rowOf(denominator, classPrior), temperature, similarity, positiveMargin, classPrior);
             return this;
         }
 
@@ -223,16 +239,15 @@ public record LossSpec(
 
     /** What rows of so many negatives have in common. */
     public RowRule rowRule(long count) {
-        double margin = switch (terms) {
-            case Terms.Logits logits -> logits.positiveMargin();
-            case Terms.Distances _ -> 0.0;
-        };
         double share = switch (negativeReduction) {
             case MEAN -> count > 0 ? 1.0 / count : 1.0;
             case SUM, NONE -> 1.0;
             case null -> 1.0;
         };
-        return new RowRule(share, margin);
+        return switch (terms) {
+            case Terms.Logits logits -> new RowRule(share, logits.positiveMargin(), logits.classPrior(), count);
+            case Terms.Distances _ -> new RowRule(share, 0.0, 0.0, count);
+        };
     }
 
     /**

@@ -42,6 +42,7 @@ public final class Cases {
                 .flatMap(loss -> each(loss, "negativeReduction", List.of(Reduction.MEAN, Reduction.SUM)))
                 .flatMap(Cases::withItsDenominators)
                 .flatMap(Cases::withGroups)
+                .flatMap(Cases::debiased)
                 .toList();
     }
 
@@ -59,6 +60,15 @@ public final class Cases {
         boolean plain = loss.components().get("denominator") == Denominator.ALL;
         return plain && loss.negatives() == Negatives.IN_BATCH
                 ? Stream.of(loss, loss.with(Map.of("excluded", Exclude.sameGroup())))
+                : Stream.of(loss);
+    }
+
+    /** Those that go to columns, towers and own negatives are debiased too, of cosines. */
+    private static Stream<ContrastiveLoss> debiased(ContrastiveLoss loss) {
+        boolean plain = loss.components().get("denominator") == Denominator.ALL && !loss.takesGroups();
+        boolean telling = loss.isSymmetric() || loss.isOneTower() || loss.negatives() == Negatives.OWN;
+        return plain && telling && loss.components().get("similarity") == Similarity.COSINE
+                ? Stream.of(loss, loss.with(Map.of("classPrior", 0.03)))
                 : Stream.of(loss);
     }
 
@@ -94,16 +104,20 @@ public final class Cases {
      */
     public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
         Random random = new Random(seed);
-        Case c = random(loss, n, m, dim, dtype, random);
-        if (!loss.takesGroups()) {
+        return withGroups(random(loss, n, m, dim, dtype, random), random);
+    }
+
+    /** The case with random groups, if its loss takes some. */
+    static Case withGroups(Case c, Random random) {
+        if (!c.loss().takesGroups()) {
             return c;
         }
         int[] groups = groups(random, c.rows(), c.rows());
-        return c.withGroups(groups, loss.isOneTower() ? null : groups(random, c.keys().length, c.rows()));
+        return c.withGroups(groups, c.loss().isOneTower() ? null : groups(random, c.keys().length, c.rows()));
     }
 
     /** Some three of so many rows in each group, and some in none. */
-    static int[] groups(Random random, int count, int rows) {
+    private static int[] groups(Random random, int count, int rows) {
         return random.ints(count, -1, rows / 3 + 1).toArray();
     }
 

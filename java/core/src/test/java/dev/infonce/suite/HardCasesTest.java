@@ -58,7 +58,7 @@ class HardCasesTest extends DeviceSuite {
                 c = switch (loss.negatives()) {
                     case SHARED -> c.withNegatives(Cases.sphere(random, 30, 200), 30);
                     case OWN -> c.withNegatives(Cases.sphere(random, 24 * 5, 200), 5);
-                    case IN_BATCH, PAIRED -> c;
+                    case IN_BATCH, PAIRED -> Cases.withGroups(c, random);
                 };
                 assertThat(Oracle.evaluate(c).loss()).as(what(c, seed)).isBetween(1e-33, 1e-4);
                 assertAsOracle(c, seed);

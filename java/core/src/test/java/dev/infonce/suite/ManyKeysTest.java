@@ -3,6 +3,7 @@ package dev.infonce.suite;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Device;
+import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
 import dev.infonce.PlanOptions;
 import dev.infonce.Similarity;
@@ -22,9 +23,11 @@ class ManyKeysTest {
     private static final List<DType> DTYPES = List.of(DType.FLOAT32, DType.FLOAT64);
 
     private static List<ContrastiveLoss> losses() {
-        return Stream.of(Similarity.values())
-                .map(similarity -> InfoNce.withTemperature(0.3).withSimilarity(similarity))
-                .flatMap(loss -> Stream.<ContrastiveLoss>of(loss, loss.withSharedNegatives()))
+        InfoNce plain = InfoNce.withTemperature(0.3);
+        Stream<ContrastiveLoss> ofSimilarities = Stream.of(Similarity.values())
+                .map(plain::withSimilarity)
+                .flatMap(loss -> Stream.of(loss, loss.withSharedNegatives()));
+        return Stream.concat(ofSimilarities, Stream.of(plain.excluding(Exclude.sameGroup())))
                 .toList();
     }
 

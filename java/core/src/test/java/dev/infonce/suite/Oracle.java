@@ -132,8 +132,14 @@ public final class Oracle {
     /** A term's loss; its gradients times scale are added up. */
     private double term(Terms.Term term, double scale) {
         return switch (c.loss()) {
-            case InfoNce loss -> softmax(term, scale, loss.denominator(), loss.positiveMargin());
-            case NtXent loss -> softmax(term, scale, loss.denominator(), loss.positiveMargin());
+            case InfoNce loss ->
+                loss.classPrior() > 0
+                        ? debiased(term, scale, loss.classPrior(), loss.positiveMargin())
+                        : softmax(term, scale, loss.denominator(), loss.positiveMargin());
+            case NtXent loss ->
+                loss.classPrior() > 0
+                        ? debiased(term, scale, loss.classPrior(), loss.positiveMargin())
+                        : softmax(term, scale, loss.denominator(), loss.positiveMargin());
             case NtLogistic loss -> logistic(term, scale, loss.negativeReduction());
             case PairwiseContrastive loss -> pair(term, scale, loss.margin());
             case Triplet loss -> triplet(term, scale, loss.margin());
@@ -180,6 +186,44 @@ public final class Oracle {
             addSimilarityGradient(term.anchor(), term.positive(), positive, -scale * mass / tau);
         }
         return loss;
+    }
+
+    /**
+     * log(1 + R), R = max((u - prior k) / (1 - prior), k exp((-1 - s_+ + margin) / tau)), u = sum_j exp((s_j - s_+ + margin) / tau)
+     * over the k negatives.
+     */
+    private double debiased(Terms.Term term, double scale, double prior, double margin) {
+        double tau = c.temperature();
+        double positive = similarity(term.anchor(), term.positive());
+        double[] negatives = similarities(term);
+        int count = negatives.length;
+        if (count == 0) {
+            return 0;
+        }
+        double[] exponentials = Arrays.stream(negatives)
+                .map(s -> Math.exp((s - positive + margin) / tau))
+                .toArray();
+        double u = Arrays.stream(exponentials).sum();
+        double corrected = (u - prior * count) / (1 - prior);
+        double leastGap = -1 - positive + margin;
+        double least = count * Math.exp(leastGap / tau);
+        double r = Math.max(corrected, least);
+        // errors of u are errors of u - prior k, however little that leaves
+        rowSizes[term.row()] += term.share() * Math.log1p(r) * Math.max(1, 2 / tau * u / (r * (1 - prior)));
+        double slope = corrected > least ? 1 / ((1 - prior) * (1 + r)) : 0;
+        for (int k = 0; k < count && slope > 0; k++) {
+            double of = scale * slope * exponentials[k];
+            addSimilarityGradient(term.anchor(), term.negatives()[k], negatives[k], of / tau);
+            dTemperature -= of * (negatives[k] - positive + margin) / (tau * tau);
+            temperatureSize += Math.abs(of) * (Math.abs(negatives[k]) + Math.abs(positive) + margin) / (tau * tau);
+        }
+        double ofPositive = slope > 0 ? slope * u : r / (1 + r);
+        addSimilarityGradient(term.anchor(), term.positive(), positive, -scale * ofPositive / tau);
+        if (slope == 0) {
+            dTemperature -= scale * ofPositive * leastGap / (tau * tau);
+            temperatureSize += Math.abs(scale * ofPositive * leastGap) / (tau * tau);
+        }
+        return Math.log1p(r);
     }
 
     /** -log sigmoid(s_+ / tau) - the sum, or the mean, of log sigmoid(-s_j / tau). */

@@ -93,6 +93,9 @@ class PropertiesTest {
                     : order;
             Case permuted = c.withMatrices(
                     permuted(c.queries(), order), permuted(c.keys(), order), permuted(negatives, negativesOrder));
+            if (loss.takesGroups()) {
+                permuted = permuted.withGroups(permuted(c.groups(), order), permuted(c.keyGroups(), order));
+            }
             if (c.labels() != null) {
                 permuted = permuted.withLabels(
                         Arrays.stream(order).map(i -> c.labels()[i]).toArray());
@@ -284,6 +287,18 @@ class PropertiesTest {
         List<Integer> order = new ArrayList<>(IntStream.range(0, n).boxed().toList());
         Collections.shuffle(order, new Random(seed));
         return order.stream().mapToInt(i -> i).toArray();
+    }
+
+    /** Of one tower both views are permuted. */
+    private static int[] permuted(int[] groups, int[] order) {
+        if (groups == null) {
+            return null;
+        }
+        int[] permuted = new int[groups.length];
+        for (int i = 0; i < groups.length; i++) {
+            permuted[i] = groups[i / order.length * order.length + order[i % order.length]];
+        }
+        return permuted;
     }
 
     private static double[][] permuted(double[][] rows, int[] order) {

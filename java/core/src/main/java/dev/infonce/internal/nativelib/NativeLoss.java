@@ -30,6 +30,7 @@ final class NativeLoss {
                 nce_plan_desc.similarity(desc, similarity(terms.similarity()));
                 nce_plan_desc.denominator(desc, denominator(terms.row()));
                 nce_plan_desc.margin(desc, terms.positiveMargin());
+                nce_plan_desc.class_prior(desc, terms.classPrior());
             }
             case LossSpec.Terms.Distances terms -> {
                 nce_plan_desc.distance(desc, distance(terms.distance()));
@@ -78,7 +79,7 @@ final class NativeLoss {
     /** Losses without one have the first. */
     private static int denominator(RowFunction.OfLogits row) {
         return switch (row) {
-            case SOFTMAX, LOGISTIC -> infonce_h.NCE_DENOMINATOR_ALL();
+            case SOFTMAX, DEBIASED, LOGISTIC -> infonce_h.NCE_DENOMINATOR_ALL();
             case DECOUPLED -> infonce_h.NCE_DENOMINATOR_NEGATIVES();
         };
     }

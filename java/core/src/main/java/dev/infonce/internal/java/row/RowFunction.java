@@ -37,6 +37,79 @@ public sealed interface RowFunction {
         },
 
         /**
+         * l = ln(1 + R), R being the sum of SOFTMAX without what positives among the negatives are expected to have in it (2007.00224
+         * eqs. 7 and 8), of cosines.
+         */
+        DEBIASED(LogitFunction.EXP) {
+            @Override
+            double lossOfOdds(double logOdds) {
+                throw new AssertionError("by the row's estimate");
+            }
+
+            @Override
+            double slopeOfOdds(double logOdds) {
+                throw new AssertionError("by the row's estimate");
+            }
+
+            /** ln R, and the derivative of it by the log odds: 0 where the least that a sum can be takes its place. */
+            private record Estimate(double log, double share) {
+                static Estimate of(Row row) {
+                    double logOdds = logOdds(row);
+                    double least = leastGap(row) / row.temperature + Math.log(row.rule.negatives());
+                    double expected = Math.log(row.rule.classPrior() * row.rule.negatives()) - logOdds;
+                    if (expected < 0.0) {
+                        double left = -Math.expm1(expected);
+                        double log = logOdds + Math.log(left) - Math.log1p(-row.rule.classPrior());
+                        if (log > least) {
+                            return new Estimate(log, 1.0 / left);
+                        }
+                    }
+                    return new Estimate(least, 0.0);
+                }
+
+                double slope() {
+                    return LogitFunction.sigmoid(log);
+                }
+            }
+
+            /** How far the smallest cosine lies above the positive, less its margin. */
+            private static double leastGap(Row row) {
+                return -1.0 - row.positive + row.rule.positiveMargin();
+            }
+
+            @Override
+            public double loss(Row row) {
+                return row.value == 0.0 ? 0.0 : LogitFunction.softplus(Estimate.of(row).log);
+            }
+
+            @Override
+            public double temperatureSlope(Row row) {
+                if (row.value == 0.0 || Estimate.of(row).share > 0.0) {
+                    return super.temperatureSlope(row);
+                }
+                return -Estimate.of(row).slope() * leastGap(row) / (row.temperature * row.temperature);
+            }
+
+            @Override
+            public double positiveSlope(Row row) {
+                if (row.value == 0.0) {
+                    return 0.0;
+                }
+                Estimate estimate = Estimate.of(row);
+                return estimate.share > 0.0 ? -negativeSlope(row) : -estimate.slope();
+            }
+
+            @Override
+            public double negativeSlope(Row row) {
+                if (row.value == 0.0) {
+                    return 0.0;
+                }
+                Estimate estimate = Estimate.of(row);
+                return estimate.slope() * estimate.share;
+            }
+        },
+
+        /**
          * l = softplus(-positive's logit) + share times the sum over the negatives of softplus(logit): NT-Logistic (2002.05709
          * table 2), the share being 1 for the sum, 1 / count for the mean.
          */
@@ -81,7 +154,7 @@ public sealed interface RowFunction {
         }
 
         /** ln of the odds of the negatives against the positive, whose margin is taken off. */
-        private static double logOdds(Row row) {
+        static double logOdds(Row row) {
             return (row.reference - row.positive + row.rule.positiveMargin()) / row.temperature + Math.log(row.value);
         }
 
@@ -114,9 +187,14 @@ public sealed interface RowFunction {
             return -negativeSlope(row);
         }
 
-        /** What the derivatives by the negatives' logits are made of; no derivative by a logit of the row is larger. */
+        /** What the derivatives by the negatives' logits are made of; none of them is larger. */
         public double negativeSlope(Row row) {
             return row.value == 0.0 ? 0.0 : slopeOfOdds(logOdds(row));
+        }
+
+        /** No derivative by a logit of the row is larger. */
+        public double largestSlope(Row row) {
+            return Math.max(negativeSlope(row), -positiveSlope(row));
         }
 
         /** The coefficient of f(z) when a slope is spread over the row's negatives. Linear in the slope. */

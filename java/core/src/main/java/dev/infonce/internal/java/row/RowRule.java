@@ -5,5 +5,7 @@ package dev.infonce.internal.java.row;
  *
  * @param share what a term of a negative counts, 1 where negatives have no terms of their own
  * @param positiveMargin what is taken off the similarity of the positive
+ * @param classPrior how likely a negative is a positive, 0 unless the loss is debiased
+ * @param negatives how many each row has
  */
-public record RowRule(double share, double positiveMargin) {}
+public record RowRule(double share, double positiveMargin, double classPrior, long negatives) {}

@@ -24,9 +24,9 @@ final class TileCoefficients {
         double most = 0.0;
         for (int i = 0; i < count; i++) {
             double scale = Math.abs(scales[i]);
-            most = Math.max(most, scale * rows.negativeSlope(i));
+            most = Math.max(most, scale * rows.largestSlope(i));
             if (columns != null) {
-                most = Math.max(most, scale * columns.negativeSlope(i));
+                most = Math.max(most, scale * columns.largestSlope(i));
             }
         }
         this.largest = most;

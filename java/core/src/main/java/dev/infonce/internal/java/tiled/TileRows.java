@@ -54,6 +54,10 @@ final class TileRows {
         return loss.positiveSlope(at(i));
     }
 
+    double largestSlope(int i) {
+        return loss.largestSlope(at(i));
+    }
+
     double negativeSlope(int i) {
         return loss.negativeSlope(at(i));
     }
