@@ -20,6 +20,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIMILARITIES = ["cosine", "dot", "neg-squared-euclidean", "neg-euclidean"]
 DISTANCES = ["euclidean", "squared-euclidean", "cosine"]
 TEMPERATURES = [1.0, 0.5, 0.07, 0.01]
+MININGS = ["batch-all", "batch-hard", "semi-hard", "easy-positive", "batch-easy"]
+# Devices that have mined triplets and soft margins.
+MINING_DEVICES = ["java"]
 # Of a sample; what devices share is then seen with all similarities.
 HALVES = {"java": 0, "emulated": 0, "cpu": 1, "cuda": 1}
 
@@ -96,6 +99,41 @@ def infonce(kind, q, k, tau):
     return losses, s, g
 
 
+def chosen(mining, d, positives, negatives):
+    """The triplets of an anchor with distances d: its positives and negatives, index by index."""
+    def first(among, best):
+        return among[best(d[among])]  # argmin and argmax take the first
+
+    if mining == "batch-all":
+        return [(p, n) for p in positives for n in negatives]
+    if mining == "semi-hard":
+        farther = [(p, negatives[d[negatives] > d[p]]) for p in positives]
+        return [(p, first(f, np.argmin) if len(f) else first(negatives, np.argmax)) for p, f in farther]
+    hard_positive, hard_negative = mining == "batch-hard", mining != "batch-easy"
+    return [(first(positives, np.argmax if hard_positive else np.argmin),
+             first(negatives, np.argmin if hard_negative else np.argmax))]
+
+
+def mined(distance, x, labels, mining, margin, soft):
+    """Mean loss over triplets, for all of them only those that cost something, and its gradient."""
+    total, count, gradient = 0.0, 0, np.zeros_like(x)
+    for a in np.flatnonzero(labels >= 0):
+        d, by_a, by_other = distance(x[a][None, :], x)
+        positives = np.flatnonzero((labels == labels[a]) & (np.arange(len(x)) != a))
+        negatives = np.flatnonzero(labels != labels[a])
+        if len(positives) == 0 or len(negatives) == 0:
+            continue
+        for p, n in chosen(mining, d, positives, negatives):
+            excess = d[p] - d[n] + margin
+            slope = sigmoid(excess) if soft else float(excess > 0)
+            total += softplus(excess) if soft else max(0.0, excess)
+            count += 1 if soft or mining != "batch-all" else int(excess > 0)
+            gradient[a] += slope * (by_a[p] - by_a[n])
+            gradient[p] += slope * by_other[p]
+            gradient[n] -= slope * by_other[n]
+    return total / max(count, 1), gradient / max(count, 1)
+
+
 def reference(case, kind, tau, data):
     q, k, negatives = (None if data.get(name) is None else data[name].astype(np.float64)
                        for name in ("queries", "keys", "negatives"))
@@ -111,6 +149,14 @@ def reference(case, kind, tau, data):
         g = (g_rows + g_columns.T) / (2 * n)
         dq, dk = pull_back(kind, q, k, g)
         return (rows.mean() + columns.mean()) / 2, with_tau(g, s, tau), dq, dk, None
+    if case == "siglip":
+        m = len(k)
+        s = all_similarities(kind, q, k)
+        labels = 2 * np.eye(n, m) - 1
+        logits = labels * (s / tau + data["bias"])
+        by_logit = -labels * sigmoid(-logits) / n
+        dq, dk = pull_back(kind, q, k, by_logit / tau)
+        return softplus(-logits).sum() / n, with_tau(by_logit / tau, s, tau), dq, dk, None, by_logit.sum()
     if case in ("infonce-shared", "infonce-own"):
         positive, by_q, by_k = similarity_and_gradient(kind, q, k)
         own = negatives if case == "infonce-own" else np.broadcast_to(negatives, (n, *negatives.shape))
@@ -157,6 +203,9 @@ def reference(case, kind, tau, data):
         s, by_x, by_y = similarity_and_gradient(negated, x, y)
         return offset - s, -by_x, -by_y
 
+    if case.startswith("mined"):
+        loss, dq = mined(distance, q, data["row-labels"], data["mining"], margin, data["soft"])
+        return loss, 0.0, dq, None, None
     d, by_q, by_k = distance(q, k)
     if case == "contrastive":
         alike = data["labels"] == 1
@@ -164,8 +213,9 @@ def reference(case, kind, tau, data):
         g = np.where(alike, d, -np.maximum(0, margin - d)) / n
         return losses.mean(), 0.0, g[:, None] * by_q, g[:, None] * by_k, None
     dn, by_q_n, by_n = distance(q, negatives)
-    active = (d - dn + margin > 0) / n
-    losses = np.maximum(0, d - dn + margin)
+    excess = d - dn + margin
+    active = (sigmoid(excess) if data.get("soft") else excess > 0) / n
+    losses = softplus(excess) if data.get("soft") else np.maximum(0, excess)
     return (losses.mean(), 0.0, active[:, None] * (by_q - by_q_n), active[:, None] * by_k, -active[:, None] * by_n)
 
 
@@ -180,7 +230,7 @@ def relative(got, want):
 
 def run(arguments, data, folder, device):
     command = [str(ROOT / "infonce"), "loss", "--device", device, "--json", "--gradients", str(folder), *arguments]
-    for name in ("queries", "keys", "negatives", "labels"):
+    for name in ("queries", "keys", "negatives", "labels", "row-labels"):
         if data.get(name) is not None:
             np.save(folder / f"{name}.npy", data[name])
             command += [f"--{name}", str(folder / f"{name}.npy")]
@@ -199,9 +249,11 @@ def run(arguments, data, folder, device):
 def check(case, kind, tau, data, device, extra):
     with tempfile.TemporaryDirectory() as folder:
         got, gradients = run(extra, data, pathlib.Path(folder), device)
-    loss, d_temperature, dq, dk, dn = reference(case, kind, tau, data)
+    loss, d_temperature, dq, dk, dn, *d_bias = reference(case, kind, tau, data)
     errors = {"loss": relative(float(got["loss"]), loss),
               "dTemperature": relative(float(got["dTemperature"]), d_temperature)}
+    if d_bias:
+        errors["dBias"] = relative(float(got["dBias"]), d_bias[0])
     for name, want in (("queries", dq), ("keys", dk), ("negatives", dn)):
         if want is not None:
             errors[f"d{name.capitalize()}"] = relative(gradients[name], want)
@@ -250,26 +302,41 @@ def main():
                  "ntxent-two-views": {"queries": q, "keys": near(q, noise)},
                  "nt-logistic-tower": {"queries": np.concatenate([q, near(q, noise)])},
                  "nt-logistic-tower-two-views": {"queries": q, "keys": near(q, noise)},
-                 "nt-logistic-triples": {"queries": q, "keys": near(q, noise), "negatives": rows(n)}}
+                 "nt-logistic-triples": {"queries": q, "keys": near(q, noise), "negatives": rows(n)},
+                 "siglip": {"queries": q, "keys": np.concatenate([near(q, noise), rows(m - n)]), "bias": -3.0}}
         for case, data in views.items():
-            loss = {"symm": "symmetric", "ntxe": "ntxent", "nt-l": "nt-logistic"}.get(case[:4], "infonce")
+            loss = {"symm": "symmetric", "ntxe": "ntxent", "nt-l": "nt-logistic", "sigl": "siglip"}.get(case[:4], "infonce")
             turn += 1
             for kind in SIMILARITIES[:2] if options.sample and noise < 0.1 else SIMILARITIES:
                 for tau in [0.07 if noise > 0.1 else 0.01] if options.sample else options.temperature or TEMPERATURES:
                     half = (turn + SIMILARITIES.index(kind)) % 2 if options.sample else None
                     cases.append((case, kind, tau, data, half,
-                                  ["--loss", loss, "--temperature", repr(tau), "--similarity", kind]))
+                                  ["--loss", loss, "--temperature", repr(tau), "--similarity", kind]
+                                  + (["--bias", repr(data["bias"])] if "bias" in data else [])))
     for case, margin, more in (("contrastive", 6.0, "labels"), ("triplet", 2.0, "negatives")):
         for kind in DISTANCES:
             scaled = {"euclidean": margin, "squared-euclidean": margin * 8, "cosine": 0.9}[kind]
             data = {"queries": q, "keys": near(q, 0.7), "margin": scaled}
             data[more] = rows(n) if more == "negatives" else generator.integers(0, 2, n).astype(np.int64)
             cases.append((case, kind, None, data, None, ["--loss", case, "--margin", repr(scaled), "--distance", kind]))
+            if case == "triplet":
+                cases.append(("triplet-soft", kind, None, {**data, "soft": True}, None, [*cases[-1][-1], "--soft-margin"]))
+    labels = generator.integers(-1, 5, n).astype(np.int64)
+    tower = near(rows(5)[labels], 0.7)
+    for mining in MININGS:
+        for kind, margin in zip(DISTANCES, (2.0, 16.0, 0.5)):
+            for soft in (False, True):
+                data = {"queries": tower, "row-labels": labels, "margin": margin, "mining": mining, "soft": soft}
+                cases.append((f"mined-{mining}", kind, None, data, None,
+                              ["--loss", "triplet", "--mining", mining, "--margin", repr(margin), "--distance", kind,
+                               *(["--soft-margin"] if soft else [])]))
     failed = 0
     for device in options.device or ["java", "cpu"]:
         worst = {}
         for case, kind, tau, data, half, extra in cases:
             if options.only and case != options.only or half not in (None, HALVES[device]):
+                continue
+            if (data.get("mining") or data.get("soft")) and device not in MINING_DEVICES:
                 continue
             loss, errors = check(case, kind, tau, data, device, extra)
             name, error = max(errors.items(), key=lambda item: item[1] if np.isfinite(item[1]) else np.inf)

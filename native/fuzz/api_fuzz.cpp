@@ -150,7 +150,13 @@ nce_plan_desc decode_plan(Decoder& from) {
       }
       break;
     case NCE_LOSS_TRIPLET:
-      desc.negatives = NCE_NEGATIVES_PAIRED;
+      desc.soft_margin = from.below(2);
+      if (from.once_in(2)) {
+        desc.mining = from.below(5) + 1;
+        desc.m = 0;
+      } else {
+        desc.negatives = NCE_NEGATIVES_PAIRED;
+      }
       [[fallthrough]];
     default:
       desc.distance = from.below(3);
@@ -177,10 +183,12 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
                              &desc.top_k,
                              &desc.denominator,
                              &desc.groups,
+                             &desc.mining,
+                             &desc.soft_margin,
                              &desc.reserved};
   switch (from.below(4)) {
     case 0:
-      *fields[from.below(15)] = static_cast<int32_t>(from.hostile());
+      *fields[from.below(17)] = static_cast<int32_t>(from.hostile());
       break;
     case 1: {
       int64_t* const sizes[] = {&desc.n, &desc.m, &desc.dim, &desc.workspace_budget_bytes};

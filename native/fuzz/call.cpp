@@ -113,7 +113,7 @@ Shapes::Shapes(const nce_plan_desc& desc)
       break;
   }
   temperature = desc.loss != NCE_LOSS_CONTRASTIVE && desc.loss != NCE_LOSS_TRIPLET;
-  labels = desc.loss == NCE_LOSS_CONTRASTIVE;
+  labels = desc.loss == NCE_LOSS_CONTRASTIVE || desc.mining != NCE_MINING_NONE;
 }
 
 Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
@@ -167,7 +167,12 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
   }
   if (shapes_.labels) {
     labels_ = array(desc.n, 4, 0);
-    for (int64_t i = 0; i < desc.n; ++i) labels_.data()[4 * i] = static_cast<std::byte>(random.bits() >> 60 & 1);
+    const bool classes = desc.mining != NCE_MINING_NONE;
+    for (int64_t i = 0; i < desc.n; ++i) {
+      const auto bits = random.bits() >> 58;
+      const int32_t label = classes ? static_cast<int32_t>(bits % 6) - 1 : static_cast<int32_t>(bits & 1);
+      std::memcpy(labels_.data() + 4 * i, &label, sizeof label);
+    }
     in.labels = reinterpret_cast<const int32_t*>(labels_.data());
   }
   const auto some = [&](Block& block, int64_t count) {

@@ -33,6 +33,7 @@ std::string Result::difference(const Result& other) const {
   if (!same_bits(d_keys, other.d_keys)) return "the gradient of keys";
   if (!same_bits(d_negatives, other.d_negatives)) return "the gradient of negatives";
   if (!same_bits({d_temperature}, {other.d_temperature})) return "d_temperature";
+  if (!same_bits({d_bias}, {other.d_bias})) return "d_bias";
   if (std::memcmp(&metrics, &other.metrics, sizeof metrics) != 0) return "the metrics";
   return "";
 }
@@ -70,6 +71,8 @@ void compare(const Problem& problem, const Result& result, const Answer& answer,
   gradient("d_negatives", result.d_negatives, answer.d_negatives);
   expect("d_temperature", std::fabs(result.d_temperature - answer.d_temperature),
          bounds.temperature * answer.d_temperature_terms + bounds.similarity * answer.d_temperature_slopes);
+  // Losses without a bias have no terms, and exactly 0.
+  expect("d_bias", std::fabs(result.d_bias - answer.d_bias), bounds.temperature * answer.d_bias_terms);
 
   if (problem.desc.metrics == 0) return;
   const auto near = [&](const char* what, double actual, double expected, double allowed) {

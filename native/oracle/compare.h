@@ -14,6 +14,7 @@ struct Result {
   std::vector<double> loss;  ///< one, or one a row
   std::vector<double> d_queries, d_keys, d_negatives;
   double d_temperature = 0;
+  double d_bias = 0;
   nce_metrics metrics{};
 
   /// "" or the first thing that differs in a bit.
@@ -28,7 +29,7 @@ struct Bounds {
   double gradient = 0;     ///< of the Frobenius norm of the error, times the gradient's; or, where that is more,
   double terms = 0;        ///< times the norm of the gradient's terms, before they cancel
   double smallest = 0;     ///< an element
-  double temperature = 0;  ///< times the terms of d_temperature
+  double temperature = 0;  ///< times the terms of d_temperature, and of d_bias
   double similarity = 0;   ///< times its slopes by similarities
   double metrics = 0;      ///< absolute
   double effective = 0;    ///< effective_negatives, relative

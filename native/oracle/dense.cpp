@@ -85,12 +85,12 @@ class Dense {
           if (is_negative(i, j)) visit(j);
         }
       };
-      rows_[k] = {RowLoss<Number>(desc_, problem_.tau, &s,
+      rows_[k] = {RowLoss<Number>(desc_, problem_.tau, problem_.bias, &s,
                                   [&](const auto& visit) { negatives([&](int64_t j) { visit(matrix_->s(i, j)); }); }),
                   weight * slope};
       sums[k].add_loss(problem_, rows_[k].loss, weight, slope);
       if (symmetric()) {
-        columns_[k] = {RowLoss<Number>(desc_, problem_.tau, &s,
+        columns_[k] = {RowLoss<Number>(desc_, problem_.tau, problem_.bias, &s,
                                        [&](const auto& visit) {
                                          for (int64_t j = 0; j < nx_; ++j) {
                                            if (is_negative(j, i)) visit(matrix_->s(j, i));

@@ -19,8 +19,10 @@ struct Shape {
   bool margin = false;    ///< of distances, without a temperature
   bool softmax = false;   ///< over a row's negatives, whose entropy is a metric
   bool labelled = false;  ///< a row has a positive or a negative, as its label says, and not both
+  bool mined = false;     ///< labels and distances choose the triplets of one tower
   bool square = false;    ///< m is n, or 0 for a tower in one matrix
   bool shared = false;    ///< negatives are a matrix for all rows
+  bool biased = false;    ///< logits have a bias
   int64_t own = 0;        ///< negatives of a row, where each has its own
   int64_t rows = 0;       ///< that have a loss
   int64_t keys = 0;       ///< rows of that matrix
@@ -47,11 +49,13 @@ inline Shape shape_of(const nce_plan_desc& desc) {
       shape.margin = true;
       break;
     case NCE_LOSS_SIGLIP:
+      shape.biased = true;
       break;
   }
   shape.rows = shape.keys = desc.n;
   switch (static_cast<nce_negatives>(desc.negatives)) {
     case NCE_NEGATIVES_IN_BATCH:
+      shape.mined = desc.loss == NCE_LOSS_TRIPLET;
       shape.tower = views;
       shape.square = shape.square || views;
       shape.keys = desc.m;
@@ -93,8 +97,9 @@ class RowLoss {
 
   /// `positive` is null where the row has none. negatives(visit) calls visit(s) for each negative.
   template <typename Negatives>
-  RowLoss(const nce_plan_desc& desc, double temperature, const Number* positive, const Negatives& negatives)
-      : tau_(static_cast<Number>(temperature)) {
+  RowLoss(const nce_plan_desc& desc, double temperature, double bias, const Number* positive,
+          const Negatives& negatives)
+      : tau_(static_cast<Number>(temperature)), bias_(static_cast<Number>(bias)) {
     switch (static_cast<nce_loss>(desc.loss)) {
       case NCE_LOSS_INFONCE:
       case NCE_LOSS_NT_XENT:
@@ -115,7 +120,7 @@ class RowLoss {
         contrastive(static_cast<Number>(desc.margin), positive, negatives);
         return;
       case NCE_LOSS_TRIPLET:
-        triplet(static_cast<Number>(desc.margin), *positive, negatives);
+        triplet(static_cast<Number>(desc.margin), desc.soft_margin != 0, *positive, negatives);
         return;
     }
     unknown("no such loss");
@@ -127,7 +132,9 @@ class RowLoss {
   Number by_temperature = 0;
   Number by_temperature_terms = 0;   ///< sum of the sizes of what by_temperature is the sum of
   Number by_temperature_slopes = 0;  ///< sum of its derivatives by differences of similarities, which are rounded too
-  Number condition = 1;              ///< how much relative errors of similarities grow on the way to the loss
+  Number by_bias = 0;
+  Number by_bias_terms = 0;  ///< likewise of by_bias
+  Number condition = 1;      ///< how much relative errors of similarities grow on the way to the loss
 
   /// dl / ds of a negative.
   Number by_negative(Number s) const {
@@ -137,7 +144,7 @@ class RowLoss {
       case Form::kExponential:
         return factor_ * std::exp((s - top_) / tau_);
       case Form::kLogistic:
-        return factor_ * sigmoid(s / tau_);
+        return factor_ * sigmoid(s / tau_ + bias_);
     }
     unknown("no such form");
   }
@@ -244,7 +251,7 @@ class RowLoss {
     unknown("no such reduction");
   }
 
-  /// softplus(-s+ / tau) and the sum or mean of softplus(s / tau).
+  /// softplus(-z+) and the sum or mean of softplus(z), z = s / tau + bias.
   template <typename Negatives>
   void logistic(nce_reduction reduction, Number positive, const Negatives& negatives) {
     form_ = Form::kLogistic;
@@ -253,8 +260,12 @@ class RowLoss {
     const Number part = share_of_each(reduction, count);
     Number largest = 0;
     const auto add = [&](Number s, Number sign, Number of) {
-      value += of * softplus(sign * s / tau_);
-      const Number slope = of * sigmoid(sign * s / tau_) / tau_;
+      const Number z = s / tau_ + bias_;
+      value += of * softplus(sign * z);
+      const Number by_logit = of * sigmoid(sign * z);
+      by_bias += sign * by_logit;
+      by_bias_terms += by_logit;
+      const Number slope = by_logit / tau_;
       by_temperature -= sign * slope * s / tau_;
       by_temperature_terms += std::fabs(slope * s / tau_);
       by_temperature_slopes += slope / tau_;
@@ -262,9 +273,9 @@ class RowLoss {
     };
     add(positive, -1, 1);
     negatives([&](Number s) { add(s, 1, part); });
-    by_positive = -sigmoid(-positive / tau_) / tau_;
+    by_positive = -sigmoid(-(positive / tau_ + bias_)) / tau_;
     factor_ = part / tau_;
-    condition = std::max<Number>(1, 2 * largest / tau_);
+    condition = std::max<Number>(1, 2 * (largest / tau_ + std::fabs(bias_)));
   }
 
   /// d^2 / 2 of a pair that is alike, which is the row's positive; max(0, margin - d)^2 / 2 of one that is not.
@@ -283,15 +294,16 @@ class RowLoss {
     hinge(margin + std::fabs(distance), std::sqrt(2 * value));
   }
 
-  /// max(0, d+ - d- + margin).
+  /// max(0, d+ - d- + margin), or its softplus.
   template <typename Negatives>
-  void triplet(Number margin, Number positive, const Negatives& negatives) {
+  void triplet(Number margin, bool soft, Number positive, const Negatives& negatives) {
     Number negative = 0;
     negatives([&](Number s) { negative = s; });
-    value = std::max<Number>(0, negative - positive + margin);
-    by_positive = value > 0 ? -1 : 0;
+    const Number gap = negative - positive + margin;
+    value = soft ? softplus(gap) : std::max<Number>(0, gap);
+    by_positive = soft ? -sigmoid(gap) : value > 0 ? -1 : 0;
     factor_ = -by_positive;
-    hinge(margin + std::fabs(positive) + std::fabs(negative), value);
+    hinge(margin + std::fabs(positive) + std::fabs(negative), soft ? 1 : value);
   }
 
   void hinge(Number terms, Number pull) {
@@ -300,6 +312,7 @@ class RowLoss {
   }
 
   Number tau_ = 1;
+  Number bias_ = 0;
   Form form_ = Form::kConstant;
   Number factor_ = 0;
   Number top_ = 0;  ///< the largest s of the negatives

@@ -46,6 +46,8 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
     all.d_temperature += row.d_temperature;
     all.d_temperature_terms += row.d_temperature_terms;
     all.d_temperature_slopes += row.d_temperature_slopes;
+    all.d_bias += row.d_bias;
+    all.d_bias_terms += row.d_bias_terms;
     all.condition = std::max(all.condition, row.condition);
     all.positive += row.positive;
     all.alignment += row.alignment;
@@ -63,6 +65,8 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   answer.d_temperature = static_cast<double>(all.d_temperature);
   answer.d_temperature_terms = static_cast<double>(all.d_temperature_terms);
   answer.d_temperature_slopes = static_cast<double>(all.d_temperature_slopes);
+  answer.d_bias = static_cast<double>(all.d_bias);
+  answer.d_bias_terms = static_cast<double>(all.d_bias_terms);
   answer.condition = static_cast<double>(all.condition);
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   nce_metrics& metrics = answer.metrics;
@@ -83,6 +87,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
 
 template <typename Number>
 Answer oracle(const Problem& problem, int64_t samples) {
+  if (problem.shape().mined) return mined_oracle<Number>(problem, samples);
   return problem.shape().rowwise ? rowwise_oracle<Number>(problem, samples) : dense_oracle<Number>(problem, samples);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // The losses written from their definitions alone, in double or in long double: what a library is compared with.
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -24,9 +25,13 @@ struct Answer {
   double d_temperature = 0;
   double d_temperature_terms = 0;   ///< sum of the sizes of what d_temperature is the sum of
   double d_temperature_slopes = 0;  ///< sum of its derivatives by differences of similarities, which are rounded too
-  double condition = 1;             ///< how much relative errors of similarities may grow on the way to a row's loss
+  double d_bias = 0;
+  double d_bias_terms = 0;  ///< sum of the sizes of what d_bias is the sum of
+  double condition = 1;     ///< how much relative errors of similarities may grow on the way to a row's loss
   GradientRows d_queries, d_keys, d_negatives;
   nce_metrics metrics{};
+  double nearest_choice = HUGE_VAL;  ///< mined triplets: how near, relative to what is compared, any two numbers came
+                                     ///< that are compared to choose; equal ones choose by their index
 };
 
 constexpr int64_t kAllRows = int64_t{1} << 40;

@@ -64,10 +64,11 @@ const char* name_of_loss(const nce_plan_desc& desc) {
   const auto is = [&](const Kind& kind) {
     return kind.loss == desc.loss && kind.negatives == desc.negatives && kind.symmetric == (desc.symmetric != 0) &&
            kind.one_matrix == (shape_of(desc).tower && desc.m == 0) && kind.denominator == desc.denominator &&
-           kind.grouped == (desc.groups != 0) && kind.class_prior == desc.class_prior &&
-           (kind.margin == desc.margin || shape_of(desc).margin);
+           kind.grouped == (desc.groups != 0) && kind.class_prior == desc.class_prior && kind.mining == desc.mining &&
+           kind.soft_margin == (desc.soft_margin != 0) && (kind.margin == desc.margin || shape_of(desc).margin);
   };
-  for (const std::span<const Kind> kinds : {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds)}) {
+  for (const std::span<const Kind> kinds :
+       {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds), std::span<const Kind>(kMinedKinds)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
     if (found != kinds.end()) return found->name;
   }
@@ -114,9 +115,12 @@ std::string Problem::label() const {
                        ", " + name_of(dtype()) + name_of(static_cast<nce_precision>(desc.precision)) +
                        std::to_string(desc.n) + "x" + std::to_string(desc.m) + "x" + std::to_string(desc.dim);
   if (shape().margin) return result;
-  char temperature[32];
-  std::snprintf(temperature, sizeof temperature, ", tau %g", tau);
-  return result + temperature;
+  char number[32];
+  std::snprintf(number, sizeof number, ", tau %g", tau);
+  result += number;
+  if (!shape().biased) return result;
+  std::snprintf(number, sizeof number, ", bias %g", bias);
+  return result + number;
 }
 
 bool is_margin(const Kind& kind) { return empty_problem_of({.kind = kind}).shape().margin; }
@@ -140,6 +144,8 @@ Problem empty_problem_of(const Case& of) {
   desc.margin = of.kind.margin;
   desc.groups = of.kind.grouped ? 1 : 0;
   desc.class_prior = of.kind.class_prior;
+  desc.mining = of.kind.mining;
+  desc.soft_margin = of.kind.soft_margin ? 1 : 0;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;
@@ -150,7 +156,9 @@ Problem empty_problem_of(const Case& of) {
   desc.dim = of.size.dim;
   desc.workspace_budget_bytes = -1;
   problem.tau = of.tau;
+  problem.bias = of.kind.bias;
   const Shape shape = shape_of(desc);
+  if (shape.mined) desc.m = 0;
   if (of.kind.one_matrix) {
     desc.n = 2 * of.size.n;
     desc.m = 0;
@@ -198,6 +206,11 @@ void fill(Problem& problem, double noise, uint64_t seed) {
   set(k, shape.keys, [&](int64_t i) { return i < desc.n * dim ? number(0, i) + noise * number(1, i) : number(1, i); });
   set(z, shape.negatives, [&](int64_t i) { return number(2, i); });
   problem.labels.clear();
+  if (shape.mined) {
+    // Five rows of a label, and some of none.
+    for (int64_t i = 0; i < desc.n; ++i)
+      problem.labels.push_back(i % 11 == 7 ? -1 : static_cast<int32_t>(i % (desc.n / 5 + 1)));
+  }
   if (shape.labelled) {
     for (int64_t i = 0; i < desc.n; ++i) problem.labels.push_back(i % 3 == 0 ? 1 : 0);
   }

@@ -19,6 +19,7 @@ struct Problem {
   nce_plan_desc desc{};
   double tau = 1.0;
   nce_temperature_form temperature_form = NCE_TEMPERATURE_VALUE;
+  double bias = 0.0;    ///< 0: the library is given none
   double ln_tau = 0.0;  ///< what the library is given for a logarithm; 0: that of tau
   Gaps gaps;
   std::vector<double> queries, keys, negatives;  ///< row-major without gaps, exactly representable in desc.dtype
@@ -48,9 +49,12 @@ struct Kind {
   bool one_matrix = false;  ///< the tower lies in one matrix
   bool sum = false;         ///< NT-Logistic sums over negatives
   nce_denominator denominator = NCE_DENOMINATOR_ALL;
-  double margin = 0.0;   ///< of the positive; margin losses have their own
+  double margin = 0.0;  ///< of the positive; margin losses have their own
+  double bias = 0.0;
   bool grouped = false;  ///< rows of one group are no negatives of each other
   double class_prior = 0.0;
+  nce_mining mining = NCE_MINING_NONE;
+  bool soft_margin = false;
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -92,6 +96,13 @@ inline constexpr Kind kNtLogisticOneMatrix = {.name = "NT-Logistic one matrix, s
                                               .negatives = NCE_NEGATIVES_IN_BATCH,
                                               .one_matrix = true,
                                               .sum = true};
+inline constexpr Kind kSigLip = {
+    .name = "SigLIP", .loss = NCE_LOSS_SIGLIP, .negatives = NCE_NEGATIVES_IN_BATCH, .bias = -2.5};
+inline constexpr Kind kSigLipGrouped = {.name = "SigLIP groups",
+                                        .loss = NCE_LOSS_SIGLIP,
+                                        .negatives = NCE_NEGATIVES_IN_BATCH,
+                                        .bias = -1.5,
+                                        .grouped = true};
 inline constexpr Kind kOwn = {"InfoNCE own", NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN};
 inline constexpr Kind kOwnDecoupled = {.name = "InfoNCE own, decoupled, margin",
                                        .loss = NCE_LOSS_INFONCE,
@@ -103,11 +114,33 @@ inline constexpr Kind kOwnDebiased = {
 inline constexpr Kind kPaired = {"NT-Logistic paired", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_PAIRED};
 inline constexpr Kind kContrastive = {"contrastive", NCE_LOSS_CONTRASTIVE, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kTriplet = {"triplet", NCE_LOSS_TRIPLET, NCE_NEGATIVES_PAIRED};
+inline constexpr Kind kSoftTriplet = {
+    .name = "triplet, soft", .loss = NCE_LOSS_TRIPLET, .negatives = NCE_NEGATIVES_PAIRED, .soft_margin = true};
+
+constexpr Kind mined_kind(const char* name, nce_mining mining, bool soft = false) {
+  return {.name = name,
+          .loss = NCE_LOSS_TRIPLET,
+          .negatives = NCE_NEGATIVES_IN_BATCH,
+          .mining = mining,
+          .soft_margin = soft};
+}
+inline constexpr Kind kMinedKinds[] = {mined_kind("batch all", NCE_MINING_BATCH_ALL),
+                                       mined_kind("batch hard", NCE_MINING_BATCH_HARD),
+                                       mined_kind("semi-hard", NCE_MINING_SEMI_HARD),
+                                       mined_kind("easy positive", NCE_MINING_EASY_POSITIVE),
+                                       mined_kind("batch easy", NCE_MINING_BATCH_EASY),
+                                       mined_kind("batch all, soft", NCE_MINING_BATCH_ALL, true),
+                                       mined_kind("batch hard, soft", NCE_MINING_BATCH_HARD, true),
+                                       mined_kind("semi-hard, soft", NCE_MINING_SEMI_HARD, true),
+                                       mined_kind("easy positive, soft", NCE_MINING_EASY_POSITIVE, true),
+                                       mined_kind("batch easy, soft", NCE_MINING_BATCH_EASY, true)};
 
 inline constexpr Kind kDenseKinds[] = {
     kInfoNce, kSymmetric,        kShared,        kNtXent,   kNtXentOneMatrix, kDcl,        kSymmetricMargin,
-    kGrouped, kSymmetricGrouped, kNtXentGrouped, kDebiased, kNtXentDebiased,  kNtLogistic, kNtLogisticOneMatrix};
-inline constexpr Kind kRowwiseKinds[] = {kOwn, kOwnDecoupled, kOwnDebiased, kPaired, kContrastive, kTriplet};
+    kGrouped, kSymmetricGrouped, kNtXentGrouped, kDebiased, kNtXentDebiased,  kNtLogistic, kNtLogisticOneMatrix,
+    kSigLip,  kSigLipGrouped};
+inline constexpr Kind kRowwiseKinds[] = {kOwn,         kOwnDecoupled, kOwnDebiased, kPaired,
+                                         kContrastive, kTriplet,      kSoftTriplet};
 
 inline constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
 

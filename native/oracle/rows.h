@@ -17,6 +17,9 @@ template <typename Number>
 Answer dense_oracle(const Problem& problem, int64_t samples);
 template <typename Number>
 Answer rowwise_oracle(const Problem& problem, int64_t samples);
+/// And those whose triplets are mined.
+template <typename Number>
+Answer mined_oracle(const Problem& problem, int64_t samples);
 
 std::vector<int64_t> sample_rows(int64_t rows, int64_t samples);
 
@@ -71,6 +74,7 @@ class Shares {
 template <typename Number>
 struct RowSums {
   Number loss = 0, size = 0, d_temperature = 0, d_temperature_terms = 0, d_temperature_slopes = 0, condition = 1;
+  Number d_bias = 0, d_bias_terms = 0;
   Number positive = 0, alignment = 0, negative = 0, uniformity = 0, effective = 0;
   int64_t positives = 0, negatives = 0, above = 0, tied = 0;
 
@@ -81,6 +85,10 @@ struct RowSums {
     d_temperature += factor * row.by_temperature;
     d_temperature_terms += std::fabs(factor) * row.by_temperature_terms;
     d_temperature_slopes += std::fabs(factor) * row.by_temperature_slopes;
+    if (problem.shape().biased) {
+      d_bias += weight * slope * row.by_bias;
+      d_bias_terms += std::fabs(weight * slope) * row.by_bias_terms;
+    }
     condition = std::max(condition, row.condition);
   }
   void add_positive(Number s, Number unit_distance) {

@@ -83,7 +83,7 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
     const auto each_negative = [&](const auto& visit) {
       for (std::size_t k = first_negative; k < pairs.size(); ++k) visit(pairs[k].similarity.s, pairs[k].unit_distance);
     };
-    const RowLoss<Number> loss(desc, problem.tau, positive ? &pairs[0].similarity.s : nullptr,
+    const RowLoss<Number> loss(desc, problem.tau, problem.bias, positive ? &pairs[0].similarity.s : nullptr,
                                [&](const auto& visit) { each_negative([&](Number s, Number) { visit(s); }); });
     const Number weight = shares.weight(i);
     RowSums<Number>& sum = sums.data()[i];

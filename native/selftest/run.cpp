@@ -159,8 +159,10 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
       groups_(where, stream, static_cast<int64_t>(4 * problem.groups.size())),
       key_groups_(where, stream, static_cast<int64_t>(4 * problem.key_groups.size())),
       upstream_(where, stream, static_cast<int64_t>(4 * problem.upstream.size())),
+      bias_(where, stream, problem.bias != 0.0 ? 8 : 0),
       loss_(where, stream, 8 * problem.losses()),
       d_temperature_(where, stream, 8),
+      d_bias_(where, stream, 8),
       metrics_(where, stream, desc.metrics != 0 ? static_cast<int64_t>(sizeof(nce_metrics)) : 0),
       workspace_(where, stream, workspace_bytes + options.workspace_offset) {
   in.struct_size = sizeof in;
@@ -176,6 +178,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
   in.groups = static_cast<const int32_t*>(groups_.data());
   in.key_groups = static_cast<const int32_t*>(key_groups_.data());
   in.upstream = static_cast<const float*>(upstream_.data());
+  in.bias = static_cast<const double*>(bias_.data());
   out.struct_size = sizeof out;
   out.loss = static_cast<double*>(loss_.data());
   out.d_queries = d_queries_.data();
@@ -185,6 +188,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
   out.d_keys_stride = d_keys_.stride();
   out.d_negatives_stride = d_negatives_.stride();
   out.d_temperature = static_cast<double*>(d_temperature_.data());
+  out.d_bias = static_cast<double*>(d_bias_.data());
   out.metrics = static_cast<nce_metrics*>(metrics_.data());
   workspace = static_cast<std::byte*>(workspace_.data()) + options.workspace_offset;
   upload(problem);
@@ -202,6 +206,7 @@ void Run::upload(const Problem& problem) {
   groups_.upload(problem.groups.data());
   key_groups_.upload(problem.key_groups.data());
   upstream_.upload(problem.upstream.data());
+  bias_.upload(&problem.bias);
   in.temperature_form = problem.temperature_form;
   in.upstream_per_row = problem.upstream.size() > 1 ? 1 : 0;
 }
@@ -212,7 +217,8 @@ void Run::poison() {
 }
 
 void Run::poison_outputs() {
-  for (Buffer* const buffer : {&loss_, &d_queries_.buffer, &d_keys_.buffer, &d_negatives_.buffer, &d_temperature_}) {
+  for (Buffer* const buffer :
+       {&loss_, &d_queries_.buffer, &d_keys_.buffer, &d_negatives_.buffer, &d_temperature_, &d_bias_}) {
     buffer->fill(kUnwritten);
   }
   const nce_metrics metrics = unwritten_metrics();
@@ -229,7 +235,7 @@ bool Run::untouched() {
   nce_metrics now = before;
   metrics_.download(&now);
   return whole(loss_) && whole(d_queries_.buffer) && whole(d_keys_.buffer) && whole(d_negatives_.buffer) &&
-         whole(d_temperature_) && std::memcmp(&now, &before, sizeof now) == 0;
+         whole(d_temperature_) && whole(d_bias_) && std::memcmp(&now, &before, sizeof now) == 0;
 }
 
 nce_status Run::call(Calls calls) {
@@ -272,13 +278,19 @@ Result Run::read() {
   result.d_keys = d_keys_.values("d_keys");
   result.d_negatives = d_negatives_.values("d_negatives");
   d_temperature_.download(&result.d_temperature);
+  d_bias_.download(&result.d_bias);
   metrics_.download(&result.metrics);
-  const std::pair<const Buffer*, const char*> buffers[] = {
-      {&queries_.buffer, "queries"},         {&keys_.buffer, "keys"},
-      {&negatives_.buffer, "negatives"},     {&loss_, "loss"},
-      {&d_queries_.buffer, "d_queries"},     {&d_keys_.buffer, "d_keys"},
-      {&d_negatives_.buffer, "d_negatives"}, {&metrics_, "metrics"},
-      {&d_temperature_, "d_temperature"},    {&workspace_, "workspace"}};
+  const std::pair<const Buffer*, const char*> buffers[] = {{&queries_.buffer, "queries"},
+                                                           {&keys_.buffer, "keys"},
+                                                           {&negatives_.buffer, "negatives"},
+                                                           {&loss_, "loss"},
+                                                           {&d_queries_.buffer, "d_queries"},
+                                                           {&d_keys_.buffer, "d_keys"},
+                                                           {&d_negatives_.buffer, "d_negatives"},
+                                                           {&metrics_, "metrics"},
+                                                           {&d_temperature_, "d_temperature"},
+                                                           {&d_bias_, "d_bias"},
+                                                           {&workspace_, "workspace"}};
   for (const auto& [buffer, name] : buffers) {
     if (const std::string damage = buffer->damage(); !damage.empty()) throw Failure(std::string(name) + ": " + damage);
   }

@@ -38,7 +38,7 @@ class CallBench {
     in.queries_stride = in.keys_stride = in.negatives_stride = kStride;
     const bool margin = desc.loss == NCE_LOSS_CONTRASTIVE || desc.loss == NCE_LOSS_TRIPLET;
     if (!margin) in.temperature = &temperature;
-    if (desc.loss == NCE_LOSS_CONTRASTIVE) in.labels = labels.data();
+    if (desc.loss == NCE_LOSS_CONTRASTIVE || desc.mining != NCE_MINING_NONE) in.labels = labels.data();
     if (desc.groups != 0) in.groups = groups.data();
     if (desc.groups != 0 && desc.loss == NCE_LOSS_INFONCE) in.key_groups = groups.data();
     out.struct_size = sizeof out;
@@ -48,6 +48,7 @@ class CallBench {
     if (in.negatives != nullptr) out.d_negatives = d_negatives.data();
     out.d_queries_stride = out.d_keys_stride = out.d_negatives_stride = kStride;
     out.d_temperature = &d_temperature;
+    out.d_bias = &d_bias;
     workspace = workspace_.data();
     workspace_bytes = workspace_.bytes();
     std::memset(&metrics, 0x5a, sizeof metrics);
@@ -69,6 +70,7 @@ class CallBench {
     }
     for (const double x : loss) EXPECT_EQ(x, -777.0);
     EXPECT_EQ(d_temperature, -777.0);
+    EXPECT_EQ(d_bias, -777.0);
     nce_metrics untouched;
     std::memset(&untouched, 0x5a, sizeof untouched);
     untouched.struct_size = metrics.struct_size;
@@ -87,8 +89,10 @@ class CallBench {
   std::array<int32_t, kRows> labels{1, 0, 1, 0};
   std::array<int32_t, 2 * kRows> groups{0, 1, 1, -1};
   double temperature = 0.5;
+  double bias = -3.0;
   std::array<double, 2 * kRows> loss;
   double d_temperature = -777.0;
+  double d_bias = -777.0;
   nce_metrics metrics;
   nce_inputs in{};
   nce_outputs out{};
@@ -125,8 +129,14 @@ nce_plan_desc grouped(nce_plan_desc desc) {
 }
 const nce_plan_desc kGroupedKeys = grouped(kInBatch);
 const nce_plan_desc kGroupedTower = grouped(kTower);
-const nce_plan_desc kAll[] = {kGroupedKeys, kGroupedTower, kOwn,    kInBatch,     kShared,
-                              kTower,       kLogistic,     kPaired, kContrastive, kTriplet};
+const nce_plan_desc kSigLip = plan_of(NCE_LOSS_SIGLIP, NCE_NEGATIVES_IN_BATCH, kRows);
+const nce_plan_desc kMined = [] {
+  nce_plan_desc desc = plan_of(NCE_LOSS_TRIPLET, NCE_NEGATIVES_IN_BATCH, 0);
+  desc.mining = NCE_MINING_SEMI_HARD;
+  return desc;
+}();
+const nce_plan_desc kAll[] = {kGroupedKeys, kGroupedTower, kOwn,         kInBatch, kShared, kTower,
+                              kLogistic,    kPaired,       kContrastive, kTriplet, kSigLip, kMined};
 
 template <typename T>
 T* misaligned(T* pointer) {
@@ -187,7 +197,12 @@ TEST(ApiCall, RefusesMissingAndSuperfluousArguments) {
       {kGroupedTower, [](auto& b) { b.in.key_groups = b.groups.data(); }, "inputs->key_groups"},
       {kInBatch, [](auto& b) { b.in.groups = b.groups.data(); }, "inputs->groups"},
       {kInBatch, [](auto& b) { b.in.key_groups = b.groups.data(); }, "inputs->key_groups"},
-      {kInBatch, [](auto& b) { b.in.bias = &b.temperature; }, "inputs->bias"},
+      {kLogistic, [](auto& b) { b.in.bias = &b.bias; }, "inputs->bias"},
+      {kTriplet, [](auto& b) { b.in.bias = &b.bias; }, "inputs->bias"},
+      {kMined, [](auto& b) { b.in.labels = nullptr; }, "inputs->labels"},
+      {kMined, [](auto& b) { b.in.keys = b.keys.data(); }, "inputs->keys"},
+      {kMined, [](auto& b) { b.in.negatives = b.negatives.data(); }, "inputs->negatives"},
+      {kMined, [](auto& b) { b.in.temperature = &b.temperature; }, "inputs->temperature"},
       {kTower, [](auto& b) { b.out.d_keys = b.d_keys.data(); }, "outputs->d_keys"},
       {kInBatch, [](auto& b) { b.out.d_negatives = b.d_negatives.data(); }, "outputs->d_negatives"},
       {kOwn, [](auto& b) { b.stream = &b; }, "stream"},
@@ -217,6 +232,8 @@ TEST(ApiCall, RefusesStridesAndAlignments) {
       {kOwn, [](auto& b) { b.out.d_queries = misaligned(b.d_queries.data()); }, "outputs->d_queries"},
       {kOwn, [](auto& b) { b.out.d_temperature = misaligned(&b.d_temperature); }, "outputs->d_temperature"},
       {kOwn, [](auto& b) { b.out.metrics = misaligned(&b.metrics); }, "outputs->metrics"},
+      {kOwn, [](auto& b) { b.out.d_bias = misaligned(&b.d_bias); }, "outputs->d_bias"},
+      {kSigLip, [](auto& b) { b.in.bias = misaligned(&b.bias); }, "inputs->bias"},
   });
 }
 
@@ -226,6 +243,7 @@ TEST(ApiCall, RefusesWorkspaces) {
       {kOwn, [](auto& b) { b.workspace = static_cast<char*>(b.workspace) + 8; }, "workspace"},
       {kOwn, [](auto& b) { --b.workspace_bytes; }, "workspace_bytes", NCE_STATUS_WORKSPACE_TOO_SMALL},
       {kInBatch, [](auto& b) { --b.workspace_bytes; }, "workspace_bytes", NCE_STATUS_WORKSPACE_TOO_SMALL},
+      {kMined, [](auto& b) { --b.workspace_bytes; }, "workspace_bytes", NCE_STATUS_WORKSPACE_TOO_SMALL},
       {kOwn, [](auto& b) { b.workspace_bytes = 0; }, "workspace_bytes", NCE_STATUS_WORKSPACE_TOO_SMALL},
       {kOwn, [](auto& b) { b.workspace_bytes = -1; }, "workspace_bytes", NCE_STATUS_WORKSPACE_TOO_SMALL},
   });
@@ -239,6 +257,8 @@ TEST(ApiCall, RefusesOverlaps) {
       {kOwn, [](auto& b) { b.out.d_keys = b.d_queries.data() + 1; }, "outputs->d_keys"},
       {kOwn, [](auto& b) { b.out.d_temperature = &b.temperature; }, "outputs->d_temperature"},
       {kOwn, [](auto& b) { b.out.loss = &b.temperature; }, "outputs->loss"},
+      {kSigLip, [](auto& b) { b.in.bias = b.out.d_bias = &b.bias; }, "outputs->d_bias"},
+      {kSigLip, [](auto& b) { b.in.bias = &b.bias, b.out.d_temperature = &b.bias; }, "outputs->d_temperature"},
       {kOwn, [](auto& b) { b.out.d_temperature = b.loss.data(); }, "outputs->d_temperature"},
       {kOwn, [](auto& b) { b.in.queries = b.workspace; }, "workspace shares memory"},
       {kOwn, [](auto& b) { b.out.d_queries = b.workspace; }, "workspace"},
@@ -278,6 +298,9 @@ TEST(ApiCall, RefusesNumbersOutOfRangeOnEveryEngine) {
                        b.upstream[3] = nan;
                      },
                      "upstream[3]"});
+  }
+  for (const double bias : {1.1e30, -1.1e30, HUGE_VAL, static_cast<double>(nan)}) {
+    cases.push_back({kSigLip, [=](auto& b) { b.in.bias = &b.bias, b.bias = bias; }, "*inputs->bias"});
   }
   for (const int32_t label : {-1, 2}) {
     cases.push_back({kContrastive, [=](auto& b) { b.labels[3] = label; }, "labels[3]"});

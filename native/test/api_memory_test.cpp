@@ -48,6 +48,7 @@ class Rooms {
     if (negatives > 0) add_matrix("inputs->negatives", in_.negatives, negatives, element);
     if (!margin) add("inputs->temperature", in_.temperature, 1);
     add("inputs->weights", in_.weights, losses);
+    if (desc.loss == NCE_LOSS_SIGLIP) add("inputs->bias", in_.bias, 1);
     if (desc.loss == NCE_LOSS_CONTRASTIVE) add("inputs->labels", in_.labels, desc.n);
     if (desc.groups != 0) add("inputs->groups", in_.groups, losses);
     if (desc.groups != 0 && !tower) add("inputs->key_groups", in_.key_groups, desc.n);
@@ -59,6 +60,7 @@ class Rooms {
     add_matrix("outputs->d_keys", out_.d_keys, desc.n, of_gradient);
     if (negatives > 0) add_matrix("outputs->d_negatives", out_.d_negatives, negatives, of_gradient);
     add("outputs->d_temperature", out_.d_temperature, 1);
+    add("outputs->d_bias", out_.d_bias, 1);
     add("outputs->metrics", out_.metrics, 1);
     arguments_.push_back({"workspace", [this](void* to) { workspace_ = to; }, workspace_bytes_, 64});
     room_bytes_ = (workspace_bytes_ + 4 * kMargin) / 4096 * 4096 + 4096;
@@ -162,7 +164,7 @@ nce_plan_desc grouped(nce_plan_desc desc) {
   return desc;
 }
 
-const std::array<nce_plan_desc, 8> kPlans = {
+const std::array<nce_plan_desc, 9> kPlans = {
     grouped(plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH, kRows)),
     plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN, 2),
     plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED, 6),
@@ -171,6 +173,7 @@ const std::array<nce_plan_desc, 8> kPlans = {
     plan_of(NCE_LOSS_TRIPLET, NCE_NEGATIVES_PAIRED, kRows),
     plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED, 6, NCE_DTYPE_FLOAT16),
     plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN, 2, NCE_DTYPE_BFLOAT16),
+    plan_of(NCE_LOSS_SIGLIP, NCE_NEGATIVES_IN_BATCH, kRows),
 };
 
 TEST(ApiMemory, NoOutputMayShareAByteWithAnythingElse) {

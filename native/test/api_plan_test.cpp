@@ -32,13 +32,16 @@ TEST(ApiPlan, RefusesMalformedDescriptions) {
   const nce_plan_desc tower = describe(NCE_LOSS_NT_XENT, 4, 0, 3);
   const nce_plan_desc logistic = describe(NCE_LOSS_NT_LOGISTIC, 4, 0, 3);
   const nce_plan_desc paired = with(describe(NCE_LOSS_NT_LOGISTIC, 4, 4, 3), NCE_NEGATIVES_PAIRED);
+  const nce_plan_desc siglip = describe(NCE_LOSS_SIGLIP, 4, 6, 3);
   const nce_plan_desc contrastive = describe(NCE_LOSS_CONTRASTIVE, 4, 4, 3);
   const nce_plan_desc triplet = describe(NCE_LOSS_TRIPLET, 4, 4, 3);
+  nce_plan_desc mined = with(describe(NCE_LOSS_TRIPLET, 4, 0, 3), NCE_NEGATIVES_IN_BATCH);
+  mined.mining = NCE_MINING_BATCH_HARD;
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
   const Case cases[] = {
       {own, [](auto& d) { d.struct_size = 4; }, "desc->struct_size"},
-      {own, [](auto& d) { d.loss = 5; }, "desc->loss"},
+      {own, [](auto& d) { d.loss = NCE_LOSS_SIGLIP + 1; }, "desc->loss"},
       {own, [](auto& d) { d.loss = -1; }, "desc->loss"},
       {own, [](auto& d) { d.negatives = 4; }, "desc->negatives"},
       {own, [](auto& d) { d.negatives = NCE_NEGATIVES_PAIRED; }, "desc->negatives"},
@@ -106,11 +109,31 @@ TEST(ApiPlan, RefusesMalformedDescriptions) {
       {own, [](auto& d) { d.margin = kNan; }, "desc->margin"},
       {own, [](auto& d) { d.margin = 1e101; }, "desc->margin"},
       {logistic, [](auto& d) { d.margin = 0.5; }, "desc->margin"},
+      {siglip, [](auto& d) { d.margin = 0.5; }, "desc->margin"},
+      {siglip, [](auto& d) { d.m = 3; }, "desc->m"},
+      {siglip, [](auto& d) { d.symmetric = 1; }, "desc->symmetric"},
+      {siglip, [](auto& d) { d.negatives = NCE_NEGATIVES_SHARED; }, "desc->negatives"},
+      {siglip, [](auto& d) { d.distance = NCE_DISTANCE_COSINE; }, "desc->distance"},
+      {siglip, [](auto& d) { d.denominator = NCE_DENOMINATOR_NEGATIVES; }, "desc->denominator"},
+      {siglip, [](auto& d) { d.negative_reduction = NCE_REDUCTION_SUM; }, "desc->negative_reduction"},
       {contrastive, [](auto& d) { d.margin = 0.0; }, "desc->margin"},
       {contrastive, [](auto& d) { d.margin = -1.0; }, "desc->margin"},
       {triplet, [](auto& d) { d.margin = -1.0; }, "desc->margin"},
       {triplet, [](auto& d) { d.margin = kNan; }, "desc->margin"},
       {triplet, [](auto& d) { d.margin = HUGE_VAL; }, "desc->margin"},
+      {mined, [](auto& d) { d.mining = 6; }, "desc->mining"},
+      {mined, [](auto& d) { d.mining = -1; }, "desc->mining"},
+      {mined, [](auto& d) { d.mining = NCE_MINING_NONE; }, "desc->mining"},
+      {triplet, [](auto& d) { d.mining = NCE_MINING_BATCH_ALL; }, "desc->mining"},
+      {own, [](auto& d) { d.mining = NCE_MINING_BATCH_ALL; }, "desc->mining"},
+      {contrastive, [](auto& d) { d.mining = NCE_MINING_BATCH_ALL; }, "desc->mining"},
+      {mined, [](auto& d) { d.m = 4; }, "desc->m"},
+      {mined, [](auto& d) { d.negatives = NCE_NEGATIVES_SHARED; }, "desc->negatives"},
+      {mined, [](auto& d) { d.similarity = NCE_SIMILARITY_DOT; }, "desc->similarity"},
+      {mined, [](auto& d) { d.margin = -0.5; }, "desc->margin"},
+      {mined, [](auto& d) { d.soft_margin = 2; }, "desc->soft_margin"},
+      {own, [](auto& d) { d.soft_margin = 1; }, "desc->soft_margin"},
+      {contrastive, [](auto& d) { d.soft_margin = 1; }, "desc->soft_margin"},
   };
   const ContextOwner context = open_cpu();
   for (const Case& c : cases) {
@@ -163,6 +186,8 @@ TEST(ApiPlan, TakesEveryAllowedCombination) {
     };
     plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH, 6, 0);
     plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH, 4, 1);
+    plan(NCE_LOSS_SIGLIP, NCE_NEGATIVES_IN_BATCH, 4, 0);
+    plan(NCE_LOSS_SIGLIP, NCE_NEGATIVES_IN_BATCH, 6, 0);
     plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED, 0, 0);
     plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED, 9, 0);
     plan(NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN, 0, 0);

@@ -130,7 +130,8 @@ std::vector<Problem> problems_of_strips(int64_t n) {
                   .size = {n, n, 3},
                   .tau = 0.1,
                   .seed = 4}),
-      problem_of({.kind = kShared, .measure = NCE_SIMILARITY_DOT, .size = {n, 300, 3}, .tau = 0.1, .seed = 5})};
+      problem_of({.kind = kShared, .measure = NCE_SIMILARITY_DOT, .size = {n, 300, 3}, .tau = 0.1, .seed = 5}),
+      problem_of({.kind = oracle::kSigLip, .size = {n, n, 3}, .tau = 0.1, .seed = 6})};
   for (Problem& problem : result) {
     problem.weights.assign(static_cast<std::size_t>(n), 1.5F);
     std::fill(problem.weights.begin(), problem.weights.begin() + n * 5 / 8, 0.0F);
@@ -178,7 +179,7 @@ std::vector<Problem> problems_of_many_keys() {
   constexpr nce_dtype kTypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16};
   std::vector<Problem> result;
   std::size_t turn = 0;
-  for (const Kind& kind : {oracle::kInfoNce, kShared}) {
+  for (const Kind& kind : {oracle::kInfoNce, kShared, oracle::kSigLip}) {
     ++turn;
     for (const nce_similarity similarity :
          {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN}) {

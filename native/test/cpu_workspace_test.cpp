@@ -59,8 +59,8 @@ TEST(CpuWorkspace, OfTheForwardPassAloneIsNeverLarger) {
   for (const int32_t threads : {1, 2, 7, 64, 256}) {
     const ContextOwner context = open_cpu(threads);
     for (const int64_t n : {1, 2, 8, 100}) {
-      for (const nce_loss loss :
-           {NCE_LOSS_INFONCE, NCE_LOSS_NT_XENT, NCE_LOSS_NT_LOGISTIC, NCE_LOSS_CONTRASTIVE, NCE_LOSS_TRIPLET}) {
+      for (const nce_loss loss : {NCE_LOSS_INFONCE, NCE_LOSS_NT_XENT, NCE_LOSS_NT_LOGISTIC, NCE_LOSS_CONTRASTIVE,
+                                  NCE_LOSS_TRIPLET, NCE_LOSS_SIGLIP}) {
         for (const nce_negatives negatives :
              {NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_SHARED, NCE_NEGATIVES_OWN, NCE_NEGATIVES_PAIRED}) {
           for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16}) {
@@ -74,6 +74,26 @@ TEST(CpuWorkspace, OfTheForwardPassAloneIsNeverLarger) {
                 << dtype;
           }
         }
+      }
+    }
+  }
+}
+
+TEST(CpuWorkspace, OfMinedTripletsIsAStripAndAMultipleOfTheRows) {
+  for (const int32_t threads : {1, 16}) {
+    const ContextOwner context = open_cpu(threads);
+    for (const nce_mining mining : {NCE_MINING_BATCH_ALL, NCE_MINING_BATCH_HARD, NCE_MINING_SEMI_HARD,
+                                    NCE_MINING_EASY_POSITIVE, NCE_MINING_BATCH_EASY}) {
+      for (const int64_t n : {int64_t{1}, int64_t{1000}, int64_t{1} << 17, int64_t{1} << 20}) {
+        nce_plan_desc desc = describe(NCE_LOSS_TRIPLET, n, 0, 128);
+        desc.negatives = NCE_NEGATIVES_IN_BATCH;
+        desc.mining = mining;
+        // Panels and two sums of them in double, and some numbers a row; then one panel of distances at least.
+        EXPECT_LE(bytes_of(make_plan(context, desc), NCE_PASS_FORWARD_BACKWARD),
+                  64 * kMiB + n * (3 * desc.dim * 8 + 1024))
+            << n << " rows, mining " << mining;
+        EXPECT_LE(bytes_of(make_plan(context, desc), NCE_PASS_FORWARD),
+                  bytes_of(make_plan(context, desc), NCE_PASS_FORWARD_BACKWARD));
       }
     }
   }

@@ -145,8 +145,8 @@ std::vector<double> everything(const CallerMatrix& x, const CallerMatrix& y, boo
                     .x_groups = kXGroups,
                     .y_groups = kYGroups,
                     .add = false,
-                    .rows = {array(2), array(3), array(4)},
-                    .columns = {array(5), array(6), array(7)},
+                    .rows = {array(2), array(3), array(4), nullptr},
+                    .columns = {array(5), array(6), array(7), nullptr},
                     .metrics = {}},
                    Arithmetic::kFloat64, nullptr);
   return out.read();

@@ -53,7 +53,7 @@ TEST_P(CudaKeyStrips, HaveTheAnswersOfKeysAtOnce) {
   constexpr nce_dtype kTypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16};
   uint64_t seed = 8100;
   std::size_t turn = 0, number = 0;
-  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped}) {
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip}) {
     for (std::size_t i = 0; i < std::size(kTypes); ++i) {
       if (!runs(number++, 3)) continue;
       const Problem problem = problem_of({.kind = kind,
@@ -96,7 +96,7 @@ TEST_P(CudaKeyStrips, TellRowsByTheirPlaceAmongAllKeys) {
 TEST_P(CudaKeyStrips, HaveTheDigitsOfDoubleAtLogitsOfAThousand) {
   uint64_t seed = 8150;
   std::size_t number = 0;
-  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped}) {
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip}) {
     for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT16}) {
       if (!runs(number++, 4)) continue;
       Problem problem =
@@ -117,7 +117,7 @@ TEST_P(CudaKeyStrips, HaveTheDigitsOfDoubleAtLogitsOfAThousand) {
 /// Rows of norm 0 in strips of their own.
 TEST_P(CudaKeyStrips, HaveZeroRows) {
   std::size_t number = 0;
-  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped}) {
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip}) {
     if (!runs(number++, 2)) continue;
     Problem problem = problem_of({.kind = kind, .size = {5, 1200, 3}, .tau = 0.4, .seed = 8300});
     for (const std::size_t row : {2u, 600u, 1199u}) {
@@ -134,7 +134,7 @@ TEST_P(CudaKeyStrips, HaveZeroRows) {
 }
 
 TEST_P(CudaKeyStrips, KeepTheWorkspaceWithinTheKeysAndAConstant) {
-  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped}) {
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip}) {
     for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16}) {
       for (const nce_similarity similarity : {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN}) {
         for (const int64_t n : {64, 4096}) {

@@ -10,7 +10,7 @@ namespace {
 struct Outputs {
   int64_t x_padded, y_padded;
   int x_groups, y_groups;
-  Buffer<double> row_maximum, row_value, row_weighted, column_maximum, column_value, column_weighted;
+  Buffer<double> row_maximum, row_value, row_weighted, row_sigmoid, column_maximum, column_value, column_weighted;
   Buffer<double> count, above, tied, similarity, uniformity;
 
   Outputs(int64_t x_rows, int64_t y_rows, int of_x, int of_y)
@@ -21,6 +21,7 @@ struct Outputs {
         row_maximum(of_y * x_padded),
         row_value(of_y * x_padded),
         row_weighted(of_y * x_padded),
+        row_sigmoid(of_y * x_padded),
         column_maximum(of_x * y_padded),
         column_value(of_x * y_padded),
         column_weighted(of_x * y_padded),
@@ -30,19 +31,21 @@ struct Outputs {
         similarity(of_y * x_padded),
         uniformity(of_y * x_padded) {
     for (Buffer<double>* buffer :
-         {&row_maximum, &row_value, &row_weighted, &count, &above, &tied, &similarity, &uniformity}) {
+         {&row_maximum, &row_value, &row_weighted, &row_sigmoid, &count, &above, &tied, &similarity, &uniformity}) {
       check(cudaMemsetAsync(buffer->get(), 0x7f, static_cast<std::size_t>(of_y * x_padded) * 8, nullptr), "memset");
     }
     for (Buffer<double>* buffer : {&column_maximum, &column_value, &column_weighted}) {
       check(cudaMemsetAsync(buffer->get(), 0x7f, static_cast<std::size_t>(of_x * y_padded) * 8, nullptr), "memset");
     }
   }
-  Sums rows() const { return {row_maximum.get(), row_value.get(), row_weighted.get()}; }
-  Sums columns() const { return {column_maximum.get(), column_value.get(), column_weighted.get()}; }
+  Sums rows(bool sigmoids = false) const {
+    return {row_maximum.get(), row_value.get(), row_weighted.get(), sigmoids ? row_sigmoid.get() : nullptr};
+  }
+  Sums columns() const { return {column_maximum.get(), column_value.get(), column_weighted.get(), nullptr}; }
 };
 
 struct Total {
-  double value = 0.0, weighted = 0.0;
+  double value = 0.0, weighted = 0.0, sigmoid = 0.0;
 };
 
 /// The groups' sums of one row, relative to 2^0 and to the positive.
@@ -61,13 +64,14 @@ Total total(const std::vector<double>& maximum, const std::vector<double>& value
 }
 
 Total term(Form form, double s, double positive, double tau, double shift) {
-  const double z = s / tau;
   if (form == Form::kLogistic) {
+    const double z = (s + shift) / tau;
     const double softplus = std::max(z, 0.0) + std::log1p(std::exp(-std::fabs(z)));
-    return {softplus, s / (1.0 + std::exp(-z))};
+    return {softplus, s / (1.0 + std::exp(-z)), 1.0 / (1.0 + std::exp(-z))};
   }
+  const double z = s / tau;
   const double e = std::exp(z - (form == Form::kBounded ? shift * std::log(2.0) : 0.0));
-  return {e, e * (s - positive)};
+  return {e, e * (s - positive), 0.0};
 }
 
 struct Case {
@@ -87,7 +91,7 @@ class SumTiles : public testing::TestWithParam<std::tuple<Arithmetics, Form>> {}
 TEST_P(SumTiles, AgreeWithDouble) {
   const auto& [a, form] = GetParam();
   const double tau = 0.2;
-  const double shift = form == Form::kBounded ? 1.5 : 0.0;
+  const double shift = form == Form::kBounded ? 1.5 : form == Form::kLogistic ? -0.15 : 0.0;
   for (const Case& c : kCases) {
     SCOPED_TRACE(std::to_string(c.x_rows) + " x " + std::to_string(c.y_rows));
     const TileProblem problem(a, c.x_rows, c.y_rows, c.dim, call_state(form, tau, shift), c.excluded);
@@ -106,7 +110,7 @@ TEST_P(SumTiles, AgreeWithDouble) {
                           c.x_groups,
                           c.y_groups,
                           false,
-                          out.rows(),
+                          out.rows(form == Form::kLogistic),
                           out.columns(),
                           {out.count.get(), out.above.get(), out.tied.get(), out.similarity.get(), out.uniformity.get(),
                            xi.get(), yi.get(), yf.get()}};
@@ -128,6 +132,7 @@ TEST_P(SumTiles, AgreeWithDouble) {
         const Total column = term(form, s, y_positive[jj], tau, shift);
         rows[ii].value += row.value;
         rows[ii].weighted += row.weighted;
+        rows[ii].sigmoid += row.sigmoid;
         row_sizes[ii].weighted += row.value * (std::fabs(s - x_positive[ii]) + tau);
         columns[jj].value += column.value;
         columns[jj].weighted += column.weighted;
@@ -141,21 +146,24 @@ TEST_P(SumTiles, AgreeWithDouble) {
     }
     const auto rm = out.row_maximum.read(), rv = out.row_value.read(), rw = out.row_weighted.read();
     const auto m_count = out.count.read();
+    const std::vector<double> sigmoids = form == Form::kLogistic ? out.row_sigmoid.read() : std::vector<double>{};
     const auto m_above = out.above.read(), m_sum = out.similarity.read(), m_uniformity = out.uniformity.read();
     for (int64_t i = 0; i < c.x_rows; ++i) {
       const auto ii = static_cast<std::size_t>(i);
       const Total got = total(rm, rv, rw, c.y_groups, out.x_padded, i, form, tau, x_positive[ii]);
       ASSERT_NEAR(got.value, rows[ii].value, relative * rows[ii].value) << "row " << i;
       ASSERT_NEAR(got.weighted, rows[ii].weighted, relative * row_sizes[ii].weighted) << "row " << i;
-      double count = 0.0, more = 0.0, sum = 0.0, uniformity = 0.0;
+      double count = 0.0, more = 0.0, sum = 0.0, uniformity = 0.0, sigmoid = 0.0;
       for (int g = 0; g < c.y_groups; ++g) {
         const auto at = static_cast<std::size_t>(g * out.x_padded + i);
         count += m_count[at];
         more += m_above[at];
         sum += m_sum[at];
         uniformity += m_uniformity[at];
+        if (form == Form::kLogistic) sigmoid += sigmoids[at];
       }
       ASSERT_EQ(count, counts[ii]) << "row " << i;
+      ASSERT_NEAR(sigmoid, rows[ii].sigmoid, relative * rows[ii].sigmoid) << "row " << i;
       ASSERT_NEAR(more, above[ii], unsure[ii]) << "row " << i;
       ASSERT_NEAR(sum, sums[ii], unit * static_cast<double>(c.y_rows)) << "row " << i;
       ASSERT_NEAR(uniformity, uniformities[ii], (relative + 4.0 * unit) * uniformities[ii]) << "row " << i;

@@ -80,6 +80,11 @@ TEST(Oracle, GradientsAreTheDifferencesOfLosses) {
       EXPECT_EQ(answer.d_temperature, 0.0);
       return;
     }
+    if (problem.shape().biased) {
+      EXPECT_NEAR(answer.d_bias, slope(problem, problem.bias), 1e-9 * (1 + answer.d_bias_terms));
+    } else {
+      EXPECT_EQ(answer.d_bias, 0.0);
+    }
     const double by_tau = slope(problem, problem.tau);
     EXPECT_NEAR(answer.d_temperature, by_tau, 1e-9 * (1 + answer.d_temperature_terms));
     problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
@@ -94,6 +99,7 @@ TEST(Oracle, NumberTypesAndSamplesAgree) {
     const Answer narrow = oracle<double>(problem, 2);
     EXPECT_NEAR(narrow.loss, wide.loss, 1e-13 * (1 + std::fabs(wide.loss)));
     EXPECT_NEAR(narrow.d_temperature, wide.d_temperature, 1e-13 * (1 + wide.d_temperature_terms));
+    EXPECT_NEAR(narrow.d_bias, wide.d_bias, 1e-13 * (1 + wide.d_bias_terms));
     for (const auto& [few, all] :
          {std::pair{&narrow.d_queries, &wide.d_queries}, std::pair{&narrow.d_keys, &wide.d_keys},
           std::pair{&narrow.d_negatives, &wide.d_negatives}}) {

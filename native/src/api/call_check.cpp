@@ -75,9 +75,10 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
   if (problem.has_labels()) {
     check_pointer(inputs->labels, "inputs->labels", alignof(int32_t));
   } else {
-    check_absent(inputs->labels, "inputs->labels", "only NCE_LOSS_CONTRASTIVE has labels");
+    check_absent(inputs->labels, "inputs->labels", "only NCE_LOSS_CONTRASTIVE and mined triplets have labels");
   }
-  check_absent(inputs->bias, "inputs->bias", "only NCE_LOSS_SIGLIP has a bias");
+  if (!problem.has_bias()) check_absent(inputs->bias, "inputs->bias", "only NCE_LOSS_SIGLIP has a bias");
+  if (inputs->bias != nullptr) check_pointer(inputs->bias, "inputs->bias", alignof(double));
   if (problem.grouped) {
     check_pointer(inputs->groups, "inputs->groups", alignof(int32_t));
   } else {

@@ -70,6 +70,9 @@ void check_enums(const nce_plan_desc& desc) {
              "0 (FLOAT32), 1 (FLOAT64), 2 (FLOAT16), 3 (BFLOAT16)");
   check_enum(desc.precision, NCE_PRECISION_FAST, "desc->precision", "0 (PRECISE), 1 (FAST)");
   check_enum(desc.metrics, 1, "desc->metrics", "0 or 1");
+  check_enum(desc.mining, NCE_MINING_BATCH_EASY, "desc->mining",
+             "0 (NONE), 1 (BATCH_ALL), 2 (BATCH_HARD), 3 (SEMI_HARD), 4 (EASY_POSITIVE), 5 (BATCH_EASY)");
+  check_enum(desc.soft_margin, 1, "desc->soft_margin", "0 or 1");
   check_enum(desc.groups, 1, "desc->groups", "0 or 1");
 }
 
@@ -84,10 +87,24 @@ void check_groups(const nce_plan_desc& desc, const LossRule& rule) {
     case Arrangement::kOwn:
     case Arrangement::kTriples:
     case Arrangement::kLabelled:
+    case Arrangement::kMined:
       refuse_argument(given + "rows do not meet as negatives of each other in the batch");
   }
   if (rule.reduces_negatives && desc.negative_reduction == NCE_REDUCTION_MEAN) {
     refuse_argument(given + "desc->negative_reduction is 0 (MEAN): groups leave every row another number of negatives");
+  }
+}
+
+/// Triplets are mined exactly where negatives are those of the batch.
+void check_mining(const nce_plan_desc& desc, const LossRule& rule) {
+  const bool mined =
+      loss::arrangement_of(rule, static_cast<nce_negatives>(desc.negatives)) == loss::Arrangement::kMined;
+  if (mined && desc.mining == NCE_MINING_NONE) {
+    refuse_argument(std::string("desc->mining is 0 with desc->negatives 0; allowed: 1 to 5, or desc->negatives 3 ") +
+                    "(PAIRED), because triplets of a batch are mined");
+  }
+  if (!mined) {
+    check_zero(desc.mining, "desc->mining", "only NCE_LOSS_TRIPLET with NCE_NEGATIVES_IN_BATCH mines");
   }
 }
 
@@ -124,8 +141,8 @@ void check_combinations(const nce_plan_desc& desc) {
   }
   if (desc.groups != 0) check_groups(desc, rule);
   if (!loss::has_denominator(rule)) unused(desc.denominator, "desc->denominator");
-  check_zero(desc.mining, "desc->mining", "no backend has it yet");
-  check_zero(desc.soft_margin, "desc->soft_margin", "no backend has it yet");
+  if (!loss::has_soft_margin(rule)) unused(desc.soft_margin, "desc->soft_margin");
+  check_mining(desc, rule);
   check_zero(desc.reserved, "desc->reserved", "it is reserved");
 }
 
@@ -163,6 +180,9 @@ void check_sizes(const nce_plan_desc& desc) {
     case Arrangement::kTwoTowers:
       if (desc.symmetric != 0 && desc.m != desc.n) refuse_argument(given + "; allowed: m = n, as desc->symmetric is 1");
       if (desc.m < desc.n) refuse_argument(given + "; allowed: m >= n, as key i is the positive of query i");
+      break;
+    case Arrangement::kMined:
+      if (desc.m != 0) refuse_argument(given + "; allowed: 0, as queries hold all rows that triplets are mined from");
       break;
     case Arrangement::kShared:
     case Arrangement::kOwn:

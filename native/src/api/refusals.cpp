@@ -24,6 +24,8 @@ void refuse_temperature(double given, bool logarithm) {
                              : "; allowed: 1e-9 to 1e9"));
 }
 
+void refuse_bias(double given) { refuse_argument("*inputs->bias is " + text(given) + "; allowed: -1e30 to 1e30"); }
+
 void refuse_element(const char* array, int64_t row, double given, const char* allowed) {
   refuse_argument("inputs->" + std::string(array) + "[" + std::to_string(row) + "] is " + text(given) +
                   "; allowed: " + allowed);
@@ -67,6 +69,11 @@ void refuse_state() {
 void refuse_other_temperature(double tau, double forward_tau) {
   throw Error(NCE_STATUS_INVALID_STATE, "*inputs->temperature is tau = " + std::to_string(tau) +
                                             ", the forward pass in the workspace had " + std::to_string(forward_tau));
+}
+
+void refuse_other_bias(double bias, double forward_bias) {
+  throw Error(NCE_STATUS_INVALID_STATE, "*inputs->bias is " + std::to_string(bias) +
+                                            ", the forward pass in the workspace had " + std::to_string(forward_bias));
 }
 
 void refuse_sizes(const nce_plan_desc& desc, const char* largest) {

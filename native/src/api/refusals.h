@@ -12,6 +12,7 @@ namespace nce {
 /// INVALID_ARGUMENT.
 [[noreturn]] void refuse_argument(const std::string& message);
 [[noreturn]] void refuse_temperature(double given, bool logarithm);
+[[noreturn]] void refuse_bias(double given);
 /// `array` is a field of nce_inputs such as weights; `allowed` says what its elements may be.
 [[noreturn]] void refuse_element(const char* array, int64_t row, double given, const char* allowed);
 
@@ -29,6 +30,7 @@ namespace nce {
 /// INVALID_STATE: a backward pass without its forward pass, or with another temperature.
 [[noreturn]] void refuse_state();
 [[noreturn]] void refuse_other_temperature(double tau, double forward_tau);
+[[noreturn]] void refuse_other_bias(double bias, double forward_bias);
 
 /// UNSUPPORTED: a plan whose workspace would be more than `largest`, such as "2^41 bytes".
 [[noreturn]] void refuse_sizes(const nce_plan_desc& desc, const char* largest);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cpu/dense/dense_plan.h"
+#include "cpu/mined/mined_plan.h"
 #include "cpu/processor.h"
 #include "cpu/rowwise/rowwise_plan.h"
 #include "cpu/thread_pool.h"
@@ -67,6 +68,8 @@ class CpuContext final : public Context {
     switch (problem.engine) {
       case loss::Engine::kDense:
         return make_dense_plan(problem, pool_, isa_);
+      case loss::Engine::kMined:
+        return make_mined_plan(problem, pool_, isa_);
       case loss::Engine::kRowwise:
         break;
     }

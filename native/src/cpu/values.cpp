@@ -14,6 +14,12 @@ Temperature read_temperature(const nce_inputs& in) {
   return {.tau = tau, .gradient_factor = logarithm ? tau : 1.0};
 }
 
+double read_bias(const nce_inputs& in) {
+  if (in.bias == nullptr) return 0.0;
+  if (!loss::bias_allowed(*in.bias)) refuse_bias(*in.bias);
+  return *in.bias;
+}
+
 double check_weights(const nce_inputs& in, int64_t rows) {
   if (in.weights == nullptr) return static_cast<double>(rows);
   double sum = 0.0;

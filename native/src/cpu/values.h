@@ -17,6 +17,9 @@ struct Temperature {
 /// Reads the temperature in either form. `in.temperature` must not be null.
 Temperature read_temperature(const nce_inputs& in);
 
+/// Reads the bias, 0 for null.
+double read_bias(const nce_inputs& in);
+
 /// Throws unless all `rows` weights are finite and >= 0; null is allowed. Returns their sum in row order (`rows` for
 /// null).
 double check_weights(const nce_inputs& in, int64_t rows);

@@ -27,6 +27,7 @@ struct BeginParams {
   bool backward;
   bool logarithm;
   const double* temperature;
+  const double* bias;
   const float* weights;
   const int32_t* labels;
   const float* upstream;
@@ -94,8 +95,10 @@ __global__ void begin_call(const BeginParams p) {
   }
   const double given = p.temperature == nullptr ? 1.0 : *p.temperature;
   const double tau = p.logarithm ? std::exp(given) : given;
+  const double bias = p.bias == nullptr ? 0.0 : *p.bias;
   if (!p.backward) {
     call = CallState{};
+    call.bias = bias;
     call.tau = tau;
     call.inverse_temperature = 1.0 / tau;
   }
@@ -103,6 +106,8 @@ __global__ void begin_call(const BeginParams p) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kMetrics, 0, p.metrics->struct_size);
   } else if (!loss::temperature_allowed(given, p.logarithm)) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kTemperature, p.logarithm ? 1 : 0, given);
+  } else if (!loss::bias_allowed(bias)) {
+    set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kBias, 0, bias);
   } else if (bad_weight != kNoRow) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kWeights, bad_weight,
                static_cast<double>(p.weights[bad_weight]));
@@ -113,6 +118,8 @@ __global__ void begin_call(const BeginParams p) {
                static_cast<double>(p.upstream[bad_upstream]));
   } else if (tau != call.tau) {
     set_status(call, NCE_STATUS_INVALID_STATE, Argument::kTemperature, 0, tau);
+  } else if (bias != call.bias) {
+    set_status(call, NCE_STATUS_INVALID_STATE, Argument::kBias, 0, bias);
   } else {
     set_status(call, NCE_STATUS_OK, Argument::kNone, 0, 0.0);
     call.overflow = 0;
@@ -134,6 +141,7 @@ void launch_begin_call(const BeginCall& begin, cudaStream_t stream) {
       .backward = begin.backward,
       .logarithm = in.temperature_form == NCE_TEMPERATURE_LOGARITHM && in.temperature != nullptr,
       .temperature = in.temperature,
+      .bias = in.bias,
       .weights = in.weights,
       .labels = in.labels,
       .upstream = in.upstream,

@@ -23,10 +23,11 @@ struct BeginCall {
 
 constexpr int64_t kBeginCallBytes = 256 * 32;
 
-/// Sets status, argument, row and value to the first offence, in the order metrics, temperature, weights, labels,
-/// upstream, or to OK; then tau (1 without a temperature), its inverse and factor, and the sum of the weights. A
-/// forward pass is then one of no plan, until its last kernel sets `plan` where the status is OK. A backward pass
-/// without its forward, or with another temperature, gets INVALID_STATE, and what the forward pass left stays.
+/// Sets status, argument, row and value to the first offence, in the order metrics, temperature, bias, weights, labels,
+/// upstream, or to OK; then tau (1 without a temperature), its inverse and factor, the bias (0 without one), and the
+/// sum of the weights. A forward pass is then one of no plan, until its last kernel sets `plan` where the status is OK.
+/// A backward pass without its forward, or with another temperature or bias, gets INVALID_STATE, and what the forward
+/// pass left stays.
 void launch_begin_call(const BeginCall& begin, cudaStream_t stream);
 
 }  // namespace nce::cuda

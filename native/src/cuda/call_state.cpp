@@ -10,6 +10,8 @@ const char* name_of(Argument argument) {
   switch (argument) {
     case Argument::kTemperature:
       return "temperature";
+    case Argument::kBias:
+      return "bias";
     case Argument::kWeights:
       return "weights";
     case Argument::kLabels:
@@ -44,6 +46,8 @@ const char* name_of(Argument argument) {
   switch (call.argument) {
     case Argument::kTemperature:
       refuse_temperature(call.value, call.row != 0);
+    case Argument::kBias:
+      refuse_bias(call.value);
     case Argument::kMetrics:
       refuse_struct("outputs->metrics", static_cast<uint32_t>(call.value), sizeof(nce_metrics));
     case Argument::kWeights:
@@ -79,6 +83,7 @@ void throw_unless_ok(const CallState& call) {
       refuse_argument_of(call);
     case NCE_STATUS_INVALID_STATE:
       if (call.argument == Argument::kTemperature) refuse_other_temperature(call.value, call.tau);
+      if (call.argument == Argument::kBias) refuse_other_bias(call.value, call.bias);
       refuse_state();
     case NCE_STATUS_NON_FINITE:
       if (call.argument == Argument::kSimilarity) refuse_similarity(call.row, call.far == 2);

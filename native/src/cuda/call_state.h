@@ -15,6 +15,7 @@ namespace nce::cuda {
 enum class Argument : int32_t {
   kNone = 0,
   kTemperature,
+  kBias,
   kWeights,
   kLabels,
   kUpstream,
@@ -37,9 +38,10 @@ struct CallState {
   double value;       ///< and what was given
   double tau;         ///< checked
   double inverse_temperature;
+  double bias;                ///< checked
   double temperature_factor;  ///< from d/dtau to the gradient that is asked for
   double weight_sum;
-  double shift;          ///< kBounded: exponentials are of z log2(e) - shift
+  double shift;          ///< kBounded: exponentials are of z log2(e) - shift; kLogistic: z is (s + shift) / tau
   double largest_slope;  ///< by which all coefficients of the gradient are divided
   int32_t method;        ///< which of the plan's methods the call uses; tile kernels of another return at once
   loss::Form form;

@@ -9,6 +9,7 @@
 #include "cuda/dense/dense_plan.h"
 #include "cuda/device_plan.h"
 #include "cuda/known_memory.h"
+#include "cuda/mined/mined_plan.h"
 #include "cuda/rowwise/rowwise_plan.h"
 
 namespace nce::cuda {
@@ -141,6 +142,8 @@ class CudaContext final : public Context {
         return make_dense_plan(problem, device_, architecture_);
       case loss::Engine::kRowwise:
         return make_rowwise_plan(problem, device_, capability_);
+      case loss::Engine::kMined:
+        return make_mined_plan(problem, device_);
     }
     throw Error(NCE_STATUS_INTERNAL, "desc: no engine for it");
   }

@@ -121,13 +121,16 @@ NCE_HOST_DEVICE inline double contrastive_slope(double d, bool alike, double mar
   return alike ? d : -hinge(margin - d);
 }
 
-/// Triplet loss, hinge(d(anchor, positive) - d(anchor, negative) + margin), and its derivative by the first, which is
-/// minus that by the second. At the hinge's kink the slope is 0.
-NCE_HOST_DEVICE inline double triplet_loss(double positive, double negative, double margin) {
-  return hinge((positive - negative) + margin);
+/// Of a triplet, d(anchor, positive) - d(anchor, negative) + margin.
+NCE_HOST_DEVICE inline double triplet_gap(double positive, double negative, double margin) {
+  return (positive - negative) + margin;
 }
-NCE_HOST_DEVICE inline double triplet_slope(double positive, double negative, double margin) {
-  return (positive - negative) + margin > 0.0 ? 1.0 : 0.0;
+
+/// Triplet loss, the hinge of the gap or its softplus, and the derivative by d(anchor, positive), which is minus that
+/// by d(anchor, negative). At the hinge's kink the slope is 0.
+NCE_HOST_DEVICE inline double triplet_loss(double gap, bool soft) { return soft ? softplus(gap) : hinge(gap); }
+NCE_HOST_DEVICE inline double triplet_slope(double gap, bool soft) {
+  return soft ? sigmoid(gap) : gap > 0.0 ? 1.0 : 0.0;
 }
 
 /// One thread that does a whole row. Warps that share a row bring lanes of their own: which comparisons are theirs, and
@@ -198,7 +201,13 @@ NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* c
     case RowFamily::kContrastive:
       return {contrastive_loss(comparisons[0].value, alike, rule.margin), 0.0, 0.0, 0.0, 0.0, 0.0};
     case RowFamily::kTriplet:
-      return {triplet_loss(comparisons[0].value, comparisons[1].value, rule.margin), 0.0, 0.0, 0.0, 0.0, 0.0};
+      return {triplet_loss(triplet_gap(comparisons[0].value, comparisons[1].value, rule.margin),
+                           rule.function == RowFunction::kSoftTriplet),
+              0.0,
+              0.0,
+              0.0,
+              0.0,
+              0.0};
   }
   return {std::nan(""), std::nan(""), 0.0, 0.0, 0.0, 0.0};
 }
@@ -218,7 +227,8 @@ NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparis
     case RowFamily::kContrastive:
       return contrastive_slope(comparisons[0].value, alike, rule.margin);
     case RowFamily::kTriplet: {
-      const double slope = triplet_slope(comparisons[0].value, comparisons[1].value, rule.margin);
+      const double slope = triplet_slope(triplet_gap(comparisons[0].value, comparisons[1].value, rule.margin),
+                                         rule.function == RowFunction::kSoftTriplet);
       return k == 0 ? slope : -slope;
     }
   }

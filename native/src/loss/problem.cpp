@@ -1,19 +1,37 @@
 #include "loss/problem.h"
 
 namespace nce::loss {
+namespace {
+
+/// What tiles compute where a loss has a distance: minus it, or of cosine distances the cosine.
+nce_similarity similarity_of(nce_distance distance) {
+  switch (distance) {
+    case NCE_DISTANCE_EUCLIDEAN:
+      return NCE_SIMILARITY_NEG_EUCLIDEAN;
+    case NCE_DISTANCE_SQUARED_EUCLIDEAN:
+      return NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN;
+    case NCE_DISTANCE_COSINE:
+      return NCE_SIMILARITY_COSINE;
+  }
+  return {};
+}
+
+}  // namespace
 
 Problem::Problem(const nce_plan_desc& description)
     : desc(description),
       rule(rule_of(static_cast<nce_loss>(desc.loss))),
       arrangement(arrangement_of(rule, static_cast<nce_negatives>(desc.negatives))),
       engine(engine_of(arrangement)),
-      row{.function = row_function_of(rule, static_cast<nce_denominator>(desc.denominator), desc.class_prior),
+      row{.function = row_function_of(rule, static_cast<nce_denominator>(desc.denominator), desc.class_prior,
+                                      desc.soft_margin != 0),
           .negative_share = 1.0,
           .margin = desc.margin,
           .class_prior = desc.class_prior,
           .negatives = 0.0},
       similarity(static_cast<nce_similarity>(desc.similarity)),
       distance(static_cast<nce_distance>(desc.distance)),
+      mining(static_cast<nce_mining>(desc.mining)),
       reduction(static_cast<nce_reduction>(desc.reduction)),
       dtype(static_cast<nce_dtype>(desc.dtype)),
       gradient_dtype(static_cast<nce_dtype>(desc.gradient_dtype)),
@@ -59,6 +77,11 @@ Problem::Problem(const nce_plan_desc& description)
       break;
     case Arrangement::kLabelled:
       comparisons_of_row = 1;
+      break;
+    case Arrangement::kMined:
+      key_rows = -1;
+      y_rows = desc.n;
+      similarity = similarity_of(distance);
       break;
   }
   row.negatives = static_cast<double>(negatives_of_row);

@@ -12,8 +12,9 @@
 
 namespace nce::loss {
 
-/// How an arrangement is computed: in tiles, many rows meeting many columns, or row by row.
-enum class Engine : int32_t { kDense, kRowwise };
+/// How an arrangement is computed: in tiles, many rows meeting many columns; row by row; or by what rows of distances
+/// hold.
+enum class Engine : int32_t { kDense, kRowwise, kMined };
 
 constexpr Engine engine_of(Arrangement arrangement) {
   switch (arrangement) {
@@ -25,6 +26,8 @@ constexpr Engine engine_of(Arrangement arrangement) {
     case Arrangement::kTriples:
     case Arrangement::kLabelled:
       return Engine::kRowwise;
+    case Arrangement::kMined:
+      return Engine::kMined;
   }
   return {};
 }
@@ -60,6 +63,7 @@ struct Problem {
   RowRule row;
   nce_similarity similarity;
   nce_distance distance;
+  nce_mining mining;
   nce_reduction reduction;
   nce_dtype dtype;
   nce_dtype gradient_dtype;
@@ -69,7 +73,7 @@ struct Problem {
   int64_t key_rows;
   int64_t negative_rows;
   int64_t loss_rows;           ///< r, the rows that have a loss
-  int64_t negatives_of_row;    ///< how many each row has; kLabelled: 0, as labels decide
+  int64_t negatives_of_row;    ///< how many each row has; 0 where labels decide
   int64_t comparisons_of_row;  ///< row by row: vectors that a query is compared with, the key first
 
   // Dense.
@@ -90,7 +94,8 @@ struct Problem {
   bool has_keys() const { return key_rows >= 0; }
   bool has_negatives() const { return negative_rows >= 0; }
   bool has_temperature() const { return measured_by(row.function) == Measured::kSimilarity; }
-  bool has_labels() const { return arrangement == Arrangement::kLabelled; }
+  bool has_bias() const { return rule.bias; }
+  bool has_labels() const { return arrangement == Arrangement::kLabelled || arrangement == Arrangement::kMined; }
   bool cosine() const { return similarity == NCE_SIMILARITY_COSINE; }
   bool euclidean() const {
     return similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN || similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;

@@ -56,4 +56,10 @@ NCE_HOST_DEVICE inline bool temperature_allowed(double given, bool logarithm) {
   return given >= kSmallestTemperature && given <= kLargestTemperature;
 }
 
+/// The largest size of a bias.
+constexpr double kLargestBias = 1e30;
+
+/// Whether a call may have this bias; not if it is no number.
+NCE_HOST_DEVICE inline bool bias_allowed(double given) { return given >= -kLargestBias && given <= kLargestBias; }
+
 }  // namespace nce::loss

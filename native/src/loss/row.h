@@ -1,7 +1,8 @@
 #pragma once
 // The mathematics of a row whose similarities are summed up in tiles: from the sums over its negatives and its positive
 // to loss, slopes and coefficients. In double, on host and device. Sources: InfoNCE 1807.03748 eq. 4, NT-Xent
-// 2002.05709 eq. 1, NT-Logistic 2002.05709 table 2, decoupled 2110.06848 eq. 6, debiased 2007.00224 eqs. 7 and 8.
+// 2002.05709 eq. 1, NT-Logistic 2002.05709 table 2, SigLIP 2303.15343 eq. 1, decoupled 2110.06848 eq. 6, debiased
+// 2007.00224 eqs. 7 and 8.
 //
 // The positive is kept out of the sums: l = ln(1 + sum_j e^(z_j - z+)) = softplus(LSE - z+). An "LSE - z+" over all
 // logits would lose every digit of a small loss.
@@ -28,10 +29,11 @@ struct RowRule {
   double negatives;       ///< kDebiased: of a row
 };
 
-/// The temperature of a call and how its exponentials are scaled.
+/// The temperature and bias of a call and how its exponentials are scaled.
 struct Scaling {
   Form form;
   double tau;
+  double bias;       ///< kLogistic: logits are s / tau + bias
   double log_scale;  ///< kBounded: sums are of e^(z - log_scale)
 };
 
@@ -123,6 +125,7 @@ NCE_HOST_DEVICE inline double loss_of_odds(const RowRule& rule, const LogOdds& o
     case RowFunction::kLogistic:
     case RowFunction::kContrastive:
     case RowFunction::kTriplet:
+    case RowFunction::kSoftTriplet:
       break;
   }
   return std::nan("");
@@ -152,6 +155,7 @@ NCE_HOST_DEVICE inline Masses masses_of_odds(const RowRule& rule, const LogOdds&
     case RowFunction::kLogistic:
     case RowFunction::kContrastive:
     case RowFunction::kTriplet:
+    case RowFunction::kSoftTriplet:
       break;
   }
   return {std::nan(""), std::nan("")};
@@ -175,6 +179,7 @@ struct RowSums {
   double maximum;
   double value;
   double weighted;
+  double sigmoid;  ///< 0 where it is not wanted
 };
 
 /// A sum of e^z (s - old maximum) as one of e^z (s - maximum), the exponentials' own factor apart.
@@ -187,7 +192,7 @@ template <typename Logit>
 NCE_HOST_DEVICE RowSums merged(const Sums& sums, int64_t groups, int64_t stride, int64_t row, Form form,
                                const Logit& logit) {
   const bool online = form == Form::kOnline;
-  RowSums total{0.0, 0.0, 0.0};
+  RowSums total{0.0, 0.0, 0.0, 0.0};
   if (online) {
     total.maximum = -HUGE_VAL;
     for (int64_t g = 0; g < groups; ++g) {
@@ -200,6 +205,7 @@ NCE_HOST_DEVICE RowSums merged(const Sums& sums, int64_t groups, int64_t stride,
     if (sums.value[at] == 0.0) continue;
     const double factor = online ? std::exp(logit(sums.maximum[at] - total.maximum)) : 1.0;
     total.value += sums.value[at] * factor;
+    if (sums.sigmoid != nullptr) total.sigmoid += sums.sigmoid[at];
     const double weighted = sums.weighted[at];
     total.weighted += factor * (online ? moved(weighted, sums.value[at], sums.maximum[at], total.maximum) : weighted);
   }
@@ -228,13 +234,14 @@ struct RowResult {
   double loss;
   LogSum lse;
   double temperature_slope;  ///< dl/dtau
+  double bias_slope;         ///< dl/dbias; 0 unless kLogistic
   double entropy;            ///< softmax: of the softmax over negatives; else NaN
 };
 
 NCE_HOST_DEVICE inline RowResult softmax_result(const RowRule& rule, const RowSums& sums, double positive,
                                                 const Scaling& scaling) {
   const double tau = scaling.tau;
-  if (sums.value == 0.0) return {0.0, {0.0, -HUGE_VAL}, 0.0, std::nan("")};
+  if (sums.value == 0.0) return {0.0, {0.0, -HUGE_VAL}, 0.0, 0.0, std::nan("")};
   const LogSum lse{sums.maximum, std::log(sums.value) + scaling.log_scale};
   const LogOdds odds = log_odds_of(rule, lse, positive, tau);
   const bool online = scaling.form == Form::kOnline;
@@ -243,14 +250,23 @@ NCE_HOST_DEVICE inline RowResult softmax_result(const RowRule& rule, const RowSu
   const double log_sum = online ? lse.log_sum : odds.value - rule.margin / tau;  // relative to where the mean is
   return {loss_of_odds(rule, odds), lse,
           -temperature_pull(masses_of_odds(rule, odds), mean_gap + rule.margin, least_gap(rule, positive)) / tau / tau,
-          log_sum - mean / tau};
+          0.0, log_sum - mean / tau};
 }
 
-NCE_HOST_DEVICE inline RowResult logistic_result(const RowSums& sums, double positive, double share, double tau) {
-  const double z = positive / tau;
+/// The logit of the positive of a logistic row.
+NCE_HOST_DEVICE inline double logit_of(double positive, const Scaling& scaling) {
+  return positive / scaling.tau + scaling.bias;
+}
+
+NCE_HOST_DEVICE inline RowResult logistic_result(const RowSums& sums, double positive, double share,
+                                                 const Scaling& scaling) {
+  const double tau = scaling.tau;
+  const double z = logit_of(positive, scaling);
+  const double slope = logistic_positive_slope(z);
   return {logistic_positive(z) + share * sums.value,
           {0.0, 0.0},
-          -(logistic_positive_slope(z) * z + share * sums.weighted / tau) / tau,
+          -(slope * (positive / tau) + share * sums.weighted / tau) / tau,
+          slope + share * sums.sigmoid,
           std::nan("")};
 }
 
@@ -261,21 +277,22 @@ NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& 
     case RowFamily::kOdds:
       return softmax_result(rule, sums, positive, scaling);
     case RowFamily::kLogistic:
-      return logistic_result(sums, positive, rule.negative_share, scaling.tau);
+      return logistic_result(sums, positive, rule.negative_share, scaling);
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
       break;
   }
-  return {std::nan(""), {0.0, 0.0}, std::nan(""), std::nan("")};
+  return {std::nan(""), {0.0, 0.0}, std::nan(""), std::nan(""), std::nan("")};
 }
 
 /// `lse` as in RowResult. A logistic row has terms of its own for its negatives, each of which has this share.
-NCE_HOST_DEVICE inline Masses masses_of(const RowRule& rule, const LogSum& lse, double positive, double tau) {
+NCE_HOST_DEVICE inline Masses masses_of(const RowRule& rule, const LogSum& lse, double positive,
+                                        const Scaling& scaling) {
   switch (family_of(rule.function)) {
     case RowFamily::kOdds:
-      return masses_of_odds(rule, log_odds_of(rule, lse, positive, tau));
+      return masses_of_odds(rule, log_odds_of(rule, lse, positive, scaling.tau));
     case RowFamily::kLogistic:
-      return {rule.negative_share, -logistic_positive_slope(positive / tau)};
+      return {rule.negative_share, -logistic_positive_slope(logit_of(positive, scaling))};
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
       break;
@@ -283,14 +300,23 @@ NCE_HOST_DEVICE inline Masses masses_of(const RowRule& rule, const LogSum& lse, 
   return {std::nan(""), std::nan("")};
 }
 
-/// A bound of the slopes of a row whose objective has the derivative `factor` by its loss. All coefficients are divided
-/// by the largest of a call, so that gradients as small as 1e-50 pass through float; the last step multiplies by it.
-NCE_HOST_DEVICE inline double largest_slope(RowFunction function, double factor, const Masses& masses) {
+/// A bound of sigmoid(z) of a row's negatives. With a bias it is their sum, which is the slope by it and the positive's
+/// mass; a floor keeps what is divided by it in range.
+NCE_HOST_DEVICE inline double largest_sigmoid(const double* bias_slope, int64_t row, double mass) {
+  if (bias_slope == nullptr) return 1.0;
+  const double sum = bias_slope[row] + mass;
+  return sum > 1.0 ? 1.0 : sum > 0x1p-100 ? sum : 0x1p-100;
+}
+
+/// A bound of the slopes of a row whose objective has the derivative `factor` by its loss; kLogistic: with
+/// largest_sigmoid. All coefficients are divided by the largest of a call, so that gradients as small as 1e-50 pass
+/// through float; the last step multiplies by it.
+NCE_HOST_DEVICE inline double largest_slope(RowFunction function, double factor, const Masses& masses, double sigmoid) {
   switch (family_of(function)) {
     case RowFamily::kOdds:
       return std::fabs(factor) * masses.positive;  // never less than the negatives' together
     case RowFamily::kLogistic:
-      return std::fabs(factor);
+      return std::fabs(factor) * (masses.positive > sigmoid ? masses.positive : sigmoid);
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
       break;

@@ -14,9 +14,10 @@ enum class RowFunction : int32_t {
   kSoftmax,      ///< ln(1 + sum of e^(z - z+))
   kDecoupled,    ///< ln(sum of e^(z - z+))
   kDebiased,     ///< ln(1 + R), R the same sum without what positives among the negatives have in it
-  kLogistic,     ///< softplus(-z+) + share * sum of softplus(z)
+  kLogistic,     ///< softplus(-z+) + share * sum of softplus(z), z = s / tau + bias
   kContrastive,  ///< d^2 / 2, or hinge(margin - d)^2 / 2
-  kTriplet       ///< hinge(d+ - d- + margin)
+  kTriplet,      ///< hinge(d+ - d- + margin)
+  kSoftTriplet   ///< softplus(d+ - d- + margin)
 };
 
 /// Row functions that are computed alike. Those of the odds of negatives against the positive differ in two functions
@@ -34,6 +35,7 @@ NCE_HOST_DEVICE constexpr RowFamily family_of(RowFunction function) {
     case RowFunction::kContrastive:
       return RowFamily::kContrastive;
     case RowFunction::kTriplet:
+    case RowFunction::kSoftTriplet:
       return RowFamily::kTriplet;
   }
   return {};
@@ -61,7 +63,8 @@ enum class Arrangement : int32_t {
   kShared,     ///< every query with every shared negative, and with key i
   kOwn,        ///< query i with key i and m negatives of its own
   kTriples,    ///< query i with key i and negative i
-  kLabelled    ///< query i with key i, which its label calls positive or negative
+  kLabelled,   ///< query i with key i, which its label calls positive or negative
+  kMined       ///< every row with rows of its label and rows of others, chosen by their distances
 };
 
 /// A set of nce_negatives.
@@ -84,15 +87,21 @@ struct LossRule {
   bool symmetric;          ///< whether columns may have losses too, if IN_BATCH
   bool reduces_negatives;  ///< whether nce_plan_desc.negative_reduction is used, if IN_BATCH
   bool positive_margin;    ///< whether a margin of 0 would leave nothing to learn
+  bool bias;               ///< whether nce_inputs.bias is used; kLogistic in batch only
 };
 
 /// Whether nce_plan_desc.denominator is used.
 constexpr bool has_denominator(const LossRule& rule) { return family_of(rule.row) == RowFamily::kOdds; }
 
+/// Whether nce_plan_desc.soft_margin is used.
+constexpr bool has_soft_margin(const LossRule& rule) { return family_of(rule.row) == RowFamily::kTriplet; }
+
 /// Whether nce_plan_desc.margin is used.
 constexpr bool has_margin(const LossRule& rule) { return family_of(rule.row) != RowFamily::kLogistic; }
 
-constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator denominator, double class_prior) {
+constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator denominator, double class_prior,
+                                      bool soft_margin) {
+  if (soft_margin) return RowFunction::kSoftTriplet;
   switch (denominator) {
     case NCE_DENOMINATOR_ALL:
       return class_prior > 0.0 ? RowFunction::kDebiased : rule.row;
@@ -102,7 +111,7 @@ constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator deno
   return {};
 }
 
-constexpr nce_loss kLastLoss = NCE_LOSS_TRIPLET;
+constexpr nce_loss kLastLoss = NCE_LOSS_SIGLIP;
 
 constexpr LossRule rule_of(nce_loss loss) {
   switch (loss) {
@@ -113,7 +122,8 @@ constexpr LossRule rule_of(nce_loss loss) {
               .in_batch = Arrangement::kTwoTowers,
               .symmetric = true,
               .reduces_negatives = false,
-              .positive_margin = false};
+              .positive_margin = false,
+              .bias = false};
     case NCE_LOSS_NT_XENT:
       return {.name = "NCE_LOSS_NT_XENT",
               .row = RowFunction::kSoftmax,
@@ -121,7 +131,8 @@ constexpr LossRule rule_of(nce_loss loss) {
               .in_batch = Arrangement::kOneTower,
               .symmetric = false,
               .reduces_negatives = false,
-              .positive_margin = false};
+              .positive_margin = false,
+              .bias = false};
     case NCE_LOSS_NT_LOGISTIC:
       return {.name = "NCE_LOSS_NT_LOGISTIC",
               .row = RowFunction::kLogistic,
@@ -129,7 +140,8 @@ constexpr LossRule rule_of(nce_loss loss) {
               .in_batch = Arrangement::kOneTower,
               .symmetric = false,
               .reduces_negatives = true,
-              .positive_margin = false};
+              .positive_margin = false,
+              .bias = false};
     case NCE_LOSS_CONTRASTIVE:
       return {.name = "NCE_LOSS_CONTRASTIVE",
               .row = RowFunction::kContrastive,
@@ -137,15 +149,17 @@ constexpr LossRule rule_of(nce_loss loss) {
               .in_batch = Arrangement::kLabelled,
               .symmetric = false,
               .reduces_negatives = false,
-              .positive_margin = true};
+              .positive_margin = true,
+              .bias = false};
     case NCE_LOSS_TRIPLET:
       return {.name = "NCE_LOSS_TRIPLET",
               .row = RowFunction::kTriplet,
-              .negatives = negatives_set(NCE_NEGATIVES_PAIRED),
-              .in_batch = Arrangement::kTriples,
+              .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_PAIRED),
+              .in_batch = Arrangement::kMined,
               .symmetric = false,
               .reduces_negatives = false,
-              .positive_margin = false};
+              .positive_margin = false,
+              .bias = false};
     case NCE_LOSS_SIGLIP:
       return {.name = "NCE_LOSS_SIGLIP",
               .row = RowFunction::kLogistic,
@@ -153,7 +167,8 @@ constexpr LossRule rule_of(nce_loss loss) {
               .in_batch = Arrangement::kTwoTowers,
               .symmetric = false,
               .reduces_negatives = false,
-              .positive_margin = false};
+              .positive_margin = false,
+              .bias = true};
   }
   return {};
 }

@@ -16,7 +16,7 @@ namespace nce::loss {
 enum class Form : int32_t {
   kBounded = 0,  ///< f = e^z; the caller has bounded |z|, so that no maximum is needed
   kOnline = 1,   ///< f = e^z by online softmax: relative to a maximum found on the way, backward to the row's own
-  kLogistic = 2  ///< f = sigmoid(z), whose sums are of softplus(z)
+  kLogistic = 2  ///< f = sigmoid(z), z = s / tau + bias, whose sums are of softplus(z)
 };
 
 /// Elements (row i of X, row j of Y) that are no negatives.
@@ -37,6 +37,7 @@ struct Sums {
   double* maximum;   ///< kOnline: the row max, in units of s, that the two sums below are relative to
   double* value;     ///< sum of e^z, or of softplus(z)
   double* weighted;  ///< sum of e^z (s - s+), kOnline: of e^z (s - maximum); or of sigmoid(z) s
+  double* sigmoid;   ///< sum of sigmoid(z): the slope by a bias; kLogistic only
 };
 
 }  // namespace nce::loss

@@ -52,8 +52,8 @@ bool DeviceTest::turn() {
 }
 
 Answer DeviceTest::answer_to(const Problem& problem) {
-  // Rowwise losses are computed in double whatever the elements.
-  const bool wide = problem.dtype() == NCE_DTYPE_FLOAT64 || problem.shape().rowwise;
+  // Rowwise and mined losses are computed in double whatever the elements.
+  const bool wide = problem.dtype() == NCE_DTYPE_FLOAT64 || problem.shape().rowwise || problem.shape().mined;
   return wide ? oracle::oracle<long double>(problem) : oracle::oracle<double>(problem);
 }
 

@@ -83,7 +83,7 @@ class Backward {
 
   /// The gradients of X and Z.
   void end_strips() {
-    write_temperature_gradient(call_, scratch_);
+    write_number_gradients(call_, scratch_);
     const Side<Real> x = x_side();
     const Side<Real> z = z_side();
     for_matrices(call_.pool, 1, {x.wanted() ? panels_.x_count : 0, 0, z.wanted() ? panels_.z_count : 0},
@@ -110,7 +110,7 @@ class Backward {
       }
       if (x.wanted() || y.wanted()) run_strip(x, y, begin, end);
     }
-    write_temperature_gradient(call_, scratch_);
+    write_number_gradients(call_, scratch_);
     if (call_.out.d_temperature != nullptr && !std::isfinite(*call_.out.d_temperature)) overflow_ = true;
     const Side<Real> z = z_side();
     const int64_t last = (panels_.x_count - 1) / scratch_.strips.length * scratch_.strips.length;

@@ -20,6 +20,7 @@ struct Call {
   const State& state;
   RowSource x, y, z;
   Temperature temperature;
+  double bias;
   loss::Reducer reducer;
   double weight_sum;
   Form form;
@@ -37,7 +38,7 @@ struct Call {
   bool cosines_by_rows = false;  ///< similarities over norms are no cosines, so that metrics take these from rows
 
   double tau() const { return temperature.tau; }
-  loss::Scaling scaling() const { return {.form = form, .tau = tau(), .log_scale = 0.0}; }
+  loss::Scaling scaling() const { return {.form = form, .tau = tau(), .bias = bias, .log_scale = 0.0}; }
 };
 
 /// The forward pass: packs the panels and finds the positives' similarities.
@@ -134,6 +135,7 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .y_groups = call.y_groups,
           .form = call.form,
           .inverse_temperature = 1.0 / call.tau(),
+          .logit_shift = call.bias * call.tau(),
           .x_factors = factors ? call.state.x_factors : nullptr,
           .y_factors = factors ? call.state.y_factors : nullptr};
 }

@@ -45,15 +45,17 @@ class CoefficientsOfRows {
     const loss::RowFunction function = problem_.row.function;
     for (int64_t i = begin_; i < end_; ++i) {
       const double factor = scratch_.row_factors[i];
-      largest_ = std::max(largest_, loss::largest_slope(function, factor, scratch_.row_masses[i]));
+      const loss::Masses& masses = scratch_.row_masses[i];
+      const double sigmoid = loss::largest_sigmoid(state_.bias_slope, i, masses.positive);
+      largest_ = std::max(largest_, loss::largest_slope(function, factor, masses, sigmoid));
       if (problem_.symmetric) {
-        largest_ = std::max(largest_, loss::largest_slope(function, factor, scratch_.column_masses[i]));
+        largest_ = std::max(largest_, loss::largest_slope(function, factor, scratch_.column_masses[i], 1.0));
       }
     }
   }
 
   loss::Masses masses(const loss::LogSum* lse, int64_t row) const {
-    return loss::masses_of(problem_.row, lse[row], state_.positive[row], scaling_.tau);
+    return loss::masses_of(problem_.row, lse[row], state_.positive[row], scaling_);
   }
 
   /// Returns dl/dz+ of the row or column over the largest slope.
@@ -117,6 +119,8 @@ double find_coefficients(const Call& call, const BackwardScratch<Real>& scratch,
   return CoefficientsOfRows<Real>(call, scratch, begin, end).run();
 }
 
+namespace {
+
 template <typename Real>
 void write_temperature_gradient(const Call& call, const BackwardScratch<Real>& scratch) {
   if (call.out.d_temperature == nullptr) return;
@@ -129,9 +133,28 @@ void write_temperature_gradient(const Call& call, const BackwardScratch<Real>& s
   *call.out.d_temperature = sum * call.temperature.gradient_factor;
 }
 
+/// Always finite: a row's slope is at most its number of keys.
+template <typename Real>
+void write_bias_gradient(const Call& call, const BackwardScratch<Real>& scratch) {
+  if (call.out.d_bias == nullptr) return;
+  double sum = 0.0;
+  for (int64_t i = 0; call.state.bias_slope != nullptr && i < call.problem.x_rows; ++i) {
+    sum += scratch.row_factors[i] * call.state.bias_slope[i];
+  }
+  *call.out.d_bias = sum;
+}
+
+}  // namespace
+
+template <typename Real>
+void write_number_gradients(const Call& call, const BackwardScratch<Real>& scratch) {
+  write_temperature_gradient(call, scratch);
+  write_bias_gradient(call, scratch);
+}
+
 template double find_coefficients<float>(const Call&, const BackwardScratch<float>&, int64_t, int64_t);
 template double find_coefficients<double>(const Call&, const BackwardScratch<double>&, int64_t, int64_t);
-template void write_temperature_gradient<float>(const Call&, const BackwardScratch<float>&);
-template void write_temperature_gradient<double>(const Call&, const BackwardScratch<double>&);
+template void write_number_gradients<float>(const Call&, const BackwardScratch<float>&);
+template void write_number_gradients<double>(const Call&, const BackwardScratch<double>&);
 
 }  // namespace nce::cpu::dense

@@ -11,8 +11,8 @@ namespace nce::cpu::dense {
 template <typename Real>
 double find_coefficients(const Call& call, const BackwardScratch<Real>& scratch, int64_t begin, int64_t end);
 
-/// The gradient of the temperature, from the factors of all rows.
+/// The gradients of the temperature and of the bias, from the factors of all rows.
 template <typename Real>
-void write_temperature_gradient(const Call& call, const BackwardScratch<Real>& scratch);
+void write_number_gradients(const Call& call, const BackwardScratch<Real>& scratch);
 
 }  // namespace nce::cpu::dense

@@ -8,6 +8,7 @@
 #include "cpu/dense/call.h"
 #include "cpu/dense/center.h"
 #include "cpu/dense/far_similarities.h"
+#include "cpu/dense/tile_kernels.h"
 #include "cpu/processor.h"
 
 namespace nce::cpu {
@@ -30,19 +31,6 @@ constexpr double kLargestDoubleNorm = 1e150;
 /// Where norms differ more than so, distances have no digit left of the rows' cosine.
 constexpr double kLargestNormRatio = 0x1p20;
 constexpr double kLargestDoubleNormRatio = 0x1p48;
-
-template <typename Real>
-const Kernels<Real>& kernels_of(nce_isa isa) {
-#if defined(__x86_64__)
-#if !defined(NCE_WITHOUT_AVX512)
-  if (isa == NCE_ISA_AVX512) return kernels_avx512<Real>();
-#endif
-  if (isa == NCE_ISA_AVX2) return kernels_avx2<Real>();
-#else
-  (void)isa;
-#endif
-  return kernels_portable<Real>();
-}
 
 /// Null if the processor, or the cap, has no products of bfloat16.
 const Kernels<float>* bfloat16x2_of(nce_isa isa) {
@@ -87,8 +75,8 @@ class DensePlan final : public Plan {
         key_strips_(key_strips_of(problem)),
         carved_(key_strips_.largest_of(problem)),
         pool_(pool),
-        float_kernels_(kernels_of<float>(isa)),
-        double_kernels_(kernels_of<double>(isa)),
+        float_kernels_(tile_kernels<float>(isa)),
+        double_kernels_(tile_kernels<double>(isa)),
         bfloat16x2_kernels_(problem_.dtype == NCE_DTYPE_BFLOAT16 && !problem_.euclidean() ? bfloat16x2_of(isa)
                                                                                           : nullptr),
         id_(next_id()) {
@@ -121,6 +109,7 @@ class DensePlan final : public Plan {
     }
     Call call = make_call(in, out, state);
     if (call.tau() != state.header->tau) refuse_other_temperature(call.tau(), state.header->tau);
+    if (call.bias != state.header->bias) refuse_other_bias(call.bias, state.header->bias);
     call.form = static_cast<Form>(state.header->form);
     with_kernels(static_cast<Arithmetic>(state.header->arithmetic),
                  [&](const auto& kernels) { backward_with(call, kernels, carver); });
@@ -191,6 +180,7 @@ class DensePlan final : public Plan {
 
   Call make_call(const nce_inputs& in, const nce_outputs& out, const State& state) const {
     const Temperature temperature = read_temperature(in);
+    const double bias = read_bias(in);
     const double weight_sum = check_weights(in, problem_.x_rows);
     check_upstream(in, problem_.x_rows);
     const nce_dtype dtype = problem_.dtype;
@@ -221,6 +211,7 @@ class DensePlan final : public Plan {
                                    : keys,
             .z = keys,
             .temperature = temperature,
+            .bias = bias,
             .reducer = loss::reducer_of(problem_.reduction, in),
             .weight_sum = weight_sum,
             .form = Form::kBounded,
@@ -247,6 +238,7 @@ class DensePlan final : public Plan {
                  .y = whole.y,
                  .z = whole.z,
                  .temperature = whole.temperature,
+                 .bias = whole.bias,
                  .reducer = whole.reducer,
                  .weight_sum = whole.weight_sum,
                  .form = whole.form,
@@ -340,6 +332,7 @@ class DensePlan final : public Plan {
       *state.header = {.magic = kMagic,
                        .plan = id_,
                        .tau = call.tau(),
+                       .bias = call.bias,
                        .arithmetic = static_cast<int32_t>(decision.arithmetic),
                        .form = static_cast<int32_t>(decision.form),
                        .kept = kept ? 1 : 0,
@@ -406,7 +399,7 @@ class DensePlan final : public Plan {
       range = {std::min({x.smallest, y.smallest, z.smallest}), std::max(x.largest, other)};
       largest = loss::largest_similarity(problem_.similarity, x.largest, other);
     }
-    const double logit = largest / call.tau();
+    const double logit = largest / call.tau() + std::fabs(call.bias);
     const bool single = problem_.dtype != NCE_DTYPE_FLOAT64;
     const bool bounded_float = logit <= float_kernels_.largest_bounded_logit;
     const bool trusted =
@@ -415,7 +408,8 @@ class DensePlan final : public Plan {
     const bool use_bfloat16x2 = use_float && bfloat16x2_kernels_ != nullptr &&
                                 range.smallest >= kSmallestBfloat16Norm && range.largest <= kLargestBfloat16Norm;
     const double safe = loss::reach_of(use_float).safe;
-    const bool far = !problem_.cosine() && !(largest <= safe && logit <= safe);
+    // A bias in units of s may overflow where similarities do not.
+    const bool far = !(largest <= safe && logit <= safe && std::fabs(call.bias) * call.tau() <= safe);
     const bool bounded = use_float ? bounded_float : logit <= double_kernels_.largest_bounded_logit;
     return {.arithmetic = use_bfloat16x2 ? Arithmetic::kBfloat16x2
                           : use_float    ? Arithmetic::kFloat32

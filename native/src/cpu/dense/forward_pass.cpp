@@ -100,6 +100,7 @@ class Forward {
       scratch_.rows.maximum[i] = sums.maximum;
       scratch_.rows.value[i] = sums.value;
       scratch_.rows.weighted[i] = sums.weighted;
+      if (scratch_.rows.sigmoid != nullptr) scratch_.rows.sigmoid[i] = sums.sigmoid;
       if (!metrics_) return;
       for (double* numbers : metric_sums()) {
         for (int64_t g = 1; g < groups; ++g) numbers[i] += numbers[g * stride + i];
@@ -319,12 +320,16 @@ class Forward {
   /// What a row contributes to uniformity beside its cosines.
   double uniformity_factor(int64_t row) const { return state_.x_norms.zero(row) ? 1.0 : std::exp(-2.0); }
 
-  static Sums shifted(const Sums& sums, int64_t by) { return {sums.maximum + by, sums.value + by, sums.weighted + by}; }
+  static Sums shifted(const Sums& sums, int64_t by) {
+    return {sums.maximum + by, sums.value + by, sums.weighted + by,
+            sums.sigmoid == nullptr ? nullptr : sums.sigmoid + by};
+  }
 
   void clear(const Sums& sums, int64_t begin, int64_t end) const {
     for (int64_t i = begin * kernels_.width; i < end * kernels_.width; ++i) {
       if (call_.form == Form::kOnline) sums.maximum[i] = -kInfinity;
       sums.value[i] = sums.weighted[i] = 0.0;
+      if (sums.sigmoid != nullptr) sums.sigmoid[i] = 0.0;
     }
   }
 
@@ -342,6 +347,7 @@ class Forward {
       scratch_.losses[i] = row.loss;
       state_.row_lse[i] = row.lse;
       state_.row_slope[i] = row.temperature_slope;
+      if (state_.bias_slope != nullptr) state_.bias_slope[i] = row.bias_slope;
       if (metrics_) scratch_.entropy[i] = row.entropy;
       if (problem_.symmetric) finish_column(i);
     });

@@ -11,6 +11,7 @@
 // 2][row_block]. Arrays of doubles that are indexed by a row are padded to whole panels.
 
 #include <cstdint>
+#include <type_traits>
 
 #include "infonce.h"
 #include "loss/tile.h"
@@ -46,6 +47,7 @@ struct Operands {
   const int32_t* y_groups;
   Form form;
   double inverse_temperature;
+  double logit_shift;       ///< kLogistic: z = (s + logit_shift) / tau, the bias in units of s
   const double* x_factors;  ///< a product times both is a similarity; null for all 1. Floats, cosine and dot only
   const double* y_factors;
 };
@@ -158,6 +160,51 @@ struct FinishTask {
   const double* scales;   ///< [width]
 };
 
+/// A panel of Y against panels [x_begin, x_end) of X: tiles of distances, one behind the other. NaN where a row meets
+/// itself or X has no row.
+template <typename Real>
+struct DistanceTask {
+  Operands<Real> operands;  ///< squared Euclidean or Euclidean
+  bool unit;                ///< rows have norm 1 or 0, and |x - y|^2 becomes 1 - <x, y>
+  int64_t x_begin, x_end, y_panel;
+  Real* tiles;
+};
+
+/// One number a row of X, such as a label, that lanes compare.
+template <typename Real>
+using LaneInteger = std::conditional_t<sizeof(Real) == sizeof(float), int32_t, int64_t>;
+
+/// The row of X at the smallest of sign * distance, in the first of several that are equal.
+template <typename Real>
+struct Extreme {
+  Real distance;
+  int64_t row;  ///< -1: there is none
+};
+
+/// One row of tiles of distances: its extremes among rows of X with the label and among those with another.
+template <typename Real>
+struct ExtremesTask {
+  const Real* row;  ///< in the first tile
+  int64_t panels;
+  const LaneInteger<Real>* labels;  ///< of all panels' rows
+  LaneInteger<Real> label;
+  Real same_sign, other_sign;  ///< 1: the nearest, -1: the farthest
+  Extreme<Real> same, other;   ///< set
+};
+
+/// sums[d][i] (+)= sum over the rows j of a panel of y_j[d] G[j][i].
+template <typename Real>
+struct WeighTask {
+  const Real* y;
+  int64_t y_rows;
+  int64_t dim;
+  const Real* tile;  ///< G, or its transpose
+  bool transposed;
+  bool add;
+  Real* sums;     ///< [padded dim][width]
+  Real* scratch;  ///< a tile
+};
+
 template <typename Real>
 struct Kernels {
   const char* name;
@@ -183,6 +230,10 @@ struct Kernels {
   void (*row_blocks)(const Real* panel, int64_t dim, Real* to);
   /// Whether a number was beyond the range of its type.
   bool (*finish)(const FinishTask<Real>& task);
+  // Null where words are two bfloat16.
+  void (*distances)(const DistanceTask<Real>& task);
+  void (*extremes)(ExtremesTask<Real>& task);
+  void (*weigh)(const WeighTask<Real>& task);
 };
 
 template <typename Real>

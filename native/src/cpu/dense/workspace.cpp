@@ -89,6 +89,7 @@ State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips
   row_slope = carver.take<double>(x);
   column_lse = problem.symmetric ? carver.take<loss::LogSum>(y) : nullptr;
   column_slope = problem.symmetric ? carver.take<double>(y) : nullptr;
+  bias_slope = problem.has_bias() ? carver.take<double>(x) : nullptr;
 }
 
 template <typename Real>
@@ -126,9 +127,11 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
   const int64_t row_sums = (groups.y + first_group) * x;
-  rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums)};
+  rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums),
+          problem.has_bias() ? carver.take<double>(row_sums) : nullptr};
   const int64_t column_sums = problem.symmetric ? groups.x * y : 0;
-  columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
+  columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums),
+             nullptr};
   const bool metrics = problem.desc.metrics != 0;
   count = carver.take<double>(metrics ? row_sums : 0);
   above = carver.take<double>(metrics ? row_sums : 0);

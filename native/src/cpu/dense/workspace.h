@@ -58,6 +58,7 @@ struct Header {
   uint64_t magic;
   uint64_t plan;
   double tau;
+  double bias;
   int32_t arithmetic;
   int32_t form;
   int32_t kept;      ///< whether kept tiles are still there: a call of both passes may have overwritten them
@@ -76,6 +77,7 @@ struct State {
   double* positive;                           ///< s+
   loss::LogSum *row_lse, *column_lse;
   double *row_slope, *column_slope;  ///< see loss::RowResult
+  double* bias_slope;                ///< of rows, likewise; null: the loss has no bias
 };
 
 /// Packed panels, the biggest part of the state.

@@ -214,6 +214,7 @@ class RowwisePlan final : public Plan {
       *out.d_temperature = call.temperature_factor * sum;
       if (!std::isfinite(*out.d_temperature)) temperature_overflows = true;
     }
+    if (out.d_bias != nullptr) *out.d_bias = 0.0;  // only rows that meet have one
     if (out.d_queries != nullptr || out.d_keys != nullptr || out.d_negatives != nullptr) {
       const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
       for_rows([&](int64_t, int64_t begin, int64_t end, int worker) {

@@ -74,12 +74,14 @@ class Backward {
             .column_lse = state_.column_lse,
             .row_slope = state_.row_slope,
             .column_slope = state_.column_slope,
+            .bias_slope = state_.bias_slope,
             .x_coefficients = scratch_.x_coefficients,
             .x_references = scratch_.x_references,
             .y_coefficients = scratch_.y_coefficients,
             .y_references = scratch_.y_references,
             .positive_coefficients = scratch_.positive_coefficients,
             .d_temperature = call_.out.d_temperature,
+            .d_bias = call_.out.d_bias,
             .totals = call_.scratch.slopes};
   }
 

@@ -40,10 +40,25 @@ NCE_DEVICE bool fits_float(double logit, double largest, double most_terms, doub
   return bottom >= kSmallestExponent;
 }
 
-NCE_DEVICE Decision decide(const ChooseParams& p, double tau, double largest, double smallest_norm,
+/// The bias in units of s, which tiles add to similarities, or what keeps exponentials in range.
+NCE_DEVICE double shift_of(Form form, const CallState& call, double of_exponentials) {
+  switch (form) {
+    case Form::kBounded:
+      return of_exponentials;
+    case Form::kLogistic:
+      return call.bias * call.tau;
+    case Form::kOnline:
+      break;
+  }
+  return 0.0;
+}
+
+NCE_DEVICE Decision decide(const ChooseParams& p, const CallState& call, double largest, double smallest_norm,
                            double largest_norm) {
-  const double logit = largest / tau;
-  const bool trusted = logit <= kLargestTrustedLogit && smallest_norm >= kSmallestNorm && largest_norm <= kLargestNorm;
+  const double logit = largest / call.tau;
+  const double bias = std::fabs(call.bias);
+  const bool trusted = logit <= kLargestTrustedLogit && bias <= kLargestTrustedLogit &&
+                       smallest_norm >= kSmallestNorm && largest_norm <= kLargestNorm;
   const bool second = p.second_method && !trusted;
   double shift = 0.0;
   const bool bounded =
@@ -51,8 +66,9 @@ NCE_DEVICE Decision decide(const ChooseParams& p, double tau, double largest, do
   const Form form = loss::form_of(p.function, bounded);
   const bool single = !second && !p.first_is_double;
   const double safe = loss::reach_of(single).safe;
-  const bool far = p.similarity != NCE_SIMILARITY_COSINE && !(largest <= safe && logit <= safe);
-  return {second ? 1 : 0, form, form == Form::kBounded ? shift : 0.0, !far ? 0 : single ? 2 : 1};
+  // A bias in units of s may overflow where similarities do not.
+  const bool far = !(largest <= safe && logit <= safe && bias * call.tau <= safe);
+  return {second ? 1 : 0, form, shift_of(form, call, shift), !far ? 0 : single ? 2 : 1};
 }
 
 NCE_DEVICE bool refuse(CallState& call, const RowRange& range, Argument argument, int64_t before) {
@@ -81,7 +97,7 @@ __global__ void choose(const ChooseParams p) {
     largest_norm = Largest()(x.largest, other);
   }
   const double largest = loss::largest_similarity(p.similarity, x.largest, other);
-  const Decision decision = decide(p, call.tau, largest, smallest_norm, largest_norm);
+  const Decision decision = decide(p, call, largest, smallest_norm, largest_norm);
   call.method = decision.method;
   call.form = decision.form;
   call.shift = decision.shift;

@@ -15,35 +15,41 @@ NCE_DEVICE double factor_of(const CoefficientsParams& p, int64_t i) {
 }
 
 NCE_DEVICE loss::Masses masses_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {
-  return loss::masses_of(p.rule, lse[i], p.positive[i], p.call->tau);
+  return loss::masses_of(p.rule, lse[i], p.positive[i], scaling_of(*p.call));
 }
 
 __global__ void slope_rows(const CoefficientsParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const Range part = part_of(p.rows, blockIdx.x, gridDim.x);
-  double temperature = 0.0, largest = 0.0;
+  double temperature = 0.0, bias = 0.0, largest = 0.0;
   for (int64_t i = part.begin + threadIdx.x; i < part.end; i += kBlockThreads) {
     const double factor = factor_of(p, i);
     double slope = p.row_slope[i];
-    largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, masses_of(p, p.row_lse, i)));
+    const loss::Masses masses = masses_of(p, p.row_lse, i);
+    const double sigmoid = loss::largest_sigmoid(p.bias_slope, i, masses.positive);
+    largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, masses, sigmoid));
     if (p.column_lse != nullptr) {
       slope += p.column_slope[i];
-      largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, masses_of(p, p.column_lse, i)));
+      largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, masses_of(p, p.column_lse, i), 1.0));
     }
     temperature += factor * slope;
+    if (p.bias_slope != nullptr) bias += factor * p.bias_slope[i];
   }
   temperature = combine_block<Sum>(temperature);
+  bias = combine_block<Sum>(bias);
   largest = combine_block<Largest>(largest);
-  if (threadIdx.x == 0) p.totals[blockIdx.x] = {temperature, largest};
+  if (threadIdx.x == 0) p.totals[blockIdx.x] = {temperature, bias, largest};
 }
 
 __global__ void finish_slopes(const CoefficientsParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const bool mine = threadIdx.x < parts_of(p.rows);
   const double temperature = combine_block<Sum>(mine ? p.totals[threadIdx.x].temperature : 0.0);
+  const double bias = combine_block<Sum>(mine ? p.totals[threadIdx.x].bias : 0.0);
   const double largest = combine_block<Largest>(mine ? p.totals[threadIdx.x].largest : 0.0);
   if (threadIdx.x != 0) return;
   p.call->largest_slope = largest;
+  if (p.d_bias != nullptr) *p.d_bias = bias;  // always finite: a row's slope is at most its number of keys
   if (p.d_temperature == nullptr) return;
   const double gradient = temperature * p.call->temperature_factor;
   *p.d_temperature = gradient;

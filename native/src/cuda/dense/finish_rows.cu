@@ -40,6 +40,7 @@ NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& tota
   const loss::RowResult row = loss::row_result(p.rule, sums, positive, scaling);
   p.row_lse[i] = row.lse;
   p.row_slope[i] = row.temperature_slope;
+  if (p.bias_slope != nullptr) p.bias_slope[i] = row.bias_slope;
   double loss = row.loss;
   if (p.column_lse != nullptr) {
     const loss::RowSums column_sums = sums_of(call, p.column_sums, p.column_groups, p.column_stride, i);

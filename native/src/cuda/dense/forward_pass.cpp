@@ -148,6 +148,7 @@ class Forward {
                         .column_lse = state_.column_lse,
                         .row_slope = state_.row_slope,
                         .column_slope = state_.column_slope,
+                        .bias_slope = state_.bias_slope,
                         .losses = problem_.reduction == NCE_REDUCTION_NONE ? call_.out.loss : nullptr,
                         .totals = call_.scratch.totals},
                        call_.stream);
@@ -197,10 +198,11 @@ void choose(const Call& call) {
                 call.stream);
 }
 
-/// Whether numbers of this plan's types can have similarities beyond what nobody needs to look at.
+/// Whether numbers of this plan's types can have similarities, or a bias, beyond what nobody needs to look at.
 bool can_be_far(const Call& call) {
   const Problem& problem = call.problem;
-  return !problem.cosine() && (problem.dtype == NCE_DTYPE_FLOAT64 || problem.precision == NCE_PRECISION_FAST);
+  if (problem.cosine() && !problem.has_bias()) return false;
+  return problem.dtype == NCE_DTYPE_FLOAT64 || problem.precision == NCE_PRECISION_FAST;
 }
 
 void check_far(const Call& call) {
@@ -292,7 +294,7 @@ tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& 
 void enqueue_forward(const Call& call, uint64_t plan) {
   measure(call);
   choose(call);
-  if (can_be_far(call)) check_far(call);
+  if (can_be_far(call) && !call.problem.cosine()) check_far(call);
   if (call.problem.euclidean()) find_center(call);
   if (call.out.metrics != nullptr) align(call);
   for (int32_t index = 0; index < static_cast<int32_t>(call.methods.size()); ++index) {

@@ -193,6 +193,7 @@ struct FinishRowsParams {
   int32_t top_k;
   loss::LogSum *row_lse, *column_lse;  ///< columns null: none
   double *row_slope, *column_slope;    ///< see loss::RowResult: dl/dtau
+  double* bias_slope;                  ///< likewise; null: the loss has no bias
   double* losses;                      ///< w_i l_i of every row, if wanted
   RowTotals* totals;                   ///< one a part
 };
@@ -217,6 +218,7 @@ void launch_finish_loss(const FinishLossParams& params, cudaStream_t stream);
 /// Over a part of the rows.
 struct SlopeTotals {
   double temperature;
+  double bias;
   double largest;
 };
 
@@ -233,13 +235,15 @@ struct CoefficientsParams {
   const double* positive;
   const loss::LogSum *row_lse, *column_lse;  ///< columns null: none
   const double *row_slope, *column_slope;
+  const double* bias_slope;             ///< null: the loss has no bias
   void *x_coefficients, *x_references;  ///< float, or double for kFloat64
   void *y_coefficients, *y_references;  ///< null: no columns
   double* positive_coefficients;        ///< what the row of the positive is multiplied by
   double* d_temperature;                ///< null: not wanted
+  double* d_bias;                       ///< likewise
   SlopeTotals* totals;
 };
-/// The largest slope, by which all coefficients are divided, and the gradient by the temperature.
+/// The largest slope, by which all coefficients are divided, and the gradients by the temperature and the bias.
 void launch_slopes(const CoefficientsParams& params, cudaStream_t stream);
 void launch_coefficients(const CoefficientsParams& params, Arithmetic arithmetic, cudaStream_t stream);
 

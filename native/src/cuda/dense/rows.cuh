@@ -88,7 +88,7 @@ struct PackedElement {
 /// How the call's logits and exponentials are scaled.
 NCE_DEVICE loss::Scaling scaling_of(const CallState& call) {
   constexpr double kLn2 = 0.69314718055994531;
-  return {.form = call.form, .tau = call.tau, .log_scale = call.shift * kLn2};
+  return {.form = call.form, .tau = call.tau, .bias = call.bias, .log_scale = call.shift * kLn2};
 }
 
 NCE_DEVICE bool concerns(const CallState* call, int32_t method) {

@@ -60,6 +60,7 @@ State::State(Carver& carver, const Problem& problem, const Problem& carved)
   row_slope = carver.take<double>(problem.x_rows);
   column_lse = carver.take<loss::LogSum>(problem.symmetric ? problem.y_rows : 0);
   column_slope = carver.take<double>(problem.symmetric ? problem.y_rows : 0);
+  bias_slope = carver.take<double>(problem.has_bias() ? problem.x_rows : 0);
 }
 
 Scratch::Scratch(Carver& carver, const Problem& problem) {
@@ -95,9 +96,11 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
     groups = choose_groups(divide_up(problem.x_rows, side), divide_up(problem.y_rows, side), problem.symmetric, places);
   }
   const int64_t row_sums = groups.y * padded_rows(problem.x_rows);
-  rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums)};
+  rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums),
+          carver.take<double>(problem.has_bias() ? row_sums : 0)};
   const int64_t column_sums = problem.symmetric ? groups.x * padded_rows(problem.y_rows) : 0;
-  columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums)};
+  columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums),
+             nullptr};
   const bool metrics = problem.desc.metrics != 0;
   count = carver.take<double>(metrics ? row_sums : 0);
   above = carver.take<double>(metrics ? row_sums : 0);

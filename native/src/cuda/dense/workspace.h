@@ -26,6 +26,7 @@ struct State {
   double* positive;  ///< s+
   loss::LogSum *row_lse, *column_lse;
   double *row_slope, *column_slope;  ///< see loss::RowResult
+  double* bias_slope;                ///< of rows, likewise; null: the loss has no bias
 };
 
 /// Scratch that does not depend on the method.

@@ -124,10 +124,12 @@ __global__ void sum_temperature_slopes(const RowwiseParams p) {
   if (threadIdx.x == 0) p.slopes[blockIdx.x] = sum;
 }
 
-__global__ void write_temperature_gradient(const RowwiseParams p) {
+__global__ void write_number_gradients(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const double sum = combine_block<Sum>(threadIdx.x < parts_of(p.rows) ? p.slopes[threadIdx.x] : 0.0);
   if (threadIdx.x != 0) return;
+  if (p.d_bias != nullptr) *p.d_bias = 0.0;
+  if (p.d_temperature == nullptr) return;
   const double gradient = p.call->temperature_factor * sum;
   *p.d_temperature = gradient;
   if (!is_finite(gradient)) tell_overflow(*p.call, Argument::kTemperatureGradient, 0);
@@ -143,11 +145,10 @@ void launch_gradients(const RowwiseParams& params, cudaStream_t stream) {
 }  // namespace
 
 void launch_row_gradients(const RowwiseParams& params, cudaStream_t stream) {
-  if (params.d_temperature != nullptr) {
+  if (params.d_temperature != nullptr || params.d_bias != nullptr) {
     const dim3 parts(static_cast<unsigned>(parts_of(params.rows)));
     launch({"sum_temperature_slopes", parts, kBlockThreads, kReduceBytes, stream}, sum_temperature_slopes, params);
-    launch({"write_temperature_gradient", dim3(1), kBlockThreads, kReduceBytes, stream}, write_temperature_gradient,
-           params);
+    launch({"write_number_gradients", dim3(1), kBlockThreads, kReduceBytes, stream}, write_number_gradients, params);
   }
   if (params.d_queries.data == nullptr && params.d_keys.data == nullptr && params.d_negatives.data == nullptr) return;
   if (params.out_of_range != nullptr) launch_row_gradients_twofold(params, stream);

@@ -94,6 +94,7 @@ struct RowwiseParams {
 
   double* loss_out;  ///< outputs; null: not wanted
   double* d_temperature;
+  double* d_bias;  ///< set to 0: only rows that meet have one
   nce_metrics* metrics;
   GradientMatrix d_queries, d_keys, d_negatives;
 };
@@ -102,7 +103,7 @@ struct RowwiseParams {
 void launch_compare_rows(const RowwiseParams& params, cudaStream_t stream);
 /// terms and totals; then the status of rows that are not finite, or loss, metrics and the plan's mark.
 void launch_row_terms(const RowwiseParams& params, cudaStream_t stream);
-/// Gradients of matrices and of the temperature.
+/// Gradients of matrices, of the temperature and of the bias.
 void launch_row_gradients(const RowwiseParams& params, cudaStream_t stream);
 
 /// By twofold floats, of the rows that they have a range for; and which they are. Then doubles take the others.

@@ -112,6 +112,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
             .pulls = arrays.twofold,
             .loss_out = out.loss,
             .d_temperature = out.d_temperature,
+            .d_bias = out.d_bias,
             .metrics = out.metrics,
             .d_queries = {out.d_queries, out.d_queries_stride},
             .d_keys = {out.d_keys, out.d_keys_stride},

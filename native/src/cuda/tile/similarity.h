@@ -31,7 +31,7 @@ template <typename Real>
 struct Temperature {
   Real inverse;
   Real exponent;  ///< log2(e) / tau
-  Real shift;
+  Real shift;     ///< see CallState
 
   explicit NCE_DEVICE Temperature(const CallState& call)
       : inverse(static_cast<Real>(call.inverse_temperature)),
@@ -42,6 +42,8 @@ struct Temperature {
   NCE_DEVICE Real bounded(Real s) const { return exponential2(fused(s, exponent, -shift)); }
   /// kOnline.
   NCE_DEVICE Real relative(Real s, Real reference) const { return exponential2((s - reference) * exponent); }
+  /// kLogistic: the logit in units of s.
+  NCE_DEVICE Real biased(Real s) const { return s + shift; }
   /// exp(-|s| / tau).
   NCE_DEVICE Real decay(Real s) const { return exponential2(larger(s, -s) * -exponent); }
 };
@@ -349,7 +351,8 @@ NCE_DEVICE Real g_of(Real s, const Coefficient<Real>& x, const Coefficient<Real>
     return larger(from_x, from_y) + smaller(from_x, from_y);
   } else {
     static_assert(kForm == Form::kLogistic);
-    return sigmoid(s, temperature.decay(s)) * (x.a + y.a);
+    const Real biased = temperature.biased(s);
+    return sigmoid(biased, temperature.decay(biased)) * (x.a + y.a);
   }
 }
 

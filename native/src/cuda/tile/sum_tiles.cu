@@ -223,14 +223,19 @@ class TileSums {
     });
   }
 
-  /// kLogistic: softplus and sigmoid, of rows.
-  NCE_DEVICE void logistic(const Temperature<Real>& temperature) const {
-    const auto term = [&](Real s, int, int, Real, Real& to_value, Real& to_weighted) {
-      const Real decay = temperature.decay(s);
-      to_value += softplus(s, decay, temperature);
-      to_weighted = fused(sigmoid(s, decay), s, to_weighted);
+  /// kLogistic: softplus and sigmoid, of rows. Where sums of sigmoid alone are wanted too, they go to rows.maximum.
+  NCE_DEVICE void logistic(const Temperature<Real>& temperature, bool sigmoids) const {
+    // A sigmoid takes its similarity's register: there are none for a third sum beside the others.
+    const auto term = [&](Real& s, int, int, Real, Real& to_value, Real& to_weighted) {
+      const Real biased = temperature.biased(s);
+      const Real decay = temperature.decay(biased);
+      const Real slope = sigmoid(biased, decay);
+      to_value += softplus(biased, decay, temperature);
+      to_weighted = fused(slope, s, to_weighted);
+      s = slope;
     };
     rows(term);
+    if (sigmoids) tile_rows();
   }
 
   /// kBounded where columns are not wanted.
@@ -244,6 +249,21 @@ class TileSums {
   }
 
  private:
+  /// Sums over rows of what the tile holds, to rows.maximum.
+  NCE_DEVICE void tile_rows() const {
+    for_each_patch<S>([&](const Patch& patch) {
+      Real sum[S::kPart] = {};
+      NCE_UNROLL
+      for (int i = 0; i < S::kPart; ++i) {
+        NCE_UNROLL
+        for (int at = 0; at < 2 * S::kPart; ++at) {
+          sum[i] += tile_.at(patch.rows * S::kPart + i, patch.columns * S::kPart + at / 2, at % 2);
+        }
+      }
+      store_rows(place_, patch, sum, space_.rows.maximum);
+    });
+  }
+
   /// Sums over rows of what term(s, c, e, positive, value, weighted) adds to its last two.
   template <typename Term>
   NCE_DEVICE void rows(const Term& term) const {
@@ -575,7 +595,7 @@ class SumBlock {
     const TileSums<S> sums(space_, place, tile);
     switch (task_.form) {
       case Form::kLogistic:
-        return sums.logistic(temperature);
+        return sums.logistic(temperature, params_.rows.sigmoid != nullptr);
       case Form::kOnline:
         sums.online_rows(temperature);
         if (columns_wanted()) sums.online_columns(temperature);
@@ -604,7 +624,15 @@ class SumBlock {
       RunningSums total = get_row(row);
       total.add<S>(task_.form, space_.rows, row, task_.temperature);
       put_row(row, total);
+      if (params_.rows.sigmoid != nullptr) add_sigmoids(row);
     });
+  }
+
+  /// In memory, as metrics are: shared memory has no room for another sum in double.
+  NCE_DEVICE void add_sigmoids(int row) const {
+    double* const sum = params_.rows.sigmoid + row_place(row);
+    const auto more = static_cast<double>(sum_of_parts<S>(space_.rows.maximum, row));
+    *sum = params_.add || y_ > 0 ? *sum + more : more;
   }
 
   NCE_DEVICE void finish_rows() const {

@@ -205,8 +205,8 @@ void launch_diagonal_tiles(const DiagonalParams& params, Arithmetic arithmetic, 
 
 /// The coefficients a of rows and b of columns: G_ij = f_ij a_i + f_ji b_j over negatives j, else 0. f_ij is
 /// 2^(s log2(e)/tau - shift) (kBounded), 2^((s - x_references[i]) log2(e) / tau) and, for y, with y_references[j]
-/// (kOnline), sigmoid(s / tau) (kLogistic). kNegEuclidean: G is divided by -s, and is 0 where s is 0. Arrays are float
-/// (double for kFloat64), padded with 0.
+/// (kOnline), sigmoid((s + shift) / tau) (kLogistic). kNegEuclidean: G is divided by -s, and is 0 where s is 0. Arrays
+/// are float (double for kFloat64), padded with 0.
 struct Coefficients {
   const void* x;  ///< null: all 0
   const void* y;

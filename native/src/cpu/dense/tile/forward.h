@@ -46,7 +46,11 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
       }
       break;
     case Form::kLogistic:
-      add_logistic<Real, kMasked>(task, tile, scale);
+      if (task.rows.sigmoid != nullptr) {
+        add_logistic<Real, kMasked, true>(task, tile, scale);
+      } else {
+        add_logistic<Real, kMasked, false>(task, tile, scale);
+      }
       break;
   }
 }

@@ -31,6 +31,7 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
           const PanelCoefficients<Real>& x) {
   Mask<Real> mask(task.operands, tile);
   const bool over_distance = task.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  [[maybe_unused]] const auto shift = static_cast<Real>(task.operands.logit_shift);
   for (int64_t j = 0; j < tile.y_count; ++j) {
     if constexpr (kMasked) mask.select(j);
     const int64_t row = tile.y_first + j;
@@ -50,8 +51,9 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
         if (task.x_coefficients != nullptr) g += exp2_clamped<Real>(s - x.references[v], scale) * x.a[v];
         if (task.y_coefficients != nullptr) g += exp2_clamped<Real>(s - y_reference, scale) * b;
       } else {
-        const Vec<Real> e = exp2_clamped<Real>(s > Real{0} ? -s : s, scale);
-        g = (s > Real{0} ? x.a[v] + b : e * (x.a[v] + b)) / (e + Real{1});
+        const Vec<Real> shifted = s + shift;
+        const Vec<Real> e = exp2_clamped<Real>(shifted > Real{0} ? -shifted : shifted, scale);
+        g = (shifted > Real{0} ? x.a[v] + b : e * (x.a[v] + b)) / (e + Real{1});
       }
       if (over_distance) g = s == Real{0} ? Vec<Real>{} : g / -s;
       if constexpr (kMasked) g = mask.apply(v, g, Real{0});

@@ -212,27 +212,37 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
   add_row<Real>(weighted, task.rows.weighted + tile.x_first);
 }
 
-/// softplus(z) and sigmoid(z) s from e^-|z|, which cannot overflow and keeps the digits of a tiny softplus.
-template <typename Real, bool kMasked>
+/// softplus(z) and sigmoid(z) s from e^-|z|, which cannot overflow and keeps the digits of a tiny softplus; kSigmoid:
+/// and sigmoid(z).
+template <typename Real, bool kMasked, bool kSigmoid>
 void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale) {
   Mask<Real> mask(task.operands, tile);
   const auto inverse_temperature = static_cast<Real>(task.operands.inverse_temperature);
+  const auto shift = static_cast<Real>(task.operands.logit_shift);
   Vec<Real> value[kVectors] = {};
   Vec<Real> weighted[kVectors] = {};
+  [[maybe_unused]] Vec<Real> sigmoid[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
     if constexpr (kMasked) mask.select(j);
     for (int v = 0; v < kVectors; ++v) {
       Vec<Real> s = tile.at(j, v);
-      const Vec<Real> e = exp2_clamped<Real>(s > Real{0} ? -s : s, scale);
-      Vec<Real> softplus = larger<Real>(s, Vec<Real>{}) * inverse_temperature + log1p_unit<Real>(e);
+      const Vec<Real> shifted = s + shift;
+      const Vec<Real> e = exp2_clamped<Real>(shifted > Real{0} ? -shifted : shifted, scale);
+      Vec<Real> softplus = larger<Real>(shifted, Vec<Real>{}) * inverse_temperature + log1p_unit<Real>(e);
       if constexpr (kMasked) {
         softplus = mask.apply(v, softplus, Real{0});
         s = mask.apply(v, s, Real{0});
       }
       value[v] += softplus;
-      weighted[v] += (s > Real{0} ? s : s * e) / (e + Real{1});
+      weighted[v] += (shifted > Real{0} ? s : s * e) / (e + Real{1});
+      if constexpr (kSigmoid) {
+        Vec<Real> slope = (shifted > Real{0} ? broadcast(Real{1}) : e) / (e + Real{1});
+        if constexpr (kMasked) slope = mask.apply(v, slope, Real{0});
+        sigmoid[v] += slope;
+      }
     }
   }
+  if constexpr (kSigmoid) add_row<Real>(sigmoid, task.rows.sigmoid + tile.x_first);
   add_row<Real>(value, task.rows.value + tile.x_first);
   add_row<Real>(weighted, task.rows.weighted + tile.x_first);
 }

@@ -4,6 +4,7 @@
 #include "cpu/dense/tile/finish.h"
 #include "cpu/dense/tile/forward.h"
 #include "cpu/dense/tile/gradient.h"
+#include "cpu/dense/tile/mined.h"
 #include "cpu/dense/tile/pack.h"
 
 namespace nce::cpu::dense::NCE_TILE_ISA {
@@ -26,7 +27,10 @@ constexpr Kernels<Real> make_kernels(const char* name, double largest_bounded_lo
           &gradient<Real>,
           &pack<Real>,
           &row_blocks<Real>,
-          &finish<Real>};
+          &finish<Real>,
+          kMinedKernels<Real>.distances,
+          kMinedKernels<Real>.extremes,
+          kMinedKernels<Real>.weigh};
 }
 
 }  // namespace nce::cpu::dense::NCE_TILE_ISA

@@ -38,6 +38,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t soft_margin;
  *     int32_t groups;
  *     int32_t reserved;
+ *     double class_prior;
  * }
  * }
  */
@@ -70,7 +71,8 @@ public class nce_plan_desc {
         infonce_h.C_INT.withName("mining"),
         infonce_h.C_INT.withName("soft_margin"),
         infonce_h.C_INT.withName("groups"),
-        infonce_h.C_INT.withName("reserved")
+        infonce_h.C_INT.withName("reserved"),
+        infonce_h.C_DOUBLE.withName("class_prior")
     ).withName("nce_plan_desc");
 
     /**
@@ -1090,6 +1092,50 @@ public class nce_plan_desc {
      */
     public static void reserved(MemorySegment struct, int fieldValue) {
         struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble class_prior$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("class_prior"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double class_prior
+     * }
+     */
+    public static final OfDouble class_prior$layout() {
+        return class_prior$LAYOUT;
+    }
+
+    private static final long class_prior$OFFSET = $LAYOUT.byteOffset(groupElement("class_prior"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double class_prior
+     * }
+     */
+    public static final long class_prior$offset() {
+        return class_prior$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double class_prior
+     * }
+     */
+    public static double class_prior(MemorySegment struct) {
+        return struct.get(class_prior$LAYOUT, class_prior$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double class_prior
+     * }
+     */
+    public static void class_prior(MemorySegment struct, double fieldValue) {
+        struct.set(class_prior$LAYOUT, class_prior$OFFSET, fieldValue);
     }
 
     /**

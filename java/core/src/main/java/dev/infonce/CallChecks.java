@@ -72,6 +72,9 @@ final class CallChecks {
         if (in.temperature().isPresent() && !spec.hasTemperature()) {
             throw Checks.invalid("temperature: %s has none, but got %s", spec.name(), in.temperature());
         }
+        if (in.bias().isPresent() && !spec.hasBias()) {
+            throw Checks.invalid("bias: %s has none, but got %s", spec.name(), in.bias());
+        }
     }
 
     void outputs(Inputs in, Gradients out) {
@@ -96,18 +99,21 @@ final class CallChecks {
                 in.temperature() == null || spec.hasTemperature(),
                 "temperature: %s has none, but got some",
                 spec.name());
+        Checks.argument(in.bias() == null || spec.hasBias(), "bias: %s has none, but got some", spec.name());
         Checks.argument(spec.labels() || in.labels() == null, "labels: %s takes none, but got some", spec.name());
         Checks.argument(
-                !spec.labels() || in.labels() != null, "labels: %s needs %d, but got null", spec.name(), shape.n());
+                !spec.labels() || in.labels() != null, "labels: %s needs %d, but got null", spec.name(), rows.losses());
         buffer("temperature", in.temperature(), Double.BYTES);
+        buffer("bias", in.bias(), Double.BYTES);
         buffer("weights", in.weights(), rows.losses() * Float.BYTES);
-        buffer("labels", in.labels(), shape.n() * Integer.BYTES);
+        buffer("labels", in.labels(), rows.losses() * Integer.BYTES);
         groups("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
         groups("keyGroups", in.keyGroups(), keyGroups());
         boolean one = in.upstream() == null || in.upstream().bytes() == Float.BYTES || !perRow;
         buffer("upstream", in.upstream(), one ? Float.BYTES : rows.losses() * Float.BYTES);
         buffer("loss", out.loss(), lossBytes());
         buffer("dTemperature", out.dTemperature(), Double.BYTES);
+        buffer("dBias", out.dBias(), Double.BYTES);
         buffer("metrics", out.metrics(), DeviceOutputs.METRICS_BYTES);
     }
 
@@ -256,12 +262,12 @@ final class CallChecks {
             return;
         }
         if (labels == null) {
-            throw Checks.invalid("labels: %s needs %d, but got null", spec.name(), shape.n());
+            throw Checks.invalid("labels: %s needs %d, but got null", spec.name(), rows.losses());
         }
-        if (labels.length != shape.n()) {
-            throw Checks.invalid("labels: must be %d numbers, but got %d", shape.n(), labels.length);
+        if (labels.length != rows.losses()) {
+            throw Checks.invalid("labels: must be %d numbers, but got %d", rows.losses(), labels.length);
         }
-        for (int i = 0; i < labels.length; i++) {
+        for (int i = 0; !spec.isMined() && i < labels.length; i++) {
             if (labels[i] != 0 && labels[i] != 1) {
                 throw Checks.invalid("labels: must be 0 or 1, but number %d is %d", i, labels[i]);
             }

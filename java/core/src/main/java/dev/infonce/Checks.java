@@ -46,6 +46,10 @@ final class Checks {
         }
     }
 
+    static void bias(double bias) {
+        argument(bias >= -1e30 && bias <= 1e30, "bias: must be in [-1e30, 1e30], but got %s", bias);
+    }
+
     static void positiveMargin(double positiveMargin) {
         argument(
                 positiveMargin >= 0 && positiveMargin <= 1e100,

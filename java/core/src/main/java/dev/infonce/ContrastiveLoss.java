@@ -11,9 +11,9 @@ import java.util.Map;
  * <p>Words: queries Q[n x dim], keys K[m x dim], similarity s, temperature tau; rows are queries, columns are keys; l_i is
  * the loss of row i.
  */
-public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet {
+public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet, SigLip {
     /**
-     * One loss of every kind there is, with default values: temperature or margin 1, cosine similarity or Euclidean distance,
+     * One loss of every kind there is, with default values: temperature or margin 1, bias 0, cosine similarity or Euclidean distance,
      * in-batch negatives where a kind has a choice, not symmetric, means.
      *
      * @return the losses, in the order in which this interface permits them; unmodifiable
@@ -27,7 +27,7 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     /**
      * The word by which command lines and files call this kind of loss.
      *
-     * @return infonce, ntxent, nt-logistic, contrastive or triplet
+     * @return infonce, ntxent, nt-logistic, contrastive, triplet or siglip
      */
     default String word() {
         return LossSpec.of(this).word();
@@ -37,7 +37,7 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
      * Which rows are the negatives of row i.
      *
      * @return the negatives; {@link Negatives#PAIRED} for {@link PairwiseContrastive}, whose key i is itself the negative where
-     *     label i is 0
+     *     label i is 0; {@link Negatives#IN_BATCH} where triplets are mined
      */
     default Negatives negatives() {
         return LossSpec.of(this).negatives();
@@ -74,6 +74,15 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     }
 
     /**
+     * Whether logits have a bias, which a call may bring and has a gradient.
+     *
+     * @return true for {@link SigLip}
+     */
+    default boolean hasBias() {
+        return LossSpec.of(this).hasBias();
+    }
+
+    /**
      * Whether the loss compares distances with a margin.
      *
      * @return false for losses with a temperature
@@ -85,7 +94,8 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     /**
      * Whether calls bring a label for each row.
      *
-     * @return true for {@link PairwiseContrastive}
+     * @return true for {@link PairwiseContrastive}, whose labels say whether a pair is alike, and where triplets are mined: rows of
+     *     one label are alike
      */
     default boolean takesLabels() {
         return LossSpec.of(this).labels();
@@ -119,13 +129,22 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     }
 
     /**
-     * Whether rows and columns are one tower of two views, t rows that all have a loss: {@code Shape.tower(t, dim)} with one
-     * matrix, or {@code Shape.of(n, n, dim)} with the views as queries and keys, t = 2n.
+     * Whether rows and columns are one tower, t rows that all have a loss: {@code Shape.tower(t, dim)} with one matrix, or, where
+     * the tower is of two views, {@code Shape.of(n, n, dim)} with the views as queries and keys, t = 2n.
      *
      * @return false for two towers
      */
     default boolean isOneTower() {
         return LossSpec.of(this).oneTower();
+    }
+
+    /**
+     * Whether the loss finds its triplets among the rows of one tower by their labels, so that there are no views.
+     *
+     * @return true for a {@link Triplet} with a {@link Mining} other than NONE
+     */
+    default boolean isMined() {
+        return LossSpec.of(this).isMined();
     }
 
     /**
@@ -144,8 +163,8 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     ContrastiveLoss withReduction(Reduction reduction);
 
     /**
-     * What this loss is made of, by name: of temperature, margin, similarity, distance, negatives, negativeReduction,
-     * isSymmetric, denominator, positiveMargin, classPrior, excluded and reduction those that its kind has.
+     * What this loss is made of, by name: of temperature, bias, margin, similarity, distance, negatives, negativeReduction,
+     * isSymmetric, denominator, positiveMargin, classPrior, excluded, mining, softMargin and reduction those that its kind has.
      *
      * @return the values in the order of the record's components; unmodifiable
      */

@@ -13,11 +13,13 @@ import java.util.function.Consumer;
  * @param temperature one double, tau in [1e-9, 1e9] or its logarithm; null for the loss's own
  * @param logTemperature whether temperature is ln tau, and the gradient is then by that
  * @param weights r finite floats >= 0, or null for all 1
- * @param labels n ints, 1 alike and 0 not, for {@link PairwiseContrastive}; else null
+ * @param labels n ints, 1 alike and 0 not, for {@link PairwiseContrastive}; r ints, equal for rows that are alike and below 0 for
+ *     a row that is like no other, for mined {@link Triplet}; else null
  * @param groups r ints, for losses that exclude rows of the same group; a number below 0 is in no group; else null
  * @param keyGroups likewise m ints for the keys of two towers; else null
  * @param upstream gradient of the caller's objective by the loss: one float, or r floats for {@link Reduction#NONE}; finite;
  *     null for 1
+ * @param bias one double in [-1e30, 1e30], in place of the loss's own; null for that, and for all losses but {@link SigLip}
  */
 public record DeviceInputs(
         Matrix queries,
@@ -29,7 +31,8 @@ public record DeviceInputs(
         DeviceBuffer labels,
         DeviceBuffer groups,
         DeviceBuffer keyGroups,
-        DeviceBuffer upstream) {
+        DeviceBuffer upstream,
+        DeviceBuffer bias) {
     /**
      * Checks what needs no plan.
      *
@@ -57,7 +60,7 @@ public record DeviceInputs(
      * @return the inputs
      */
     public static DeviceInputs of(Matrix queries, Matrix keys) {
-        return new DeviceInputs(queries, keys, null, null, false, null, null, null, null, null);
+        return new DeviceInputs(queries, keys, null, null, false, null, null, null, null, null, null);
     }
 
     /**
@@ -109,7 +112,7 @@ public record DeviceInputs(
     /**
      * The same inputs with labels.
      *
-     * @param labels n ints
+     * @param labels n or r ints, as the loss says
      * @return new inputs
      */
     public DeviceInputs withLabels(DeviceBuffer labels) {
@@ -140,6 +143,16 @@ public record DeviceInputs(
         return with(copy -> copy.upstream = upstream);
     }
 
+    /**
+     * The same inputs with a bias in place of the loss's own.
+     *
+     * @param bias what is added to every logit, one double
+     * @return new inputs
+     */
+    public DeviceInputs withBias(DeviceBuffer bias) {
+        return with(copy -> copy.bias = bias);
+    }
+
     private DeviceInputs with(Consumer<Copy> change) {
         Copy copy = new Copy();
         change.accept(copy);
@@ -156,6 +169,7 @@ public record DeviceInputs(
         private DeviceBuffer groups = DeviceInputs.this.groups;
         private DeviceBuffer keyGroups = DeviceInputs.this.keyGroups;
         private DeviceBuffer upstream = DeviceInputs.this.upstream;
+        private DeviceBuffer bias = DeviceInputs.this.bias;
 
         DeviceInputs made() {
             return new DeviceInputs(
@@ -168,7 +182,8 @@ public record DeviceInputs(
                     labels,
                     groups,
                     keyGroups,
-                    upstream);
+                    upstream,
+                    bias);
         }
     }
 }

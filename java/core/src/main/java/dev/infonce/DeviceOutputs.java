@@ -6,13 +6,14 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Where {@link Plan#enqueue} writes, all of it in memory of the device; {@link Plan#allocateOutputs} makes one with everything.
- * Whatever is null is not wanted; if dQueries, dKeys, dNegatives and dTemperature all are, no gradient is computed.
+ * Whatever is null is not wanted; if dQueries, dKeys, dNegatives, dTemperature and dBias all are, no gradient is computed.
  *
  * @param loss one double, or r doubles for {@link Reduction#NONE}
  * @param dQueries gradient by the queries
  * @param dKeys gradient by the keys
  * @param dNegatives gradient by the negatives
  * @param dTemperature one double: gradient by the temperature, or its logarithm if that was given; 0 for losses with a margin
+ * @param dBias one double: gradient by the bias; 0 for losses without one
  * @param metrics {@link #METRICS_BYTES} bytes, which {@link #readMetrics} reads; null if the plan has none
  */
 public record DeviceOutputs(
@@ -21,6 +22,7 @@ public record DeviceOutputs(
         Matrix dKeys,
         Matrix dNegatives,
         DeviceBuffer dTemperature,
+        DeviceBuffer dBias,
         DeviceBuffer metrics) {
     /** The size of metrics. */
     public static final long METRICS_BYTES = NativeMetrics.bytes();
@@ -31,7 +33,7 @@ public record DeviceOutputs(
      * @return false for the loss alone
      */
     public boolean hasGradients() {
-        return dQueries != null || dKeys != null || dNegatives != null || dTemperature != null;
+        return dQueries != null || dKeys != null || dNegatives != null || dTemperature != null || dBias != null;
     }
 
     /**

@@ -9,6 +9,7 @@ package dev.infonce;
  * @param dKeys gradient by the keys, or null if there are none or it was not wanted
  * @param dNegatives gradient by the negatives, or null if there are none or it was not wanted
  * @param dTemperature gradient by the temperature; 0 for losses with a margin
+ * @param dBias gradient by the bias; 0 for losses without one
  * @param temperature the temperature of the call; NaN for losses with a margin
  * @param metrics null if the plan has none or the loss was not asked for
  */
@@ -19,6 +20,7 @@ public record GradientResult(
         Matrix dKeys,
         Matrix dNegatives,
         double dTemperature,
+        double dBias,
         double temperature,
         Metrics metrics) {
     /**

@@ -11,13 +11,15 @@ import java.util.function.Consumer;
  * @param queries n x dim
  * @param keys as the loss says; null for one tower in one matrix
  * @param negatives as the loss says; null if it takes none, or m = 0
- * @param labels n numbers, 1 alike and 0 not, for {@link PairwiseContrastive}; else null
+ * @param labels n numbers, 1 alike and 0 not, for {@link PairwiseContrastive}; r numbers, equal for rows that are alike and below
+ *     0 for a row that is like no other, for mined {@link Triplet}; else null
  * @param groups r numbers, for losses that exclude rows of the same group; a number below 0 is in no group; else null
  * @param keyGroups likewise m numbers for the keys of two towers; else null
  * @param weights r finite numbers >= 0, or null for all 1
  * @param upstream gradient of the caller's objective by the loss: one number, or r numbers for {@link Reduction#NONE}; finite;
  *     null for 1
  * @param temperature tau in [1e-9, 1e9] in place of the loss's own; empty for losses with a margin
+ * @param bias in [-1e30, 1e30] in place of the loss's own; empty for all losses but {@link SigLip}
  */
 public record Inputs(
         Matrix queries,
@@ -28,17 +30,20 @@ public record Inputs(
         int[] keyGroups,
         float[] weights,
         float[] upstream,
-        OptionalDouble temperature) {
+        OptionalDouble temperature,
+        OptionalDouble bias) {
     /**
      * Checks what needs no plan.
      *
-     * @throws IllegalArgumentException if the temperature is out of range
-     * @throws NullPointerException if queries or temperature is null
+     * @throws IllegalArgumentException if the temperature or the bias is out of range
+     * @throws NullPointerException if queries, temperature or bias is null
      */
     public Inputs {
         Objects.requireNonNull(queries, "queries");
         Objects.requireNonNull(temperature, "temperature");
+        Objects.requireNonNull(bias, "bias");
         temperature.ifPresent(Checks::temperature);
+        bias.ifPresent(Checks::bias);
     }
 
     /**
@@ -59,7 +64,8 @@ public record Inputs(
      * @return the inputs
      */
     public static Inputs of(Matrix queries, Matrix keys) {
-        return new Inputs(queries, keys, null, null, null, null, null, null, OptionalDouble.empty());
+        return new Inputs(
+                queries, keys, null, null, null, null, null, null, OptionalDouble.empty(), OptionalDouble.empty());
     }
 
     /**
@@ -75,7 +81,7 @@ public record Inputs(
     /**
      * The same inputs with labels.
      *
-     * @param labels n numbers, 1 alike and 0 not
+     * @param labels as the loss says; see {@link Labels} for ids and names
      * @return new inputs
      */
     public Inputs withLabels(int... labels) {
@@ -149,6 +155,17 @@ public record Inputs(
         return withTemperature(Math.exp(logTemperature));
     }
 
+    /**
+     * The same inputs with a bias in place of the loss's own; {@link GradientResult#dBias()} is the gradient by it.
+     *
+     * @param bias what is added to every logit, in [-1e30, 1e30]
+     * @return new inputs
+     * @throws IllegalArgumentException if it is out of range
+     */
+    public Inputs withBias(double bias) {
+        return with(copy -> copy.bias = OptionalDouble.of(bias));
+    }
+
     private Inputs with(Consumer<Copy> change) {
         Copy copy = new Copy();
         change.accept(copy);
@@ -164,9 +181,11 @@ public record Inputs(
         private float[] weights = Inputs.this.weights;
         private float[] upstream = Inputs.this.upstream;
         private OptionalDouble temperature = Inputs.this.temperature;
+        private OptionalDouble bias = Inputs.this.bias;
 
         Inputs made() {
-            return new Inputs(queries, keys, negatives, labels, groups, keyGroups, weights, upstream, temperature);
+            return new Inputs(
+                    queries, keys, negatives, labels, groups, keyGroups, weights, upstream, temperature, bias);
         }
     }
 }

@@ -10,6 +10,10 @@ package dev.infonce;
  * vector is as good as chance. Rankings in the field mostly take the order that a sort leaves ties in, or the positive first,
  * which gives such a model any accuracy up to 1.
  *
+ * <p>Where triplets are mined, every row with a label is an anchor: all rows of its label are positives, all rows of other labels
+ * or of none are negatives, whichever the loss is made of. The accuracies are of anchors that have both, and of the nearest
+ * positive among the negatives.
+ *
  * @param top1Accuracy mean of that chance with k = 1, in [0, 1]
  * @param topKAccuracy mean of that chance, in [0, 1]
  * @param positiveSimilarity mean of s over positives; in [-1, 1] for cosine similarities

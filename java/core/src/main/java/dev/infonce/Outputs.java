@@ -79,6 +79,15 @@ public final class Outputs {
     }
 
     /**
+     * The gradient by the bias.
+     *
+     * @return of the last call; 0 for losses without one
+     */
+    public double dBias() {
+        return numbers.dBias();
+    }
+
+    /**
      * The metrics, in a new object.
      *
      * @return of the last call; null if its plan has none

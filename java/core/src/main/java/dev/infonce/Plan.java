@@ -199,6 +199,7 @@ public final class Plan implements AutoCloseable {
                 gradients.dKeys(),
                 gradients.dNegatives(),
                 device.allocateBuffer(Double.BYTES),
+                device.allocateBuffer(Double.BYTES),
                 metrics ? device.allocateBuffer(DeviceOutputs.METRICS_BYTES) : null);
     }
 
@@ -286,6 +287,7 @@ public final class Plan implements AutoCloseable {
                 out.dKeys(),
                 out.dNegatives(),
                 outcome.dTemperature(),
+                outcome.dBias(),
                 checks.temperature(in),
                 outcome.metrics());
     }

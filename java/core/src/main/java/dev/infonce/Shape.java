@@ -31,9 +31,9 @@ public record Shape(long n, long m, long dim) {
     }
 
     /**
-     * One tower of two views in one matrix: m = 0.
+     * One tower in one matrix: m = 0.
      *
-     * @param rows rows of both views together, even
+     * @param rows all rows; even where they are two views, of both together
      * @param dim columns
      * @return the shape
      */

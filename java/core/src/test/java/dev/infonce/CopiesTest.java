@@ -67,7 +67,8 @@ class CopiesTest {
                 new int[1],
                 new float[1],
                 new float[1],
-                OptionalDouble.of(0.5));
+                OptionalDouble.of(0.5),
+                OptionalDouble.of(-3));
         Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
         int[] labels = {1};
         float[] numbers = {1};
@@ -79,6 +80,7 @@ class CopiesTest {
         differ(in, in.withUpstream(numbers), "upstream", numbers);
         differ(in, in.withTemperature(2), "temperature", OptionalDouble.of(2));
         differ(in, in.withLogTemperature(0), "temperature", OptionalDouble.of(1));
+        differ(in, in.withBias(-4), "bias", OptionalDouble.of(-4));
     }
 
     @Test
@@ -86,8 +88,8 @@ class CopiesTest {
         try (Device device = Device.java(1)) {
             Matrix matrix = Samples.heap(DType.FLOAT32, 2, 3, 1);
             DeviceBuffer buffer = new DeviceBuffer(device, MemorySegment.NULL, 0);
-            DeviceInputs in =
-                    new DeviceInputs(matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer);
+            DeviceInputs in = new DeviceInputs(
+                    matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer, buffer);
             Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
             DeviceBuffer another = new DeviceBuffer(device, MemorySegment.NULL, 0);
             differ(in, in.withNegatives(other), "negatives", other);
@@ -97,6 +99,7 @@ class CopiesTest {
             differ(in, in.withGroups(another, in.keyGroups()), "groups", another);
             differ(in, in.withGroups(in.groups(), another), "keyGroups", another);
             differ(in, in.withUpstream(another), "upstream", another);
+            differ(in, in.withBias(another), "bias", another);
             DeviceInputs value = in.withTemperature(buffer);
             differ(in, value, "logTemperature", false);
             differ(value, value.withTemperature(another), "temperature", another);

@@ -48,6 +48,35 @@ class EnqueueTest extends OnDevicesWithMemory {
     }
 
     @Test
+    void aBiasIsTheLosssOwnOrComesFromTheDevice() {
+        Plan plan = device.plan(SigLip.learned(), Shape.of(N, N, DIM), DType.FLOAT32);
+        Matrix queries = device(1);
+        Matrix keys = device(2);
+        DeviceInputs own = DeviceInputs.of(queries, keys);
+        DeviceOutputs out = plan.allocateOutputs();
+        DeviceBuffer workspace = plan.allocateWorkspace();
+        try (Stream stream = device.stream()) {
+            for (DeviceInputs in : List.of(own, own.withBias(device.buffer(-2.0)))) {
+                Inputs waiting = Inputs.of(queries, keys);
+                GradientResult expected = plan.forwardBackward(in.bias() == null ? waiting : waiting.withBias(-2));
+                plan.enqueue(stream, in, out, workspace).await();
+                assertSame(out, expected);
+                assertThat(out.dBias().toDoubleArray()).containsExactly(expected.dBias());
+                assertThat(expected.dBias()).isNotZero();
+            }
+            PendingCall call = plan.enqueue(stream, own.withBias(device.buffer(2e30)), out, workspace);
+            assertThatThrownBy(call::await)
+                    .isInstanceOf(InfoNceException.class)
+                    .hasMessageContaining("bias is 2e+30; allowed: -1e30 to 1e30");
+        }
+        Plan without = plan();
+        assertThatThrownBy(() -> without.enqueue(
+                        device.stream(), own.withBias(device.buffer(1.0)), without.allocateOutputs(), workspace))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("bias: InfoNce has none");
+    }
+
+    @Test
     void temperatureWeightsAndUpstreamComeFromTheDevice() {
         Plan plan = plan();
         Matrix queries = device(1);
@@ -109,7 +138,7 @@ class EnqueueTest extends OnDevicesWithMemory {
         Plan plan = plan();
         Matrix queries = device(1);
         Matrix keys = device(2);
-        DeviceOutputs out = new DeviceOutputs(device.buffer(0.0), null, null, null, null, null);
+        DeviceOutputs out = new DeviceOutputs(device.buffer(0.0), null, null, null, null, null, null);
         try (Stream stream = device.stream()) {
             plan.enqueue(stream, DeviceInputs.of(queries, keys), out, plan.allocateWorkspace())
                     .await();
@@ -126,7 +155,8 @@ class EnqueueTest extends OnDevicesWithMemory {
         Matrix queries = device.allocate(DType.FLOAT32, N, DIM).copyFrom(bad);
         Matrix keys = device(2);
         Matrix dQueries = device.allocate(DType.FLOAT32, N, DIM).copyFrom(Samples.sentinel(DType.FLOAT32, N, DIM));
-        DeviceOutputs out = new DeviceOutputs(device.buffer(77.0), dQueries, null, null, device.buffer(77.0), null);
+        DeviceOutputs out = new DeviceOutputs(
+                device.buffer(77.0), dQueries, null, null, device.buffer(77.0), device.buffer(77.0), null);
         DeviceBuffer workspace = plan.allocateWorkspace();
         try (Stream stream = device.stream()) {
             PendingCall call = plan.enqueue(stream, DeviceInputs.of(queries, keys), out, workspace);
@@ -171,7 +201,7 @@ class EnqueueTest extends OnDevicesWithMemory {
                     "workspace: must be memory of the plan's device");
             refused(
                     () -> plan.enqueue(
-                            stream, in, new DeviceOutputs(null, in.queries(), null, null, null, null), workspace),
+                            stream, in, new DeviceOutputs(null, in.queries(), null, null, null, null, null), workspace),
                     "dQueries: must not overlap queries");
             MemorySegment host = arena.allocate(plan.workspaceBytes(), 64);
             DeviceBuffer hostWorkspace = DeviceBuffer.ofPointer(device, host.address(), host.byteSize());

@@ -29,7 +29,7 @@ class LossKindsTest {
                         .toList());
         assertThat(kinds())
                 .extracting(ContrastiveLoss::word)
-                .startsWith("infonce", "ntxent", "nt-logistic", "contrastive", "triplet")
+                .startsWith("infonce", "ntxent", "nt-logistic", "contrastive", "triplet", "siglip")
                 .doesNotHaveDuplicates();
     }
 
@@ -41,7 +41,8 @@ class LossKindsTest {
                         NtXent.withTemperature(1),
                         NtLogistic.withTemperature(1),
                         PairwiseContrastive.withMargin(1),
-                        Triplet.withMargin(1));
+                        Triplet.withMargin(1),
+                        SigLip.withTemperatureAndBias(1, 0));
     }
 
     @Test
@@ -74,6 +75,13 @@ class LossKindsTest {
         told(logistic.withPairedNegatives(), Negatives.PAIRED, "temperature matrix");
         told(PairwiseContrastive.withMargin(1), Negatives.PAIRED, "margin labels");
         told(Triplet.withMargin(1), Negatives.PAIRED, "margin matrix");
+        told(Triplet.withMargin(1).withSoftMargin(), Negatives.PAIRED, "margin matrix");
+        for (Mining mining : Mining.values()) {
+            if (mining != Mining.NONE) {
+                told(Triplet.withMargin(1).mining(mining), Negatives.IN_BATCH, "margin labels tower mined");
+            }
+        }
+        told(SigLip.learned(), Negatives.IN_BATCH, "temperature bias");
     }
 
     private static void told(ContrastiveLoss loss, Negatives negatives, String properties) {
@@ -81,10 +89,12 @@ class LossKindsTest {
         List<String> all = List.of(properties.split(" "));
         assertThat(loss.hasTemperature()).as("%s", loss).isEqualTo(all.contains("temperature"));
         assertThat(loss.hasMargin()).as("%s", loss).isEqualTo(all.contains("margin"));
+        assertThat(loss.hasBias()).as("%s", loss).isEqualTo(all.contains("bias"));
         assertThat(loss.isSymmetric()).as("%s", loss).isEqualTo(all.contains("symmetric"));
         assertThat(loss.isOneTower()).as("%s", loss).isEqualTo(all.contains("tower"));
         assertThat(loss.takesNegatives()).as("%s", loss).isEqualTo(all.contains("matrix"));
         assertThat(loss.takesLabels()).as("%s", loss).isEqualTo(all.contains("labels"));
+        assertThat(loss.isMined()).as("%s", loss).isEqualTo(all.contains("mined"));
     }
 
     @Test

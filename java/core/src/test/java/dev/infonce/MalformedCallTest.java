@@ -40,6 +40,12 @@ class MalformedCallTest extends OnEachDevice {
                         "m = 0"),
                 plan("pairs of two sizes", PairwiseContrastive.withMargin(1), Shape.of(4, 5, 2), "m = n", "m = 5"),
                 plan("triplets of two sizes", Triplet.withMargin(1), Shape.of(4, 3, 2), "m = n", "m = 3"),
+                plan(
+                        "mined triplets of two matrices",
+                        Triplet.withMargin(1).mining(Mining.BATCH_HARD),
+                        Shape.pairs(4, 2),
+                        "shape: a mined Triplet needs m = 0",
+                        "n = 4, m = 4"),
                 gradients(DType.FLOAT32, DType.FLOAT16, "FLOAT32"),
                 gradients(DType.FLOAT64, DType.FLOAT32, "FLOAT64"),
                 gradients(DType.FLOAT16, DType.BFLOAT16, "FLOAT16 or FLOAT32"),
@@ -111,6 +117,9 @@ class MalformedCallTest extends OnEachDevice {
                         "temperature"),
                 argument("temperature of the call", () -> good.withTemperature(-1), "temperature", "-1.0"),
                 argument("log temperature", () -> good.withLogTemperature(-30), "temperature"),
+                refused("bias of InfoNCE", plan, good.withBias(1), "bias: InfoNce has none"),
+                argument("bias of the call", () -> good.withBias(2e30), "bias", "[-1e30, 1e30]", "2.0E30"),
+                argument("bias NaN", () -> good.withBias(Double.NaN), "bias", "NaN"),
                 new Malformed("no inputs", NullPointerException.class, () -> plan.forward((Inputs) null), "in"),
                 new Malformed("no queries", NullPointerException.class, () -> Inputs.of(null, keys), "queries"),
                 new Malformed(
@@ -118,6 +127,39 @@ class MalformedCallTest extends OnEachDevice {
                         NullPointerException.class,
                         () -> plan.forwardBackward(good, (Gradients) null),
                         "out")));
+    }
+
+    @Test
+    void inputsOfMinedTripletsAreRefused() {
+        Plan mined = device.plan(Triplet.withMargin(1).mining(Mining.SEMI_HARD), Shape.tower(N, DIM), DType.FLOAT32);
+        Inputs tower = Inputs.of(four).withLabels(-3, 1 << 30, 0, 0);
+        assertThat(mined.forward(tower).loss()).isNotNegative();
+        List.of(
+                        refused("no labels", mined, Inputs.of(four), "labels: Triplet needs 4, but got null"),
+                        refused(
+                                "labels short",
+                                mined,
+                                tower.withLabels(1, 2, 3),
+                                "labels: must be 4 numbers, but got 3"),
+                        refused(
+                                "labels long",
+                                mined,
+                                tower.withLabels(1, 2, 3, 1, 2),
+                                "labels: must be 4 numbers, but got 5"),
+                        refused("keys", mined, good.withLabels(0, 0, 1, 1), "keys: Triplet", "takes none"),
+                        refused("negatives", mined, tower.withNegatives(keys), "negatives: Triplet", "takes none"),
+                        refused(
+                                "too few rows",
+                                mined,
+                                Inputs.of(three).withLabels(0, 0, 1, 1),
+                                "queries: must be 4 x 3"),
+                        refused(
+                                "weights short",
+                                mined,
+                                tower.withWeights(1, 1),
+                                "weights: must be 4 numbers, but got 2"),
+                        refused("a temperature", mined, tower.withTemperature(1), "temperature: Triplet has none"))
+                .forEach(Malformed::check);
     }
 
     @TestFactory

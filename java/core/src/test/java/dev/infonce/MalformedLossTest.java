@@ -3,6 +3,7 @@ package dev.infonce;
 import static dev.infonce.Malformed.argument;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -26,6 +27,11 @@ class MalformedLossTest {
         assertThat(PlanOptions.defaults().withTopK(1).withWorkspaceBudget(-1).workspaceBudgetBytes())
                 .isEqualTo(-1);
         assertThat(Triplet.withMargin(0).margin()).isZero();
+        assertThat(Triplet.withMargin(0)
+                        .mining(Mining.SEMI_HARD)
+                        .withSoftMargin()
+                        .softMargin())
+                .isTrue();
         assertThat(PairwiseContrastive.withMargin(Double.MIN_VALUE).margin()).isPositive();
     }
 
@@ -93,6 +99,9 @@ class MalformedLossTest {
                         () -> InfoNce.withTemperature(1).withOwnNegatives().symmetric(),
                         "isSymmetric",
                         "OWN"),
+                argument("bias infinite", () -> SigLip.withTemperatureAndBias(1, 1.0 / 0), "bias", "Infinity"),
+                argument("bias NaN", () -> SigLip.withTemperatureAndBias(1, Double.NaN), "bias", "NaN"),
+                argument("SigLip without warmth", () -> SigLip.withTemperatureAndBias(0, 1), "temperature", "0.0"),
                 argument(
                         "NtLogistic with shared negatives",
                         () -> new NtLogistic(1, Similarity.DOT, Negatives.SHARED, Reduction.MEAN, Reduction.MEAN),
@@ -160,6 +169,21 @@ class MalformedLossTest {
                         NullPointerException.class,
                         () -> InfoNce.withTemperature(1).withSimilarity(null),
                         "similarity"),
+                new Malformed(
+                        "no mining",
+                        NullPointerException.class,
+                        () -> Triplet.withMargin(1).mining(null),
+                        "mining"),
+                argument(
+                        "soft margin below 0",
+                        () -> Triplet.withMargin(-0.5).withSoftMargin(),
+                        "margin: must be finite and >= 0, but got -0.5"),
+                argument(
+                        "mining of another loss",
+                        () -> InfoNce.withTemperature(1).with(Map.of("mining", Mining.BATCH_ALL)),
+                        "mining: InfoNce has none"),
+                new Malformed("no ids", NullPointerException.class, () -> Labels.of((long[]) null)),
+                new Malformed("no names", NullPointerException.class, () -> Labels.of((Object[]) null)),
                 new Malformed(
                         "no reduction",
                         NullPointerException.class,

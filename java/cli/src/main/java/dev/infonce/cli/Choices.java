@@ -2,6 +2,7 @@ package dev.infonce.cli;
 
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
+import dev.infonce.Mining;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
 import java.util.Iterator;
@@ -76,6 +77,12 @@ final class Choices {
         }
     }
 
+    static final class Minings extends Words<Mining> {
+        Minings() {
+            super(() -> List.of(Mining.values()), Choices::word);
+        }
+    }
+
     static final class NegativeReductions extends Words<Reduction> {
         NegativeReductions() {
             super(() -> List.of(Reduction.MEAN, Reduction.SUM), Choices::word);
@@ -88,7 +95,7 @@ final class Choices {
         }
     }
 
-    private static String word(Enum<?> value) {
+    static String word(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 }

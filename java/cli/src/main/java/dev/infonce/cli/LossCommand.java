@@ -8,6 +8,7 @@ import dev.infonce.Distance;
 import dev.infonce.GradientResult;
 import dev.infonce.Gradients;
 import dev.infonce.InfoNceException;
+import dev.infonce.Mining;
 import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
 import dev.infonce.Reduction;
@@ -80,6 +81,12 @@ final class LossCommand implements Callable<Integer> {
     String labels;
 
     @Option(
+            names = "--row-labels",
+            paramLabel = "FILE",
+            description = "With --mining, N or N x 1 whole numbers: equal ones alike, one below 0 like no other.")
+    String rowLabels;
+
+    @Option(
             names = "--groups",
             paramLabel = "FILE",
             description =
@@ -104,6 +111,12 @@ final class LossCommand implements Callable<Integer> {
             description = "Temperature; a loss with a margin has none and ignores it.")
     Double temperature;
 
+    @Option(
+            names = "--bias",
+            paramLabel = "B",
+            description = "For ${bundle:with a bias}: added to every logit (default: 0).")
+    Double bias;
+
     @Option(names = "--margin", paramLabel = "M", description = "Margin, needed for ${bundle:with a margin}.")
     Double margin;
 
@@ -126,7 +139,8 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = {"--class-prior", "--prior"},
             paramLabel = "P",
-            description = "How likely a negative is really a positive, in [0, 1): the loss is debiased for it (default: 0).")
+            description =
+                    "How likely a negative is really a positive, in [0, 1): the loss is debiased for it (default: 0).")
     Double classPrior;
 
     @Option(
@@ -144,6 +158,18 @@ final class LossCommand implements Callable<Integer> {
             completionCandidates = Choices.Distances.class,
             description = "For ${bundle:with a distance}: ${COMPLETION-CANDIDATES} (default: euclidean).")
     Distance distance;
+
+    @Option(
+            names = "--mining",
+            paramLabel = "NAME",
+            converter = Choices.Minings.class,
+            completionCandidates = Choices.Minings.class,
+            description =
+                    "For ${bundle:with mining}, triplets among the rows: ${COMPLETION-CANDIDATES} (default: none).")
+    Mining mining;
+
+    @Option(names = "--soft-margin", description = "For ${bundle:with mining}: ln(1 + exp(x)) in place of max(0, x).")
+    Boolean softMargin;
 
     @Option(
             names = "--reduction",
@@ -199,7 +225,13 @@ final class LossCommand implements Callable<Integer> {
                 if (gradientFolder != null) {
                     GradientFiles.write(gradientFolder, files, gradients, arena);
                 }
-                print(new LossReport(result, device.name(), device.description(), plan.shape(), plan.dtype()));
+                print(new LossReport(
+                        result,
+                        plan.loss().hasBias(),
+                        device.name(),
+                        device.description(),
+                        plan.shape(),
+                        plan.dtype()));
             }
         } catch (InfoNceException e) {
             throw withFile(e);
@@ -214,6 +246,7 @@ final class LossCommand implements Callable<Integer> {
         files.put("--keys", keys);
         files.put("--negatives", negatives);
         files.put("--labels", labels);
+        files.put("--row-labels", rowLabels);
         files.put("--groups", groups);
         files.put("--key-groups", keyGroups);
         files.put("--weights", weights);

@@ -23,7 +23,7 @@ import java.util.stream.Stream;
  * @param queries never null
  * @param keys null for one tower in one matrix
  * @param negatives null if not given
- * @param labels null if not given
+ * @param labels null if not given; of rows, where triplets are mined
  * @param groups null if not given
  * @param keyGroups null if not given, or for one tower
  * @param weights null if not given
@@ -50,12 +50,13 @@ record LossFiles(
         }
         ContrastiveLoss loss = settled(given, negatives);
         Shape shape = shape(loss, queries, keys, negatives);
-        int[] labels = options.labels == null ? null : labels(options.labels, queries.rows(), arena);
+        int[] labels = loss.isMined()
+                ? new Ids(arena).read("--row-labels", options.rowLabels, queries.rows())
+                : options.labels == null ? null : labels(options.labels, queries.rows(), arena);
         long rows = loss.isOneTower() && keys != null ? Math.multiplyExact(2, queries.rows()) : queries.rows();
-        Groups numbers = new Groups(arena);
-        int[] groups = options.groups == null ? null : numbers.read("--groups", options.groups, rows);
-        int[] keyGroups =
-                groups == null || loss.isOneTower() ? null : keyGroups(numbers, options.keyGroups, groups, keys);
+        Ids ids = new Ids(arena);
+        int[] groups = options.groups == null ? null : ids.read("--groups", options.groups, rows);
+        int[] keyGroups = groups == null || loss.isOneTower() ? null : keyGroups(ids, options.keyGroups, groups, keys);
         if (keyGroups == null && options.keyGroups != null) {
             throw new CliException("--key-groups: " + options.keyGroups + " is given, but one tower has no keys apart");
         }
@@ -114,7 +115,7 @@ record LossFiles(
         long n = queries.rows();
         long dim = queries.dim();
         if (keys == null) {
-            if (n % 2 != 0) {
+            if (n % 2 != 0 && !loss.isMined()) {
                 throw queries.wrong("has " + n + " rows; one tower of two views needs an even number");
             }
             return Shape.tower(n, dim);
@@ -158,9 +159,9 @@ record LossFiles(
         return labels;
     }
 
-    private static int[] keyGroups(Groups numbers, String name, int[] groups, MatrixFile keys) throws CliException {
+    private static int[] keyGroups(Ids ids, String name, int[] groups, MatrixFile keys) throws CliException {
         if (name != null) {
-            return numbers.read("--key-groups", name, keys.rows());
+            return ids.read("--key-groups", name, keys.rows());
         }
         if (keys.rows() != groups.length) {
             throw new CliException("--key-groups: needed, as --keys has " + keys.rows() + " rows and --groups "
@@ -169,29 +170,29 @@ record LossFiles(
         return groups;
     }
 
-    /** Ids of any size to groups, numbered as they come; ids below 0 stay below 0. */
-    private static final class Groups {
-        private static final double LARGEST = 0x1p53; // whole numbers up to it are exact
+    /** Ids of any size as ints, equal where they are, and numbered as they come; -1 for those below 0. */
+    private static final class Ids {
+        private static final double LARGEST = 0x1p53; // from here on ids that differ might become one double
 
         private final Arena arena;
-        private final Map<Double, Integer> numbers = new HashMap<>();
+        private final Map<Double, Integer> ints = new HashMap<>();
 
-        Groups(Arena arena) {
+        Ids(Arena arena) {
             this.arena = arena;
         }
 
         int[] read(String option, String name, long rows) throws CliException {
             NpyArray array = vector(option, name, rows, arena);
-            int[] groups = new int[Math.toIntExact(rows)];
-            for (int i = 0; i < groups.length; i++) {
+            int[] result = new int[Math.toIntExact(rows)];
+            for (int i = 0; i < result.length; i++) {
                 double id = array.get(i);
-                if (id != Math.rint(id) || Math.abs(id) > LARGEST) {
+                if (id != Math.rint(id) || Math.abs(id) >= LARGEST) {
                     throw new CliException(option + ": " + name + " has " + number(id) + " at row " + i
-                            + "; allowed are whole numbers up to 2^53");
+                            + "; allowed are whole numbers below 2^53 in size");
                 }
-                groups[i] = id < 0 ? -1 : numbers.computeIfAbsent(id, _ -> numbers.size());
+                result[i] = id < 0 ? -1 : ints.computeIfAbsent(id, _ -> ints.size());
             }
-            return groups;
+            return result;
         }
     }
 

@@ -24,10 +24,12 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
     private static final Map<String, Supplier<String>> TEXTS = Map.of(
             "with negatives", () -> String.join(", ", words(kind -> kind.can(ContrastiveLoss::takesNegatives))),
             "with labels", () -> String.join(", ", words(kind -> kind.can(ContrastiveLoss::takesLabels))),
+            "with a bias", () -> spoken(words(kind -> kind.has("bias"))),
             "with a margin", () -> spoken(words(kind -> kind.has("margin"))),
             "with a distance", () -> spoken(words(kind -> kind.has("distance"))),
             "with a denominator", () -> spoken(words(kind -> kind.has("denominator"))),
             "with a negative reduction", () -> spoken(words(kind -> kind.has("negativeReduction"))),
+            "with mining", () -> spoken(words(kind -> kind.has("mining"))),
             "matrices", LossHelp::matrices);
 
     /** Annotations have the texts as {@code ${bundle:...}}. */
@@ -95,8 +97,8 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
     }
 
     private static List<String> ways(LossKind kind) {
-        return LossKind.forms(kind.loss()).stream()
-                .flatMap(form -> ways(kind, form))
+        Stream<String> mined = kind.has("mining") ? Stream.of("queries and row labels, with --mining") : Stream.empty();
+        return Stream.concat(LossKind.forms(kind.loss()).stream().flatMap(form -> ways(kind, form)), mined)
                 .distinct()
                 .toList();
     }

@@ -2,12 +2,15 @@ package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Exclude;
+import dev.infonce.Mining;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 
 /** Checks that the options of {@code infonce loss} fit each other, before any file is opened. */
 final class LossOptions {
+    private static final String MINING = "mining";
+
     private final LossKind kind;
     private final Map<String, Object> components = new HashMap<>();
 
@@ -21,13 +24,14 @@ final class LossOptions {
      * @throws IllegalArgumentException naming the option that is missing, superfluous or out of range
      */
     static ContrastiveLoss loss(LossCommand command) {
-        LossOptions options = new LossOptions(command.kind);
+        LossOptions options = new LossOptions(kind(command));
         options.checkFiles(command);
         checkStandardInput(command);
         // a loss with a margin ignores a temperature
         if (command.kind.loss().hasTemperature()) {
             options.need("temperature", command.temperature);
         }
+        options.take("bias", command.bias);
         options.need("margin", command.margin);
         options.take("similarity", command.similarity);
         options.take("distance", command.distance);
@@ -36,15 +40,27 @@ final class LossOptions {
         options.take("classPrior", command.classPrior);
         options.takeGroups(command);
         options.take("negativeReduction", command.negativeReduction);
+        options.take(MINING, command.mining);
+        options.take("softMargin", command.softMargin);
         options.take("reduction", command.reduction);
         if (command.negativeReduction != null && command.negatives != null) {
             throw new IllegalArgumentException("--negative-reduction has no meaning with --negatives");
         }
-        return command.kind.loss().with(options.components);
+        return options.kind.loss().with(options.components);
+    }
+
+    /** Which files there are to be depends on whether triplets are mined. */
+    private static LossKind kind(LossCommand command) {
+        return command.mining == null || !command.kind.has(MINING)
+                ? command.kind
+                : new LossKind(command.kind.loss().with(Map.of(MINING, command.mining)));
     }
 
     private void checkFiles(LossCommand command) {
-        if (!kind.can(ContrastiveLoss::isOneTower)) {
+        boolean mined = kind.loss().isMined();
+        if (mined) {
+            forbid(command.keys, "--keys");
+        } else if (!kind.can(ContrastiveLoss::isOneTower)) {
             require(command.keys, "--keys");
         }
         if (!kind.can(ContrastiveLoss::takesNegatives)) {
@@ -54,10 +70,15 @@ final class LossOptions {
         } else if (command.negatives != null && command.keys == null) {
             throw new IllegalArgumentException("--negatives needs --keys for --loss " + kind.word());
         }
-        if (kind.can(ContrastiveLoss::takesLabels)) {
-            require(command.labels, "--labels");
+        labels(command.labels, "--labels", !mined && kind.can(ContrastiveLoss::takesLabels));
+        labels(command.rowLabels, "--row-labels", mined);
+    }
+
+    private void labels(String file, String option, boolean needed) {
+        if (needed) {
+            require(file, option);
         } else {
-            forbid(command.labels, "--labels");
+            forbid(file, option);
         }
     }
 
@@ -109,13 +130,21 @@ final class LossOptions {
 
     private void require(Object value, String option) {
         if (value == null) {
-            throw new IllegalArgumentException(option + " is needed for --loss " + kind.word());
+            throw new IllegalArgumentException(option + " is needed for " + named());
         }
     }
 
     private void forbid(Object value, String option) {
         if (value != null) {
-            throw new IllegalArgumentException(option + " has no meaning for --loss " + kind.word());
+            throw new IllegalArgumentException(option + " has no meaning for " + named());
         }
+    }
+
+    private String named() {
+        return "--loss " + kind.word()
+                + (kind.loss().components().get(MINING) instanceof Mining mining
+                                && kind.loss().isMined()
+                        ? " --mining " + Choices.word(mining)
+                        : "");
     }
 }

@@ -14,7 +14,8 @@ import java.util.Locale;
 import java.util.Map;
 
 /** What {@code infonce loss} prints. */
-record LossReport(GradientResult result, String deviceName, String deviceDescription, Shape shape, DType dtype) {
+record LossReport(
+        GradientResult result, boolean hasBias, String deviceName, String deviceDescription, Shape shape, DType dtype) {
     private static final int ROWS_IN_TEXT = 10;
 
     /** One JSON object and a line end; NaN and infinity, which JSON lacks, become null. */
@@ -36,6 +37,10 @@ record LossReport(GradientResult result, String deviceName, String deviceDescrip
             }
             json.writeFieldName("dTemperature");
             writeNumber(json, result.dTemperature());
+            if (hasBias) {
+                json.writeFieldName("dBias");
+                writeNumber(json, result.dBias());
+            }
             json.writeStringField("device", deviceName);
             json.writeNumberField("n", shape.n());
             json.writeNumberField("m", shape.m());
@@ -68,6 +73,9 @@ record LossReport(GradientResult result, String deviceName, String deviceDescrip
             line(out, "loss", result.loss());
         }
         line(out, "dTemperature", result.dTemperature());
+        if (hasBias) {
+            line(out, "dBias", result.dBias());
+        }
         line(out, "device", deviceName + " (" + deviceDescription + ")");
         line(
                 out,

@@ -38,8 +38,9 @@ final class CaseFiles {
             add(arguments, "negatives", matrix(folder, "negatives", c.dtype(), c.negatives(), sizes));
         }
         if (c.labels() != null) {
-            Path file = folder.resolve("labels.npy");
-            add(arguments, "labels", NpyTestFiles.bytes(file, "|u1", shape(c.labels().length), c.labels()));
+            String name = c.loss().isMined() ? "row-labels" : "labels";
+            Path file = folder.resolve(name + ".npy");
+            add(arguments, name, NpyTestFiles.bytes(file, "|i1", shape(c.labels().length), c.labels()));
         }
         addGroups(arguments, folder, "groups", c.groups());
         addGroups(arguments, folder, "key-groups", c.keyGroups());
@@ -88,6 +89,10 @@ final class CaseFiles {
         loss.components().forEach((name, value) -> {
             if (!NO_OPTIONS.contains(name) && value != Reduction.MEAN) {
                 String option = name.replaceAll("[A-Z]", "-$0").toLowerCase(Locale.ROOT);
+                if (value instanceof Boolean flag) {
+                    arguments.addAll(flag ? List.of("--" + option) : List.of());
+                    return;
+                }
                 add(arguments, option, value instanceof Enum<?> word ? word(word) : value);
             }
         });

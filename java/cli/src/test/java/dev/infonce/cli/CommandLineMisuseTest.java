@@ -98,6 +98,23 @@ class CommandLineMisuseTest {
                 "--loss triplet --queries q --keys k --margin 1; --negatives is needed for --loss triplet",
                 "--loss triplet --queries q --keys k --negatives n --margin 1 --similarity dot; --similarity has no meaning",
                 "--loss triplet --queries q --keys k --negatives n --margin NaN; margin",
+                "--loss siglip --queries q --temperature 1; --keys is needed for --loss siglip",
+                "--loss siglip --queries q --keys k; --temperature is needed for --loss siglip",
+                "--loss siglip --queries q --keys k --temperature 1 --bias NaN; bias",
+                "--loss siglip --queries q --keys k --temperature 1 --bias 1e31; bias",
+                "--loss infonce --queries q --keys k --temperature 1 --bias 1; --bias has no meaning for --loss infonce",
+                "--loss triplet --queries q --keys k --negatives n --row-labels y --margin 1; --row-labels has no meaning",
+                "--loss triplet --mining batch-hard --queries q --margin 1;"
+                        + " --row-labels is needed for --loss triplet --mining batch-hard",
+                "--loss triplet --mining batch-hard --queries q --row-labels y; --margin is needed",
+                "--loss triplet --mining batch-hard --queries q --labels y --row-labels y --margin 1; --labels has no",
+                "--loss triplet --mining semi-hard --queries q --keys k --row-labels y --margin 1;"
+                        + " --keys has no meaning for --loss triplet --mining semi-hard",
+                "--loss triplet --mining semi-hard --queries q --negatives n --row-labels y --margin 1; --negatives has no",
+                "--loss triplet --mining hard --queries q --row-labels y --margin 1; 'hard' is none of none, batch-all",
+                "--loss triplet --mining none --queries q --row-labels y --margin 1; --keys is needed for --loss triplet",
+                "--loss infonce --mining batch-all --queries q --keys k --temperature 1; --mining has no meaning",
+                "--loss contrastive --soft-margin --queries q --keys k --labels y --margin 1; --soft-margin has no",
             })
     void wrongUsageIsExitCode2(String line, String reason) {
         assertRefused(CommandRunner.USAGE, "infonce loss: ", line, reason);
@@ -129,6 +146,11 @@ class CommandLineMisuseTest {
                 "--loss ntxent --queries q --keys two --temperature 1; two.npy has shape 2 x 4",
                 "--loss nt-logistic --queries q --keys k --negatives two --temperature 1; two.npy has shape 2 x 4",
                 "--loss triplet --queries q --keys k --negatives cube --margin 1; cube.npy has 3 dimensions",
+                "--loss triplet --mining semi-hard --queries q --row-labels yhalf --margin 1; yhalf.npy has 0.5 at row 1",
+                "--loss triplet --mining semi-hard --queries q --row-labels whuge --margin 1; allowed are whole numbers",
+                "--loss triplet --mining semi-hard --queries q --row-labels wnan --margin 1; wnan.npy has NaN at row 1",
+                "--loss triplet --mining semi-hard --queries q --row-labels w2 --margin 1; w2.npy has shape 2",
+                "--loss triplet --mining semi-hard --device java --queries nan --row-labels y --margin 1; queries",
                 "--loss contrastive --queries q --keys k --labels y2 --margin 1; y2.npy has 2 at row 1; allowed are 0 and 1",
                 "--loss contrastive --queries q --keys k --labels yhalf --margin 1; yhalf.npy has 0.5 at row 1; allowed",
                 "--loss contrastive --queries q --keys k --labels w2 --margin 1; w2.npy has shape 2; allowed are 3 and 3 x 1",
@@ -197,7 +219,8 @@ class CommandLineMisuseTest {
 
     /** Words behind options that take files become files of the folder. */
     private String[] arguments(String line) {
-        List<String> fileOptions = List.of("--queries", "--keys", "--negatives", "--labels", "--weights");
+        List<String> fileOptions =
+                List.of("--queries", "--keys", "--negatives", "--labels", "--row-labels", "--weights");
         List<String> arguments = new ArrayList<>(List.of("loss"));
         String previous = "";
         for (String word : line.split(" ")) {

@@ -52,8 +52,10 @@ public final class LossCommandFuzz {
         add(in, arguments, "groups", 3, rows, 1);
         add(in, arguments, "key-groups", 2, rows, 1);
         add(in, arguments, "weights", 4, rows, 1);
+        add(in, arguments, "row-labels", 3, rows, 1);
         number(in, arguments, "--temperature", 14);
         number(in, arguments, "--margin", 6);
+        number(in, arguments, "--bias", 3);
         word(in, arguments, "--similarity", 4, "cosine", "dot", "neg-squared-euclidean", "neg-euclidean", "cos");
         word(in, arguments, "--denominator", 3, "all", "negatives", "own");
         word(in, arguments, "--class-prior", 5, "0", "0.1", "0.99", "1", "x");
@@ -61,6 +63,10 @@ public final class LossCommandFuzz {
         word(in, arguments, "--distance", 3, "euclidean", "squared-euclidean", "cosine");
         word(in, arguments, "--reduction", 6, "mean", "sum", "none");
         word(in, arguments, "--negative-reduction", 2, "mean", "sum", "none");
+        word(in, arguments, "--mining", 3, "none", "batch-all", "batch-hard", "semi-hard", "easy-positive", "hard");
+        if (in.oneIn(8)) {
+            arguments.add("--soft-margin");
+        }
         Cli.Result result = Cli.run(arguments.toArray(String[]::new));
         String what = arguments + " gave " + result;
         if (result.code() == CommandRunner.OK) {

@@ -9,6 +9,7 @@ import dev.infonce.DType;
 import dev.infonce.Device;
 import dev.infonce.InfoNce;
 import dev.infonce.Metrics;
+import dev.infonce.Mining;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
 import dev.infonce.Triplet;
@@ -111,6 +112,7 @@ class LossCommandTest {
                 gradient(files, "keys", "dKeys"),
                 gradient(files, "negatives", "dNegatives"),
                 json.get("dTemperature").doubleValue(),
+                json.has("dBias") ? json.get("dBias").doubleValue() : 0,
                 new Metrics(
                         number(metrics, "top1Accuracy"),
                         number(metrics, "topKAccuracy"),
@@ -208,6 +210,21 @@ class LossCommandTest {
         assertThat(Cli.run(arguments).out()).isEqualTo(first);
     }
 
+    /** Numbers of any size, and an odd count of rows; what labels are called makes no difference. */
+    @Test
+    void rowLabelsMayBeOfAnyNumberType() throws IOException {
+        Case c = random(Triplet.withMargin(0.4).mining(Mining.SEMI_HARD), 7, 7, DType.FLOAT32)
+                .withLabels(0, 1, 0, -1, 1, 0, -1);
+        String[] arguments = arguments(c);
+        String first = Cli.run(arguments).out();
+        assertThat(first).contains("n = 7, m = 0");
+        double[] renamed = {1L << 52, 3, 1L << 52, -8, 3, 1L << 52, -(1L << 52)};
+        NpyTestFiles.doubles(folder.resolve("row-labels.npy"), "(7, 1)", renamed);
+        assertThat(Cli.run(arguments).out()).isEqualTo(first);
+        NpyTestFiles.doubles(folder.resolve("row-labels.npy"), "(7,)", 5, 5, 5, 5, 5, 5, 5);
+        assertThat(Cli.run(arguments).out()).isNotEqualTo(first).startsWith("loss");
+    }
+
     @Test
     void noNegativesAtAllMeanNoLoss() throws IOException {
         Case c = random(InfoNce.withTemperature(0.1), 6, 6, DType.FLOAT32);
@@ -237,6 +254,7 @@ class LossCommandTest {
                         "Margin, needed for contrastive and triplet.",
                         "For contrastive and triplet: euclidean, squared-euclidean, cosine",
                         "For nt-logistic without --negatives",
+                        "For siglip: added to every logit (default: 0).",
                         " infonce queries, keys (M rows, M >= N; row i's positive is key i);"
                                 + " or N keys and negatives M x D (shared) or N x M x D (own) ",
                         " symmetric queries, keys (N rows each) ",
@@ -244,7 +262,11 @@ class LossCommandTest {
                                 + " or one view each as queries and keys ",
                         " nt-logistic as ntxent; or triples: queries, keys, negatives ",
                         " contrastive queries, keys and labels (1 alike, 0 not) ",
-                        " triplet queries (anchors), keys (positives), negatives ");
+                        " triplet queries (anchors), keys (positives), negatives; or queries and row labels, with"
+                                + " --mining ",
+                        "For triplet, triplets among the rows: none, batch-all, batch-hard, semi-hard, easy-positive,"
+                                + " batch-easy (default: none)",
+                        "With --mining, N or N x 1 whole numbers");
         assertThat(ContrastiveLoss.kinds()).allSatisfy(kind -> assertThat(help).contains(" " + kind.word() + " "));
     }
 

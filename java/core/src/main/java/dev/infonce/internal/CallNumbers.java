@@ -11,6 +11,7 @@ public final class CallNumbers {
 
     private double loss = Double.NaN;
     private double dTemperature = Double.NaN;
+    private double dBias = Double.NaN;
     private double[] rowLosses = NO_ROWS;
     private Metrics metrics;
     private MemorySegment metricsStruct;
@@ -18,15 +19,16 @@ public final class CallNumbers {
 
     /** What another backend found. */
     void take(Outcome outcome) {
-        set(outcome.loss(), outcome.dTemperature());
+        set(outcome.loss(), outcome.dTemperature(), outcome.dBias());
         rowLosses = outcome.rowLosses();
         metrics = outcome.metrics();
     }
 
     /** The numbers of a call without row losses and metrics, which are to be set after these. */
-    public void set(double newLoss, double newDTemperature) {
+    public void set(double newLoss, double newDTemperature, double newDBias) {
         loss = newLoss;
         dTemperature = newDTemperature;
+        dBias = newDBias;
         metrics = null;
         hasStruct = false;
     }
@@ -56,6 +58,11 @@ public final class CallNumbers {
     /** Gradient by tau; NaN before the first call, 0 for losses without one. */
     public double dTemperature() {
         return dTemperature;
+    }
+
+    /** Gradient by the bias; NaN before the first call, 0 for losses without one. */
+    public double dBias() {
+        return dBias;
     }
 
     /** w_i l_i for NONE, else empty. */

@@ -5,12 +5,15 @@ import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
+import dev.infonce.Inputs;
+import dev.infonce.Mining;
 import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
 import dev.infonce.Shape;
+import dev.infonce.SigLip;
 import dev.infonce.Similarity;
 import dev.infonce.Triplet;
 import dev.infonce.internal.java.row.RowFunction;
@@ -25,7 +28,7 @@ import dev.infonce.internal.java.row.RowRule;
  * @param terms what rows are made of
  * @param negatives PAIRED where key i is itself the negative of a row with label 0
  * @param negativeReduction how the terms of a row's negatives are put together; null where they have no terms of their own
- * @param oneTower whether rows and columns are one tower of two views
+ * @param oneTower whether rows and columns are one tower, of two views unless triplets are mined
  * @param symmetric whether columns have a loss too
  * @param labels whether rows have labels
  * @param groups whether rows have groups, and those of one group are no negatives of each other
@@ -46,19 +49,23 @@ public record LossSpec(
     /** The rows of a matrix that a loss does not take. */
     public static final long NONE = -1;
 
+    private static final double NO_BIAS = Double.NaN;
+
     /** What the rows of a loss are made of. */
     public sealed interface Terms {
-        /** Similarities divided by a temperature. */
+        /** Similarities divided by a temperature, plus a bias; NaN: the loss has none. */
         record Logits(
                 RowFunction.OfLogits row,
                 double temperature,
+                double bias,
                 Similarity similarity,
                 double positiveMargin,
                 double classPrior)
                 implements Terms {}
 
-        /** Distances compared with a margin. */
-        record Distances(RowFunction.OfDistances row, double margin, Distance distance) implements Terms {}
+        /** Distances compared with a margin, of rows that the caller puts together, or that are mined. */
+        record Distances(RowFunction.OfDistances row, double margin, Distance distance, Mining mining)
+                implements Terms {}
     }
 
     /** How rows and columns meet. */
@@ -66,7 +73,9 @@ public record LossSpec(
         /** Every row meets the same columns. */
         DENSE,
         /** Every row has columns of its own. */
-        ROWWISE
+        ROWWISE,
+        /** Every row meets all others, and has its loss with some of them. */
+        MINED
     }
 
     /** What a loss is. */
@@ -85,7 +94,7 @@ public record LossSpec(
                         .excluding(it.excluded());
             case NtLogistic it ->
                 draft.named("nt-logistic", 2)
-                        .logits(RowFunction.OfLogits.LOGISTIC, it.temperature(), it.similarity(), 0.0)
+                        .logits(RowFunction.OfLogits.LOGISTIC, it.temperature(), NO_BIAS, it.similarity())
                         .oneTower(it.negatives())
                         .reducing(it.negativeReduction());
             case PairwiseContrastive it ->
@@ -93,7 +102,19 @@ public record LossSpec(
                         .distances(RowFunction.OfDistances.CONTRASTIVE, it.margin(), it.distance())
                         .labelled();
             case Triplet it ->
-                draft.named("triplet", 4).distances(RowFunction.OfDistances.TRIPLET, it.margin(), it.distance());
+                draft.named("triplet", 4)
+                        .distances(
+                                it.softMargin()
+                                        ? RowFunction.OfDistances.SOFT_TRIPLET
+                                        : RowFunction.OfDistances.TRIPLET,
+                                it.margin(),
+                                it.distance())
+                        .mined(it.mining());
+            case SigLip it ->
+                draft.named("siglip", 5)
+                        .logits(RowFunction.OfLogits.LOGISTIC, it.temperature(), it.bias(), it.similarity())
+                        .twoTowers(Negatives.IN_BATCH, false)
+                        .excluding(it.excluded());
         }
         return draft.made();
     }
@@ -128,8 +149,8 @@ public record LossSpec(
             return this;
         }
 
-        Draft logits(RowFunction.OfLogits row, double temperature, Similarity similarity, double positiveMargin) {
-            terms = new Terms.Logits(row, temperature, similarity, positiveMargin, 0.0);
+        Draft logits(RowFunction.OfLogits row, double temperature, double bias, Similarity similarity) {
+            terms = new Terms.Logits(row, temperature, bias, similarity, 0.0, 0.0);
             return this;
         }
 
@@ -140,14 +161,28 @@ public record LossSpec(
                 double positiveMargin,
                 double classPrior) {
             terms = new Terms.Logits(
-                    rowOf(denominator, classPrior), temperature, similarity, positiveMargin, classPrior);
+                    rowOf(denominator, classPrior), temperature, NO_BIAS, similarity, positiveMargin, classPrior);
             return this;
         }
 
         Draft distances(RowFunction.OfDistances row, double margin, Distance distance) {
-            terms = new Terms.Distances(row, margin, distance);
+            terms = new Terms.Distances(row, margin, distance, Mining.NONE);
             negatives = Negatives.PAIRED;
             return this;
+        }
+
+        /** For distances, after them. */
+        Draft mined(Mining mining) {
+            terms = switch (terms) {
+                case Terms.Distances given ->
+                    new Terms.Distances(given.row(), given.margin(), given.distance(), mining);
+                case Terms.Logits given -> throw new IllegalStateException(given + " are not mined");
+            };
+            return switch (mining) {
+                case NONE -> this;
+                case BATCH_ALL, BATCH_HARD, SEMI_HARD, EASY_POSITIVE, BATCH_EASY ->
+                    oneTower(Negatives.IN_BATCH).labelled();
+            };
         }
 
         Draft twoTowers(Negatives newNegatives, boolean newSymmetric) {
@@ -213,11 +248,41 @@ public record LossSpec(
         };
     }
 
+    /** Whether logits have a bias. */
+    public boolean hasBias() {
+        return !Double.isNaN(bias());
+    }
+
+    /** The loss's own bias, NaN for losses without one. */
+    public double bias() {
+        return switch (terms) {
+            case Terms.Logits logits -> logits.bias();
+            case Terms.Distances _ -> NO_BIAS;
+        };
+    }
+
+    /** The bias of a call's logits, 0 for losses without one. */
+    public double bias(Inputs in) {
+        return in.bias().isPresent() ? in.bias().getAsDouble() : hasBias() ? bias() : 0.0;
+    }
+
     /** How rows and columns meet. */
     public Engine engine() {
         return switch (negatives) {
-            case IN_BATCH, SHARED -> Engine.DENSE;
+            case IN_BATCH, SHARED -> isMined() ? Engine.MINED : Engine.DENSE;
             case OWN, PAIRED -> Engine.ROWWISE;
+        };
+    }
+
+    /** Whether triplets are mined. */
+    public boolean isMined() {
+        return switch (terms) {
+            case Terms.Logits _ -> false;
+            case Terms.Distances distances ->
+                switch (distances.mining()) {
+                    case NONE -> false;
+                    case BATCH_ALL, BATCH_HARD, SEMI_HARD, EASY_POSITIVE, BATCH_EASY -> true;
+                };
         };
     }
 
@@ -237,16 +302,16 @@ public record LossSpec(
         };
     }
 
-    /** What rows of so many negatives have in common. */
-    public RowRule rowRule(long count) {
+    /** What rows of so many negatives have in common, in a call with this bias. */
+    public RowRule rowRule(long count, double bias) {
         double share = switch (negativeReduction) {
             case MEAN -> count > 0 ? 1.0 / count : 1.0;
             case SUM, NONE -> 1.0;
             case null -> 1.0;
         };
         return switch (terms) {
-            case Terms.Logits logits -> new RowRule(share, logits.positiveMargin(), logits.classPrior(), count);
-            case Terms.Distances _ -> new RowRule(share, 0.0, 0.0, count);
+            case Terms.Logits logits -> new RowRule(share, logits.positiveMargin(), bias, logits.classPrior(), count);
+            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, count);
         };
     }
 
@@ -275,6 +340,10 @@ public record LossSpec(
     }
 
     private Rows rowsOfTower(long n, long m) {
+        if (isMined()) {
+            check(m == 0, "shape: a mined %s needs m = 0, all rows in one matrix, but got n = %d, m = %d", name, n, m);
+            return new Rows(NONE, NONE, n);
+        }
         if (m == 0) {
             check(n % 2 == 0, "shape: one tower of two views needs an even number of rows, but got n = %d", n);
             return new Rows(NONE, NONE, n);

@@ -5,6 +5,7 @@ import dev.infonce.DType;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
 import dev.infonce.Shape;
+import java.util.Map;
 import java.util.OptionalDouble;
 
 /**
@@ -85,6 +86,15 @@ public record Case(
                 loss, shape, dtype, queries, keys, negatives, labels, groups, keyGroups, weights, upstream, other);
     }
 
+    /** What is added to logits; 0 for losses without. */
+    public double bias() {
+        return (double) loss.components().getOrDefault("bias", 0.0);
+    }
+
+    public Case withBias(double other) {
+        return withLoss(loss.with(Map.of("bias", other)));
+    }
+
     public Case withMatrices(double[][] otherQueries, double[][] otherKeys, double[][] otherNegatives) {
         return new Case(
                 loss,
@@ -112,8 +122,9 @@ public record Case(
 
     Inputs inputs(Matrix queriesMatrix, Matrix keysMatrix, Matrix negativesMatrix) {
         OptionalDouble tau = Double.isNaN(temperature) ? OptionalDouble.empty() : OptionalDouble.of(temperature);
+        OptionalDouble bias = loss.hasBias() ? OptionalDouble.of(bias()) : OptionalDouble.empty();
         return new Inputs(
-                queriesMatrix, keysMatrix, negativesMatrix, labels, groups, keyGroups, weights, upstream, tau);
+                queriesMatrix, keysMatrix, negativesMatrix, labels, groups, keyGroups, weights, upstream, tau, bias);
     }
 
     Matrix matrix(double[][] rows) {

@@ -5,9 +5,11 @@ import dev.infonce.DType;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
+import dev.infonce.Mining;
 import dev.infonce.Negatives;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
+import dev.infonce.Triplet;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -19,6 +21,7 @@ import java.util.stream.Stream;
 /** Losses and random inputs for them. */
 public final class Cases {
     static final double[] TEMPERATURES = {1, 0.5, 0.07, 0.01};
+    private static final int LABELS = 3;
 
     private Cases() {}
 
@@ -32,14 +35,28 @@ public final class Cases {
         return forms(ContrastiveLoss::hasMargin, Map.of("margin", margin, "distance", d));
     }
 
-    /** Those of the kinds that there are, with all that they can have of negatives, symmetry and reductions of negatives. */
+    /** Every loss of triplets that are mined; easy ones cost nothing without a margin beyond most distances. */
+    static List<ContrastiveLoss> mined(double margin, Distance d) {
+        ContrastiveLoss given = Triplet.withMargin(margin).withDistance(d);
+        return each(given, "mining", List.of(Mining.values()))
+                .filter(ContrastiveLoss::isMined)
+                .map(loss -> loss.components().containsValue(Mining.BATCH_EASY)
+                        ? loss.with(Map.of("margin", 25 * margin))
+                        : loss)
+                .flatMap(loss -> each(loss, "softMargin", List.of(false, true)))
+                .toList();
+    }
+
+    /** Those of the kinds that there are, with all that they can have of negatives, biases, symmetry and reductions of negatives. */
     private static List<ContrastiveLoss> forms(Predicate<ContrastiveLoss> wanted, Map<String, ?> components) {
         return ContrastiveLoss.kinds().stream()
                 .filter(wanted)
                 .map(kind -> kind.with(components))
                 .flatMap(loss -> each(loss, "negatives", List.of(Negatives.values())))
+                .flatMap(loss -> each(loss, "bias", List.of(0.0, -2.5)))
                 .flatMap(loss -> each(loss, "isSymmetric", List.of(false, true)))
                 .flatMap(loss -> each(loss, "negativeReduction", List.of(Reduction.MEAN, Reduction.SUM)))
+                .flatMap(loss -> each(loss, "softMargin", List.of(false, true)))
                 .flatMap(Cases::withItsDenominators)
                 .flatMap(Cases::withGroups)
                 .flatMap(Cases::debiased)
@@ -57,8 +74,8 @@ public final class Cases {
 
     /** Those that can, at their plainest, exclude rows of the same group too. */
     private static Stream<ContrastiveLoss> withGroups(ContrastiveLoss loss) {
-        boolean plain = loss.components().get("denominator") == Denominator.ALL;
-        return plain && loss.negatives() == Negatives.IN_BATCH
+        boolean plain = loss.components().getOrDefault("denominator", Denominator.ALL) == Denominator.ALL;
+        return plain && loss.components().containsKey("excluded") && loss.negatives() == Negatives.IN_BATCH
                 ? Stream.of(loss, loss.with(Map.of("excluded", Exclude.sameGroup())))
                 : Stream.of(loss);
     }
@@ -95,12 +112,16 @@ public final class Cases {
         for (Distance d : Distance.values()) {
             losses.addAll(withMargin(0.8, d));
         }
+        for (Distance d : Distance.values()) {
+            losses.addAll(mined(0.3, d));
+        }
         return losses;
     }
 
     /**
      * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of two towers in-batch (at least n) or
-     * negatives; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices.
+     * negatives; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices. Where triplets are
+     * mined n rows have three labels, or none, and those of one label are alike.
      */
     public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
         Random random = new Random(seed);
@@ -126,6 +147,11 @@ public final class Cases {
         double[][] queries = gaussian(random, n, dim);
         return switch (loss.negatives()) {
             case IN_BATCH -> {
+                if (loss.isMined()) {
+                    int[] labels = random.ints(n, -1, LABELS).toArray();
+                    yield Case.of(loss, tau, dtype, clustered(random, queries, labels), null)
+                            .withLabels(labels);
+                }
                 if (!loss.isOneTower()) {
                     int keys = loss.isSymmetric() ? n : Math.max(n, m);
                     yield Case.of(loss, tau, dtype, queries, alike(random, queries, keys));
@@ -184,6 +210,19 @@ public final class Cases {
         for (int i = 0; i < Math.min(rows, x.length); i++) {
             for (int d = 0; d < y[i].length; d++) {
                 y[i][d] = x[i][d] + 0.6 * y[i][d];
+            }
+        }
+        return y;
+    }
+
+    /** Rows that lie around a point of their label. */
+    static double[][] clustered(Random random, double[][] x, int... labels) {
+        double[][] centres = gaussian(random, 1 + Arrays.stream(labels).max().orElse(0), x[0].length);
+        double[][] y = x.clone();
+        for (int i = 0; i < y.length; i++) {
+            y[i] = x[i].clone();
+            for (int d = 0; labels[i] >= 0 && d < y[i].length; d++) {
+                y[i][d] = 0.6 * y[i][d] + centres[labels[i]][d];
             }
         }
         return y;

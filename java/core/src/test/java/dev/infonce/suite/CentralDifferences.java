@@ -21,8 +21,10 @@ final class CentralDifferences {
             double step = STEP * c.temperature();
             dTemperature = difference(h -> objective.applyAsDouble(c.withTemperature(c.temperature() + h)), step);
         }
+        double dBias =
+                c.loss().hasBias() ? difference(h -> objective.applyAsDouble(c.withBias(c.bias() + h)), STEP) : 0;
         return new Result(
-                Double.NaN, new double[0], dQueries, dKeys, dNegatives, dTemperature, null, Result.Sizes.NONE);
+                Double.NaN, new double[0], dQueries, dKeys, dNegatives, dTemperature, dBias, null, Result.Sizes.NONE);
     }
 
     private static double[][] gradient(double[][] at, ToDoubleFunction<double[][]> objective) {

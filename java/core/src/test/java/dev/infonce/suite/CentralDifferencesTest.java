@@ -31,6 +31,7 @@ class CentralDifferencesTest extends DeviceSuite {
                 Compare.frobenius(exact.dKeys(), numeric.dKeys(), BOUND, what(c, SEED) + ": dKeys");
                 Compare.frobenius(exact.dNegatives(), numeric.dNegatives(), BOUND, what(c, SEED) + ": dNegatives");
                 Compare.relative(exact.dTemperature(), numeric.dTemperature(), BOUND, what(c, SEED) + ": dTemperature");
+                Compare.relative(exact.dBias(), numeric.dBias(), BOUND, what(c, SEED) + ": dBias");
             }
         }
     }

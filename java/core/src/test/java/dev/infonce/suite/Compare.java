@@ -42,6 +42,14 @@ public final class Compare {
                 expected.dTemperature(),
                 allowed,
                 what + ": dTemperature");
+        double terms = Math.max(Math.abs(expected.dBias()), expected.sizes().dBias());
+        double allowedOfBias = (tolerances.dTemperature() + ORACLE_ROUNDING) * terms;
+        check(
+                Math.abs(actual.dBias() - expected.dBias()) <= allowedOfBias,
+                actual.dBias(),
+                expected.dBias(),
+                allowedOfBias,
+                what + ": dBias");
     }
 
     public static void assertClose(Metrics actual, Metrics expected, double tolerance, String what) {
@@ -144,6 +152,7 @@ public final class Compare {
             assertThat(actual.dNegatives()).as(what + ": dNegatives").isDeepEqualTo(expected.dNegatives());
         }
         assertThat(actual.dTemperature()).as(what + ": dTemperature").isEqualTo(expected.dTemperature());
+        assertThat(actual.dBias()).as(what + ": dBias").isEqualTo(expected.dBias());
         assertThat(actual.metrics()).as(what + ": metrics").isEqualTo(expected.metrics());
     }
 

@@ -219,6 +219,7 @@ class HardCasesTest extends DeviceSuite {
                 scaled(result.dKeys(), 1 / sizes[0]),
                 scaled(result.dNegatives(), 1 / sizes[0]),
                 result.dTemperature(),
+                result.dBias(),
                 result.metrics(),
                 Result.Sizes.NONE);
     }

@@ -238,7 +238,8 @@ public final class MisuseFuzz {
                 in.keyGroups(),
                 in.weights(),
                 in.upstream(),
-                in.temperature());
+                in.temperature(),
+                in.bias());
     }
 
     private static Inputs keys(Inputs in, Matrix keys) {
@@ -251,7 +252,8 @@ public final class MisuseFuzz {
                 in.keyGroups(),
                 in.weights(),
                 in.upstream(),
-                in.temperature());
+                in.temperature(),
+                in.bias());
     }
 
     /** Runs it, or finds it refused with a reason. */

@@ -8,6 +8,7 @@ import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
+import dev.infonce.SigLip;
 import dev.infonce.Similarity;
 import dev.infonce.Triplet;
 import java.util.Arrays;
@@ -36,6 +37,8 @@ public final class Oracle {
     private double gradientSize;
     private double temperatureSize;
     private double temperatureByRow;
+    private double dBias;
+    private double biasSize;
 
     private Oracle(Case c) {
         this.c = c;
@@ -60,6 +63,9 @@ public final class Oracle {
 
     /** Loss, gradients and metrics of a case with metrics of this k. */
     public static Result evaluate(Case c, int topK) {
+        if (c.loss().isMined()) {
+            return new MinedOracle(c).evaluate(topK);
+        }
         return new Oracle(c).evaluate(topK);
     }
 
@@ -70,6 +76,9 @@ public final class Oracle {
 
     /** The caller's objective, whose gradients evaluate gives: the loss, or the sum of row losses, times upstream. */
     static double objective(Case c) {
+        if (c.loss().isMined()) {
+            return new MinedOracle(c).objective();
+        }
         Oracle oracle = new Oracle(c);
         double sum = 0;
         for (Terms.Term term : Terms.of(c).terms()) {
@@ -105,8 +114,9 @@ public final class Oracle {
                 c.keys() == null ? null : Arrays.copyOfRange(gradients, keysFrom, negativesFrom),
                 c.negatives() == null ? null : Arrays.copyOfRange(gradients, negativesFrom, gradients.length),
                 dTemperature,
+                dBias,
                 metrics(terms, topK),
-                new Result.Sizes(size, largestSize, gradientSize, temperatureSize, temperatureByRow));
+                new Result.Sizes(size, largestSize, gradientSize, temperatureSize, temperatureByRow, biasSize));
     }
 
     private double weight(int row) {
@@ -142,7 +152,8 @@ public final class Oracle {
                         : softmax(term, scale, loss.denominator(), loss.positiveMargin());
             case NtLogistic loss -> logistic(term, scale, loss.negativeReduction());
             case PairwiseContrastive loss -> pair(term, scale, loss.margin());
-            case Triplet loss -> triplet(term, scale, loss.margin());
+            case Triplet loss -> triplet(term, scale, loss.margin(), loss.softMargin());
+            case SigLip loss -> pairwiseSigmoid(term, scale, loss.bias());
         };
     }
 
@@ -248,6 +259,28 @@ public final class Oracle {
         return loss;
     }
 
+    /** - sum over pairs of log sigmoid(label (s / tau + bias)), the label of the positive being 1 and -1 that of others. */
+    private double pairwiseSigmoid(Terms.Term term, double scale, double bias) {
+        double loss = sigmoidPair(term.anchor(), term.positive(), 1, scale, bias);
+        for (int j : term.negatives()) {
+            loss += sigmoidPair(term.anchor(), j, -1, scale, bias);
+        }
+        return loss;
+    }
+
+    private double sigmoidPair(int i, int j, int label, double scale, double bias) {
+        double tau = c.temperature();
+        double s = similarity(i, j);
+        double logit = s / tau + bias;
+        double slope = -label * sigmoid(-label * logit); // by the logit
+        addSimilarityGradient(i, j, s, scale * slope / tau);
+        dTemperature -= scale * slope * s / (tau * tau);
+        temperatureSize += Math.abs(scale * slope * s) / (tau * tau);
+        dBias += scale * slope;
+        biasSize += Math.abs(scale * slope);
+        return minusLogSigmoid(label * logit);
+    }
+
     private double pair(Terms.Term term, double scale, double margin) {
         boolean alike = term.positive() >= 0;
         int other = alike ? term.positive() : term.negatives()[0];
@@ -257,14 +290,15 @@ public final class Oracle {
         return missing * missing / 2;
     }
 
-    private double triplet(Terms.Term term, double scale, double margin) {
+    private double triplet(Terms.Term term, double scale, double margin, boolean soft) {
         double missing =
                 distance(term.anchor(), term.positive()) - distance(term.anchor(), term.negatives()[0]) + margin;
-        if (missing > 0) {
-            addDistanceGradient(term.anchor(), term.positive(), scale);
-            addDistanceGradient(term.anchor(), term.negatives()[0], -scale);
+        double slope = soft ? sigmoid(missing) : missing > 0 ? 1 : 0;
+        if (slope > 0) {
+            addDistanceGradient(term.anchor(), term.positive(), scale * slope);
+            addDistanceGradient(term.anchor(), term.negatives()[0], -scale * slope);
         }
-        return Math.max(0, missing);
+        return soft ? minusLogSigmoid(-missing) : Math.max(0, missing);
     }
 
     static double minusLogSigmoid(double z) {
@@ -387,7 +421,7 @@ public final class Oracle {
         boolean ranks = !c.loss().takesLabels();
         boolean softmax = switch (c.loss()) {
             case InfoNce _, NtXent _ -> true;
-            case NtLogistic _, PairwiseContrastive _, Triplet _ -> false;
+            case NtLogistic _, PairwiseContrastive _, Triplet _, SigLip _ -> false;
         };
         DoubleSummaryStatistics top1 = new DoubleSummaryStatistics();
         DoubleSummaryStatistics topk = new DoubleSummaryStatistics();
@@ -444,7 +478,7 @@ public final class Oracle {
     }
 
     /** The positive's chance to be among the first k, ties broken at random: it is on each of 1 + same places as likely. */
-    private static double chanceOfBeingAmong(int k, long above, long same) {
+    static double chanceOfBeingAmong(int k, long above, long same) {
         double chance = 0;
         for (long place = above; place <= above + same; place++) {
             chance += place < k ? 1.0 / (1 + same) : 0;

@@ -6,10 +6,12 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Distance;
 import dev.infonce.InfoNce;
+import dev.infonce.Mining;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
+import dev.infonce.SigLip;
 import dev.infonce.Similarity;
 import dev.infonce.Triplet;
 import java.util.List;
@@ -42,12 +44,19 @@ class OracleTest {
                         NtXent.withTemperature(0.4).withSimilarity(Similarity.DOT),
                         logistic,
                         logistic.withNegativeReduction(Reduction.SUM),
-                        logistic.withPairedNegatives())
+                        logistic.withPairedNegatives(),
+                        SigLip.withTemperatureAndBias(0.4, -2.5).withSimilarity(Similarity.DOT))
                 .doesNotHaveDuplicates();
         assertThat(Cases.withMargin(0.8, Distance.COSINE))
                 .contains(
                         PairwiseContrastive.withMargin(0.8).withDistance(Distance.COSINE),
-                        Triplet.withMargin(0.8).withDistance(Distance.COSINE))
+                        Triplet.withMargin(0.8).withDistance(Distance.COSINE),
+                        Triplet.withMargin(0.8).withDistance(Distance.COSINE).withSoftMargin())
+                .doesNotHaveDuplicates();
+        assertThat(Cases.all(0.4))
+                .contains(
+                        Triplet.withMargin(0.3).mining(Mining.BATCH_ALL),
+                        Triplet.withMargin(0.3).mining(Mining.SEMI_HARD).withSoftMargin())
                 .doesNotHaveDuplicates();
     }
 
@@ -67,6 +76,7 @@ class OracleTest {
                 Compare.frobenius(exact.dKeys(), numeric.dKeys(), BOUND, what + ": dKeys");
                 Compare.frobenius(exact.dNegatives(), numeric.dNegatives(), BOUND, what + ": dNegatives");
                 Compare.relative(exact.dTemperature(), numeric.dTemperature(), BOUND, what + ": dTemperature");
+                Compare.relative(exact.dBias(), numeric.dBias(), BOUND, what + ": dBias");
             }
         }
     }

@@ -108,6 +108,7 @@ class PropertiesTest {
                     permuted(one.dKeys(), order),
                     permuted(one.dNegatives(), negativesOrder),
                     one.dTemperature(),
+                    one.dBias(),
                     one.metrics(),
                     Oracle.evaluate(c).sizes());
             close(run(device, permuted), expected, c, device, seed);
@@ -178,13 +179,15 @@ class PropertiesTest {
                     times(1 / size, one.dKeys()),
                     times(1 / size, one.dNegatives()),
                     one.dTemperature(),
+                    one.dBias(),
                     one.metrics(),
                     new Result.Sizes(
                             sizes.loss(),
                             sizes.rowLoss(),
                             sizes.gradients() / size,
                             sizes.dTemperature(),
-                            sizes.dTemperatureByRow()));
+                            sizes.dTemperatureByRow(),
+                            sizes.dBias()));
             close(run(device, scaled), expected, c, device, seed);
         }
     }
@@ -210,6 +213,7 @@ class PropertiesTest {
                     times(0.5, one.dKeys()),
                     times(0.5, one.dNegatives()),
                     one.dTemperature() / 4,
+                    one.dBias(),
                     one.metrics(),
                     Oracle.evaluate(c).sizes());
             close(run(device, doubled), expected, c, device, seed);
@@ -253,6 +257,7 @@ class PropertiesTest {
                 plus(one.dKeys(), other.dKeys()),
                 plus(one.dNegatives(), other.dNegatives()),
                 one.dTemperature() + other.dTemperature(),
+                one.dBias() + other.dBias(),
                 one.metrics(),
                 Oracle.evaluate(c.withWeights(whole)).sizes());
         close(run(device, c.withWeights(whole)), sum, c, device, seed);
@@ -277,6 +282,7 @@ class PropertiesTest {
                     times(-4, one.dKeys()),
                     times(-4, one.dNegatives()),
                     -4 * one.dTemperature(),
+                    -4 * one.dBias(),
                     one.metrics(),
                     Oracle.evaluate(c).sizes().times(4));
             close(scaled, expected, c, device, seed);
@@ -313,6 +319,7 @@ class PropertiesTest {
                 one.dQueries(),
                 null,
                 one.dTemperature(),
+                one.dBias(),
                 one.metrics(),
                 sizes);
     }

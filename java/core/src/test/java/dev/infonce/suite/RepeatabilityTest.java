@@ -59,6 +59,7 @@ class RepeatabilityTest extends DeviceSuite {
                         backward.dKeys(),
                         backward.dNegatives(),
                         backward.dTemperature(),
+                        backward.dBias(),
                         forward.metrics(),
                         Result.Sizes.NONE);
                 Compare.assertSameBits(both, expected, what(c, SEED) + ", budget " + budget);

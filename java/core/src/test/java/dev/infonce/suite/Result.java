@@ -15,6 +15,7 @@ public record Result(
         double[][] dKeys,
         double[][] dNegatives,
         double dTemperature,
+        double dBias,
         Metrics metrics,
         Sizes sizes) {
 
@@ -26,12 +27,25 @@ public record Result(
      * @param gradients of all terms that gradients are sums of
      * @param dTemperature of all terms that the temperature's gradient is a sum of
      * @param dTemperatureByRow of what rows have in the temperature's gradient
+     * @param dBias of all terms that the bias's gradient is a sum of
      */
-    public record Sizes(double loss, double rowLoss, double gradients, double dTemperature, double dTemperatureByRow) {
-        public static final Sizes NONE = new Sizes(0, 0, 0, 0, 0);
+    public record Sizes(
+            double loss,
+            double rowLoss,
+            double gradients,
+            double dTemperature,
+            double dTemperatureByRow,
+            double dBias) {
+        public static final Sizes NONE = new Sizes(0, 0, 0, 0, 0, 0);
 
         Sizes times(double factor) {
-            return new Sizes(loss, rowLoss, gradients * factor, dTemperature * factor, dTemperatureByRow * factor);
+            return new Sizes(
+                    loss,
+                    rowLoss,
+                    gradients * factor,
+                    dTemperature * factor,
+                    dTemperatureByRow * factor,
+                    dBias * factor);
         }
     }
 
@@ -53,6 +67,7 @@ public record Result(
                 rows(result.dKeys()),
                 rows(result.dNegatives()),
                 result.dTemperature(),
+                result.dBias(),
                 result.metrics(),
                 Sizes.NONE);
     }

@@ -10,14 +10,17 @@ import dev.infonce.Device;
 import dev.infonce.GradientResult;
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
+import dev.infonce.Labels;
 import dev.infonce.Matrix;
 import dev.infonce.Plan;
 import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * A contrastive loss of this library as a DJL loss, for {@code Trainer} and hand-written loops alike. The fused kernels
@@ -26,7 +29,8 @@ import java.util.Map;
  *
  * <p>Predictions, each rows x dim: queries and keys; then negatives for losses that take them (M x dim shared, N x M x dim
  * own, N x dim paired); losses of one tower, as NT-Xent, also take one array with 2N rows, view i and view i + N being of one
- * thing. Labels are read by losses that take them ({@link ContrastiveLoss#takesLabels}): N numbers, 1 alike and 0 not.
+ * thing. Labels are read by losses that take them ({@link ContrastiveLoss#takesLabels}): N numbers, 1 alike and 0 not, or, where
+ * triplets are mined in one array of N rows, N whole numbers, equal for rows that are alike and below 0 for one like no other.
  *
  * <p>Keeps a plan for each shape it met. The device stays the caller's. For use by one thread.
  */
@@ -68,6 +72,9 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
     /**
      * The loss, ready to go backward from.
      *
+     * @param labels what the loss needs of whole numbers, one a row: labels, or groups of rows, and behind them those of keys where
+     *     these are not of the groups of their queries; numbers below 0 are like no other, and in no group
+     * @param predictions queries, and keys, negatives and the learned temperature where the loss has them
      * @return a scalar of the first prediction's manager
      * @throws IllegalArgumentException if there are too few or too many arrays, or shapes that do not fit
      * @throws dev.infonce.InfoNceException if the device refuses, for example a row that is not finite
@@ -124,19 +131,46 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
                     .toDoubleArray()[0]);
         }
         if (loss.takesLabels()) {
-            inputs = inputs.withLabels(intLabels(labels));
+            inputs = inputs.withLabels(
+                    loss.isMined() ? Labels.of(ids(present(labels, "a whole number a row"))) : intLabels(labels));
         }
-        return inputs;
+        return loss.takesGroups() ? withGroups(inputs, labels) : inputs;
+    }
+
+    /** Groups of rows, and of two towers those of keys, which are the same where nothing is said. */
+    private Inputs withGroups(Inputs inputs, NDList labels) {
+        Object[] ofRows = ids(present(labels, "a whole number a row, its group"));
+        if (loss.isOneTower()) {
+            return inputs.withGroups(Labels.of(ofRows));
+        }
+        Object[] ofKeys = labels.size() > 1 ? ids(labels.get(1)) : ofRows;
+        int[] both = Labels.of(Stream.of(ofRows, ofKeys).flatMap(Arrays::stream).toArray());
+        return inputs.withGroups(
+                Arrays.copyOf(both, ofRows.length), Arrays.copyOfRange(both, ofRows.length, both.length));
+    }
+
+    /** Of 64 bits, which are not to become equal by being cut off; null for those below 0. */
+    private static Object[] ids(NDArray labels) {
+        try (NDArray numbers = labels.toType(ai.djl.ndarray.types.DataType.INT64, true)) {
+            return Arrays.stream(numbers.toLongArray())
+                    .mapToObj(label -> label < 0 ? null : label)
+                    .toArray();
+        }
     }
 
     private int[] intLabels(NDList labels) {
-        if (labels == null || labels.isEmpty()) {
-            throw new IllegalArgumentException("labels are missing: "
-                    + loss.getClass().getSimpleName() + " needs one number a row, 1 alike, 0 not");
-        }
-        try (NDArray numbers = labels.head().toType(ai.djl.ndarray.types.DataType.INT32, true)) {
+        try (NDArray numbers =
+                present(labels, "one number a row, 1 alike, 0 not").toType(ai.djl.ndarray.types.DataType.INT32, true)) {
             return numbers.toIntArray();
         }
+    }
+
+    private NDArray present(NDList labels, String needed) {
+        if (labels == null || labels.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "labels are missing: " + loss.getClass().getSimpleName() + " needs " + needed);
+        }
+        return labels.head();
     }
 
     // in CPU memory, dense, so that the kernels write where autograd reads

@@ -18,8 +18,8 @@ record LossArrays(NDArray queries, NDArray keys, NDArray negatives, NDArray logT
     /** Takes the predictions apart: queries, keys, negatives as the loss needs them, then ln(tau) if it is learned. */
     static LossArrays of(ContrastiveLoss loss, NDList predictions, boolean hasLogTemperature) {
         int extra = hasLogTemperature ? 1 : 0;
-        int most = (loss.takesNegatives() ? 3 : 2) + extra;
-        int least = loss.isOneTower() ? most - 1 : most;
+        int most = (loss.isMined() ? 1 : loss.takesNegatives() ? 3 : 2) + extra;
+        int least = loss.isOneTower() && !loss.isMined() ? most - 1 : most;
         int size = predictions.size();
         if (size < least || size > most) {
             String allowed = least == most ? "" + least : least + " or " + most;

@@ -40,6 +40,17 @@ final class EagerLosses {
                 .mean();
     }
 
+    /** Batch-hard triplets of a tower whose every row has one of its label and one of another, with Euclidean distances. */
+    static NDArray batchHard(NDArray tower, NDArray labels, double margin) {
+        NDArray squares = tower.expandDims(1).sub(tower.expandDims(0)).square().sum(new int[] {2});
+        NDArray self = tower.getManager().eye((int) tower.getShape().get(0));
+        NDArray distances = squares.add(self).sqrt().mul(self.neg().add(1)); // the square root has no slope at 0
+        NDArray alike = labels.expandDims(1).eq(labels.expandDims(0)).toType(DataType.FLOAT32, false);
+        NDArray farthest = distances.mul(alike).max(new int[] {1});
+        NDArray nearest = distances.add(alike.mul(1e9)).min(new int[] {1});
+        return farthest.sub(nearest).add(margin).maximum(0).mean();
+    }
+
     /** Contrastive loss of pairs with Euclidean distances; labels 1 alike, 0 not. */
     static NDArray pairs(NDArray left, NDArray right, NDArray labels, double margin) {
         NDArray distance = distance(left, right);

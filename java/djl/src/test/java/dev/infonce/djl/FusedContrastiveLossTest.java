@@ -27,6 +27,7 @@ import dev.infonce.Device;
 import dev.infonce.GradientResult;
 import dev.infonce.InfoNce;
 import dev.infonce.InfoNceException;
+import dev.infonce.Mining;
 import dev.infonce.Negatives;
 import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
@@ -104,7 +105,10 @@ class FusedContrastiveLossTest {
                 NDList arrays = new NDList();
                 Stream.of(queries, keys, negatives).filter(Objects::nonNull).forEach(arrays::add);
                 arrays.forEach(array -> array.setRequiresGradient(true));
-                NDList labels = c.labels() == null ? new NDList() : new NDList(manager.create(c.labels()));
+                NDList labels = new NDList();
+                Stream.of(c.labels(), c.groups(), c.keyGroups())
+                        .filter(Objects::nonNull)
+                        .forEach(numbers -> labels.add(manager.create(numbers)));
                 try (GradientCollector collector = engine.newGradientCollector()) {
                     collector.backward(fused.evaluate(labels, arrays));
                 }
@@ -116,6 +120,7 @@ class FusedContrastiveLossTest {
                         gradient(keys, c.keys()),
                         gradient(negatives, c.negatives()),
                         last.dTemperature(),
+                        last.dBias(),
                         last.metrics(),
                         Result.Sizes.NONE);
                 String what = device.name() + ", " + c + ", seed " + SEED;
@@ -182,6 +187,40 @@ class FusedContrastiveLossTest {
             Outcome actual = train(3, z -> fused.evaluate(new NDList(), z));
             Outcome expected = train(3, z -> EagerLosses.triplet(z.get(0), z.get(1), z.get(2), 0.2));
             assertSame(actual, expected);
+        }
+    }
+
+    @Test
+    void minedTripletsTakeATowerAndTheLabelsOfItsRows() {
+        Triplet loss = Triplet.withMargin(0.2).mining(Mining.BATCH_HARD);
+        try (FusedContrastiveLoss fused = new FusedContrastiveLoss(device, loss)) {
+            Outcome actual = train(1, z -> fused.evaluate(new NDList(rowLabels(z, 1L << 40)), z));
+            Outcome expected = train(1, z -> EagerLosses.batchHard(z.head(), rowLabels(z, 1), 0.2));
+            assertSame(actual, expected);
+        }
+    }
+
+    /** Of four classes; ids times 2^40 are all 0 as ints. */
+    private static NDArray rowLabels(NDList predictions, long times) {
+        long[] labels = new long[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            labels[i] = i % 4 * times;
+        }
+        return predictions.head().getManager().create(labels);
+    }
+
+    @Test
+    void minedTripletsRefuseASecondArrayAndWantLabels() {
+        Triplet loss = Triplet.withMargin(0.2).mining(Mining.SEMI_HARD);
+        try (NDManager manager = engine.newBaseManager(ai.djl.Device.cpu());
+                FusedContrastiveLoss fused = new FusedContrastiveLoss(device, loss)) {
+            NDArray tower = manager.ones(new Shape(4, 3));
+            assertThatThrownBy(() -> fused.evaluate(new NDList(), new NDList(tower, tower)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("predictions: 2 arrays, Triplet takes 1");
+            assertThatThrownBy(() -> fused.evaluate(new NDList(), new NDList(tower)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("labels are missing: Triplet needs a whole number a row");
         }
     }
 

@@ -28,6 +28,7 @@ final class DenseForward {
 
     final double[] losses;
     final double[] temperatureSlopes;
+    final double[] biasSlopes;
 
     /** The derivative of the objective by the similarity of each row's positive. */
     final double[] positiveFactors;
@@ -56,9 +57,10 @@ final class DenseForward {
         this.topK = topK;
         this.losses = new double[count];
         this.temperatureSlopes = new double[count];
+        this.biasSlopes = new double[count];
         this.positiveFactors = new double[count];
         this.temperature = temperature;
-        this.slopes = new Slopes(loss, temperature, count);
+        this.slopes = new Slopes(loss, temperature, rule.bias(), count);
         this.states = new Row[count];
         for (int row = 0; row < count; row++) {
             states[row] = new Row(temperature, rule);
@@ -133,6 +135,7 @@ final class DenseForward {
             Row state = states[row];
             losses[row] = loss.loss(state);
             temperatureSlopes[row] = scales[row] * loss.temperatureSlope(state);
+            biasSlopes[row] = scales[row] * loss.biasSlope(state);
             positiveFactors[row] = scales[row] * loss.positiveSlope(state) / temperature;
             slopes.keep(row, state, scales[row]);
             if (topK > 0) {

@@ -123,7 +123,7 @@ final class DenseLoss implements LossExecutor {
         for (int row = 0; row < count; row++) {
             scales[row] = symmetric ? reducer.scale(row) / 2.0 : reducer.scale(row);
         }
-        RowRule rule = spec.rowRule(pairing.negatives(strips.columns()));
+        RowRule rule = spec.rowRule(pairing.negatives(strips.columns()), spec.bias(in));
         DenseForward forward =
                 new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, rule, topK);
         for (int strip = 0; strip < strips.count(); strip++) {
@@ -142,15 +142,17 @@ final class DenseLoss implements LossExecutor {
         }
         double[] losses = forward.losses;
         double dTemperature = 0.0;
+        double dBias = 0.0;
         for (int row = 0; row < count; row++) {
             dTemperature += forward.temperatureSlopes[row];
+            dBias += spec.hasBias() ? forward.biasSlopes[row] : 0.0;
             if (symmetric) {
                 losses[row] = (losses[row] + ofColumns.losses[row]) / 2.0;
                 dTemperature += ofColumns.temperatureSlopes[row];
             }
         }
         Metrics metrics = topK == 0 ? null : forward.tally.metrics(count, call.zeroRows, measure.range());
-        Outcome outcome = new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, metrics);
+        Outcome outcome = new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, dBias, metrics);
         Refusals.check(outcome, out != null);
         if (out != null) {
             switch (pairing) {

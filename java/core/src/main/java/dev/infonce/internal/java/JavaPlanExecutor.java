@@ -10,6 +10,7 @@ import dev.infonce.Status;
 import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
 import dev.infonce.internal.PlanExecutor;
+import dev.infonce.internal.java.mined.MinedLoss;
 import dev.infonce.internal.java.tiled.TileLayout;
 import dev.infonce.internal.java.tiled.TileWorkspace;
 import dev.infonce.internal.java.tiled.TiledLoss;
@@ -18,7 +19,8 @@ import java.util.concurrent.atomic.AtomicReference;
 
 /**
  * The losses in Java: what runs where no native library does. Plain loops in float64 whatever the inputs, which is what the other
- * backends are compared with, or, where the application has enabled jdk.incubator.vector and float32 is precise enough, vectors.
+ * backends are compared with, or, where the application has enabled jdk.incubator.vector and float32 is precise enough, vectors
+ * for losses whose rows meet the same columns.
  * No N x M buffer beyond the budget; memory grows with the rows of the inputs, but not with the keys where they are many more than
  * the queries. Results do not depend on the number of threads.
  */
@@ -74,8 +76,14 @@ public final class JavaPlanExecutor implements PlanExecutor {
                 switch (loss.engine()) {
                     case DENSE -> dense(loss, terms, shape, topK, room);
                     case ROWWISE -> new OwnNegatives(loss, terms, shape, topK, room.workers);
+                    case MINED -> throw new IllegalStateException(loss + " has no distances");
                 };
-            case LossSpec.Terms.Distances terms -> new MarginLoss(loss, terms, shape, topK, room.workers);
+            case LossSpec.Terms.Distances terms ->
+                switch (loss.engine()) {
+                    case DENSE -> throw new IllegalStateException(loss + " has distances");
+                    case ROWWISE -> new MarginLoss(loss, terms, shape, topK, room.workers);
+                    case MINED -> new MinedLoss(loss, terms, shape, topK, room.workers);
+                };
         };
     }
 
@@ -92,7 +100,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
             return withMetrics.run(in, temperature, out);
         }
         Outcome outcome = withoutMetrics.run(in, temperature, out);
-        return new Outcome(Double.NaN, new double[0], outcome.dTemperature(), null);
+        return new Outcome(Double.NaN, new double[0], outcome.dTemperature(), outcome.dBias(), null);
     }
 
     @Override

@@ -65,6 +65,7 @@ final class MarginLoss implements LossExecutor {
                 call.reducer.loss(call.losses),
                 call.reducer.rowLosses(call.losses),
                 0.0,
+                0.0,
                 topK == 0 ? null : tally.metrics(n, call.zeroRows(), measure.range()));
         Refusals.check(outcome, out != null);
         if (out != null) {

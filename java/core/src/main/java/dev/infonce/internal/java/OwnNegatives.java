@@ -95,6 +95,7 @@ final class OwnNegatives implements LossExecutor {
                 call.reducer.loss(call.losses),
                 call.reducer.rowLosses(call.losses),
                 dTemperature,
+                0.0,
                 topK == 0 ? null : tally.metrics(n, zeros, measure.range()));
         Refusals.check(outcome, call.wantGradients);
         return outcome;
@@ -177,7 +178,7 @@ final class OwnNegatives implements LossExecutor {
         final double[][] dKeys = new double[n][];
 
         private final double temperature;
-        private final RowRule rule = spec.rowRule(m);
+        private final RowRule rule = spec.rowRule(m, 0.0);
         private final Embeddings queries;
         private final Embeddings keys;
         private final Matrix negatives;
@@ -307,7 +308,7 @@ final class OwnNegatives implements LossExecutor {
             double positiveFactor = scale * loss.positiveSlope(state) / temperature;
             measure.addGradient(positiveFactor, state.positive, x, at, y, at, dim, dx, 0);
             measure.addGradient(positiveFactor, state.positive, y, at, x, at, dim, dy, 0);
-            Slopes slopes = new Slopes(loss, temperature, 1);
+            Slopes slopes = new Slopes(loss, temperature, 0.0, 1);
             slopes.keep(0, state, scale);
             double[] factors = new double[CHUNK];
             double[] dNegative = new double[dim];

@@ -13,15 +13,37 @@ public final class Reducer {
 
     /** Of one call. */
     public Reducer(Reduction reduction, int rows, Inputs in) {
+        this(reduction, rows, in, null);
+    }
+
+    /** Of one call in whose mean a row counts as often as counts says. */
+    public Reducer(Reduction reduction, int rows, Inputs in, double[] counts) {
         this.reduction = reduction;
         this.rows = rows;
         this.weights = in.weights();
         this.upstream = in.upstream();
         double sum = 0.0;
         for (int row = 0; row < rows; row++) {
-            sum += weight(row);
+            sum += counts == null ? weight(row) : weight(row) * counts[row];
         }
         this.weightSum = sum;
+    }
+
+    /** What a mean, once it is known, makes of {@link #scaleBeforeMean}; 1 for other reductions. */
+    public double meanFactor() {
+        return switch (reduction) {
+            case MEAN -> weightSum == 0.0 ? 0.0 : 1.0 / weightSum;
+            case SUM, NONE -> 1.0;
+        };
+    }
+
+    /** The derivative of the caller's objective by a row's loss, but for what a mean divides by. */
+    public double scaleBeforeMean(int row) {
+        return weight(row) * upstream(row);
+    }
+
+    private double upstream(int row) {
+        return upstream == null ? 1.0 : upstream[upstream.length == 1 ? 0 : row];
     }
 
     private double weight(int row) {
@@ -38,10 +60,7 @@ public final class Reducer {
 
     /** The derivative of the caller's objective by a row's loss: weight, reduction and upstream gradient. */
     public double scale(int row) {
-        if (upstream == null) {
-            return share(row);
-        }
-        return share(row) * upstream[upstream.length == 1 ? 0 : row];
+        return share(row) * upstream(row);
     }
 
     /** The loss, or NaN if every row keeps its own. */

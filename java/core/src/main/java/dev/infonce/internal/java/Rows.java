@@ -183,6 +183,11 @@ final class Rows {
         return new InverseNorm(inverseNorms[row], exponents[row]);
     }
 
+    /** Whether a row of unit rows is zero. */
+    boolean isZeroUnit(int row) {
+        return inverseNorms[row] == 0.0;
+    }
+
     /** The squared norm of a row of unit rows: 1, or 0 for a zero row. */
     double squaredUnitNorm(int row) {
         return inverseNorms[row] == 0.0 ? 0.0 : 1.0;

@@ -9,13 +9,15 @@ final class Slopes {
     private final RowFunction.OfLogits loss;
     private final LogitFunction function;
     private final double temperature;
+    private final double bias;
     private final double[] reference;
     private final double[] coefficient;
 
-    Slopes(RowFunction.OfLogits loss, double temperature, int rows) {
+    Slopes(RowFunction.OfLogits loss, double temperature, double bias, int rows) {
         this.loss = loss;
         this.function = loss.function;
         this.temperature = temperature;
+        this.bias = bias;
         this.reference = new double[rows];
         this.coefficient = new double[rows];
     }
@@ -31,14 +33,15 @@ final class Slopes {
         double rowReference = reference[row];
         double rowCoefficient = coefficient[row];
         for (int k = 0; k < count; k++) {
-            slope[k] += rowCoefficient * function.at((s[k] - rowReference) / temperature);
+            slope[k] += rowCoefficient * function.at((s[k] - rowReference) / temperature + bias);
         }
     }
 
     /** slope[k] += the derivative by s[k], s[k] being one column's similarity in row firstRow + k. */
     void addOfRows(int firstRow, double[] s, int count, double[] slope) {
         for (int k = 0; k < count; k++) {
-            slope[k] += coefficient[firstRow + k] * function.at((s[k] - reference[firstRow + k]) / temperature);
+            double z = (s[k] - reference[firstRow + k]) / temperature + bias;
+            slope[k] += coefficient[firstRow + k] * function.at(z);
         }
     }
 }

@@ -44,7 +44,7 @@ public final class Tally {
     }
 
     /** A row and a negative: their similarity and their unit vectors' squared distance. */
-    void negative(double similarity, double squaredDistance) {
+    public void negative(double similarity, double squaredDistance) {
         negatives++;
         negativeSimilarities += similarity;
         potentials += potential(squaredDistance);
@@ -70,7 +70,8 @@ public final class Tally {
         return Math.exp(-2.0 * squaredDistance);
     }
 
-    void add(Tally other) {
+    /** Adds the sums of other rows. */
+    public void add(Tally other) {
         ranked += other.ranked;
         top1 += other.top1;
         topK += other.topK;

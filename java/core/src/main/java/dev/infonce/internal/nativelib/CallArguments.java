@@ -30,6 +30,7 @@ final class CallArguments {
     private long inputBytes;
     private long outputsAt;
     private long temperature;
+    private long bias;
     private long upstream;
     private long weights;
     private long labels;
@@ -37,6 +38,7 @@ final class CallArguments {
     private long keyGroups;
     private long loss;
     private long dTemperature;
+    private long dBias;
     private long metrics;
     private long lossCount;
     private boolean perRowUpstream;
@@ -57,13 +59,20 @@ final class CallArguments {
         return outputs;
     }
 
-    /** Lays out a call in the block, and writes what it reads. What is NaN (the temperature) or null (an array) has no place. */
-    void lay(Inputs in, double temperatureOfCall, boolean gradients, long losses, boolean wantMetrics) {
+    /** Lays out a call in the block, and writes what it reads. What is NaN (temperature, bias) or null (an array) has no place. */
+    void lay(
+            Inputs in,
+            double temperatureOfCall,
+            double biasOfCall,
+            boolean gradients,
+            long losses,
+            boolean wantMetrics) {
         float[] upstreamNumbers = gradients ? in.upstream() : null;
         size = 0;
         lossCount = losses;
         perRowUpstream = upstreamNumbers != null && upstreamNumbers.length > 1;
         temperature = place(Double.isNaN(temperatureOfCall) ? 0 : Double.BYTES);
+        bias = place(Double.isNaN(biasOfCall) ? 0 : Double.BYTES);
         upstream = place(upstreamNumbers == null ? 0 : (long) upstreamNumbers.length * Float.BYTES);
         weights = place(in.weights() == null ? 0 : (long) in.weights().length * Float.BYTES);
         labels = place(in.labels());
@@ -74,11 +83,15 @@ final class CallArguments {
         inputBytes = size; // the struct of metrics says how large it is
         loss = place(lossCount * Double.BYTES);
         dTemperature = place(gradients ? Double.BYTES : 0);
+        dBias = place(gradients ? Double.BYTES : 0);
         if (block.byteSize() < size || block.byteSize() == 0) {
             block = arena.allocate(Math.max(ALIGNMENT, size), ALIGNMENT);
         }
         if (temperature != NONE) {
             block.set(ValueLayout.JAVA_DOUBLE, temperature, temperatureOfCall);
+        }
+        if (bias != NONE) {
+            block.set(ValueLayout.JAVA_DOUBLE, bias, biasOfCall);
         }
         if (upstream != NONE) {
             MemorySegment.copy(upstreamNumbers, 0, block, ValueLayout.JAVA_FLOAT, upstream, upstreamNumbers.length);
@@ -145,14 +158,21 @@ final class CallArguments {
         pointer(inputs, nce_inputs.groups$offset(), address, groups);
         pointer(inputs, nce_inputs.key_groups$offset(), address, keyGroups);
         pointer(inputs, nce_inputs.upstream$offset(), address, upstream);
+        pointer(inputs, nce_inputs.bias$offset(), address, bias);
         nce_inputs.upstream_per_row(inputs, perRowUpstream ? 1 : 0);
         pointer(outputs, nce_outputs.loss$offset(), address, loss);
         pointer(outputs, nce_outputs.d_temperature$offset(), address, dTemperature);
+        pointer(outputs, nce_outputs.d_bias$offset(), address, dBias);
         pointer(outputs, nce_outputs.metrics$offset(), address, metrics);
     }
 
     /** A call whose numbers are in memory of the device. */
-    void fill(CallMatrices matrices, DeviceInputs in, DeviceOutputs out, MemorySegment ownTemperature) {
+    void fill(
+            CallMatrices matrices,
+            DeviceInputs in,
+            DeviceOutputs out,
+            MemorySegment ownTemperature,
+            MemorySegment ownBias) {
         fill(matrices);
         boolean logarithm = in.temperature() != null && in.logTemperature();
         nce_inputs.temperature_form(
@@ -160,6 +180,7 @@ final class CallArguments {
         nce_inputs.temperature(
                 inputs,
                 in.temperature() == null ? ownTemperature : in.temperature().segment());
+        nce_inputs.bias(inputs, in.bias() == null ? ownBias : in.bias().segment());
         nce_inputs.weights(inputs, segment(in.weights()));
         nce_inputs.labels(inputs, segment(in.labels()));
         nce_inputs.groups(inputs, segment(in.groups()));
@@ -169,6 +190,7 @@ final class CallArguments {
                 inputs, in.upstream() != null && in.upstream().bytes() > Float.BYTES ? 1 : 0);
         nce_outputs.loss(outputs, segment(out.loss()));
         nce_outputs.d_temperature(outputs, segment(out.dTemperature()));
+        nce_outputs.d_bias(outputs, segment(out.dBias()));
         nce_outputs.metrics(outputs, segment(out.metrics()));
     }
 
@@ -200,7 +222,8 @@ final class CallArguments {
     void read(boolean perRow, CallNumbers numbers) {
         numbers.set(
                 perRow || loss == NONE ? Double.NaN : block.get(ValueLayout.JAVA_DOUBLE, loss),
-                dTemperature == NONE ? 0 : block.get(ValueLayout.JAVA_DOUBLE, dTemperature));
+                dTemperature == NONE ? 0 : block.get(ValueLayout.JAVA_DOUBLE, dTemperature),
+                dBias == NONE ? 0 : block.get(ValueLayout.JAVA_DOUBLE, dBias));
         numbers.rowLosses(block, perRow && loss != NONE ? loss : 0, perRow ? (int) lossCount : 0);
         if (metrics != NONE) {
             numbers.metrics(block, metrics);

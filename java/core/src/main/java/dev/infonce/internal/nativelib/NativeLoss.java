@@ -3,6 +3,7 @@ package dev.infonce.internal.nativelib;
 import dev.infonce.DType;
 import dev.infonce.Distance;
 import dev.infonce.Isa;
+import dev.infonce.Mining;
 import dev.infonce.Negatives;
 import dev.infonce.PlanOptions;
 import dev.infonce.Precision;
@@ -35,6 +36,8 @@ final class NativeLoss {
             case LossSpec.Terms.Distances terms -> {
                 nce_plan_desc.distance(desc, distance(terms.distance()));
                 nce_plan_desc.margin(desc, terms.margin());
+                nce_plan_desc.mining(desc, mining(terms.mining()));
+                nce_plan_desc.soft_margin(desc, softMargin(terms.row()));
             }
         }
         if (loss.takesNegatives()) {
@@ -81,6 +84,24 @@ final class NativeLoss {
         return switch (row) {
             case SOFTMAX, DEBIASED, LOGISTIC -> infonce_h.NCE_DENOMINATOR_ALL();
             case DECOUPLED -> infonce_h.NCE_DENOMINATOR_NEGATIVES();
+        };
+    }
+
+    private static int mining(Mining mining) {
+        return switch (mining) {
+            case NONE -> infonce_h.NCE_MINING_NONE();
+            case BATCH_ALL -> infonce_h.NCE_MINING_BATCH_ALL();
+            case BATCH_HARD -> infonce_h.NCE_MINING_BATCH_HARD();
+            case SEMI_HARD -> infonce_h.NCE_MINING_SEMI_HARD();
+            case EASY_POSITIVE -> infonce_h.NCE_MINING_EASY_POSITIVE();
+            case BATCH_EASY -> infonce_h.NCE_MINING_BATCH_EASY();
+        };
+    }
+
+    private static int softMargin(RowFunction.OfDistances row) {
+        return switch (row) {
+            case CONTRASTIVE, TRIPLET -> 0;
+            case SOFT_TRIPLET -> 1;
         };
     }
 

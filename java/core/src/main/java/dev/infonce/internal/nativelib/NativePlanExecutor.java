@@ -31,12 +31,15 @@ final class NativePlanExecutor implements PlanExecutor {
     private final MemorySegment plan;
     private final boolean perRow;
     private final boolean hasTemperature;
+    private final boolean hasBias;
     private final boolean metrics;
     private final long lossRows;
     private final long forwardBytes;
     private final long gradientBytes;
     /** The loss's own temperature in memory of the context, where that is not the host's; else null. */
     private final MemorySegment ownTemperature;
+    /** The loss's own bias, likewise. */
+    private final MemorySegment ownBias;
     /** The size of the struct of metrics in memory of the context, where that is not the host's; else null. */
     private final MemorySegment metricsSize;
 
@@ -50,6 +53,7 @@ final class NativePlanExecutor implements PlanExecutor {
         this.options = options;
         this.perRow = loss.perRow();
         this.hasTemperature = loss.hasTemperature();
+        this.hasBias = loss.hasBias();
         this.metrics = options.metrics();
         this.lossRows = loss.rows(shape).losses();
         try (Arena arena = Arena.ofConfined()) {
@@ -64,6 +68,9 @@ final class NativePlanExecutor implements PlanExecutor {
                 this.ownTemperature = context.hostMemory() || !hasTemperature
                         ? null
                         : placed(arena.allocateFrom(ValueLayout.JAVA_DOUBLE, loss.temperature()));
+                this.ownBias = context.hostMemory() || !hasBias
+                        ? null
+                        : placed(arena.allocateFrom(ValueLayout.JAVA_DOUBLE, loss.bias()));
                 this.metricsSize = context.hostMemory() || !metrics
                         ? null
                         : placed(arena.allocateFrom(ValueLayout.JAVA_INT, (int) nce_metrics.sizeof()));
@@ -78,7 +85,8 @@ final class NativePlanExecutor implements PlanExecutor {
     public Outcome run(Inputs in, double temperature, Gradients out, boolean wantLoss) {
         CallNumbers numbers = new CallNumbers();
         run(in, temperature, out, wantLoss, numbers);
-        return new Outcome(numbers.loss(), numbers.rowLosses(), numbers.dTemperature(), numbers.metrics());
+        return new Outcome(
+                numbers.loss(), numbers.rowLosses(), numbers.dTemperature(), numbers.dBias(), numbers.metrics());
     }
 
     /** Nothing here makes an object, unless a matrix has to be copied for the first time. */
@@ -91,7 +99,9 @@ final class NativePlanExecutor implements PlanExecutor {
             matrices.take(in, out);
             CallArguments arguments = memory.arguments();
             long lossCount = !wantLoss ? 0 : perRow ? lossRows : 1;
-            arguments.lay(in, hasTemperature ? temperature : Double.NaN, gradients, lossCount, metrics && wantLoss);
+            double temperatureOfCall = hasTemperature ? temperature : Double.NaN;
+            double biasOfCall = hasBias ? loss.bias(in) : Double.NaN;
+            arguments.lay(in, temperatureOfCall, biasOfCall, gradients, lossCount, metrics && wantLoss);
             MemorySegment block = arguments.block();
             if (!context.hostMemory()) {
                 block = memory.blockCopy(arguments.bytes());
@@ -132,7 +142,8 @@ final class NativePlanExecutor implements PlanExecutor {
             CallMatrices matrices = new CallMatrices(null);
             matrices.take(in, out);
             CallArguments arguments = new CallArguments(arena);
-            arguments.fill(matrices, in, out, hasTemperature ? ownTemperature : MemorySegment.NULL);
+            MemorySegment temperature = hasTemperature ? ownTemperature : MemorySegment.NULL;
+            arguments.fill(matrices, in, out, temperature, hasBias ? ownBias : MemorySegment.NULL);
             if (out.metrics() != null) {
                 long structSize = out.metrics().segment().address() + nce_metrics.struct_size$offset();
                 context.copy(MemorySegment.ofAddress(structSize), metricsSize, metricsSize.byteSize(), stream);
@@ -169,6 +180,9 @@ final class NativePlanExecutor implements PlanExecutor {
             }
             if (ownTemperature != null) {
                 context.free(ownTemperature);
+            }
+            if (ownBias != null) {
+                context.free(ownBias);
             }
             if (metricsSize != null) {
                 context.free(metricsSize);

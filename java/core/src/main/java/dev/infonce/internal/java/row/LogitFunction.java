@@ -1,6 +1,6 @@
 package dev.infonce.internal.java.row;
 
-/** The function f of logits z = s / tau whose values at the negatives a row's loss and its gradient are made of. */
+/** The function f of logits z = s / tau + bias whose values at the negatives a row's loss and its gradient are made of. */
 public enum LogitFunction {
     /** e^z, relative to the largest similarity so far (online softmax), so that no logit is too large. */
     EXP {
@@ -48,13 +48,17 @@ public enum LogitFunction {
         public void add(Row row, double[] s, int count) {
             double sum = row.value;
             double moment = row.moment;
+            double sigmoids = row.sigmoids;
             for (int k = 0; k < count; k++) {
-                double z = s[k] / row.temperature;
+                double z = s[k] / row.temperature + row.rule.bias();
+                double slope = sigmoid(z);
                 sum += softplus(z);
-                moment += sigmoid(z) * s[k];
+                moment += slope * s[k];
+                sigmoids += slope;
             }
             row.value = sum;
             row.moment = moment;
+            row.sigmoids = sigmoids;
         }
 
         @Override

@@ -12,11 +12,14 @@ public final class Row {
     /** The similarity of the positive. */
     public double positive;
 
-    /** The sum of exp((s - reference) / tau), or of softplus(s / tau); 0 for exp means that there are no negatives. */
+    /** The sum of exp((s - reference) / tau), or of softplus(z); 0 for exp means that there are no negatives. */
     public double value;
 
-    /** The sum of exp((s - reference) / tau) (s - origin), or of sigmoid(s / tau) s. */
+    /** The sum of exp((s - reference) / tau) (s - origin), or of sigmoid(z) s. */
     public double moment;
+
+    /** The sum of sigmoid(z); 0 for exp. */
+    public double sigmoids;
 
     /** What exp takes off similarities. */
     public double reference;

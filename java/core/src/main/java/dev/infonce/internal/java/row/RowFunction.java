@@ -3,7 +3,7 @@ package dev.infonce.internal.java.row;
 /** The mathematics of a row: how what it knows of its positive and its negatives becomes its loss, and the loss's slopes. */
 public sealed interface RowFunction {
     /**
-     * Losses of logits z = s / tau. The derivative by a negative's logit is f(z) times a coefficient of the row:
+     * Losses of logits z = s / tau + bias. The derivative by a negative's logit is f(z) times a coefficient of the row:
      * spread(row, negativeSlope(row)).
      */
     enum OfLogits implements RowFunction {
@@ -111,23 +111,32 @@ public sealed interface RowFunction {
 
         /**
          * l = softplus(-positive's logit) + share times the sum over the negatives of softplus(logit): NT-Logistic (2002.05709
-         * table 2), the share being 1 for the sum, 1 / count for the mean.
+         * table 2), the share being 1 for the sum, 1 / count for the mean, and SigLIP (2303.15343 eq. 1).
          */
         LOGISTIC(LogitFunction.LOGISTIC) {
             @Override
             public double loss(Row row) {
-                return LogitFunction.softplus(-row.positive / row.temperature) + row.rule.share() * row.value;
+                return LogitFunction.softplus(-logitOfPositive(row)) + row.rule.share() * row.value;
             }
 
             @Override
             public double temperatureSlope(Row row) {
-                double ofPositive = LogitFunction.sigmoid(-row.positive / row.temperature) * row.positive;
+                double ofPositive = LogitFunction.sigmoid(-logitOfPositive(row)) * row.positive;
                 return (ofPositive - row.rule.share() * row.moment) / (row.temperature * row.temperature);
             }
 
             @Override
+            public double biasSlope(Row row) {
+                return row.rule.share() * row.sigmoids - LogitFunction.sigmoid(-logitOfPositive(row));
+            }
+
+            private static double logitOfPositive(Row row) {
+                return row.positive / row.temperature + row.rule.bias();
+            }
+
+            @Override
             public double positiveSlope(Row row) {
-                return -LogitFunction.sigmoid(-row.positive / row.temperature);
+                return -LogitFunction.sigmoid(-logitOfPositive(row));
             }
 
             @Override
@@ -180,6 +189,11 @@ public sealed interface RowFunction {
             }
             double meanAbovePositive = row.moment / row.value + (row.origin - row.positive) + row.rule.positiveMargin();
             return negativeSlope(row) * -meanAbovePositive / (row.temperature * row.temperature);
+        }
+
+        /** The derivative of the loss by the bias; 0 where logits have none. */
+        public double biasSlope(Row row) {
+            return 0.0;
         }
 
         /** The derivative of the loss by the positive's logit. Never above 0. */
@@ -247,6 +261,24 @@ public sealed interface RowFunction {
             @Override
             public double positiveSlope(double toPositive, double toNegative, double margin) {
                 return toPositive - toNegative + margin > 0.0 ? 1.0 : 0.0;
+            }
+
+            @Override
+            public double negativeSlope(double toPositive, double toNegative, double margin) {
+                return -positiveSlope(toPositive, toNegative, margin);
+            }
+        },
+
+        /** l = softplus(d to the positive - d to the negative + margin) (1703.07737 section 2). */
+        SOFT_TRIPLET {
+            @Override
+            public double loss(double toPositive, double toNegative, double margin) {
+                return LogitFunction.softplus(toPositive - toNegative + margin);
+            }
+
+            @Override
+            public double positiveSlope(double toPositive, double toNegative, double margin) {
+                return LogitFunction.sigmoid(toPositive - toNegative + margin);
             }
 
             @Override

@@ -5,7 +5,13 @@ package dev.infonce.internal.java.row;
  *
  * @param share what a term of a negative counts, 1 where negatives have no terms of their own
  * @param positiveMargin what is taken off the similarity of the positive
+ * @param bias what is added to every logit; 0 unless they are on their own
  * @param classPrior how likely a negative is a positive, 0 unless the loss is debiased
  * @param negatives how many each row has
  */
-public record RowRule(double share, double positiveMargin, double classPrior, long negatives) {}
+public record RowRule(double share, double positiveMargin, double bias, double classPrior, long negatives) {
+    /** The same with another bias. */
+    public RowRule withBias(double bias) {
+        return new RowRule(share, positiveMargin, bias, classPrior, negatives);
+    }
+}

@@ -2,11 +2,14 @@ package dev.infonce.internal.java.tiled;
 
 import dev.infonce.internal.java.Exclusion;
 import dev.infonce.internal.java.Workers;
+import dev.infonce.internal.java.row.RowRule;
 import dev.infonce.internal.java.vector.Tiles;
 
 /**
  * What both passes of a call share, for one strip of columns.
  *
+ * @param rule what the call's rows have in common
+ * @param shift the bias in units of similarities
  * @param keep whether a backward pass will come
  */
 record TileCall(
@@ -14,20 +17,40 @@ record TileCall(
         TileWorkspace space,
         Workers workers,
         double temperature,
+        RowRule rule,
         Tiles.Factor factor,
+        float shift,
         boolean keep,
         TileWorkspace.Strip strip,
         Exclusion excluded) {
     private static final float[] ZEROS = new float[Tiles.SIDE];
 
     /** For the first strip. */
-    TileCall(Tiles tiles, TileWorkspace space, Workers workers, double temperature, boolean keep, Exclusion excluded) {
-        this(tiles, space, workers, temperature, Tiles.Factor.of(1.0 / temperature), keep, space.strip(0), excluded);
+    TileCall(
+            Tiles tiles,
+            TileWorkspace space,
+            Workers workers,
+            double temperature,
+            double bias,
+            boolean keep,
+            Exclusion excluded) {
+        this(
+                tiles,
+                space,
+                workers,
+                temperature,
+                space.layout.rule.withBias(bias),
+                Tiles.Factor.of(1.0 / temperature),
+                (float) (bias * temperature),
+                keep,
+                space.strip(0),
+                excluded);
     }
 
     /** The same for another strip. */
     TileCall of(int number, Exclusion excludedOfStrip) {
-        return new TileCall(tiles, space, workers, temperature, factor, keep, space.strip(number), excludedOfStrip);
+        return new TileCall(
+                tiles, space, workers, temperature, rule, factor, shift, keep, space.strip(number), excludedOfStrip);
     }
 
     /** Whether a tile has elements that are no negatives, or lanes beyond X. */
@@ -117,7 +140,7 @@ record TileCall(
         switch (layout.function()) {
             case EXP -> tiles.exponentials(similarities, height, factor, f);
             case LOGISTIC -> {
-                tiles.logistic(similarities, height, factor, values, f);
+                tiles.logistic(similarities, height, factor, shift, values, f);
                 if (masked) {
                     clearMasked(x, y, values);
                 }

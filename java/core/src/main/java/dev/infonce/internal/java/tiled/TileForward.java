@@ -59,6 +59,9 @@ final class TileForward {
         int yEnd = TileCuts.begin(layout.yBlocks, yGroup + 1, cuts.yGroups);
         clear(space.rowValue[yGroup], xBegin, xEnd);
         clear(space.rowMoment[yGroup], xBegin, xEnd);
+        if (layout.biased) {
+            clear(space.rowSigmoids[yGroup], xBegin, xEnd);
+        }
         if (metrics != null) {
             metrics.clear(yGroup, xBegin, xEnd);
         }
@@ -117,6 +120,10 @@ final class TileForward {
         }
         add(scratch.rows.value, space.rowValue[yGroup], x);
         add(scratch.rows.moment, space.rowMoment[yGroup], x);
+        if (layout.biased) {
+            tiles.sumRows(f, f, scratch.similarities, height, scratch.rows);
+            add(scratch.rows.value, space.rowSigmoids[yGroup], x);
+        }
     }
 
     /** Whether one pass over a tile makes f and its sums. */

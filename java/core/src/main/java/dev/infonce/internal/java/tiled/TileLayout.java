@@ -33,8 +33,11 @@ public final class TileLayout {
     final int xBlocks;
     final int yBlocks;
 
-    /** What a negative's term counts in its row. */
+    /** What the rows of a call without a bias have in common. */
     final RowRule rule;
+
+    /** Whether logits have a bias. */
+    final boolean biased;
 
     /** That of a loss in which every row meets the same columns, and which fits, with the first strip of its columns. */
     public TileLayout(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape, ColumnStrips strips) {
@@ -53,7 +56,8 @@ public final class TileLayout {
         this.zCount = positivesInY && !strips.areMany() ? 0 : n;
         this.xBlocks = blocks(xCount);
         this.yBlocks = blocks(yCount);
-        this.rule = spec.rowRule(pairing.negatives(strips.columns()));
+        this.rule = spec.rowRule(pairing.negatives(strips.columns()), 0.0);
+        this.biased = spec.hasBias();
     }
 
     private TileLayout(TileLayout first, int columns) {
@@ -69,6 +73,7 @@ public final class TileLayout {
         this.xBlocks = first.xBlocks;
         this.yBlocks = blocks(columns);
         this.rule = first.rule;
+        this.biased = first.biased;
     }
 
     /** The same with a strip of columns that holds no positives. */

@@ -11,18 +11,20 @@ final class TileRows {
     private final TileCall call;
     private final double[] value;
     private final double[] moment;
+    private final double[] sigmoids;
     private final Row row;
 
     private final int count;
 
-    /** From the sums over all negatives. */
-    TileRows(TileCall call, double[] value, double[] moment, int count) {
+    /** From the sums over all negatives; those of sigmoids are null where no bias wants them. */
+    TileRows(TileCall call, double[] value, double[] moment, double[] sigmoids, int count) {
         this.call = call;
         this.loss = call.layout().loss;
         this.value = value;
         this.moment = moment;
+        this.sigmoids = sigmoids;
         this.count = count;
-        this.row = new Row(call.temperature(), call.layout().rule);
+        this.row = new Row(call.temperature(), call.rule());
     }
 
     /** Row i; the next call overwrites it. Logits are small enough for sums of exp(s / tau) itself. */
@@ -31,6 +33,7 @@ final class TileRows {
         row.positive = call.space().positive[block][i % Tiles.SIDE];
         row.value = value[i];
         row.moment = moment[i];
+        row.sigmoids = sigmoids == null ? 0.0 : sigmoids[i];
         row.origin = call.origin(block)[i % Tiles.SIDE];
         return row;
     }
@@ -48,6 +51,11 @@ final class TileRows {
 
     double temperatureSlope(int i) {
         return loss.temperatureSlope(at(i));
+    }
+
+    /** 0 for losses without a bias. */
+    double biasSlope(int i) {
+        return sigmoids == null ? 0.0 : loss.biasSlope(at(i));
     }
 
     double positiveSlope(int i) {

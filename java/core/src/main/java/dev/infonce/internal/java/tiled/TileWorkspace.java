@@ -31,6 +31,7 @@ public final class TileWorkspace {
     final double[][] rowValue;
 
     final double[][] rowMoment;
+    final double[][] rowSigmoids; // null where no bias wants them
     final double[][] columnValue;
     final double[][] columnMoment;
 
@@ -38,6 +39,7 @@ public final class TileWorkspace {
     final double[] value;
 
     final double[] moment;
+    final double[] sigmoids; // null likewise
 
     private final ColumnStrips columns;
     private final Strip[] strips; // the first, those between, the last
@@ -72,8 +74,10 @@ public final class TileWorkspace {
         int rows = layout.xBlocks * Tiles.SIDE;
         this.rowValue = new double[groups][rows];
         this.rowMoment = new double[groups][rows];
+        this.rowSigmoids = layout.biased ? new double[groups][rows] : null;
         this.value = new double[rows];
         this.moment = new double[rows];
+        this.sigmoids = layout.biased ? new double[rows] : null;
         int columnGroups = layout.symmetric ? strips[0].cuts.xGroups : 0;
         this.columnValue = new double[columnGroups][layout.yBlocks * Tiles.SIDE];
         this.columnMoment = new double[columnGroups][layout.yBlocks * Tiles.SIDE];
@@ -139,12 +143,18 @@ public final class TileWorkspace {
     void clearRowSums() {
         Arrays.fill(value, 0.0);
         Arrays.fill(moment, 0.0);
+        if (sigmoids != null) {
+            Arrays.fill(sigmoids, 0.0);
+        }
     }
 
     /** Adds those of a strip's groups. */
     void addRowSums(int groups) {
         addGroups(rowValue, groups, value);
         addGroups(rowMoment, groups, moment);
+        if (sigmoids != null) {
+            addGroups(rowSigmoids, groups, sigmoids);
+        }
     }
 
     /** The rows that hold the positives, whose indices are those of {@link Pairing#positive}. */

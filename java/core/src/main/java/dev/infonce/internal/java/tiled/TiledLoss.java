@@ -37,6 +37,7 @@ public final class TiledLoss implements LossExecutor {
     /** Gradients that may become larger are left to who can refuse them. */
     private static final double LARGEST_GRADIENT = 1e37;
 
+    private final LossSpec spec;
     private final Tiles tiles;
     private final ColumnStrips strips;
     private final TileLayout layout;
@@ -57,6 +58,7 @@ public final class TiledLoss implements LossExecutor {
             Workers workers,
             AtomicReference<TileWorkspace> spare,
             LossExecutor plain) {
+        this.spec = spec;
         this.tiles = VectorModule.tiles();
         this.strips = strips(spec, shape);
         this.layout = new TileLayout(spec, terms, shape, strips);
@@ -81,7 +83,8 @@ public final class TiledLoss implements LossExecutor {
 
     @Override
     public Outcome run(Inputs in, double temperature, Gradients out) {
-        if (layout.cosine && 1.0 / temperature > LARGEST_LOGIT) {
+        double bias = layout.biased ? spec.bias(in) : 0.0;
+        if (!(Math.abs(bias) + (layout.cosine ? 1.0 / temperature : 0.0) <= LARGEST_LOGIT)) {
             return plain.run(in, temperature, out);
         }
         TileWorkspace space = spare.getAndSet(null);
@@ -89,7 +92,7 @@ public final class TiledLoss implements LossExecutor {
             space = new TileWorkspace(layout, strips, budget);
         }
         readRows(space, in);
-        TileCall call = new TileCall(tiles, space, workers, temperature, out != null, excluded(in, 0));
+        TileCall call = new TileCall(tiles, space, workers, temperature, bias, out != null, excluded(in, 0));
         Outcome outcome = tryTiles(call, in, out);
         if (outcome == null) {
             outcome = plain.run(in, temperature, out);
@@ -137,12 +140,13 @@ public final class TiledLoss implements LossExecutor {
         }
     }
 
-    private boolean isPrecise(TileWorkspace space, Norms others, double temperature) {
+    private boolean isPrecise(TileWorkspace space, Norms others, TileCall call) {
         if (layout.cosine) {
             return true;
         }
         double largest = space.x.largestNorm();
-        return largest * others.largest / temperature <= LARGEST_LOGIT
+        double bias = Math.abs(call.rule().bias());
+        return largest * others.largest / call.temperature() + bias <= LARGEST_LOGIT
                 && Math.max(largest, others.largest) <= LARGEST_NORM
                 && Math.min(space.x.smallestNorm(), others.smallest) >= SMALLEST_NORM;
     }
@@ -171,7 +175,7 @@ public final class TiledLoss implements LossExecutor {
         for (int strip = 0; strip < strips.count(); strip++) {
             readStrip(space, in, strip);
             others.add(space.y);
-            if (!isPrecise(space, others, call.temperature())) {
+            if (!isPrecise(space, others, call)) {
                 return null;
             }
             TileForward forward = new TileForward(call.of(strip, excluded(in, strip)), metrics);
@@ -181,11 +185,12 @@ public final class TiledLoss implements LossExecutor {
             forward.run();
         }
         Reducer reducer = new Reducer(reduction, layout.xCount, in);
-        TileRows rows = new TileRows(call, space.value, space.moment, layout.xCount);
+        TileRows rows = new TileRows(call, space.value, space.moment, space.sigmoids, layout.xCount);
         TileRows columns = layout.symmetric ? columns(call) : null;
         double[] losses = rows.losses();
         double[] scales = new double[layout.xCount];
         double dTemperature = 0.0;
+        double dBias = 0.0;
         for (int i = 0; i < layout.xCount; i++) {
             scales[i] = reducer.scale(i) / (layout.symmetric ? 2.0 : 1.0);
             double slope = rows.temperatureSlope(i);
@@ -194,6 +199,7 @@ public final class TiledLoss implements LossExecutor {
                 slope += columns.temperatureSlope(i);
             }
             dTemperature += scales[i] * slope;
+            dBias += scales[i] * rows.biasSlope(i);
         }
         if (out != null && !(largestGradient(space, others, scales, call.temperature()) <= LARGEST_GRADIENT)) {
             return null;
@@ -202,7 +208,7 @@ public final class TiledLoss implements LossExecutor {
         if (out != null) {
             goBack(call, new TileCoefficients(layout, rows, columns, scales), in, out);
         }
-        return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, found);
+        return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, dBias, found);
     }
 
     private TileRows columns(TileCall call) {
@@ -211,7 +217,7 @@ public final class TiledLoss implements LossExecutor {
         double[] moment = new double[value.length];
         TileWorkspace.addGroups(space.columnValue, space.columnValue.length, value);
         TileWorkspace.addGroups(space.columnMoment, space.columnMoment.length, moment);
-        return new TileRows(call, value, moment, layout.yCount);
+        return new TileRows(call, value, moment, null, layout.yCount);
     }
 
     private void goBack(TileCall call, TileCoefficients coefficients, Inputs in, Gradients out) {

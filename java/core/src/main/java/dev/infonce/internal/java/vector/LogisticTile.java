@@ -11,18 +11,18 @@ import jdk.incubator.vector.VectorOperators;
 final class LogisticTile {
     private LogisticTile() {}
 
-    static void softplusAndSigmoid(float[] s, int count, Factor factor, float[] softplus, float[] sigmoid) {
+    static void softplusAndSigmoid(
+            float[] s, int count, Factor factor, float shift, float[] softplus, float[] sigmoid) {
         float high = factor.high();
         float low = factor.low();
         float natural = factor.natural();
         for (int k = 0; k < count; k += Lanes.COUNT) {
-            FloatVector similarity = FloatVector.fromArray(SPECIES, s, k);
-            FloatVector e = Functions.exp2OfNegative(similarity.abs().neg(), high, low);
-            similarity
-                    .max(FloatVector.broadcast(SPECIES, 0f))
+            FloatVector biased = FloatVector.fromArray(SPECIES, s, k).add(shift);
+            FloatVector e = Functions.exp2OfNegative(biased.abs().neg(), high, low);
+            biased.max(FloatVector.broadcast(SPECIES, 0f))
                     .fma(FloatVector.broadcast(SPECIES, natural), Functions.log1p(e))
                     .intoArray(softplus, k);
-            VectorMask<Float> above = similarity.compare(VectorOperators.GT, 0f);
+            VectorMask<Float> above = biased.compare(VectorOperators.GT, 0f);
             e.blend(1f, above).div(e.add(1f)).intoArray(sigmoid, k);
         }
     }

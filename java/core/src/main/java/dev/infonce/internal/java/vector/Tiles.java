@@ -34,8 +34,8 @@ public interface Tiles {
     /** f = exp(s factor) while that is a normal number. */
     void exponentials(float[] s, int height, Factor factor, float[] f);
 
-    /** softplus = ln(1 + exp(s factor)) and sigmoid = 1 / (1 + exp(-s factor)). */
-    void logistic(float[] s, int height, Factor factor, float[] softplus, float[] sigmoid);
+    /** softplus = ln(1 + e^z) and sigmoid = 1 / (1 + e^-z), z being (s + shift) factor. */
+    void logistic(float[] s, int height, Factor factor, float shift, float[] softplus, float[] sigmoid);
 
     /** Exponentials replace the similarities of the tile if wanted; their sums go to rows, and to columns unless null. */
     void exponentialSums(float[] tile, int height, Factor factor, boolean replace, RowSums rows, ColumnSums columns);

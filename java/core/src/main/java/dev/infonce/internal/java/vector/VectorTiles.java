@@ -59,8 +59,8 @@ final class VectorTiles implements Tiles {
     }
 
     @Override
-    public void logistic(float[] s, int height, Factor factor, float[] softplus, float[] sigmoid) {
-        LogisticTile.softplusAndSigmoid(s, height * SIDE, factor, softplus, sigmoid);
+    public void logistic(float[] s, int height, Factor factor, float shift, float[] softplus, float[] sigmoid) {
+        LogisticTile.softplusAndSigmoid(s, height * SIDE, factor, shift, softplus, sigmoid);
     }
 
     @Override

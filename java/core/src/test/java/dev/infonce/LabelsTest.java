@@ -1,0 +1,28 @@
+package dev.infonce;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class LabelsTest {
+    @Test
+    void equalIdsHaveOneLabelWhateverTheirSign() {
+        assertThat(Labels.of(new long[] {1L << 40, -1, 1L << 40, Long.MIN_VALUE, -1, 0}))
+                .containsExactly(0, 1, 0, 2, 1, 3);
+        assertThat(Labels.of(new long[0])).isEmpty();
+    }
+
+    /** Ids that are one int if they are cut off, and so must not be. */
+    @Test
+    void idsAreComparedInFull() {
+        assertThat(Labels.of(new long[] {5, 5 + (1L << 32), 5 - (1L << 32)})).containsExactly(0, 1, 2);
+    }
+
+    @Test
+    void equalNamesHaveOneLabelAndNullIsLikeNoOther() {
+        Object[] names = {"cat", null, "dog", new String("cat"), null, List.of(1), List.of(1)};
+        assertThat(Labels.of(names)).containsExactly(0, -1, 1, 0, -1, 2, 2);
+        assertThat(Labels.of(new String[] {"one", "two", "one"})).containsExactly(0, 1, 0);
+    }
+}

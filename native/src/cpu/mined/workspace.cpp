@@ -1,0 +1,76 @@
+#include "cpu/mined/workspace.h"
+
+#include <algorithm>
+
+#include "cpu/dense/center.h"
+
+namespace nce::cpu::mined {
+namespace {
+
+constexpr int64_t kStripBytes = int64_t{32} << 20;
+constexpr int64_t kLineBytes = 64;
+
+int64_t ceil_div(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
+int64_t round_up(int64_t value, int64_t unit) { return ceil_div(value, unit) * unit; }
+
+}  // namespace
+
+template <typename Real>
+State<Real>::State(Carver& carver, const Problem& problem, const Kernels<Real>& kernels)
+    : panel_count(ceil_div(problem.x_rows, kernels.width)),
+      steps(round_up(problem.desc.dim, kernels.slice)),
+      panel_stride(steps * kernels.width) {
+  const int64_t padded = dense::padded(problem.x_rows);
+  header = carver.take<Header>(1);
+  norms = {carver.take<double>(padded), carver.take<double>(padded)};
+  squares = carver.take<double>(padded);
+  center = carver.take<double>(problem.euclidean() ? problem.desc.dim + dense::kCenterPadding : 0);
+  lane_labels = carver.take<dense::LaneInteger<Real>>(padded);
+  rows = carver.take<MinedRow>(problem.x_rows);
+  pairs = carver.take<Pair>(loss::one_pair(problem.mining) ? problem.x_rows : 0);
+  metrics = carver.take<AnchorMetrics>(problem.desc.metrics != 0 ? problem.x_rows : 0);
+  panels = carver.take<Real>(checked_product(panel_count, panel_stride));
+}
+
+template <typename Real>
+Strip<Real>::Strip(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const State<Real>& state)
+    : tiles_stride(checked_product(state.panel_count, kernels.width * kernels.width)),
+      space_stride(loss::one_pair(problem.mining) ? 0 : problem.x_rows + 1) {
+  const int64_t bytes = checked_sum(checked_bytes(tiles_stride, sizeof(Real)),
+                                    checked_product(2, checked_bytes(space_stride, sizeof(Distant))));
+  length = std::clamp<int64_t>(kStripBytes / bytes, 1, state.panel_count);
+  tiles = carver.take<Real>(checked_product(length, tiles_stride));
+  positives = carver.take<Distant>(checked_product(length, space_stride));
+  between = carver.take<Distant>(checked_product(length, space_stride));
+}
+
+template <typename Real>
+WeighedScratch<Real>::WeighedScratch(Carver& carver, const Problem& problem, const Kernels<Real>& kernels,
+                                     const State<Real>& state, int threads)
+    : tile_stride(round_up(kernels.width * kernels.width, kLineBytes / static_cast<int64_t>(sizeof(Real)))),
+      finish_stride(round_up(state.panel_stride, kLineBytes / static_cast<int64_t>(sizeof(double)))) {
+  const bool used = !loss::one_pair(problem.mining);
+  const int64_t padded = used ? dense::padded(problem.x_rows) : 0;
+  sums = carver.take<Real>(used ? checked_product(checked_product(2, state.panel_count), state.panel_stride) : 0);
+  g_anchors = carver.take<double>(padded);
+  g_met = carver.take<double>(padded);
+  tiles = carver.take<Real>(used ? checked_product(tile_stride, threads) : 0);
+  finish = carver.take<double>(used ? checked_product(finish_stride, threads) : 0);
+}
+
+GatherScratch::GatherScratch(Carver& carver, const Problem& problem, int threads)
+    : row_stride(round_up(problem.desc.dim, kLineBytes / static_cast<int64_t>(sizeof(double)))) {
+  const bool used = loss::one_pair(problem.mining);
+  begins = carver.take<int64_t>(used ? problem.x_rows + 1 : 0);
+  ends = carver.take<int64_t>(used ? checked_product(2, problem.x_rows) : 0);
+  rows = carver.take<double>(used ? checked_product(checked_product(2, row_stride), threads) : 0);
+}
+
+template struct State<float>;
+template struct State<double>;
+template struct Strip<float>;
+template struct Strip<double>;
+template struct WeighedScratch<float>;
+template struct WeighedScratch<double>;
+
+}  // namespace nce::cpu::mined
