@@ -1,0 +1,58 @@
+package dev.infonce;
+
+/** Losses by the names that papers and other libraries give them, with their settings. Thread-safe. */
+public final class Losses {
+    private Losses() {}
+
+    /**
+     * SimCLR's loss (2002.05709 eq. 1), {@code NTXentLoss(temperature)} of lightly: {@link NtXent} of cosines.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return the loss
+     */
+    public static NtXent simclr(double temperature) {
+        return NtXent.withTemperature(temperature);
+    }
+
+    /**
+     * CLIP's loss (2103.00020 fig. 3), {@code ClipLoss} of open_clip with logit_scale = 1 / tau: symmetric {@link InfoNce} of
+     * cosines.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return the loss
+     */
+    public static InfoNce clip(double temperature) {
+        return InfoNce.withTemperature(temperature).symmetric();
+    }
+
+    /**
+     * MoCo's loss (1911.05722 algorithm 1), {@code NTXentLoss(temperature, memory_bank_size)} of lightly: {@link InfoNce} of
+     * cosines, the queue being the shared negatives. Ask for no gradient of these.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return the loss
+     */
+    public static InfoNce moco(double temperature) {
+        return InfoNce.withTemperature(temperature).withSharedNegatives();
+    }
+
+    /**
+     * DCL (2110.06848 eq. 6), {@code DCLLoss(temperature)} of lightly: decoupled {@link NtXent} of cosines.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return the loss
+     */
+    public static NtXent dcl(double temperature) {
+        return NtXent.withTemperature(temperature).decoupled();
+    }
+
+    /**
+     * SigLIP's loss (2303.15343 eq. 1), {@code SigLipLoss} of open_clip, where its training starts; temperature and bias are to be
+     * learned.
+     *
+     * @return the loss
+     */
+    public static SigLip siglip() {
+        return SigLip.learned();
+    }
+}
