@@ -20,6 +20,7 @@ Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./
        ./infonce bench java [OPTION...]
        ./infonce bench versus LIBRARY [THREADS]
        ./infonce bench keys [LARGEST_M]
+       ./infonce bench family [N] [THREADS]
        ./infonce bench --device cuda [--quick] [--minutes N] [--library PATH] [--index N] [--log FILE]
 
   (no word)  this library through Java: losses by size, type and device, the cost of a small call, memory by N; with --peers
@@ -32,6 +33,8 @@ Usage: ./infonce bench [OPTION...]                  speed, memory and charts; ./
              change costs. LIBRARY is the other's libinfonce.so, of the same version of the interface
   keys       memory of the cpu device where keys are many more than queries, measured beside its bound: n = 64 to 4096,
              m = 65536 to LARGEST_M (16777216), which takes 16 GiB and many minutes
+  family     members of the family on the cpu device beside InfoNCE of the same shape, N x N x 128 (N 4096), in turns within one
+             process; mined triplets beside its forward pass
   java       JMH with its own options, such as LossBenchmark -p n=1024 -p loss=symmetric -prof gc
 
   --device cuda  the kernels on a GPU, beside its peaks measured in the same run and a baseline on cuBLAS where that is
@@ -154,6 +157,18 @@ device_bench() {
     --commit "$(commit_of_sources)" --log "$log" "${GIVEN[@]}"
 }
 
+family_bench() {
+  need_tools cmake g++ ninja
+  logged bench-build-family 'building the library and the comparison' build_family || exit 1
+  "$root/build/native/infonce_family" "$root/build/native/libinfonce.so" "$@"
+}
+
+build_family() {
+  cd "$root"
+  export CMAKE_GENERATOR=Ninja
+  cmake --preset release && cmake --build --preset release --target infonce infonce_family --parallel
+}
+
 case ${1:-} in
   native)
     shift
@@ -171,6 +186,10 @@ case ${1:-} in
     shift
     keys_bench "$@"
     ;;
+  family)
+    shift
+    family_bench "$@"
+    ;;
   -h | --help) usage ;;
   '' | -*)
     if device_option "$@" | grep -qxE 'cuda|emulated'; then
@@ -179,5 +198,5 @@ case ${1:-} in
       suite_bench "$@"
     fi
     ;;
-  *) wrong "unknown word '$1'; allowed are native, java, versus and keys" ;;
+  *) wrong "unknown word '$1'; allowed are native, java, versus, keys and family" ;;
 esac

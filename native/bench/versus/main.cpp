@@ -1,14 +1,12 @@
 // infonce_versus BEFORE AFTER [THREADS]: how long calls of the cpu device take with one build of the library and with
-// another, in turns within one process, so that whatever changes the clock changes it for both. Other load can only
-// slow a call, so the ratio of the fastest turns tells most on a busy machine.
+// another, in turns.
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
+#include "bench/turns.h"
 #include "oracle/elements.h"
 #include "oracle/problem.h"
 #include "selftest/library.h"
@@ -23,9 +21,6 @@ using nce::selftest::Device;
 using nce::selftest::Failure;
 using nce::selftest::Library;
 using nce::selftest::Run;
-
-constexpr double kSecondsOfShape = 2.0;
-constexpr int kLeastTurns = 7;
 
 struct Shape {
   Kind kind;
@@ -69,20 +64,6 @@ const std::vector<Shape> kShapes = {
 
 const char* name_of(Calls calls) { return calls == Calls::kForward ? "forward" : "forward+backward"; }
 
-double seconds_of(Run& run, Calls calls, int times) {
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < times; ++i) {
-    if (run.call(calls) != NCE_STATUS_OK) throw Failure(run.device.library().last_error());
-  }
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / times;
-}
-
-double median(std::vector<double>& values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-/// Turns of at least a millisecond: before, after, after, before.
 void compare(const Device& before, const Device& after, const Shape& shape) {
   Problem problem = nce::oracle::problem_of({.kind = shape.kind,
                                              .measure = shape.measure,
@@ -93,28 +74,12 @@ void compare(const Device& before, const Device& after, const Shape& shape) {
   problem.desc.metrics = 0;
   problem.desc.workspace_budget_bytes = shape.budget;
   Run first(before, problem), second(after, problem);
-  const double once = std::max(seconds_of(first, shape.calls, 1), seconds_of(second, shape.calls, 1));
-  const int times = std::max(1, static_cast<int>(1e-3 / once));
-  std::vector<double> firsts, seconds, ratios;
-  double spent = 0.0;
-  while (spent < kSecondsOfShape || static_cast<int>(ratios.size()) < kLeastTurns) {
-    const double a = seconds_of(first, shape.calls, times);
-    const double b = seconds_of(second, shape.calls, times);
-    const double c = seconds_of(second, shape.calls, times);
-    const double d = seconds_of(first, shape.calls, times);
-    firsts.insert(firsts.end(), {a, d});
-    seconds.insert(seconds.end(), {b, c});
-    ratios.push_back((b + c) / (a + d));
-    spent += (a + b + c + d) * times;
-  }
-  const double ratio = median(ratios);
-  const double first_fastest = *std::min_element(firsts.begin(), firsts.end());
-  const double second_fastest = *std::min_element(seconds.begin(), seconds.end());
+  const nce::bench::Turns turns = nce::bench::in_turns({first, shape.calls}, {second, shape.calls});
   std::printf("%-22s %-16s %-9s %6lld x %6lld x %4lld %10.1f %10.1f   %.3f   %.3f (%.3f to %.3f of %zu)%s\n",
               shape.kind.name, name_of(shape.calls), nce::oracle::name_of(shape.dtype), static_cast<long long>(shape.n),
-              static_cast<long long>(shape.m), static_cast<long long>(shape.dim), 1e6 * first_fastest,
-              1e6 * second_fastest, second_fastest / first_fastest, ratio, ratios[ratios.size() / 4],
-              ratios[ratios.size() * 3 / 4], ratios.size(), shape.budget == kBudget ? ", budget 256 MiB" : "");
+              static_cast<long long>(shape.m), static_cast<long long>(shape.dim), 1e6 * turns.first_fastest,
+              1e6 * turns.second_fastest, turns.ratio_of_fastest(), turns.median, turns.lower_quartile,
+              turns.upper_quartile, turns.count, shape.budget == kBudget ? ", budget 256 MiB" : "");
   std::fflush(stdout);
 }
 

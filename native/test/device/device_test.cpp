@@ -68,6 +68,25 @@ void DeviceTest::expect_close(const Problem& problem, const Result& result, cons
   }
 }
 
+namespace {
+
+/// The smallest number of a type above 0, to which what is smaller is rounded.
+double smallest_of(nce_dtype dtype) {
+  switch (dtype) {
+    case NCE_DTYPE_FLOAT64:
+      return 0x1p-1074;
+    case NCE_DTYPE_FLOAT32:
+      return 0x1p-149;
+    case NCE_DTYPE_FLOAT16:
+      return 0x1p-24;
+    case NCE_DTYPE_BFLOAT16:
+      return 0x1p-133;
+  }
+  oracle::unknown("no such type");
+}
+
+}  // namespace
+
 Bounds DeviceTest::dense_bounds(const Problem& problem) const {
   // Metrics are for reading.
   Bounds bounds{.metrics = 1e-4, .effective = 1e-4, .accuracy = 1e-12};
@@ -92,6 +111,7 @@ Bounds DeviceTest::dense_bounds(const Problem& problem) const {
   if (half && problem.desc.dim == 1) bounds.accuracy = 1;  // there cosines are equal, and rounding orders them
   // Below a hundredth of its terms a gradient is their cancellation (wholly so in one dimension).
   bounds.terms = 0.01 * bounds.gradient;
+  bounds.smallest = smallest_of(problem.gradient_dtype());
   return bounds;
 }
 
