@@ -21,8 +21,6 @@ SIMILARITIES = ["cosine", "dot", "neg-squared-euclidean", "neg-euclidean"]
 DISTANCES = ["euclidean", "squared-euclidean", "cosine"]
 TEMPERATURES = [1.0, 0.5, 0.07, 0.01]
 MININGS = ["batch-all", "batch-hard", "semi-hard", "easy-positive", "batch-easy"]
-# Devices that have mined triplets and soft margins.
-MINING_DEVICES = ["java"]
 # Of a sample; what devices share is then seen with all similarities.
 HALVES = {"java": 0, "emulated": 0, "cpu": 1, "cuda": 1}
 
@@ -335,8 +333,6 @@ def main():
         worst = {}
         for case, kind, tau, data, half, extra in cases:
             if options.only and case != options.only or half not in (None, HALVES[device]):
-                continue
-            if (data.get("mining") or data.get("soft")) and device not in MINING_DEVICES:
                 continue
             loss, errors = check(case, kind, tau, data, device, extra)
             name, error = max(errors.items(), key=lambda item: item[1] if np.isfinite(item[1]) else np.inf)

@@ -131,6 +131,9 @@ nce_plan_desc decode_plan(Decoder& from) {
         desc.symmetric = from.below(2);
         desc.groups = from.once_in(4) ? 1 : 0;
         if (desc.symmetric == 0) desc.m += from.between(0, 30);
+        // Last, so that all other bytes go on meaning what they did.
+        const bool plain = desc.symmetric == 0 && desc.denominator == 0 && desc.margin == 0.0;
+        if (plain && from.once_in(3)) desc.loss = NCE_LOSS_SIGLIP;
       } else {
         desc.m = from.between(0, 30);
       }

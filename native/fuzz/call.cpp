@@ -87,6 +87,7 @@ Shapes::Shapes(const nce_plan_desc& desc)
       negatives(0),
       losses(desc.n),
       temperature(true),
+      bias(desc.loss == NCE_LOSS_SIGLIP),
       labels(false),
       groups(desc.groups != 0),
       key_groups(false) {
@@ -149,6 +150,13 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
     std::memcpy(temperature_.data(), &tau, sizeof tau);
     in.temperature = reinterpret_cast<const double*>(temperature_.data());
   }
+  if (shapes_.bias && !from.once_in(4)) {
+    bias_ = array(1, 8, 0);
+    constexpr double kBiases[] = {0.0, -10.0, 5.0, -31.0, 130.0, -800.0, 1e30, -1e30};
+    const double bias = kBiases[from.below(8)];
+    std::memcpy(bias_.data(), &bias, sizeof bias);
+    in.bias = reinterpret_cast<const double*>(bias_.data());
+  }
   Random random(from.number<uint32_t>());
   const auto floats = [&](Block& block, int64_t count, bool negative) {
     block = array(count, 4, 0);
@@ -193,6 +201,11 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
     d_temperature_ = array(1, 8, kPattern);
     out.d_temperature = reinterpret_cast<double*>(d_temperature_.data());
   }
+  // Wherever d_temperature is: a byte more would change what all that follow mean.
+  if (out.d_temperature != nullptr) {
+    d_bias_ = array(1, 8, kPattern);
+    out.d_bias = reinterpret_cast<double*>(d_bias_.data());
+  }
   if (desc.metrics != 0 && !from.once_in(3)) {
     metrics_ = {sizeof(nce_metrics), 8, kPattern};
     out.metrics = reinterpret_cast<nce_metrics*>(metrics_.data());
@@ -224,7 +237,7 @@ void Arguments::fill_matrix(Decoder& from, Block& block, int64_t rows, int64_t s
 }
 
 void Arguments::reset_outputs() {
-  for (Block* const block : {&loss_, &d_queries_, &d_keys_, &d_negatives_, &d_temperature_, &metrics_})
+  for (Block* const block : {&loss_, &d_queries_, &d_keys_, &d_negatives_, &d_temperature_, &d_bias_, &metrics_})
     block->fill(kPattern);
   if (metrics_.bytes() > 0) reinterpret_cast<nce_metrics*>(metrics_.data())->struct_size = sizeof(nce_metrics);
 }
@@ -266,7 +279,7 @@ void Arguments::spoil(Decoder& from) {
         reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(reinterpret_cast<std::uintptr_t>(pointer) + 1);
   };
   const auto hostile32 = [&] { return static_cast<int32_t>(from.hostile()); };
-  switch (from.below(33)) {
+  switch (from.below(36)) {
     case 0:
       in.struct_size = wrong_size(from, sizeof in);
       break;
@@ -372,6 +385,15 @@ void Arguments::spoil(Decoder& from) {
     case 32:
       out.metrics = static_cast<nce_metrics*>(workspace_data);
       break;
+    case 33:
+      in.bias = shapes_.bias ? nullptr : reinterpret_cast<const double*>(in.queries);
+      break;
+    case 34:
+      if (in.bias != nullptr) poke(bias_.data(), from.once_in(2) ? from.number<double>() : 1.1e30);
+      break;
+    case 35:
+      out.d_bias = out.loss;
+      break;
     default:
       break;
   }
@@ -383,12 +405,13 @@ bool Arguments::untouched() const {
     metrics = metrics && metrics_.data()[i] == std::byte{kPattern};
   return metrics && loss_.is_filled_with(kPattern) && d_queries_.is_filled_with(kPattern) &&
          d_keys_.is_filled_with(kPattern) && d_negatives_.is_filled_with(kPattern) &&
-         d_temperature_.is_filled_with(kPattern);
+         d_temperature_.is_filled_with(kPattern) && d_bias_.is_filled_with(kPattern);
 }
 
 std::string Arguments::unsound() const {
   if (!all_finite(loss_)) return "loss is not finite";
   if (!all_finite(d_temperature_)) return "d_temperature is not finite";
+  if (!all_finite(d_bias_)) return "d_bias is not finite";
   if (metrics_.bytes() > 0) {
     const std::string unsound = unsound_metric(*reinterpret_cast<const nce_metrics*>(metrics_.data()));
     if (!unsound.empty()) return unsound;
@@ -422,7 +445,8 @@ bool Arguments::gaps_are_whole() const {
 
 bool Arguments::same_outputs(const Arguments& other) const {
   return d_queries_ == other.d_queries_ && d_keys_ == other.d_keys_ && d_negatives_ == other.d_negatives_ &&
-         d_temperature_ == other.d_temperature_ && loss_ == other.loss_ && metrics_ == other.metrics_;
+         d_temperature_ == other.d_temperature_ && d_bias_ == other.d_bias_ && loss_ == other.loss_ &&
+         metrics_ == other.metrics_;
 }
 
 }  // namespace nce::fuzz

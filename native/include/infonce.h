@@ -17,8 +17,8 @@
  *    NCE_BACKEND_EMULATED what nce_memory_allocate gave. Pointers must be aligned to their element, the workspace to
  *    NCE_WORKSPACE_ALIGNMENT bytes.
  *  - On CUDA and EMULATED, nce_forward, nce_backward and nce_forward_backward only enqueue: what depends on numbers in
- *    device memory (temperature, weights, labels, NaN, infinity, struct_size of metrics) is found out later and told by
- *    nce_workspace_status.
+ *    device memory (temperature, bias, weights, labels, NaN, infinity, struct_size of metrics) is found out later and told
+ *    by nce_workspace_status.
  *  - A stream is NULL, or on CUDA a cudaStream_t, and work on one stream runs in the order in which it was enqueued.
  *    Streams do not wait for each other: NULL is CUDA's default stream, which waits neither for streams of
  *    nce_stream_create (they are non-blocking) nor they for it. So before memory is used on another stream than the one
@@ -294,7 +294,7 @@ typedef struct nce_inputs {
   const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not. Mined triplets: r numbers, rows of one number >= 0
                                 are alike, and a row with a number < 0 is like no other. Else NULL */
   const float *upstream;     /* gradient of the caller's objective by the loss (finite), or NULL for 1 */
-  const double *bias;        /* SIGLIP: one finite number, or NULL for 0; else NULL */
+  const double *bias;        /* SIGLIP: one number of size at most 1e30, or NULL for 0; else NULL */
   const int32_t *groups;     /* where the plan has groups: r numbers; a number < 0 is in no group. Else NULL */
   const int32_t *key_groups; /* likewise of the m keys of two towers; else NULL */
 } nce_inputs;

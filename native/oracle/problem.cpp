@@ -68,7 +68,8 @@ const char* name_of_loss(const nce_plan_desc& desc) {
            kind.soft_margin == (desc.soft_margin != 0) && (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds :
-       {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds), std::span<const Kind>(kMinedKinds)}) {
+       {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds), std::span<const Kind>(kMinedKinds),
+        std::span<const Kind>(kDebiasedKinds)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
     if (found != kinds.end()) return found->name;
   }

@@ -84,6 +84,11 @@ inline constexpr Kind kNtXentGrouped = {
     .name = "NT-Xent groups", .loss = NCE_LOSS_NT_XENT, .negatives = NCE_NEGATIVES_IN_BATCH, .grouped = true};
 inline constexpr Kind kDebiased = {
     .name = "InfoNCE debiased", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .class_prior = 0.01};
+inline constexpr Kind kSymmetricDebiased = {.name = "InfoNCE symmetric, debiased",
+                                            .loss = NCE_LOSS_INFONCE,
+                                            .negatives = NCE_NEGATIVES_IN_BATCH,
+                                            .symmetric = true,
+                                            .class_prior = 0.05};
 inline constexpr Kind kNtXentDebiased = {.name = "NT-Xent debiased, margin",
                                          .loss = NCE_LOSS_NT_XENT,
                                          .negatives = NCE_NEGATIVES_IN_BATCH,
@@ -135,12 +140,12 @@ inline constexpr Kind kMinedKinds[] = {mined_kind("batch all", NCE_MINING_BATCH_
                                        mined_kind("easy positive, soft", NCE_MINING_EASY_POSITIVE, true),
                                        mined_kind("batch easy, soft", NCE_MINING_BATCH_EASY, true)};
 
-inline constexpr Kind kDenseKinds[] = {
-    kInfoNce, kSymmetric,        kShared,        kNtXent,   kNtXentOneMatrix, kDcl,        kSymmetricMargin,
-    kGrouped, kSymmetricGrouped, kNtXentGrouped, kDebiased, kNtXentDebiased,  kNtLogistic, kNtLogisticOneMatrix,
-    kSigLip,  kSigLipGrouped};
-inline constexpr Kind kRowwiseKinds[] = {kOwn,         kOwnDecoupled, kOwnDebiased, kPaired,
-                                         kContrastive, kTriplet,      kSoftTriplet};
+inline constexpr Kind kDenseKinds[] = {kInfoNce,    kSymmetric,           kShared,  kNtXent,           kNtXentOneMatrix,
+                                       kDcl,        kSymmetricMargin,     kGrouped, kSymmetricGrouped, kNtXentGrouped,
+                                       kNtLogistic, kNtLogisticOneMatrix, kSigLip,  kSigLipGrouped};
+inline constexpr Kind kRowwiseKinds[] = {kOwn, kOwnDecoupled, kPaired, kContrastive, kTriplet, kSoftTriplet};
+/// Of cosines alone.
+inline constexpr Kind kDebiasedKinds[] = {kDebiased, kSymmetricDebiased, kNtXentDebiased, kOwnDebiased};
 
 inline constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
 

@@ -38,6 +38,7 @@ struct Session {
 
 void check_accuracy(const Session& session);
 void check_rowwise_accuracy(const Session& session);
+void check_mined_accuracy(const Session& session);
 void check_variants(const Session& session);
 void check_fast(const Session& session);
 void check_tiny_losses(const Session& session);

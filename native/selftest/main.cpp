@@ -104,6 +104,7 @@ constexpr Group kGroups[] = {
     {"a first call of the process, captured", check_first_call, false},
     {"bad calls", check_refusals, false},
     {"accuracy of row by row losses", check_rowwise_accuracy, false},
+    {"accuracy of mined triplets", check_mined_accuracy, false},
     {"accuracy of dense losses", check_accuracy, false},
     {"weights, reductions, upstream, strides, gradients in 16 bits", check_variants, true},
     {"fast float32", check_fast, false},

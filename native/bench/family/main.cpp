@@ -11,6 +11,7 @@
 
 namespace {
 
+using nce::bench::in_turns;
 using nce::bench::Turns;
 using nce::oracle::Kind;
 using nce::oracle::Problem;

@@ -131,7 +131,7 @@ TEST_P(Groups, CopiesOfThePositiveInItsGroupDoNoHarm) {
 
 /// Whose similarities say nothing of their cosines.
 TEST_P(Groups, UniformityOfTinyRows) {
-  if (!turn()) return;
+  if (emulated()) GTEST_SKIP() << "on CUDA cosines come from products, which are 0 there, with groups and without";
   Problem problem = problem_of(
       {.kind = kGrouped, .measure = NCE_SIMILARITY_DOT, .dtype = NCE_DTYPE_FLOAT64, .size = {20, 31, 7}, .seed = 4});
   for (auto* matrix : matrices(problem)) {

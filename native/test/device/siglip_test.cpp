@@ -149,6 +149,15 @@ TEST_P(SigLip, OfTinySigmoidsKeepsItsDigits) {
   }
 }
 
+/// So many that they come in strips, whose sums of sigmoids add up.
+TEST_P(SigLip, OfManyKeysHasTheAnswersOfTheOracle) {
+  uint64_t seed = 40;
+  for (const nce_dtype dtype : kDtypes) {
+    const Extent size = {5, emulated() ? 150 : 1500, 12};
+    check_dense(problem_of({.kind = kSigLip, .dtype = dtype, .size = size, .tau = 0.4, .seed = ++seed}));
+  }
+}
+
 TEST_P(SigLip, GradientsByNumbersAreCentralDifferences) {
   for (const int32_t similarity : measures_of(kSigLip)) {
     if (!turn()) continue;

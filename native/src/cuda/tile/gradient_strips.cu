@@ -155,7 +155,7 @@ NCE_DEVICE void make_g(const Operands& operands, const StripSpace<S>& space, Fra
       if (!mask.keeps(row, column)) tile.at(r, c, e) = Real{0};
     });
   }
-  SameGroup(operands, range.x_first, range.y_first).clear(new_place(), Real{0}, tile);
+  clear_groups(operands, mask, {range.x_first, range.y_first}, new_place(), tile);
 }
 
 /// Where a 16-byte chunk of a row of 16-bit elements lies in shared memory, in other banks than those around it.

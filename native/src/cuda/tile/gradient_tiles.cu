@@ -84,7 +84,7 @@ NCE_DEVICE void begin_tile(const GradientSumsParams& p, GradientTask& task, int 
   const Mask mask(p.operands, task.x_first, task.y_first + number * S::kYRows);
   const int stage = number % S::kStages;
   task.masks[stage] = mask;
-  task.masked[stage] = mask.needed(S::kXRows, S::kYRows);
+  task.masked[stage] = mask.needed(S::kXRows, S::kYRows) || p.operands.x.groups != nullptr;
 }
 
 /// One thread's work: what of the share's tiles from task.tile on has one tile of X.
@@ -533,8 +533,10 @@ NCE_DEVICE void sum_segment(const GradientSumsParams& p, const GradientSpace<S>&
       make_g<decltype(constant)::value>(place, space, space.factors_stage(stage), task.temperature,
                                         p.operands.product_scale, p.g_scale, fragment);
     });
-    if (task.masked[stage]) clear_masked(task.masks[stage], place, fragment);
-    SameGroup(p.operands, task.x_first, task.y_first + tile * S::kYRows).clear(place, 0.0f, fragment);
+    if (task.masked[stage]) {
+      clear_masked(task.masks[stage], place, fragment);
+      clear_groups(p.operands, task.masks[stage], {task.x_first, task.y_first + tile * S::kYRows}, place, fragment);
+    }
     sums.add(fragment, space.y_stage(stage));
   }
   const Place<S> place = new_place<S>();

@@ -193,49 +193,67 @@ struct Mask {
   }
 };
 
-/// Which elements of a tile are of a row and a column of one group, in coordinates of the tile.
-class SameGroup {
- public:
-  NCE_DEVICE SameGroup(const Operands& operands, int64_t x_first, int64_t y_first)
-      : x_(operands.x.groups == nullptr ? nullptr : operands.x.groups + x_first),
-        y_(operands.y.groups == nullptr ? nullptr : operands.y.groups + y_first),
-        x_rows_(operands.x.rows - x_first),
-        y_rows_(operands.y.rows - y_first) {}
+/// Where a tile's rows of X and Y begin.
+struct Corner {
+  int64_t x;
+  int64_t y;
+};
 
-  NCE_DEVICE bool any() const { return x_ != nullptr; }
-  /// Of what the mask keeps.
-  NCE_DEVICE bool group(int row, int column) const { return any() && x_[row] >= 0 && x_[row] == y_[column]; }
+/// Stands for a product of a row and a column of one group.
+template <typename Real>
+constexpr Real kOneGroup = -static_cast<Real>(INFINITY);
 
-  /// Replaces such elements. Written to take few registers from what all tiles need, those without groups too.
-  template <typename S>
-  NCE_DEVICE void clear(const Place<S>& place, typename S::Real nothing, Fragment<S>& tile) const {
-    if (!any()) return;
-    NCE_UNROLL
-    for (int r = 0; r < S::kRowOctets; ++r) {
-      const int row = place.row(r);
-      const int32_t group = row < x_rows_ ? x_[row] : -1;
-      uint32_t shared = 0;
-      NCE_NO_UNROLL
-      for (int c = 0; c < S::kColumnOctets; ++c) {
-        for (int e = 0; e < 2; ++e) {
-          const int column = place.column(c, e);
-          if (group >= 0 && column < y_rows_ && y_[column] == group) shared |= 1u << (2 * c + e);
+/// Marks those, if there are groups. Bits are found first and in turns, so that few registers are taken from what all
+/// tiles need, those without groups too.
+template <typename S>
+NCE_DEVICE void mark_groups(const Operands& operands, const Mask& mask, const Corner& corner, const Place<S>& place,
+                            Fragment<S>& tile) {
+  if (operands.x.groups == nullptr) return;
+  NCE_UNROLL
+  for (int r = 0; r < S::kRowOctets; ++r) {
+    const int32_t group = place.row(r) < mask.rows ? operands.x.groups[corner.x + place.row(r)] : -1;
+    uint32_t bits = 0;
+    NCE_NO_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      for (int e = 0; e < 2; ++e) {
+        const int column = place.column(c, e);
+        if (group >= 0 && column < mask.columns && operands.y.groups[corner.y + column] == group) {
+          bits |= 1u << (2 * c + e);
         }
       }
-      NCE_UNROLL
-      for (int c = 0; c < S::kColumnOctets; ++c) {
-        if ((shared & (1u << (2 * c))) != 0) tile.at(r, c, 0) = nothing;
-        if ((shared & (2u << (2 * c))) != 0) tile.at(r, c, 1) = nothing;
-      }
+    }
+    NCE_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      if ((bits & (1u << (2 * c))) != 0) tile.at(r, c, 0) = kOneGroup<typename S::Real>;
+      if ((bits & (2u << (2 * c))) != 0) tile.at(r, c, 1) = kOneGroup<typename S::Real>;
+    }
+    // Else the compiler looks for several rows' groups at once.
+    __syncwarp();
+  }
+}
+
+/// Products or similarities: the factor 0 of a zero row has left a mark of its product not a number, which nothing
+/// else is, since products are finite.
+template <typename S>
+NCE_DEVICE void replace_marks(typename S::Real by, Fragment<S>& tile) {
+  NCE_UNROLL
+  for (int r = 0; r < S::kRowOctets; ++r) {
+    NCE_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      if (!(tile.at(r, c, 0) > kOneGroup<typename S::Real>)) tile.at(r, c, 0) = by;
+      if (!(tile.at(r, c, 1) > kOneGroup<typename S::Real>)) tile.at(r, c, 1) = by;
     }
   }
+}
 
- private:
-  const int32_t* x_;  ///< from the tile's first row on
-  const int32_t* y_;
-  int64_t x_rows_;
-  int64_t y_rows_;
-};
+/// Replaces by 0 what is of a row and a column of one group.
+template <typename S>
+NCE_DEVICE void clear_groups(const Operands& operands, const Mask& mask, const Corner& corner, const Place<S>& place,
+                             Fragment<S>& tile) {
+  if (operands.x.groups == nullptr) return;
+  mark_groups(operands, mask, corner, place, tile);
+  replace_marks(typename S::Real{0}, tile);
+}
 
 /// How a call's products become similarities.
 template <typename S>

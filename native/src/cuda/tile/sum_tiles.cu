@@ -225,17 +225,16 @@ class TileSums {
 
   /// kLogistic: softplus and sigmoid, of rows. Where sums of sigmoid alone are wanted too, they go to rows.maximum.
   NCE_DEVICE void logistic(const Temperature<Real>& temperature, bool sigmoids) const {
-    // A sigmoid takes its similarity's register: there are none for a third sum beside the others.
-    const auto term = [&](Real& s, int, int, Real, Real& to_value, Real& to_weighted) {
+    const auto term = [&](Real s, int, int, Real, Real& to_value, Real& to_weighted) {
       const Real biased = temperature.biased(s);
       const Real decay = temperature.decay(biased);
-      const Real slope = sigmoid(biased, decay);
       to_value += softplus(biased, decay, temperature);
-      to_weighted = fused(slope, s, to_weighted);
-      s = slope;
+      to_weighted = fused(sigmoid(biased, decay), s, to_weighted);
     };
-    rows(term);
-    if (sigmoids) tile_rows();
+    for_each_patch<S>([&](const Patch& patch) {
+      if (sigmoids) sigmoid_rows(patch, temperature);
+      rows(patch, term);
+    });
   }
 
   /// kBounded where columns are not wanted.
@@ -249,32 +248,36 @@ class TileSums {
   }
 
  private:
-  /// Sums over rows of what the tile holds, to rows.maximum.
-  NCE_DEVICE void tile_rows() const {
-    for_each_patch<S>([&](const Patch& patch) {
-      Real sum[S::kPart] = {};
+  /// Sums over a patch's rows of sigmoids, to rows.maximum. By themselves: there are no registers for a third sum
+  /// beside the other two.
+  NCE_DEVICE void sigmoid_rows(const Patch& patch, const Temperature<Real>& temperature) const {
+    Real sum[S::kPart] = {};
+    NCE_UNROLL
+    for (int i = 0; i < S::kPart; ++i) {
       NCE_UNROLL
-      for (int i = 0; i < S::kPart; ++i) {
-        NCE_UNROLL
-        for (int at = 0; at < 2 * S::kPart; ++at) {
-          sum[i] += tile_.at(patch.rows * S::kPart + i, patch.columns * S::kPart + at / 2, at % 2);
-        }
+      for (int at = 0; at < 2 * S::kPart; ++at) {
+        const Real biased =
+            temperature.biased(tile_.at(patch.rows * S::kPart + i, patch.columns * S::kPart + at / 2, at % 2));
+        sum[i] += sigmoid(biased, temperature.decay(biased));
       }
-      store_rows(place_, patch, sum, space_.rows.maximum);
-    });
+    }
+    store_rows(place_, patch, sum, space_.rows.maximum);
   }
 
   /// Sums over rows of what term(s, c, e, positive, value, weighted) adds to its last two.
   template <typename Term>
   NCE_DEVICE void rows(const Term& term) const {
-    for_each_patch<S>([&](const Patch& patch) {
-      Real value[S::kPart];
-      Real weighted[S::kPart];
-      NCE_UNROLL
-      for (int i = 0; i < S::kPart; ++i) row(patch, i, term, value[i], weighted[i]);
-      store_rows(place_, patch, value, space_.rows.value);
-      store_rows(place_, patch, weighted, space_.rows.weighted);
-    });
+    for_each_patch<S>([&](const Patch& patch) { rows(patch, term); });
+  }
+
+  template <typename Term>
+  NCE_DEVICE void rows(const Patch& patch, const Term& term) const {
+    Real value[S::kPart];
+    Real weighted[S::kPart];
+    NCE_UNROLL
+    for (int i = 0; i < S::kPart; ++i) row(patch, i, term, value[i], weighted[i]);
+    store_rows(place_, patch, value, space_.rows.value);
+    store_rows(place_, patch, weighted, space_.rows.weighted);
   }
 
   /// Row i of a patch: its octets in turn, the two columns of each apart until the end.
@@ -364,12 +367,6 @@ NCE_DEVICE void store_sums(const Sums& sums, int64_t at, const RunningSums& tota
   sums.weighted[at] = total.weighted;
 }
 
-/// Where a tile lies.
-struct Corner {
-  int64_t x;  ///< its first row of X
-  int64_t y;
-};
-
 /// Three counts in one number, each of at most 128 for a tile's row, which 24 bits hold exactly: what a negative
 /// counts, and what one counts beside that that is more similar than the positive, or as similar.
 template <typename Real>
@@ -400,7 +397,6 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
   const MetricSums& metrics = params.metrics;
   const Similarity<S> similarity(params.operands);
   const Mask mask(params.operands, corner.x, corner.y);
-  const SameGroup same(params.operands, corner.x, corner.y);
   const auto* const x_inverse = static_cast<const Real*>(metrics.x_inverse_norms);
   const auto* const y_inverse = static_cast<const Real*>(metrics.y_inverse_norms);
   const auto* const y_factors = static_cast<const Real*>(metrics.y_factors);
@@ -418,8 +414,8 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
       for (int at = 0; at < 2 * S::kPart; ++at) {
         const int c = patch.columns * S::kPart + at / 2;
         const int column = place.column(c, at % 2);
-        if (!mask.keeps(row, column) || same.group(row, column)) continue;
         const Real product = tile.at(r, c, at % 2);
+        if (!mask.keeps(row, column) || product == kOneGroup<Real>) continue;
         const Real s = distances ? product : similarity.of(product, space.x_factors[row], space.y_factors[column]);
         const Real rank = s > space.x_positives[row]    ? kAbove<Real>
                           : s == space.x_positives[row] ? kTie<Real>
@@ -511,6 +507,7 @@ class SumBlock {
         Fragment<S> tile;
         mainloop.multiply_tile(stream.slabs_of_pass(), tile);
         make_distances(tile);
+        mark_groups(params_.operands, Mask(params_.operands, corner().x, corner().y), corner(), place(), tile);
         if (params_.metrics.above != nullptr) sum_metrics(tile);
         sum(tile);
         __syncthreads();  // the parts are there for all, and all have done with the factors
@@ -590,7 +587,7 @@ class SumBlock {
     const Similarity<S> similarity(params_.operands);
     if (!similarity.distances()) similarity.apply_products(place, space_.x_factors, space_.y_factors, tile);
     apply_mask(Mask(params_.operands, corner().x, corner().y), place, tile);
-    SameGroup(params_.operands, corner().x, corner().y).clear(place, kNothing<Real>, tile);
+    if (params_.operands.x.groups != nullptr) replace_marks(kNothing<Real>, tile);
     const Temperature<Real>& temperature = task_.temperature;
     const TileSums<S> sums(space_, place, tile);
     switch (task_.form) {
