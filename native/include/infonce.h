@@ -167,7 +167,8 @@ typedef enum nce_mining {
   NCE_MINING_BATCH_EASY = 5     /* the nearest p and the farthest n of each a */
 } nce_mining;
 
-/* How row losses become the loss. */
+/* How row losses become the loss. Of mined triplets l_i sums those of anchor i, and the mean is over sum of w_i c_i: c_i
+   counts its triplets, with BATCH_ALL and no soft margin those that cost something. */
 typedef enum nce_reduction {
   NCE_REDUCTION_MEAN = 0, /* sum of w_i l_i over sum of w_i; 0 where every weight is 0 */
   NCE_REDUCTION_SUM = 1,  /* sum of w_i l_i */
