@@ -7,7 +7,7 @@ A file of bugs holds blocks, parted by lines of =:
     kind: statement                    (or expression)
     tests: SumTiles.*                  (a filter, in the words of the gate's tests)
     --- old
-    ... exactly once in the file
+    ... exactly once in the file, as whole words
     +++ new
     ...
 
@@ -62,11 +62,12 @@ def apply_all(mutations, text, is_on):
     """(the text with all mutations behind their switches, [(mutation, why it does not fit)]); is_on(number): the condition."""
     places, misfits = collections.defaultdict(list), []
     for m in mutations:
-        count = text.count(m.old)
+        whole = rf"(?!(?<=\w)\w){re.escape(m.old)}(?!(?<=\w)\w)"
+        count = len(re.findall(whole, text))
         if count != 1:
             misfits.append((m, f"its old text is {count} times in {m.file}"))
         else:
-            start = text.index(m.old)
+            start = re.search(whole, text).start()
             places[start, start + len(m.old)].append(m)
     ends = sorted(places)
     for (_, end), (start, _) in zip(ends, ends[1:]):
