@@ -153,6 +153,12 @@ TEST_P(Groups, ReductionsWeightsAndUpstream) {
   }
 }
 
+/// So many that a CUDA block sums several tiles of columns, whatever the GPU.
+TEST_P(Groups, OfMoreKeysThanBlocksHaveTiles) {
+  if (!turn()) return;
+  check_dense(problem_of({.kind = kGrouped, .size = {8, 40000, 4}, .tau = 0.2, .seed = 5}));
+}
+
 NCE_ON_EVERY_DEVICE(Groups);
 
 }  // namespace
