@@ -1,20 +1,21 @@
 #include "loss/key_strips.h"
 
+#include "loss/rounding.h"
+
 namespace nce::loss {
 namespace {
 
 constexpr int64_t kMany = 16;  // rows of Y for each of X
-
-int64_t ceil_div(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
 
 }  // namespace
 
 bool KeyStrips::suit(const Problem& problem) { return by_rows(problem) && problem.y_rows / kMany >= problem.x_rows; }
 
 KeyStrips::KeyStrips(const Problem& problem, int64_t unit, int64_t longest) : many_(true), rows_(problem.y_rows) {
-  const int64_t units = std::max({int64_t{1}, ceil_div(problem.x_rows, unit), longest / unit});
-  const int64_t strips = std::max<int64_t>(1, ceil_div(ceil_div(rows_, unit), units));
-  length_ = std::min(rows_, std::max(ceil_div(problem.x_rows, unit), ceil_div(ceil_div(rows_, unit), strips)) * unit);
+  const int64_t units = std::max({int64_t{1}, divide_up(problem.x_rows, unit), longest / unit});
+  const int64_t strips = std::max<int64_t>(1, divide_up(divide_up(rows_, unit), units));
+  length_ =
+      std::min(rows_, std::max(divide_up(problem.x_rows, unit), divide_up(divide_up(rows_, unit), strips)) * unit);
 }
 
 Problem KeyStrips::problem_of(const Problem& whole, int64_t strip) const {

@@ -1,8 +1,9 @@
 #include "cpu/dense/workspace.h"
 
-#include "cpu/dense/center.h"
-
 #include <bit>
+
+#include "cpu/dense/center.h"
+#include "loss/rounding.h"
 
 namespace nce::cpu::dense {
 namespace {
@@ -38,8 +39,8 @@ constexpr int64_t kDefaultAnElement = 80;
 // Keeping less than one in so many tiles takes memory without a gain that can be measured.
 constexpr int64_t kLeastPartKept = 20;
 
-int64_t ceil_div(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
-int64_t round_up(int64_t value, int64_t unit) { return ceil_div(value, unit) * unit; }
+using loss::divide_up;
+using loss::round_up;
 
 /// From one worker's elements to the next: whole cache lines, and a gap, since a processor that writes to one worker's
 /// last lines fetches those that follow, which another is writing to.
@@ -95,7 +96,7 @@ State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips
 template <typename Real>
 Panels<Real>::Panels(Carver& carver, const Problem& problem, const Kernels<Real>& kernels)
     : word_elements(kernels.word_elements),
-      words(ceil_div(problem.desc.dim, word_elements)),
+      words(divide_up(problem.desc.dim, word_elements)),
       steps(word_elements == 1 ? round_up(words, kernels.slice) : words),
       stride(steps * kernels.width),
       sums_stride(round_up(problem.desc.dim, kernels.slice) * kernels.width),
@@ -108,7 +109,7 @@ Panels<Real>::Panels(Carver& carver, const Problem& problem, const Kernels<Real>
 }
 
 Groups::Groups(int64_t x_panels, int64_t y_panels) {
-  const int64_t most = std::max<int64_t>(1, ceil_div(x_panels, kPanelsAnXGroup));
+  const int64_t most = std::max<int64_t>(1, divide_up(x_panels, kPanelsAnXGroup));
   x = std::min(most, kMostXGroups);
   y = std::min(y_panels, std::max(kMostYGroups, kWantedTasks / x));
   x = std::min(most, std::max(x, kWantedTasks / std::max<int64_t>(1, y)));
@@ -116,7 +117,7 @@ Groups::Groups(int64_t x_panels, int64_t y_panels) {
 
 Groups Groups::of_strip(int64_t x_panels) const {
   Groups groups = *this;
-  groups.x = std::max<int64_t>(1, ceil_div(x_panels, kPanelsAnXGroup));
+  groups.x = std::max<int64_t>(1, divide_up(x_panels, kPanelsAnXGroup));
   return groups;
 }
 
@@ -155,7 +156,7 @@ KeptSpace<Real>::KeptSpace(Carver& carver, const Problem& problem, const KeyStri
   const int64_t with_strips = kDefaultWithStrips + kDefaultAnElement * problem.x_rows * problem.desc.dim;
   const int64_t budget = problem.budget_or(key_strips.many() ? with_strips : loss::kDefaultBudget);
   const int64_t left = std::max<int64_t>(0, budget - necessary - NCE_WORKSPACE_ALIGNMENT);
-  const int64_t y_panels = key_strips.many() ? ceil_div(key_strips.rows(), kernels.width) : panels.y_count;
+  const int64_t y_panels = key_strips.many() ? divide_up(key_strips.rows(), kernels.width) : panels.y_count;
   const int64_t all = saturated_product(panels.x_count, y_panels);
   count = std::min(all, left / tile);
   if (count < all / kLeastPartKept) {
@@ -175,9 +176,9 @@ Strips::Strips(const Problem& problem, const Kernels<Real>& kernels, const Panel
   const auto groups = [](int64_t count) {
     return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, count))));
   };
-  y_groups = groups(ceil_div(y_panels, kPanelsAGroup));
+  y_groups = groups(divide_up(y_panels, kPanelsAGroup));
   if (y_groups > kSmallGroups) {
-    y_groups = std::clamp(groups(ceil_div(y_panels, kPanelsALargeGroup)), kSmallGroups, kMostGroups);
+    y_groups = std::clamp(groups(divide_up(y_panels, kPanelsALargeGroup)), kSmallGroups, kMostGroups);
   }
   y_groups =
       std::clamp<int64_t>(kStripBytes / (group * panel_bytes), 1, std::min(y_groups, std::max<int64_t>(1, y_panels)));
@@ -187,8 +188,8 @@ Strips::Strips(const Problem& problem, const Kernels<Real>& kernels, const Panel
     const int64_t kept = kStripTileBytes / row_of_tiles;
     if (kept >= kShortestKeptStrip) longest = std::min(longest, kept);
   }
-  const int64_t strips = std::max<int64_t>(1, ceil_div(x_panels, longest));
-  length = round_up(std::max<int64_t>(1, ceil_div(x_panels, strips)), group);
+  const int64_t strips = std::max<int64_t>(1, divide_up(x_panels, longest));
+  length = round_up(std::max<int64_t>(1, divide_up(x_panels, strips)), group);
 }
 
 template <typename Real>
@@ -214,7 +215,7 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   x_totals = carver.take<double>(totals * row_stride);
   x_g_totals = carver.take<double>(problem.euclidean() ? totals * kernels.width : 0);
   finishes_y = key_strips.many() && strips.length >= panels.x_count;
-  largest_group = ceil_div(panels.y_count, strips.y_groups);
+  largest_group = divide_up(panels.y_count, strips.y_groups);
   y_sums_of_workers = finishes_y && threads * largest_group < panels.y_count;
   const int64_t y_panels = problem.tower ? 0 : y_sums_of_workers ? threads * largest_group : panels.y_count;
   y_sums = carver.take<double>(y_panels * row_stride);

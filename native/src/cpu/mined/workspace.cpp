@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cpu/dense/center.h"
+#include "loss/rounding.h"
 
 namespace nce::cpu::mined {
 namespace {
@@ -10,14 +11,14 @@ namespace {
 constexpr int64_t kStripBytes = int64_t{32} << 20;
 constexpr int64_t kLineBytes = 64;
 
-int64_t ceil_div(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
-int64_t round_up(int64_t value, int64_t unit) { return ceil_div(value, unit) * unit; }
+using loss::divide_up;
+using loss::round_up;
 
 }  // namespace
 
 template <typename Real>
 State<Real>::State(Carver& carver, const Problem& problem, const Kernels<Real>& kernels)
-    : panel_count(ceil_div(problem.x_rows, kernels.width)),
+    : panel_count(divide_up(problem.x_rows, kernels.width)),
       steps(round_up(problem.desc.dim, kernels.slice)),
       panel_stride(steps * kernels.width) {
   const int64_t padded = dense::padded(problem.x_rows);

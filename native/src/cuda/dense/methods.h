@@ -7,13 +7,13 @@
 
 #include "cuda/tile/tile_kernels.h"
 #include "loss/problem.h"
+#include "loss/rounding.h"
 
 namespace nce::cuda::dense {
 
+using loss::divide_up;
 using loss::Problem;
 using tile::Arithmetic;
-
-constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// What matters of an architecture.
 struct Architecture {
