@@ -1,6 +1,5 @@
 #include "cpu/dense/dense_plan.h"
 
-#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -9,6 +8,7 @@
 #include "cpu/dense/center.h"
 #include "cpu/dense/far_similarities.h"
 #include "cpu/dense/tile_kernels.h"
+#include "cpu/plan_number.h"
 #include "cpu/processor.h"
 
 namespace nce::cpu {
@@ -79,7 +79,7 @@ class DensePlan final : public Plan {
         double_kernels_(tile_kernels<double>(isa)),
         bfloat16x2_kernels_(problem_.dtype == NCE_DTYPE_BFLOAT16 && !problem_.euclidean() ? bfloat16x2_of(isa)
                                                                                           : nullptr),
-        id_(next_id()) {
+        id_(next_plan_number()) {
     for (const Arithmetic arithmetic : {Arithmetic::kFloat32, Arithmetic::kFloat64, Arithmetic::kBfloat16x2}) {
       if (!possible(arithmetic)) continue;
       with_kernels(arithmetic, [&](const auto& kernels) {
@@ -117,11 +117,6 @@ class DensePlan final : public Plan {
   }
 
  private:
-  static uint64_t next_id() {
-    static std::atomic<uint64_t> last{0};
-    return ++last;
-  }
-
   /// Whether some call of this plan may choose this arithmetic, whatever its temperature and norms.
   bool possible(Arithmetic arithmetic) const {
     const bool fast = problem_.precision == NCE_PRECISION_FAST;

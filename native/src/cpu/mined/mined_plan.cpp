@@ -1,11 +1,11 @@
 #include "cpu/mined/mined_plan.h"
 
-#include <atomic>
 #include <cmath>
 
 #include "api/refusals.h"
 #include "cpu/dense/tile_kernels.h"
 #include "cpu/mined/call.h"
+#include "cpu/plan_number.h"
 
 namespace nce::cpu {
 namespace {
@@ -13,11 +13,6 @@ namespace {
 using namespace mined;
 
 constexpr uint64_t kMagic = 0x6e63652d6d696e65;  // "nce-mine"
-
-uint64_t next_plan_number() {
-  static std::atomic<uint64_t> number{0};
-  return ++number;
-}
 
 /// Tiles are of double, but for PRECISION_FAST: which rows are chosen hangs on the digits of distances.
 template <typename Real>

@@ -1,13 +1,13 @@
 #include "cpu/rowwise/rowwise_plan.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <mutex>
 
 #include "api/refusals.h"
 #include "api/sizes.h"
+#include "cpu/plan_number.h"
 #include "cpu/rowwise/row_sweep.h"
 #include "cpu/values.h"
 
@@ -43,11 +43,6 @@ class Cutter {
 struct Layout {
   int64_t token, terms, chunks, scratch, comparisons, bytes;
 };
-
-uint64_t next_plan_number() {
-  static std::atomic<uint64_t> number{0};
-  return ++number;
-}
 
 template <typename T>
 class RowwisePlan final : public Plan {
