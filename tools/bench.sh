@@ -49,14 +49,15 @@ readonly COMMAND='infonce bench'
 
 native_bench() {
   need_tools cmake g++ ninja gtest benchmark
-  logged bench-build-native 'building the native benchmark' build_native_benchmark || exit 1
+  logged bench-build-native 'building the native benchmark' build_targets infonce_benchmark || exit 1
   "$root/build/native/infonce_benchmark" "$@"
 }
 
-build_native_benchmark() {
+# build_targets TARGET...
+build_targets() {
   cd "$root"
   export CMAKE_GENERATOR=Ninja
-  cmake --preset release && cmake --build --preset release --target infonce_benchmark --parallel
+  cmake --preset release && cmake --build --preset release --target "$@" --parallel
 }
 
 versus_bench() {
@@ -64,26 +65,14 @@ versus_bench() {
     wrong 'versus takes LIBRARY [THREADS]'
   fi
   need_tools cmake g++ ninja
-  logged bench-build-versus 'building the library and the comparison' build_versus || exit 1
+  logged bench-build-versus 'building the library and the comparison' build_targets infonce infonce_versus || exit 1
   "$root/build/native/infonce_versus" "$1" "$root/build/native/libinfonce.so" "${@:2}"
-}
-
-build_versus() {
-  cd "$root"
-  export CMAKE_GENERATOR=Ninja
-  cmake --preset release && cmake --build --preset release --target infonce infonce_versus --parallel
 }
 
 keys_bench() {
   need_tools cmake g++ ninja
-  logged bench-build-keys 'building the library and the measurement' build_keys || exit 1
+  logged bench-build-keys 'building the library and the measurement' build_targets infonce infonce_keys || exit 1
   "$root/build/native/infonce_keys" "$root/build/native/libinfonce.so" "$@"
-}
-
-build_keys() {
-  cd "$root"
-  export CMAKE_GENERATOR=Ninja
-  cmake --preset release && cmake --build --preset release --target infonce infonce_keys --parallel
 }
 
 java_bench() {
@@ -159,14 +148,8 @@ device_bench() {
 
 family_bench() {
   need_tools cmake g++ ninja
-  logged bench-build-family 'building the library and the comparison' build_family || exit 1
+  logged bench-build-family 'building the library and the comparison' build_targets infonce infonce_family || exit 1
   "$root/build/native/infonce_family" "$root/build/native/libinfonce.so" "$@"
-}
-
-build_family() {
-  cd "$root"
-  export CMAKE_GENERATOR=Ninja
-  cmake --preset release && cmake --build --preset release --target infonce infonce_family --parallel
 }
 
 case ${1:-} in

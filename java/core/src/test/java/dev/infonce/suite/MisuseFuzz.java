@@ -229,22 +229,16 @@ public final class MisuseFuzz {
     }
 
     private static Inputs queries(Inputs in, Matrix queries) {
-        return new Inputs(
-                queries,
-                in.keys(),
-                in.negatives(),
-                in.labels(),
-                in.groups(),
-                in.keyGroups(),
-                in.weights(),
-                in.upstream(),
-                in.temperature(),
-                in.bias());
+        return towers(in, queries, in.keys());
     }
 
     private static Inputs keys(Inputs in, Matrix keys) {
+        return towers(in, in.queries(), keys);
+    }
+
+    private static Inputs towers(Inputs in, Matrix queries, Matrix keys) {
         return new Inputs(
-                in.queries(),
+                queries,
                 keys,
                 in.negatives(),
                 in.labels(),
