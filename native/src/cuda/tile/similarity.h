@@ -232,8 +232,8 @@ NCE_DEVICE void mark_groups(const Operands& operands, const Mask& mask, const Co
   }
 }
 
-/// Products or similarities: the factor 0 of a zero row has left a mark of its product not a number, which nothing
-/// else is, since products are finite.
+/// Replaces marks, in products or in what they were made into: the factor 0 of a zero row leaves a mark not a number,
+/// which nothing else is.
 template <typename S>
 NCE_DEVICE void replace_marks(typename S::Real by, Fragment<S>& tile) {
   NCE_UNROLL
