@@ -36,6 +36,20 @@ struct MetricTotals {
     effective_negatives += std::exp(entropy);
     mixed += 1;
   }
+
+  NCE_HOST_DEVICE void add(const MetricTotals& of) {
+    positive_similarity += of.positive_similarity;
+    negative_similarity += of.negative_similarity;
+    alignment += of.alignment;
+    uniformity += of.uniformity;
+    effective_negatives += of.effective_negatives;
+    positives += of.positives;
+    negatives += of.negatives;
+    mixed += of.mixed;
+    top1 += of.top1;
+    topk += of.topk;
+    zero_rows += of.zero_rows;
+  }
 };
 
 /// How likely a row's positive is among the first k if those as similar as it, `tied` negatives, come in random order.

@@ -47,7 +47,8 @@ bool gather(const Call<Real>& call, const GatherScratch& scratch, double scale);
 
 /// Metrics of an anchor.
 template <typename Real>
-AnchorMetrics metrics_of_anchor(const Call<Real>& call, const DistanceRow<Real>& row, int64_t anchor, bool from_rows);
+loss::MetricTotals metrics_of_anchor(const Call<Real>& call, const DistanceRow<Real>& row, int64_t anchor,
+                                     bool from_rows);
 /// Whether cosines have to be taken from the rows, as distances have lost them.
 template <typename Real>
 bool cosines_from_rows(const Call<Real>& call);

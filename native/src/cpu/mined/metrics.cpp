@@ -20,7 +20,7 @@ class AnchorMeasure {
   AnchorMeasure(const Call<Real>& call, const DistanceRow<Real>& row, int64_t anchor, bool from_rows)
       : call_(call), norms_(call.state.norms), row_(row), anchor_(anchor), from_rows_(from_rows) {}
 
-  AnchorMetrics run() {
+  loss::MetricTotals run() {
     const int32_t* const labels = call_.in.labels;
     if (labels[anchor_] < 0) return metrics_;
     row_.for_each([&](int64_t row, Real value) {
@@ -75,7 +75,7 @@ class AnchorMeasure {
   const DistanceRow<Real>& row_;
   const int64_t anchor_;
   const bool from_rows_;
-  AnchorMetrics metrics_{};
+  loss::MetricTotals metrics_{};
   double nearest_ = std::numeric_limits<double>::infinity();
 };
 
@@ -94,7 +94,8 @@ bool cosines_from_rows(const Call<Real>& call) {
 }
 
 template <typename Real>
-AnchorMetrics metrics_of_anchor(const Call<Real>& call, const DistanceRow<Real>& row, int64_t anchor, bool from_rows) {
+loss::MetricTotals metrics_of_anchor(const Call<Real>& call, const DistanceRow<Real>& row, int64_t anchor,
+                                     bool from_rows) {
   return AnchorMeasure<Real>(call, row, anchor, from_rows).run();
 }
 
@@ -103,15 +104,8 @@ void write_metrics(const Call<Real>& call) {
   loss::MetricTotals totals{};
   int64_t ranked = 0;
   for (int64_t i = 0; i < call.rows(); ++i) {
-    const AnchorMetrics& of = call.state.metrics[i];
-    totals.positive_similarity += of.positive_similarity;
-    totals.negative_similarity += of.negative_similarity;
-    totals.alignment += of.alignment;
-    totals.uniformity += of.uniformity;
-    totals.positives += of.positives;
-    totals.negatives += of.negatives;
-    totals.top1 += of.top1;
-    totals.topk += of.topk;
+    const loss::MetricTotals& of = call.state.metrics[i];
+    totals.add(of);
     if (of.positives > 0 && of.negatives > 0) ++ranked;
   }
   totals.zero_rows = dense::count_zero(call.state.norms, call.rows());
@@ -123,8 +117,8 @@ void write_metrics(const Call<Real>& call) {
 
 template bool cosines_from_rows<float>(const Call<float>&);
 template bool cosines_from_rows<double>(const Call<double>&);
-template AnchorMetrics metrics_of_anchor<float>(const Call<float>&, const DistanceRow<float>&, int64_t, bool);
-template AnchorMetrics metrics_of_anchor<double>(const Call<double>&, const DistanceRow<double>&, int64_t, bool);
+template loss::MetricTotals metrics_of_anchor<float>(const Call<float>&, const DistanceRow<float>&, int64_t, bool);
+template loss::MetricTotals metrics_of_anchor<double>(const Call<double>&, const DistanceRow<double>&, int64_t, bool);
 template void write_metrics<float>(const Call<float>&);
 template void write_metrics<double>(const Call<double>&);
 

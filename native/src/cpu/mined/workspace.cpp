@@ -29,7 +29,7 @@ State<Real>::State(Carver& carver, const Problem& problem, const Kernels<Real>& 
   lane_labels = carver.take<dense::LaneInteger<Real>>(padded);
   rows = carver.take<MinedRow>(problem.x_rows);
   pairs = carver.take<Pair>(loss::one_pair(problem.mining) ? problem.x_rows : 0);
-  metrics = carver.take<AnchorMetrics>(problem.desc.metrics != 0 ? problem.x_rows : 0);
+  metrics = carver.take<loss::MetricTotals>(problem.desc.metrics != 0 ? problem.x_rows : 0);
   panels = carver.take<Real>(checked_product(panel_count, panel_stride));
 }
 

@@ -7,6 +7,7 @@
 #include "cpu/dense/rows.h"
 #include "cpu/dense/workspace.h"
 #include "cpu/mined/mining.h"
+#include "loss/metrics.h"
 
 namespace nce::cpu::mined {
 
@@ -27,13 +28,6 @@ struct Pair {
   Distant negative;
 };
 
-/// Sums over an anchor's pairs that metrics are made of.
-struct AnchorMetrics {
-  double positive_similarity, negative_similarity, alignment, uniformity;
-  double top1, topk;
-  int64_t positives, negatives;
-};
-
 template <typename Real>
 struct State {
   State(Carver& carver, const Problem& problem, const Kernels<Real>& kernels);
@@ -47,8 +41,8 @@ struct State {
   double* center;   ///< Euclidean only
   dense::LaneInteger<Real>* lane_labels;
   MinedRow* rows;
-  Pair* pairs;             ///< where an anchor has one at most
-  AnchorMetrics* metrics;  ///< where the plan has metrics
+  Pair* pairs;                  ///< where an anchor has one at most
+  loss::MetricTotals* metrics;  ///< of each anchor, without zero rows; where the plan has metrics
   Real* panels;
 };
 

@@ -14,17 +14,7 @@ void keep_first(int64_t& first, int64_t later) {
 }  // namespace
 
 void RowwiseTotals::add(const RowwiseTotals& later) {
-  metrics.positive_similarity += later.metrics.positive_similarity;
-  metrics.negative_similarity += later.metrics.negative_similarity;
-  metrics.alignment += later.metrics.alignment;
-  metrics.uniformity += later.metrics.uniformity;
-  metrics.effective_negatives += later.metrics.effective_negatives;
-  metrics.mixed += later.metrics.mixed;
-  metrics.positives += later.metrics.positives;
-  metrics.negatives += later.metrics.negatives;
-  metrics.top1 += later.metrics.top1;
-  metrics.topk += later.metrics.topk;
-  metrics.zero_rows += later.metrics.zero_rows;
+  metrics.add(later.metrics);
   keep_first(bad_query, later.bad_query);
   keep_first(bad_key, later.bad_key);
   keep_first(bad_negative, later.bad_negative);

@@ -58,23 +58,11 @@ __global__ void mined_metrics(const MinedParams p) {
   p.ranked_anchors[anchor] = ranked ? 1 : 0;
 }
 
-NCE_DEVICE void add_to(loss::MetricTotals& sum, const loss::MetricTotals& of) {
-  sum.positive_similarity += of.positive_similarity;
-  sum.negative_similarity += of.negative_similarity;
-  sum.alignment += of.alignment;
-  sum.uniformity += of.uniformity;
-  sum.positives += of.positives;
-  sum.negatives += of.negatives;
-  sum.top1 += of.top1;
-  sum.topk += of.topk;
-  sum.zero_rows += of.zero_rows;
-}
-
 NCE_DEVICE void write_mined_metrics(const MinedParams& p) {
   loss::MetricTotals mine{};
   int64_t ranked = 0;
   for (int64_t i = threadIdx.x; i < p.rows; i += kBlockThreads) {
-    add_to(mine, p.totals[i]);
+    mine.add(p.totals[i]);
     ranked += p.ranked_anchors[i];
   }
   const loss::MetricTotals all = combine_block(mine);
