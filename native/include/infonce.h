@@ -98,7 +98,8 @@ typedef enum nce_dtype {
 typedef enum nce_loss {
   /*
    * l_i = log(1 + sum over negatives j of exp((s_ij - s_i+ + margin) / tau)), s_i+ the similarity of query i and key i;
-   * without the 1 if nce_plan_desc.denominator says so. nce_plan_desc.negatives says which negatives; with symmetric = 1
+   * without the 1 if nce_plan_desc.denominator says so. nce_plan_desc.negatives says which negatives, nce_plan_desc.positives
+   * whether there are several positives (then see nce_aggregation); with symmetric = 1
    * (in-batch, n = m) l_i is half the sum of the losses of row i and of column i. Debiased, with a class_prior p > 0 and k
    * negatives, of which u is the sum of the exponentials above: l_i = log(1 + max((u - p k) / (1 - p), k exp((-1 - s_i+ +
    * margin) / tau))). Rows where the second is larger have no gradient by their negatives.
@@ -133,6 +134,26 @@ typedef enum nce_negatives {
   NCE_NEGATIVES_OWN = 2,      /* rows i*m ... i*m + m-1 of negatives[(n*m) x dim]; keys are n x dim */
   NCE_NEGATIVES_PAIRED = 3    /* row i of negatives[n x dim] (m = n); NT_LOGISTIC and TRIPLET */
 } nce_negatives;
+
+/* Which columns are the positives of row i. */
+typedef enum nce_positives {
+  NCE_POSITIVES_PAIRED = 0, /* one: key i, the other view, or as the loss says */
+  NCE_POSITIVES_LABELS = 1  /* every key, or every other row of one tower, that has the label of row i; all that have
+                               another are negatives. A label < 0 is like no other. For INFONCE and NT_XENT in-batch: two
+                               towers of any n and m >= 1, or one tower of any number of rows. A row without positives has
+                               the loss 0, no gradient, and no share in a mean; one without negatives has the loss 0 and no
+                               gradient, and if decoupled no share in a mean either */
+} nce_positives;
+
+/*
+ * How the positives p of a row make one loss, where there are several. z_p = (s_ip - margin) / tau, P counts the positives, and
+ * D = sum over positives of exp(z_p) + sum over negatives of exp(z_j), or if decoupled the second sum alone.
+ */
+typedef enum nce_aggregation {
+  NCE_AGGREGATION_OUTSIDE = 0, /* l_i = mean over p of (log D - z_p): SupCon, L_out. At least log P, unless decoupled */
+  NCE_AGGREGATION_INSIDE = 1,  /* l_i = log D - log(mean over p of exp(z_p)): SupCon, L_in */
+  NCE_AGGREGATION_SUM = 2      /* l_i = log D - log(sum over p of exp(z_p)): multi-instance NCE, soft nearest neighbours */
+} nce_aggregation;
 
 /* How alike two vectors are. */
 typedef enum nce_similarity {
@@ -235,7 +256,8 @@ typedef struct nce_device_info {
  * What nce_plan_create makes a plan of. Fields that the loss does not use must be 0.
  * Shapes: two towers: queries n x dim, keys m x dim, m >= n, m = n if symmetric. SHARED and OWN: keys n x dim, m >= 0
  * counts negatives (for each row, if OWN). One tower (NT_XENT, NT_LOGISTIC in-batch): m = 0 and n even: queries holds all
- * t = n rows; or m = n: queries is the first view, keys the second, t = 2n. PAIRED, CONTRASTIVE, TRIPLET: m = n.
+ * t = n rows; or m = n: queries is the first view, keys the second, t = 2n. PAIRED, CONTRASTIVE, TRIPLET: m = n. With
+ * positives by labels: two towers of any n and m >= 1; one tower of any n.
  * Limits: 1 <= n, 0 <= m, 1 <= dim <= 2^20, n * max(1, m) * dim < 2^60.
  */
 typedef struct nce_plan_desc {
@@ -270,9 +292,11 @@ typedef struct nce_plan_desc {
   int32_t groups;      /* 0 or 1; 1: calls bring a group of each row, and a row and a column of one group are no negatives of
                           each other (the positive stays one). IN_BATCH only, and not where negative_reduction is used
                           and MEAN */
-  int32_t reserved;    /* 0 */
+  int32_t positives;   /* nce_positives; 1 (LABELS): calls bring labels. Not with symmetric, groups or class_prior */
   double class_prior;  /* in [0, 1); INFONCE and NT_XENT with COSINE, ALL and without groups only. Above 0: how likely a
                           negative is really a positive, for which the sum over negatives is corrected, see debiased below */
+  int32_t aggregation; /* nce_aggregation; with positives = 1 only */
+  int32_t reserved;    /* 0 */
 } nce_plan_desc;
 
 /*
@@ -292,12 +316,14 @@ typedef struct nce_inputs {
   int64_t negatives_stride;
   const double *temperature; /* one number; NULL for CONTRASTIVE and TRIPLET */
   const float *weights;      /* r finite numbers >= 0, or NULL for all 1 */
-  const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not. Mined triplets: r numbers, rows of one number >= 0
-                                are alike, and a row with a number < 0 is like no other. Else NULL */
+  const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not. Mined triplets, and where the plan has positives by
+                                labels: r numbers, rows of one number >= 0 are alike, and a row with a number < 0 is like no
+                                other. Else NULL */
   const float *upstream;     /* gradient of the caller's objective by the loss (finite), or NULL for 1 */
   const double *bias;        /* SIGLIP: one number of size at most 1e30, or NULL for 0; else NULL */
   const int32_t *groups;     /* where the plan has groups: r numbers; a number < 0 is in no group. Else NULL */
   const int32_t *key_groups; /* likewise of the m keys of two towers; else NULL */
+  const int32_t *key_labels; /* positives by labels: those of the m keys of two towers; else NULL */
 } nce_inputs;
 
 /*
@@ -306,6 +332,8 @@ typedef struct nce_inputs {
  * Ranks: of the negatives of a row, g are more similar than its positive and e are equally similar (to the last bit).
  * Those come in random order, so the positive is among the first k with the probability (k - g) / (1 + e), limited to
  * 0 ... 1; the accuracies are means of it. A model that has collapsed to one point has 1 / (1 + negatives), not 1.
+ * Positives by labels: the positive of a row stands for its positives, with the mean of their similarities; rows without any
+ * are in no mean over rows or positives.
  */
 typedef struct nce_metrics {
   uint32_t struct_size;
@@ -314,13 +342,16 @@ typedef struct nce_metrics {
   double topk_accuracy;       /* how likely it is among the first top_k; 0 ... 1 */
   double positive_similarity; /* mean of s over positives; of -distance for CONTRASTIVE and TRIPLET */
   double negative_similarity; /* mean over all negatives, likewise */
-  double alignment;           /* mean |x^ - y^|^2 over positives (2005.10242 eq. 1, alpha = 2); 0 ... 4 */
+  double alignment;           /* mean |x^ - y^|^2 over positives (2005.10242 eq. 1, alpha = 2); 0 ... 4; NaN with positives by
+                                 labels */
   double uniformity;          /* ln of the mean of exp(-2 |x^ - y^|^2) over negatives (eq. 2, t = 2, across towers);
                                  -8 ... 0 */
   double effective_negatives; /* mean over rows of exp(entropy of the softmax over the row's negatives); at least 1 */
   int64_t rows;               /* r */
   int64_t zero_rows;          /* input rows of norm 0, over queries, keys and negatives */
   int64_t non_finite_rows;    /* input rows with a NaN or an infinity; calls that can tell refuse them */
+  int64_t rows_without_positives; /* of the r rows */
+  int64_t rows_without_negatives;
 } nce_metrics;
 
 /* What a call writes. NULL: not wanted. Matrices and arrays are in memory of the context; gradients are shaped as inputs. */

@@ -88,6 +88,18 @@ TEST(ApiPlan, RefusesMalformedDescriptions) {
       {contrastive, [](auto& d) { d.groups = 1; }, "desc->groups"},
       {logistic, [](auto& d) { d.groups = 1; }, "desc->negative_reduction is 0 (MEAN)"},
       {in_batch, [](auto& d) { d.reserved = 1; }, "desc->reserved"},
+      {in_batch, [](auto& d) { d.aggregation = 1; }, "desc->aggregation"},
+      {in_batch, [](auto& d) { d.positives = 2; }, "desc->positives"},
+      {in_batch, [](auto& d) { d.positives = d.symmetric = 1; }, "desc->positives"},
+      {in_batch, [](auto& d) { d.positives = d.groups = 1; }, "desc->positives"},
+      {in_batch,
+       [](auto& d) {
+         d.positives = 1;
+         d.class_prior = 0.5;
+       },
+       "desc->positives"},
+      {in_batch, [](auto& d) { d.positives = 1, d.negatives = NCE_NEGATIVES_SHARED; }, "desc->positives"},
+      {in_batch, [](auto& d) { d.positives = 1, d.loss = NCE_LOSS_SIGLIP; }, "desc->positives"},
       {own, [](auto& d) { d.n = 0; }, "desc->n"},
       {own, [](auto& d) { d.n = -3; }, "desc->n"},
       {own, [](auto& d) { d.m = -1; }, "desc->m"},

@@ -75,7 +75,14 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
   if (problem.has_labels()) {
     check_pointer(inputs->labels, "inputs->labels", alignof(int32_t));
   } else {
-    check_absent(inputs->labels, "inputs->labels", "only NCE_LOSS_CONTRASTIVE and mined triplets have labels");
+    check_absent(inputs->labels, "inputs->labels",
+                 "only NCE_LOSS_CONTRASTIVE, mined triplets and plans with positives = 1 have labels");
+  }
+  if (problem.by_labels && !problem.tower) {
+    check_pointer(inputs->key_labels, "inputs->key_labels", alignof(int32_t));
+  } else {
+    check_absent(inputs->key_labels, "inputs->key_labels",
+                 problem.by_labels ? "labels has all rows of the tower" : "the plan was made with positives = 0");
   }
   if (!problem.has_bias()) check_absent(inputs->bias, "inputs->bias", "only NCE_LOSS_SIGLIP has a bias");
   if (inputs->bias != nullptr) check_pointer(inputs->bias, "inputs->bias", alignof(double));

@@ -55,8 +55,10 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, mining),
     NCE_FIELD(nce_plan_desc, soft_margin),
     NCE_FIELD(nce_plan_desc, groups),
-    NCE_FIELD(nce_plan_desc, reserved),
+    NCE_FIELD(nce_plan_desc, positives),
     NCE_FIELD(nce_plan_desc, class_prior),
+    NCE_FIELD(nce_plan_desc, aggregation),
+    NCE_FIELD(nce_plan_desc, reserved),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),
@@ -76,6 +78,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_inputs, bias),
     NCE_FIELD(nce_inputs, groups),
     NCE_FIELD(nce_inputs, key_groups),
+    NCE_FIELD(nce_inputs, key_labels),
 
     NCE_STRUCT(nce_metrics),
     NCE_FIELD(nce_metrics, struct_size),
@@ -90,6 +93,8 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_metrics, rows),
     NCE_FIELD(nce_metrics, zero_rows),
     NCE_FIELD(nce_metrics, non_finite_rows),
+    NCE_FIELD(nce_metrics, rows_without_positives),
+    NCE_FIELD(nce_metrics, rows_without_negatives),
 
     NCE_STRUCT(nce_outputs),
     NCE_FIELD(nce_outputs, struct_size),

@@ -53,7 +53,7 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
   const int64_t dim = problem.desc.dim;
   const int64_t key_rows = std::max<int64_t>(0, problem.key_rows);
   const int64_t negative_rows = std::max<int64_t>(0, problem.negative_rows);
-  const std::array<Region, 10> read = {
+  const std::array<Region, 11> read = {
       matrix("inputs->queries", in.queries, n, dim, in.queries_stride, problem.dtype),
       matrix("inputs->keys", in.keys, key_rows, dim, in.keys_stride, problem.dtype),
       matrix("inputs->negatives", in.negatives, negative_rows, dim, in.negatives_stride, problem.dtype),
@@ -63,6 +63,7 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
       array("inputs->bias", in.bias, 1, sizeof(double)),
       array("inputs->groups", in.groups, rows, sizeof(int32_t)),
       array("inputs->key_groups", in.key_groups, key_rows, sizeof(int32_t)),
+      array("inputs->key_labels", in.key_labels, key_rows, sizeof(int32_t)),
       array("inputs->upstream", in.upstream, in.upstream_per_row != 0 ? rows : 1, sizeof(float)),
   };
   const std::array<Region, 8> written = {

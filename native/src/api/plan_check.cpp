@@ -74,6 +74,24 @@ void check_enums(const nce_plan_desc& desc) {
              "0 (NONE), 1 (BATCH_ALL), 2 (BATCH_HARD), 3 (SEMI_HARD), 4 (EASY_POSITIVE), 5 (BATCH_EASY)");
   check_enum(desc.soft_margin, 1, "desc->soft_margin", "0 or 1");
   check_enum(desc.groups, 1, "desc->groups", "0 or 1");
+  check_enum(desc.positives, NCE_POSITIVES_LABELS, "desc->positives", "0 (PAIRED), 1 (LABELS)");
+  check_enum(desc.aggregation, NCE_AGGREGATION_SUM, "desc->aggregation", "0 (OUTSIDE), 1 (INSIDE), 2 (SUM)");
+}
+
+void check_positives(const nce_plan_desc& desc, const LossRule& rule) {
+  if (desc.positives == NCE_POSITIVES_PAIRED) {
+    check_zero(desc.aggregation, "desc->aggregation",
+               "only with desc->positives 1 (LABELS) has a row several positives");
+    return;
+  }
+  const std::string given = "desc->positives is 1; allowed: 0, because ";
+  if (!loss::has_denominator(rule) || desc.negatives != NCE_NEGATIVES_IN_BATCH) {
+    refuse_argument(given +
+                    "only NCE_LOSS_INFONCE and NCE_LOSS_NT_XENT with NCE_NEGATIVES_IN_BATCH find positives by labels");
+  }
+  if (desc.symmetric != 0) refuse_argument(given + "desc->symmetric is 1, and columns have no positives by labels");
+  if (desc.groups != 0) refuse_argument(given + "desc->groups is 1: labels already say who is no negative");
+  if (desc.class_prior != 0.0) refuse_argument(given + "desc->class_prior corrects losses with one positive");
 }
 
 void check_groups(const nce_plan_desc& desc, const LossRule& rule) {
@@ -139,6 +157,7 @@ void check_combinations(const nce_plan_desc& desc) {
     check_zero(desc.negative_reduction, "desc->negative_reduction",
                "only NCE_LOSS_NT_LOGISTIC with NCE_NEGATIVES_IN_BATCH uses it");
   }
+  check_positives(desc, rule);
   if (desc.groups != 0) check_groups(desc, rule);
   if (!loss::has_denominator(rule)) unused(desc.denominator, "desc->denominator");
   if (!loss::has_soft_margin(rule)) unused(desc.soft_margin, "desc->soft_margin");
@@ -168,7 +187,7 @@ void check_sizes(const nce_plan_desc& desc) {
   switch (loss::arrangement_of(rule, static_cast<nce_negatives>(desc.negatives))) {
     case Arrangement::kOneTower:
       if (desc.m != 0 && desc.m != desc.n) refuse_argument(given + "; allowed: 0 (one matrix) or n (two views)");
-      if (desc.m == 0 && desc.n % 2 != 0) {
+      if (desc.m == 0 && desc.n % 2 != 0 && desc.positives == NCE_POSITIVES_PAIRED) {
         refuse_argument(size("desc->n", desc.n) +
                         " with desc->m 0; allowed: even, as rows i and i + n/2 are views of one thing");
       }
@@ -179,7 +198,11 @@ void check_sizes(const nce_plan_desc& desc) {
       break;
     case Arrangement::kTwoTowers:
       if (desc.symmetric != 0 && desc.m != desc.n) refuse_argument(given + "; allowed: m = n, as desc->symmetric is 1");
-      if (desc.m < desc.n) refuse_argument(given + "; allowed: m >= n, as key i is the positive of query i");
+      if (desc.positives == NCE_POSITIVES_LABELS) {
+        if (desc.m < 1) refuse_argument(given + "; allowed: 1 or more");
+      } else if (desc.m < desc.n) {
+        refuse_argument(given + "; allowed: m >= n, as key i is the positive of query i");
+      }
       break;
     case Arrangement::kMined:
       if (desc.m != 0) refuse_argument(given + "; allowed: 0, as queries hold all rows that triplets are mined from");

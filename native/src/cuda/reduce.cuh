@@ -65,6 +65,8 @@ NCE_DEVICE loss::MetricTotals combine_block(const loss::MetricTotals& mine) {
   all.top1 = combine_block<Sum>(mine.top1);
   all.topk = combine_block<Sum>(mine.topk);
   all.zero_rows = combine_block<Count>(mine.zero_rows);
+  all.rows_without_positives = combine_block<Count>(mine.rows_without_positives);
+  all.rows_without_negatives = combine_block<Count>(mine.rows_without_negatives);
   return all;
 }
 

@@ -9,7 +9,10 @@ constexpr int64_t kMany = 16;  // rows of Y for each of X
 
 }  // namespace
 
-bool KeyStrips::suit(const Problem& problem) { return by_rows(problem) && problem.y_rows / kMany >= problem.x_rows; }
+bool KeyStrips::suit(const Problem& problem) {
+  // The first strip holds all positives, which by labels are anywhere.
+  return by_rows(problem) && !problem.by_labels && problem.y_rows / kMany >= problem.x_rows;
+}
 
 KeyStrips::KeyStrips(const Problem& problem, int64_t unit, int64_t longest) : many_(true), rows_(problem.y_rows) {
   const int64_t units = std::max({int64_t{1}, divide_up(problem.x_rows, unit), longest / unit});

@@ -29,6 +29,8 @@ struct MetricTotals {
   double top1;    ///< of rank_credit
   double topk;
   int64_t zero_rows;
+  int64_t rows_without_positives;
+  int64_t rows_without_negatives;
 
   /// The entropy of a row's softmax over its negatives; NaN: the row has none.
   NCE_HOST_DEVICE void add_entropy(double entropy) {
@@ -49,6 +51,8 @@ struct MetricTotals {
     top1 += of.top1;
     topk += of.topk;
     zero_rows += of.zero_rows;
+    rows_without_positives += of.rows_without_positives;
+    rows_without_negatives += of.rows_without_negatives;
   }
 };
 
@@ -105,7 +109,7 @@ NCE_HOST_DEVICE inline bool has_ranks(RowFunction function) {
 /// rounding takes none out of its range.
 NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const SimilarityRange& range,
                                               const MetricTotals& totals, int64_t rows, double share = 1.0) {
-  const int64_t ranked = has_ranks(function) ? rows : 0;
+  const int64_t ranked = has_ranks(function) ? rows - totals.rows_without_positives : 0;
   const int64_t mixed = has_softmax(function) ? totals.mixed : 0;
   nce_metrics metrics{};
   metrics.struct_size = sizeof metrics;
@@ -121,7 +125,16 @@ NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const Simila
       within(mean_of(totals.effective_negatives, mixed), 1.0, mean_of(static_cast<double>(totals.negatives), mixed));
   metrics.rows = rows;
   metrics.zero_rows = totals.zero_rows;
+  metrics.rows_without_positives = totals.rows_without_positives;
+  metrics.rows_without_negatives = totals.rows_without_negatives;
   return metrics;
+}
+
+/// Of rows that are compared with vectors of their own, at most one of which is a positive.
+NCE_HOST_DEVICE inline void count_rowwise(const MetricTotals& totals, int64_t rows, int64_t comparisons_of_row,
+                                          nce_metrics& metrics) {
+  metrics.rows_without_positives = rows - totals.positives;
+  metrics.rows_without_negatives = comparisons_of_row == 1 ? rows - totals.negatives : 0;
 }
 
 /// Into the caller's struct, whose size stays what it is.

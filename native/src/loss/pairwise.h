@@ -170,7 +170,8 @@ NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Compariso
                     .negative_share = 1.0,
                     .margin = rule.margin,
                     .class_prior = rule.class_prior,
-                    .negatives = static_cast<double>(count - 1)};
+                    .negatives = static_cast<double>(count - 1),
+                    .aggregation = NCE_AGGREGATION_OUTSIDE};
   const LogOdds odds = log_odds_of(row, {maximum, log_sum}, positive, tau);
   const Masses masses = masses_of_odds(row, odds);
   return {loss_of_odds(row, odds),

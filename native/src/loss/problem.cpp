@@ -28,7 +28,8 @@ Problem::Problem(const nce_plan_desc& description)
           .negative_share = 1.0,
           .margin = desc.margin,
           .class_prior = desc.class_prior,
-          .negatives = 0.0},
+          .negatives = 0.0,
+          .aggregation = static_cast<nce_aggregation>(desc.aggregation)},
       similarity(static_cast<nce_similarity>(desc.similarity)),
       distance(static_cast<nce_distance>(desc.distance)),
       mining(static_cast<nce_mining>(desc.mining)),
@@ -46,6 +47,7 @@ Problem::Problem(const nce_plan_desc& description)
       symmetric(desc.symmetric != 0),
       excluded(Excluded::kNone),
       grouped(desc.groups != 0),
+      by_labels(desc.positives == NCE_POSITIVES_LABELS),
       x_rows(desc.n),
       y_rows(0),
       z_rows(0) {
@@ -83,6 +85,10 @@ Problem::Problem(const nce_plan_desc& description)
       y_rows = desc.n;
       similarity = similarity_of(distance);
       break;
+  }
+  if (by_labels) {
+    negatives_of_row = 0;
+    excluded = tower ? Excluded::kDiagonal : Excluded::kNone;
   }
   row.negatives = static_cast<double>(negatives_of_row);
   if (rule.reduces_negatives && tower && desc.negative_reduction == NCE_REDUCTION_MEAN && negatives_of_row > 0) {

@@ -81,7 +81,8 @@ struct Problem {
   bool shared;
   bool symmetric;
   Excluded excluded;
-  bool grouped;  ///< rows and columns of one group are no negatives of each other
+  bool grouped;    ///< rows and columns of one group are no negatives of each other
+  bool by_labels;  ///< rows and columns of one label are positives of each other, and there are no others
   int64_t x_rows;
   int64_t y_rows;
   int64_t z_rows;  ///< 0 unless shared
@@ -95,7 +96,9 @@ struct Problem {
   bool has_negatives() const { return negative_rows >= 0; }
   bool has_temperature() const { return measured_by(row.function) == Measured::kSimilarity; }
   bool has_bias() const { return rule.bias; }
-  bool has_labels() const { return arrangement == Arrangement::kLabelled || arrangement == Arrangement::kMined; }
+  bool has_labels() const {
+    return by_labels || arrangement == Arrangement::kLabelled || arrangement == Arrangement::kMined;
+  }
   bool cosine() const { return similarity == NCE_SIMILARITY_COSINE; }
   bool euclidean() const {
     return similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN || similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;

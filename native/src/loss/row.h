@@ -2,7 +2,7 @@
 // The mathematics of a row whose similarities are summed up in tiles: from the sums over its negatives and its positive
 // to loss, slopes and coefficients. In double, on host and device. Sources: InfoNCE 1807.03748 eq. 4, NT-Xent
 // 2002.05709 eq. 1, NT-Logistic 2002.05709 table 2, SigLIP 2303.15343 eq. 1, decoupled 2110.06848 eq. 6, debiased
-// 2007.00224 eqs. 7 and 8.
+// 2007.00224 eqs. 7 and 8, several positives 2004.11362 eqs. 2 and 3 and 1912.06430 eq. 1.
 //
 // The positive is kept out of the sums: l = ln(1 + sum_j e^(z_j - z+)) = softplus(LSE - z+). An "LSE - z+" over all
 // logits would lose every digit of a small loss.
@@ -23,10 +23,11 @@ namespace nce::loss {
 /// What a row's loss needs to know beside its sums.
 struct RowRule {
   RowFunction function;
-  double negative_share;  ///< kLogistic: what the sum over negatives is multiplied by
-  double margin;          ///< odds: what is taken off the positive
-  double class_prior;     ///< kDebiased: how likely a negative is a positive
-  double negatives;       ///< kDebiased: of a row
+  double negative_share;        ///< kLogistic: what the sum over negatives is multiplied by
+  double margin;                ///< odds: what is taken off the positive
+  double class_prior;           ///< kDebiased: how likely a negative is a positive
+  double negatives;             ///< kDebiased: of a row
+  nce_aggregation aggregation;  ///< of several positives
 };
 
 /// The temperature and bias of a call and how its exponentials are scaled.
@@ -355,6 +356,139 @@ NCE_HOST_DEVICE inline Coefficients coefficients_of(const RowRule& rule, const L
       break;
   }
   return {std::nan(""), 0.0, std::nan("")};
+}
+
+// Several positives by labels. With N and Q the logarithms of the sums over negatives and positives, the odds are e^(N
+// - Q): where there is one positive, all of this is what it is above. Outside, l = f(N - Q) + (Q - mean z), whose
+// second part is the positives' own.
+
+/// What a row has of its positives: sums as those of negatives, the mean of their similarities, and how many they are.
+struct Positives {
+  RowSums sums;
+  double similarity;
+  double count;
+};
+
+/// Whether a row with so many positives and negatives has a loss, and a share in a mean.
+NCE_HOST_DEVICE inline bool has_loss(const RowRule& rule, double positives, double negatives) {
+  return positives > 0.0 && (rule.function != RowFunction::kDecoupled || negatives > 0.0);
+}
+
+/// Of one positive, its logit as it is: sums have rounded it.
+NCE_HOST_DEVICE inline LogSum positives_of(const Positives& positives, const Scaling& scaling) {
+  if (positives.count == 0.0) return {0.0, -HUGE_VAL};
+  if (positives.count == 1.0) return {positives.similarity, 0.0};
+  return {positives.sums.maximum, std::log(positives.sums.value) + scaling.log_scale};
+}
+
+/// ln of the odds of negatives against positives.
+NCE_HOST_DEVICE inline LogOdds log_odds_of(const RowRule& rule, const LogSum& negatives, const LogSum& positives,
+                                           double tau) {
+  if (negatives.log_sum == -HUGE_VAL || positives.log_sum == -HUGE_VAL) return {-HUGE_VAL, -HUGE_VAL};
+  return {(negatives.maximum - positives.maximum + rule.margin) / tau + (negatives.log_sum - positives.log_sum),
+          -HUGE_VAL};
+}
+
+/// What a loss has beside f(N - Q).
+NCE_HOST_DEVICE inline double aggregation_loss(nce_aggregation aggregation, const LogSum& lse,
+                                               const Positives& positives, double tau) {
+  if (positives.count == 1.0) return 0.0;
+  switch (aggregation) {
+    case NCE_AGGREGATION_OUTSIDE:
+      return (lse.maximum - positives.similarity) / tau + lse.log_sum;
+    case NCE_AGGREGATION_INSIDE:
+      return std::log(positives.count);
+    case NCE_AGGREGATION_SUM:
+      return 0.0;
+  }
+  return std::nan("");
+}
+
+/// A row's result and what the backward pass needs of its positives.
+struct LabelledResult {
+  RowResult row;
+  LogSum positives;
+};
+
+/// How far the mean similarity of a sum's exponentials is above that of the positives. Weighted sums are relative to
+/// the maximum (kOnline) or to 0.
+NCE_HOST_DEVICE inline double mean_above(const RowSums& sums, double similarity, const Scaling& scaling) {
+  const double mean = sums.weighted / sums.value;
+  return scaling.form == Form::kOnline ? (sums.maximum - similarity) + mean : mean - similarity;
+}
+
+/// A row from the sums over its negatives and its positives.
+NCE_HOST_DEVICE inline LabelledResult labelled_result(const RowRule& rule, const RowSums& sums,
+                                                      const Positives& positives, const Scaling& scaling) {
+  const LogSum none{0.0, -HUGE_VAL};
+  const LogSum of_positives = positives_of(positives, scaling);
+  if (sums.value == 0.0) return {{0.0, none, 0.0, 0.0, std::nan("")}, of_positives};
+  const double tau = scaling.tau;
+  const LogSum lse{sums.maximum, std::log(sums.value) + scaling.log_scale};
+  const double entropy = lse.log_sum - sums.weighted / sums.value / tau;
+  if (positives.count == 0.0) return {{0.0, none, 0.0, 0.0, entropy}, of_positives};
+  const LogOdds odds = log_odds_of(rule, lse, of_positives, tau);
+  const double of_negatives = mean_above(sums, positives.similarity, scaling);
+  const double among_positives =
+      positives.count == 1.0 ? 0.0 : mean_above(positives.sums, positives.similarity, scaling);
+  double pull = masses_of_odds(rule, odds).negatives * (of_negatives - among_positives + rule.margin);
+  if (rule.aggregation == NCE_AGGREGATION_OUTSIDE) pull += among_positives;
+  const double loss = loss_of_odds(rule, odds) + aggregation_loss(rule.aggregation, of_positives, positives, tau);
+  return {{loss, lse, -pull / tau / tau, 0.0, entropy}, of_positives};
+}
+
+/// How much a row with several positives pulls: the sum of dl/dz over its negatives; what of that over its positives
+/// goes by e^(z - Q); and what goes by their number.
+struct LabelledMasses {
+  double negatives;
+  double exponential;
+  double constant;
+};
+
+NCE_HOST_DEVICE inline LabelledMasses labelled_masses(const RowRule& rule, const LogSum& lse, const LogSum& positives,
+                                                      double count, double tau) {
+  const LogOdds odds = log_odds_of(rule, lse, positives, tau);
+  if (odds.value == -HUGE_VAL) return {0.0, 0.0, 0.0};
+  const Masses masses = masses_of_odds(rule, odds);
+  if (count == 1.0) return {masses.negatives, 0.0, -masses.positive};
+  switch (rule.aggregation) {
+    case NCE_AGGREGATION_OUTSIDE:
+      // 1 - mass, without the subtraction.
+      return {masses.negatives, rule.function == RowFunction::kDecoupled ? 0.0 : sigmoid(-odds.value), -1.0};
+    case NCE_AGGREGATION_INSIDE:
+    case NCE_AGGREGATION_SUM:
+      return {masses.negatives, -masses.positive, 0.0};
+  }
+  return {std::nan(""), std::nan(""), std::nan("")};
+}
+
+/// As largest_slope above.
+NCE_HOST_DEVICE inline double largest_slope(double factor, const LabelledMasses& masses) {
+  return std::fabs(factor) *
+         std::fmax(masses.negatives, std::fmax(std::fabs(masses.exponential), std::fabs(masses.constant)));
+}
+
+/// The slope of negative j is a f(z_j), that of positive j is positive_a f(z_j) + constant; f of each class is relative
+/// to its own reference.
+struct LabelledCoefficients {
+  double a;
+  double reference;
+  double positive_a;
+  double positive_reference;
+  double constant;
+};
+
+NCE_HOST_DEVICE inline LabelledCoefficients labelled_coefficients(const LogSum& lse, const LogSum& positives,
+                                                                  double count, const LabelledMasses& masses,
+                                                                  double factor, double largest,
+                                                                  const Scaling& scaling) {
+  // A sum of nothing, or one that is not used, has no reference.
+  const auto coefficient = [&](const LogSum& sum, double mass) {
+    return mass == 0.0 || largest == 0.0 ? 0.0 : factor * mass / largest * std::exp(scaling.log_scale - sum.log_sum);
+  };
+  return {coefficient(lse, masses.negatives), lse.maximum, coefficient(positives, masses.exponential),
+          scaling.form == Form::kOnline ? positives.maximum : 0.0,
+          masses.constant == 0.0 || largest == 0.0 ? 0.0 : factor * masses.constant / (count * largest)};
 }
 
 }  // namespace nce::loss

@@ -544,6 +544,7 @@ class DensePlan final : public Plan {
 
 std::unique_ptr<Plan> make_dense_plan(const Problem& problem, ThreadPool& pool, nce_isa isa) {
   const nce_plan_desc& desc = problem.desc;
+  if (problem.by_labels) throw Error(NCE_STATUS_UNSUPPORTED, "desc->positives is 1; this device does not do it");
   const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m)) *
                           static_cast<double>(desc.dim + 64) * static_cast<double>(sizeof(double));
   if (elements > kLargestWorkspace) refuse_sizes(desc, kLargestWorkspaceText);

@@ -396,14 +396,16 @@ class Forward {
     loss::MetricTotals totals{};
     totals.positives = rows;
     for (int64_t i = 0; i < rows; ++i) {
-      double above = 0.0, tied = 0.0, uniformity = 0.0;
+      double count = 0.0, above = 0.0, tied = 0.0, uniformity = 0.0;
       for (int64_t g = 0; g < summed_groups(); ++g) {
-        totals.negatives += static_cast<int64_t>(scratch_.count[g * stride + i]);
+        count += scratch_.count[g * stride + i];
         above += scratch_.above[g * stride + i];
         tied += scratch_.tied[g * stride + i];
         totals.negative_similarity += scratch_.similarity[g * stride + i];
         uniformity += scratch_.uniformity[g * stride + i];
       }
+      totals.negatives += static_cast<int64_t>(count);
+      if (count == 0.0) ++totals.rows_without_negatives;
       totals.top1 += loss::rank_credit(above, tied, 1.0);
       totals.topk += loss::rank_credit(above, tied, problem_.desc.top_k);
       totals.positive_similarity += state_.positive[i];

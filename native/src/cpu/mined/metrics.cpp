@@ -102,16 +102,20 @@ loss::MetricTotals metrics_of_anchor(const Call<Real>& call, const DistanceRow<R
 template <typename Real>
 void write_metrics(const Call<Real>& call) {
   loss::MetricTotals totals{};
-  int64_t ranked = 0;
+  int64_t ranked = 0, without_positives = 0, without_negatives = 0;
   for (int64_t i = 0; i < call.rows(); ++i) {
     const loss::MetricTotals& of = call.state.metrics[i];
     totals.add(of);
     if (of.positives > 0 && of.negatives > 0) ++ranked;
+    if (of.positives == 0) ++without_positives;
+    if (of.negatives == 0) ++without_negatives;
   }
   totals.zero_rows = dense::count_zero(call.state.norms, call.rows());
   nce_metrics metrics = loss::metrics_of(call.problem.row.function, loss::similarity_range(call.problem), totals,
                                          ranked, loss::kSimilarityShare);
   metrics.rows = call.rows();
+  metrics.rows_without_positives = without_positives;
+  metrics.rows_without_negatives = without_negatives;
   loss::write_metrics(metrics, call.out.metrics);
 }
 

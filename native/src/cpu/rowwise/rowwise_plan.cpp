@@ -178,8 +178,9 @@ class RowwisePlan final : public Plan {
     if (keep) *token = {.magic = kTokenMagic, .plan = number_, .tau = call.rule.tau};
     if (out.loss != nullptr) write_loss(call, terms, out.loss);
     if (out.metrics == nullptr) return;
-    const nce_metrics metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_),
-                                                 totals.metrics, n(), loss::kSimilarityShare);
+    nce_metrics metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals.metrics, n(),
+                                           loss::kSimilarityShare);
+    loss::count_rowwise(totals.metrics, n(), problem_.comparisons_of_row, metrics);
     loss::write_metrics(metrics, out.metrics);
   }
 

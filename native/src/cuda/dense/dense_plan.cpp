@@ -130,6 +130,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
 
 std::unique_ptr<Plan> make_dense_plan(const loss::Problem& problem, int device, const dense::Architecture& architecture,
                                       const DenseLimits& limits) {
+  if (problem.by_labels) throw Error(NCE_STATUS_UNSUPPORTED, "desc->positives is 1; this device does not do it");
   return std::make_unique<dense::DensePlan>(problem, device, architecture, limits);
 }
 

@@ -24,6 +24,7 @@ NCE_DEVICE void add_metrics(const FinishRowsParams& p, int64_t i, double entropy
     uniformity += p.metric_sums.uniformity[at];
   }
   totals.negatives += static_cast<int64_t>(count);
+  if (count == 0.0) totals.rows_without_negatives += 1;
   totals.top1 += loss::rank_credit(above, tied, 1.0);
   totals.topk += loss::rank_credit(above, tied, p.top_k);
   totals.positive_similarity += p.positive[i];

@@ -60,16 +60,22 @@ __global__ void mined_metrics(const MinedParams p) {
 
 NCE_DEVICE void write_mined_metrics(const MinedParams& p) {
   loss::MetricTotals mine{};
-  int64_t ranked = 0;
+  int64_t ranked = 0, without_positives = 0, without_negatives = 0;
   for (int64_t i = threadIdx.x; i < p.rows; i += kBlockThreads) {
     mine.add(p.totals[i]);
     ranked += p.ranked_anchors[i];
+    if (p.totals[i].positives == 0) without_positives += 1;
+    if (p.totals[i].negatives == 0) without_negatives += 1;
   }
   const loss::MetricTotals all = combine_block(mine);
   ranked = combine_block<Count>(ranked);
+  without_positives = combine_block<Count>(without_positives);
+  without_negatives = combine_block<Count>(without_negatives);
   if (threadIdx.x != 0) return;
   nce_metrics metrics = loss::metrics_of(p.function, p.range, all, ranked, loss::kSimilarityShare);
   metrics.rows = p.rows;
+  metrics.rows_without_positives = without_positives;
+  metrics.rows_without_negatives = without_negatives;
   loss::write_metrics(metrics, p.metrics);
 }
 

@@ -153,7 +153,9 @@ __global__ void finish_rowwise_loss(const RowwiseParams p) {
     *p.loss_out = p.reducer.reduced(all.loss, p.call->weight_sum);
   }
   if (p.metrics != nullptr) {
-    loss::write_metrics(loss::metrics_of(p.function, p.range, all.metrics, p.rows, loss::kSimilarityShare), p.metrics);
+    nce_metrics metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows, loss::kSimilarityShare);
+    loss::count_rowwise(all.metrics, p.rows, p.comparisons_of_row, metrics);
+    loss::write_metrics(metrics, p.metrics);
   }
   p.call->plan = p.plan;
 }

@@ -320,6 +320,51 @@ public class infonce_h extends infonce_h$shared {
     public static int NCE_NEGATIVES_PAIRED() {
         return NCE_NEGATIVES_PAIRED;
     }
+    private static final int NCE_POSITIVES_PAIRED = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_positives.NCE_POSITIVES_PAIRED = 0
+     * }
+     */
+    public static int NCE_POSITIVES_PAIRED() {
+        return NCE_POSITIVES_PAIRED;
+    }
+    private static final int NCE_POSITIVES_LABELS = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_positives.NCE_POSITIVES_LABELS = 1
+     * }
+     */
+    public static int NCE_POSITIVES_LABELS() {
+        return NCE_POSITIVES_LABELS;
+    }
+    private static final int NCE_AGGREGATION_OUTSIDE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_aggregation.NCE_AGGREGATION_OUTSIDE = 0
+     * }
+     */
+    public static int NCE_AGGREGATION_OUTSIDE() {
+        return NCE_AGGREGATION_OUTSIDE;
+    }
+    private static final int NCE_AGGREGATION_INSIDE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_aggregation.NCE_AGGREGATION_INSIDE = 1
+     * }
+     */
+    public static int NCE_AGGREGATION_INSIDE() {
+        return NCE_AGGREGATION_INSIDE;
+    }
+    private static final int NCE_AGGREGATION_SUM = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_aggregation.NCE_AGGREGATION_SUM = 2
+     * }
+     */
+    public static int NCE_AGGREGATION_SUM() {
+        return NCE_AGGREGATION_SUM;
+    }
     private static final int NCE_SIMILARITY_COSINE = (int)0L;
     /**
      * {@snippet lang=c :

@@ -32,6 +32,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const double *bias;
  *     const int32_t *groups;
  *     const int32_t *key_groups;
+ *     const int32_t *key_labels;
  * }
  * }
  */
@@ -58,7 +59,8 @@ public class nce_inputs {
         infonce_h.C_POINTER.withName("upstream"),
         infonce_h.C_POINTER.withName("bias"),
         infonce_h.C_POINTER.withName("groups"),
-        infonce_h.C_POINTER.withName("key_groups")
+        infonce_h.C_POINTER.withName("key_groups"),
+        infonce_h.C_POINTER.withName("key_labels")
     ).withName("nce_inputs");
 
     /**
@@ -814,6 +816,50 @@ public class nce_inputs {
      */
     public static void key_groups(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(key_groups$LAYOUT, key_groups$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout key_labels$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("key_labels"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const int32_t *key_labels
+     * }
+     */
+    public static final AddressLayout key_labels$layout() {
+        return key_labels$LAYOUT;
+    }
+
+    private static final long key_labels$OFFSET = $LAYOUT.byteOffset(groupElement("key_labels"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const int32_t *key_labels
+     * }
+     */
+    public static final long key_labels$offset() {
+        return key_labels$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const int32_t *key_labels
+     * }
+     */
+    public static MemorySegment key_labels(MemorySegment struct) {
+        return struct.get(key_labels$LAYOUT, key_labels$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const int32_t *key_labels
+     * }
+     */
+    public static void key_labels(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(key_labels$LAYOUT, key_labels$OFFSET, fieldValue);
     }
 
     /**

@@ -27,6 +27,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t rows;
  *     int64_t zero_rows;
  *     int64_t non_finite_rows;
+ *     int64_t rows_without_positives;
+ *     int64_t rows_without_negatives;
  * }
  * }
  */
@@ -48,7 +50,9 @@ public class nce_metrics {
         infonce_h.C_DOUBLE.withName("effective_negatives"),
         infonce_h.C_LONG.withName("rows"),
         infonce_h.C_LONG.withName("zero_rows"),
-        infonce_h.C_LONG.withName("non_finite_rows")
+        infonce_h.C_LONG.withName("non_finite_rows"),
+        infonce_h.C_LONG.withName("rows_without_positives"),
+        infonce_h.C_LONG.withName("rows_without_negatives")
     ).withName("nce_metrics");
 
     /**
@@ -584,6 +588,94 @@ public class nce_metrics {
      */
     public static void non_finite_rows(MemorySegment struct, long fieldValue) {
         struct.set(non_finite_rows$LAYOUT, non_finite_rows$OFFSET, fieldValue);
+    }
+
+    private static final OfLong rows_without_positives$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rows_without_positives"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t rows_without_positives
+     * }
+     */
+    public static final OfLong rows_without_positives$layout() {
+        return rows_without_positives$LAYOUT;
+    }
+
+    private static final long rows_without_positives$OFFSET = $LAYOUT.byteOffset(groupElement("rows_without_positives"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t rows_without_positives
+     * }
+     */
+    public static final long rows_without_positives$offset() {
+        return rows_without_positives$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t rows_without_positives
+     * }
+     */
+    public static long rows_without_positives(MemorySegment struct) {
+        return struct.get(rows_without_positives$LAYOUT, rows_without_positives$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t rows_without_positives
+     * }
+     */
+    public static void rows_without_positives(MemorySegment struct, long fieldValue) {
+        struct.set(rows_without_positives$LAYOUT, rows_without_positives$OFFSET, fieldValue);
+    }
+
+    private static final OfLong rows_without_negatives$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rows_without_negatives"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t rows_without_negatives
+     * }
+     */
+    public static final OfLong rows_without_negatives$layout() {
+        return rows_without_negatives$LAYOUT;
+    }
+
+    private static final long rows_without_negatives$OFFSET = $LAYOUT.byteOffset(groupElement("rows_without_negatives"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t rows_without_negatives
+     * }
+     */
+    public static final long rows_without_negatives$offset() {
+        return rows_without_negatives$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t rows_without_negatives
+     * }
+     */
+    public static long rows_without_negatives(MemorySegment struct) {
+        return struct.get(rows_without_negatives$LAYOUT, rows_without_negatives$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t rows_without_negatives
+     * }
+     */
+    public static void rows_without_negatives(MemorySegment struct, long fieldValue) {
+        struct.set(rows_without_negatives$LAYOUT, rows_without_negatives$OFFSET, fieldValue);
     }
 
     /**

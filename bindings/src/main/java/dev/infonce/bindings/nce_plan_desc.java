@@ -37,8 +37,10 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t mining;
  *     int32_t soft_margin;
  *     int32_t groups;
- *     int32_t reserved;
+ *     int32_t positives;
  *     double class_prior;
+ *     int32_t aggregation;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -71,8 +73,10 @@ public class nce_plan_desc {
         infonce_h.C_INT.withName("mining"),
         infonce_h.C_INT.withName("soft_margin"),
         infonce_h.C_INT.withName("groups"),
-        infonce_h.C_INT.withName("reserved"),
-        infonce_h.C_DOUBLE.withName("class_prior")
+        infonce_h.C_INT.withName("positives"),
+        infonce_h.C_DOUBLE.withName("class_prior"),
+        infonce_h.C_INT.withName("aggregation"),
+        infonce_h.C_INT.withName("reserved")
     ).withName("nce_plan_desc");
 
     /**
@@ -1050,48 +1054,48 @@ public class nce_plan_desc {
         struct.set(groups$LAYOUT, groups$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt positives$LAYOUT = (OfInt)$LAYOUT.select(groupElement("positives"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t positives
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt positives$layout() {
+        return positives$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long positives$OFFSET = $LAYOUT.byteOffset(groupElement("positives"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t positives
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long positives$offset() {
+        return positives$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t positives
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int positives(MemorySegment struct) {
+        return struct.get(positives$LAYOUT, positives$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t positives
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void positives(MemorySegment struct, int fieldValue) {
+        struct.set(positives$LAYOUT, positives$OFFSET, fieldValue);
     }
 
     private static final OfDouble class_prior$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("class_prior"));
@@ -1136,6 +1140,94 @@ public class nce_plan_desc {
      */
     public static void class_prior(MemorySegment struct, double fieldValue) {
         struct.set(class_prior$LAYOUT, class_prior$OFFSET, fieldValue);
+    }
+
+    private static final OfInt aggregation$LAYOUT = (OfInt)$LAYOUT.select(groupElement("aggregation"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t aggregation
+     * }
+     */
+    public static final OfInt aggregation$layout() {
+        return aggregation$LAYOUT;
+    }
+
+    private static final long aggregation$OFFSET = $LAYOUT.byteOffset(groupElement("aggregation"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t aggregation
+     * }
+     */
+    public static final long aggregation$offset() {
+        return aggregation$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t aggregation
+     * }
+     */
+    public static int aggregation(MemorySegment struct) {
+        return struct.get(aggregation$LAYOUT, aggregation$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t aggregation
+     * }
+     */
+    public static void aggregation(MemorySegment struct, int fieldValue) {
+        struct.set(aggregation$LAYOUT, aggregation$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
