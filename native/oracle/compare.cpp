@@ -95,6 +95,8 @@ void compare(const Problem& problem, const Result& result, const Answer& answer,
   const auto equal = [&](const char* what, int64_t a, int64_t b) { expect(what, a == b ? 0 : kWrong, 0); };
   equal("metrics' struct_size", actual.struct_size, expected.struct_size);
   equal("rows", actual.rows, expected.rows);
+  equal("rows_without_positives", actual.rows_without_positives, expected.rows_without_positives);
+  equal("rows_without_negatives", actual.rows_without_negatives, expected.rows_without_negatives);
   equal("zero_rows", actual.zero_rows, expected.zero_rows);
   equal("non_finite_rows", actual.non_finite_rows, expected.non_finite_rows);
 }

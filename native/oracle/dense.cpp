@@ -154,18 +154,7 @@ class Dense {
 
   template <typename Body>
   GradientRows gradient(int64_t rows, const Body& body) const {
-    GradientRows result;
-    result.rows = sample_rows(rows, samples_);
-    const auto count = static_cast<int64_t>(result.rows.size());
-    result.values.resize(static_cast<std::size_t>(count * dim_));
-    std::vector<Number> terms(result.rows.size());
-    parallel_for(count, [&](int64_t k) {
-      GradientRow<Number> row = body(result.rows.data()[k]);
-      row.write(result.values.data() + k * dim_);
-      terms.data()[k] = row.terms();
-    });
-    result.terms = norm(terms);
-    return result;
+    return gradient_rows<Number>(rows, samples_, dim_, body);
   }
 
   const Problem& problem_;

@@ -200,7 +200,11 @@ class Mined {
     int64_t ranked = 0, positives = 0, negatives = 0;
     for (int64_t a = 0; a < n_; ++a) {
       metrics.zero_rows += std::all_of(x(a), x(a) + dim_, [](Number value) { return value == 0; }) ? 1 : 0;
-      if (label(a) < 0) continue;
+      if (label(a) < 0) {
+        ++metrics.rows_without_positives;
+        ++metrics.rows_without_negatives;
+        continue;
+      }
       int64_t nearest = -1, above = 0, tied = 0, others = 0;
       for (int64_t p = 0; p < n_; ++p) {
         if (!positive(a, p)) continue;
@@ -220,6 +224,8 @@ class Mined {
         tied += distance(a, n) == distance(a, nearest) ? 1 : 0;
       }
       negatives += others;
+      metrics.rows_without_positives += nearest < 0 ? 1 : 0;
+      metrics.rows_without_negatives += others == 0 ? 1 : 0;
       if (nearest < 0 || others == 0) continue;
       ++ranked;
       const auto credit = [&](int64_t k) {

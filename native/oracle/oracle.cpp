@@ -37,7 +37,9 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   Answer answer;
   RowSums<Number> all;
   Number top1 = 0, topk = 0;
-  int64_t mixed = 0;  // rows with negatives
+  int64_t mixed = 0;   // rows with a softmax over negatives
+  int64_t ranked = 0;  // rows with a positive
+  nce_metrics& metrics = answer.metrics;
   for (const RowSums<Number>& row : rows) {
     answer.losses.push_back(static_cast<double>(row.loss));
     answer.loss_sizes.push_back(static_cast<double>(row.size));
@@ -56,7 +58,11 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
     all.effective += row.effective;
     all.positives += row.positives;
     all.negatives += row.negatives;
-    mixed += row.negatives > 0 ? 1 : 0;
+    mixed += row.effective > 0 ? 1 : 0;
+    metrics.rows_without_negatives += row.negatives > 0 ? 0 : 1;
+    metrics.rows_without_positives += row.positives > 0 ? 0 : 1;
+    if (row.positives == 0) continue;
+    ++ranked;
     top1 += row.credit(1);
     topk += row.credit(problem.desc.top_k);
   }
@@ -69,13 +75,12 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   answer.d_bias_terms = static_cast<double>(all.d_bias_terms);
   answer.condition = static_cast<double>(all.condition);
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  nce_metrics& metrics = answer.metrics;
   metrics.struct_size = sizeof metrics;
   metrics.rows = shape.rows;
-  metrics.top1_accuracy = shape.labelled ? kNone : mean(top1, shape.rows);
-  metrics.topk_accuracy = shape.labelled ? kNone : mean(topk, shape.rows);
+  metrics.top1_accuracy = shape.labelled ? kNone : mean(top1, ranked);
+  metrics.topk_accuracy = shape.labelled ? kNone : mean(topk, ranked);
   metrics.positive_similarity = mean(all.positive, all.positives);
-  metrics.alignment = mean(all.alignment, all.positives);
+  metrics.alignment = shape.by_labels ? kNone : mean(all.alignment, all.positives);
   metrics.negative_similarity = mean(all.negative, all.negatives);
   metrics.uniformity = std::log(mean(all.uniformity, all.negatives));
   metrics.effective_negatives = shape.softmax ? mean(all.effective, mixed) : kNone;
@@ -87,6 +92,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
 
 template <typename Number>
 Answer oracle(const Problem& problem, int64_t samples) {
+  if (problem.shape().by_labels) return labelled_oracle<Number>(problem, samples);
   if (problem.shape().mined) return mined_oracle<Number>(problem, samples);
   return problem.shape().rowwise ? rowwise_oracle<Number>(problem, samples) : dense_oracle<Number>(problem, samples);
 }

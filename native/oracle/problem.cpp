@@ -65,11 +65,12 @@ const char* name_of_loss(const nce_plan_desc& desc) {
     return kind.loss == desc.loss && kind.negatives == desc.negatives && kind.symmetric == (desc.symmetric != 0) &&
            kind.one_matrix == (shape_of(desc).tower && desc.m == 0) && kind.denominator == desc.denominator &&
            kind.grouped == (desc.groups != 0) && kind.class_prior == desc.class_prior && kind.mining == desc.mining &&
-           kind.soft_margin == (desc.soft_margin != 0) && (kind.margin == desc.margin || shape_of(desc).margin);
+           kind.soft_margin == (desc.soft_margin != 0) && kind.by_labels == (desc.positives == NCE_POSITIVES_LABELS) &&
+           kind.aggregation == desc.aggregation && (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds :
        {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds), std::span<const Kind>(kMinedKinds),
-        std::span<const Kind>(kDebiasedKinds)}) {
+        std::span<const Kind>(kDebiasedKinds), std::span<const Kind>(kLabelledKinds)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
     if (found != kinds.end()) return found->name;
   }
@@ -147,6 +148,8 @@ Problem empty_problem_of(const Case& of) {
   desc.class_prior = of.kind.class_prior;
   desc.mining = of.kind.mining;
   desc.soft_margin = of.kind.soft_margin ? 1 : 0;
+  desc.positives = of.kind.by_labels ? NCE_POSITIVES_LABELS : NCE_POSITIVES_PAIRED;
+  desc.aggregation = of.kind.aggregation;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;
@@ -214,6 +217,19 @@ void fill(Problem& problem, double noise, uint64_t seed) {
   }
   if (shape.labelled) {
     for (int64_t i = 0; i < desc.n; ++i) problem.labels.push_back(i % 3 == 0 ? 1 : 0);
+  }
+  problem.key_labels.clear();
+  if (shape.by_labels) {
+    // The views of a thing are alike, and a few things, wherever they lie; some rows are like no other.
+    const auto set_labels = [&](std::vector<int32_t>& labels, int64_t rows) {
+      const int64_t things = shape.tower ? shape.rows / 2 : desc.n;
+      for (int64_t i = 0; i < rows; ++i) {
+        const int64_t thing = i % std::max<int64_t>(things, 1);
+        labels.push_back(i % 13 == 9 ? -1 : static_cast<int32_t>(thing * 7 % (things / 3 + 1)));
+      }
+    };
+    set_labels(problem.labels, shape.rows);
+    if (!shape.tower) set_labels(problem.key_labels, shape.keys);
   }
   problem.groups.clear();
   problem.key_groups.clear();

@@ -25,7 +25,7 @@ struct Problem {
   std::vector<double> queries, keys, negatives;  ///< row-major without gaps, exactly representable in desc.dtype
   std::vector<float> weights;                    ///< empty: all 1
   std::vector<float> upstream;                   ///< empty: 1; one number, or one a row
-  std::vector<int32_t> labels;
+  std::vector<int32_t> labels, key_labels;
   std::vector<int32_t> groups, key_groups;  ///< where desc.groups is 1
 
   Shape shape() const { return shape_of(desc); }
@@ -55,6 +55,8 @@ struct Kind {
   double class_prior = 0.0;
   nce_mining mining = NCE_MINING_NONE;
   bool soft_margin = false;
+  bool by_labels = false;  ///< positives of a row are those of its label
+  nce_aggregation aggregation = NCE_AGGREGATION_OUTSIDE;
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -95,6 +97,43 @@ inline constexpr Kind kNtXentDebiased = {.name = "NT-Xent debiased, margin",
                                          .one_matrix = true,
                                          .margin = 0.1,
                                          .class_prior = 0.02};
+inline constexpr Kind kSupCon = {.name = "SupCon",
+                                 .loss = NCE_LOSS_NT_XENT,
+                                 .negatives = NCE_NEGATIVES_IN_BATCH,
+                                 .one_matrix = true,
+                                 .by_labels = true};
+inline constexpr Kind kSupConTwoTowers = {.name = "SupCon inside, two towers, margin",
+                                          .loss = NCE_LOSS_INFONCE,
+                                          .negatives = NCE_NEGATIVES_IN_BATCH,
+                                          .margin = 0.1,
+                                          .by_labels = true,
+                                          .aggregation = NCE_AGGREGATION_INSIDE};
+inline constexpr Kind kSupConInside = {.name = "SupCon inside, two views",
+                                       .loss = NCE_LOSS_NT_XENT,
+                                       .negatives = NCE_NEGATIVES_IN_BATCH,
+                                       .by_labels = true,
+                                       .aggregation = NCE_AGGREGATION_INSIDE};
+inline constexpr Kind kSupConOutsideTwoTowers = {
+    .name = "SupCon, two towers", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .by_labels = true};
+inline constexpr Kind kMultiInstance = {.name = "multi-instance, margin",
+                                        .loss = NCE_LOSS_NT_XENT,
+                                        .negatives = NCE_NEGATIVES_IN_BATCH,
+                                        .one_matrix = true,
+                                        .margin = 0.15,
+                                        .by_labels = true,
+                                        .aggregation = NCE_AGGREGATION_SUM};
+inline constexpr Kind kSupConDecoupled = {.name = "SupCon decoupled",
+                                          .loss = NCE_LOSS_NT_XENT,
+                                          .negatives = NCE_NEGATIVES_IN_BATCH,
+                                          .one_matrix = true,
+                                          .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                          .by_labels = true};
+inline constexpr Kind kMultiInstanceDecoupled = {.name = "multi-instance decoupled, two towers",
+                                                 .loss = NCE_LOSS_INFONCE,
+                                                 .negatives = NCE_NEGATIVES_IN_BATCH,
+                                                 .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                                 .by_labels = true,
+                                                 .aggregation = NCE_AGGREGATION_SUM};
 inline constexpr Kind kNtLogistic = {"NT-Logistic", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kNtLogisticOneMatrix = {.name = "NT-Logistic one matrix, sum",
                                               .loss = NCE_LOSS_NT_LOGISTIC,
@@ -140,9 +179,13 @@ inline constexpr Kind kMinedKinds[] = {mined_kind("batch all", NCE_MINING_BATCH_
                                        mined_kind("easy positive, soft", NCE_MINING_EASY_POSITIVE, true),
                                        mined_kind("batch easy, soft", NCE_MINING_BATCH_EASY, true)};
 
-inline constexpr Kind kDenseKinds[] = {kInfoNce,    kSymmetric,           kShared,  kNtXent,           kNtXentOneMatrix,
-                                       kDcl,        kSymmetricMargin,     kGrouped, kSymmetricGrouped, kNtXentGrouped,
-                                       kNtLogistic, kNtLogisticOneMatrix, kSigLip,  kSigLipGrouped};
+inline constexpr Kind kDenseKinds[] = {kInfoNce,          kSymmetric,     kShared,          kNtXent,
+                                       kNtXentOneMatrix,  kDcl,           kSymmetricMargin, kGrouped,
+                                       kSymmetricGrouped, kNtXentGrouped, kNtLogistic,      kNtLogisticOneMatrix,
+                                       kSigLip,           kSigLipGrouped, kSupCon,          kSupConTwoTowers};
+/// The rest of those whose positives are by labels.
+inline constexpr Kind kLabelledKinds[] = {kSupConInside, kSupConOutsideTwoTowers, kMultiInstance, kSupConDecoupled,
+                                          kMultiInstanceDecoupled};
 inline constexpr Kind kRowwiseKinds[] = {kOwn, kOwnDecoupled, kPaired, kContrastive, kTriplet, kSoftTriplet};
 /// Of cosines alone.
 inline constexpr Kind kDebiasedKinds[] = {kDebiased, kSymmetricDebiased, kNtXentDebiased, kOwnDebiased};

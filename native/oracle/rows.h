@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "oracle/oracle.h"
+#include "oracle/parallel.h"
 #include "oracle/similarity_matrix.h"
 
 namespace nce::oracle {
@@ -20,6 +21,9 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples);
 /// And those whose triplets are mined.
 template <typename Number>
 Answer mined_oracle(const Problem& problem, int64_t samples);
+/// And those whose rows have several positives by labels.
+template <typename Number>
+Answer labelled_oracle(const Problem& problem, int64_t samples);
 
 std::vector<int64_t> sample_rows(int64_t rows, int64_t samples);
 
@@ -141,8 +145,9 @@ class GradientRow {
  public:
   GradientRow(const Number* own, int64_t dim) : own_(own), sum_(static_cast<std::size_t>(dim), Number{0}) {}
 
-  /// `s` is seen from this row; `other` is the other row.
-  void add(Number slope, const Similarity<Number>& s, const Number* other) {
+  /// `s` is seen from this row; `other` is the other row. `size` is that of what the slope is added up from.
+  void add(Number slope, const Similarity<Number>& s, const Number* other) { add(slope, s, other, std::fabs(slope)); }
+  void add(Number slope, const Similarity<Number>& s, const Number* other, Number size) {
     const auto dim = static_cast<int64_t>(sum_.size());
     if (s.x_own == -s.cross) {
       // A distance's: far from the origin nothing would be left of two sums that cancel.
@@ -151,7 +156,7 @@ class GradientRow {
       add_scaled(slope * s.cross, other, dim, sum_.data());
       own_slope_ += slope * s.x_own;
     }
-    terms_ += std::fabs(slope) * s.x_size;
+    terms_ += size * s.x_size;
   }
   Number terms() const { return terms_; }
   void write(double* to) {
@@ -164,5 +169,22 @@ class GradientRow {
   std::vector<Number> sum_;
   Number own_slope_ = 0, terms_ = 0;
 };
+
+/// Some of a gradient's rows, of each of which `body` makes a GradientRow.
+template <typename Number, typename Body>
+GradientRows gradient_rows(int64_t rows, int64_t samples, int64_t dim, const Body& body) {
+  GradientRows result;
+  result.rows = sample_rows(rows, samples);
+  const auto count = static_cast<int64_t>(result.rows.size());
+  result.values.resize(static_cast<std::size_t>(count * dim));
+  std::vector<Number> terms(result.rows.size());
+  parallel_for(count, [&](int64_t k) {
+    GradientRow<Number> row = body(result.rows.data()[k]);
+    row.write(result.values.data() + k * dim);
+    terms.data()[k] = row.terms();
+  });
+  result.terms = norm(terms);
+  return result;
+}
 
 }  // namespace nce::oracle

@@ -156,6 +156,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
       temperature_(where, stream, problem.shape().margin ? 0 : 8),
       weights_(where, stream, static_cast<int64_t>(4 * problem.weights.size())),
       labels_(where, stream, static_cast<int64_t>(4 * problem.labels.size())),
+      key_labels_(where, stream, static_cast<int64_t>(4 * problem.key_labels.size())),
       groups_(where, stream, static_cast<int64_t>(4 * problem.groups.size())),
       key_groups_(where, stream, static_cast<int64_t>(4 * problem.key_groups.size())),
       upstream_(where, stream, static_cast<int64_t>(4 * problem.upstream.size())),
@@ -175,6 +176,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
   in.temperature = static_cast<const double*>(temperature_.data());
   in.weights = static_cast<const float*>(weights_.data());
   in.labels = static_cast<const int32_t*>(labels_.data());
+  in.key_labels = static_cast<const int32_t*>(key_labels_.data());
   in.groups = static_cast<const int32_t*>(groups_.data());
   in.key_groups = static_cast<const int32_t*>(key_groups_.data());
   in.upstream = static_cast<const float*>(upstream_.data());
@@ -203,6 +205,7 @@ void Run::upload(const Problem& problem) {
   temperature_.upload(&temperature);
   weights_.upload(problem.weights.data());
   labels_.upload(problem.labels.data());
+  key_labels_.upload(problem.key_labels.data());
   groups_.upload(problem.groups.data());
   key_groups_.upload(problem.key_groups.data());
   upstream_.upload(problem.upstream.data());

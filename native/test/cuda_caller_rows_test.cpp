@@ -121,6 +121,8 @@ std::vector<double> everything(const CallerMatrix& x, const CallerMatrix& y, boo
                           .similarity = NCE_SIMILARITY_DOT,
                           .excluded = Excluded::kDiagonal,
                           .views_half = 0,
+                          .same_group = false,
+                          .constant = false,
                           .call = call.get(),
                           .method = 0};
   const int64_t x_rows = operands.x.rows;

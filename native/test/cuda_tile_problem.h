@@ -240,6 +240,8 @@ struct TileProblem {
             .similarity = similarity,
             .excluded = excluded,
             .views_half = x.rows() / 2,
+            .same_group = false,
+            .constant = false,
             .call = call.get(),
             .method = 0};
   }

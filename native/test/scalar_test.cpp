@@ -18,8 +18,12 @@ using test::Quad;
 /// Relative to the wide value; three roundings of libm's functions (each below 1 ulp), and half as many again.
 constexpr double kBound = 4.5 * 0x1p-52;
 
-constexpr RowRule kSoftmaxRule = {
-    .function = RowFunction::kSoftmax, .negative_share = 1.0, .margin = 0.0, .class_prior = 0.0, .negatives = 0.0};
+constexpr RowRule kSoftmaxRule = {.function = RowFunction::kSoftmax,
+                                  .negative_share = 1.0,
+                                  .margin = 0.0,
+                                  .class_prior = 0.0,
+                                  .negatives = 0.0,
+                                  .aggregation = NCE_AGGREGATION_OUTSIDE};
 constexpr Scaling kUnit = {.form = Form::kBounded, .tau = 1.0, .bias = 0.0, .log_scale = 0.0};
 
 void expect_relative(double actual, Quad wide, double x, double bound = kBound) {

@@ -410,14 +410,8 @@ struct LabelledResult {
   LogSum positives;
 };
 
-/// How far the mean similarity of a sum's exponentials is above that of the positives. Weighted sums are relative to
-/// the maximum (kOnline) or to 0.
-NCE_HOST_DEVICE inline double mean_above(const RowSums& sums, double similarity, const Scaling& scaling) {
-  const double mean = sums.weighted / sums.value;
-  return scaling.form == Form::kOnline ? (sums.maximum - similarity) + mean : mean - similarity;
-}
-
-/// A row from the sums over its negatives and its positives.
+/// A row from the sums over its negatives and its positives. Unless kOnline, those weighted by similarities are
+/// relative to the positives' mean, and those of positives to 0.
 NCE_HOST_DEVICE inline LabelledResult labelled_result(const RowRule& rule, const RowSums& sums,
                                                       const Positives& positives, const Scaling& scaling) {
   const LogSum none{0.0, -HUGE_VAL};
@@ -425,16 +419,22 @@ NCE_HOST_DEVICE inline LabelledResult labelled_result(const RowRule& rule, const
   if (sums.value == 0.0) return {{0.0, none, 0.0, 0.0, std::nan("")}, of_positives};
   const double tau = scaling.tau;
   const LogSum lse{sums.maximum, std::log(sums.value) + scaling.log_scale};
-  const double entropy = lse.log_sum - sums.weighted / sums.value / tau;
-  if (positives.count == 0.0) return {{0.0, none, 0.0, 0.0, entropy}, of_positives};
+  const bool online = scaling.form == Form::kOnline;
+  const double mean = sums.weighted / sums.value;
+  if (positives.count == 0.0) return {{0.0, none, 0.0, 0.0, std::nan("")}, of_positives};
   const LogOdds odds = log_odds_of(rule, lse, of_positives, tau);
-  const double of_negatives = mean_above(sums, positives.similarity, scaling);
-  const double among_positives =
-      positives.count == 1.0 ? 0.0 : mean_above(positives.sums, positives.similarity, scaling);
+  const double of_negatives = online ? (sums.maximum - positives.similarity) + mean : mean;
+  double among_positives = 0.0;
+  if (positives.count != 1.0) {
+    among_positives = positives.sums.weighted / positives.sums.value - positives.similarity;
+    if (online) among_positives += positives.sums.maximum;
+  }
   double pull = masses_of_odds(rule, odds).negatives * (of_negatives - among_positives + rule.margin);
   if (rule.aggregation == NCE_AGGREGATION_OUTSIDE) pull += among_positives;
   const double loss = loss_of_odds(rule, odds) + aggregation_loss(rule.aggregation, of_positives, positives, tau);
-  return {{loss, lse, -pull / tau / tau, 0.0, entropy}, of_positives};
+  const double log_sum =
+      online ? lse.log_sum : lse.log_sum - positives.similarity / tau;  // relative to where the mean is
+  return {{loss, lse, -pull / tau / tau, 0.0, log_sum - mean / tau}, of_positives};
 }
 
 /// How much a row with several positives pulls: the sum of dl/dz over its negatives; what of that over its positives

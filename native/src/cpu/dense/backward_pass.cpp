@@ -143,7 +143,7 @@ class Backward {
             .positives = problem_.tower    ? nullptr
                          : problem_.shared ? panels_.z
                                            : panels_.y,
-            .positive_rows = problem_.x_rows,
+            .positive_rows = problem_.by_labels ? 0 : problem_.x_rows,
             .target = target};
   }
 
@@ -265,9 +265,13 @@ class Backward {
                             .y_scale = largest_,
                             .scratch = scratch_.workers + worker * scratch_.worker_stride};
     if (before_strip_) task.kept.x_first = begin;
+    if (problem_.by_labels) {
+      task.x_positives = {scratch_.positive_as, scratch_.positive_references, scratch_.positive_constants};
+    }
     if (problem_.tower) {
       task.y_coefficients = task.x_coefficients;
       task.y_references = task.x_references;
+      task.y_positives = task.x_positives;
     } else if (problem_.symmetric) {
       task.y_coefficients = scratch_.y_coefficients;
       task.y_references = online ? scratch_.y_references : nullptr;

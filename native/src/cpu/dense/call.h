@@ -29,7 +29,7 @@ struct Call {
   void* d_z;                ///< gradient of Z, or null; its stride is that of the keys
   bool positives_in_y;      ///< whether positives are rows of Y, whose gradients have their share
   bool z_apart;             ///< whether rows of Z, if any, are no rows of Y
-  const int32_t* x_groups;  ///< null: there are no groups
+  const int32_t* x_groups;  ///< or labels; null: there are neither
   const int32_t* y_groups;
   int64_t zero_columns;  ///< rows of Y of norm 0, where they come in strips
   Norms y_norms;
@@ -133,6 +133,7 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .views_half = problem.views_half(),
           .x_groups = call.x_groups,
           .y_groups = call.y_groups,
+          .labels = problem.by_labels,
           .form = call.form,
           .inverse_temperature = 1.0 / call.tau(),
           .logit_shift = call.bias * call.tau(),

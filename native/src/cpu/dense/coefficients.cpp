@@ -21,10 +21,11 @@ class CoefficientsOfRows {
     find_factors();
     find_largest();
     for_rows(call_.pool, begin_, end_, [&](int64_t i) {
+      if (problem_.by_labels) return write_labelled(i);
       const double positive = write_row(i);
       scratch_.positive_coefficients[i] = problem_.symmetric ? positive + write_column(i) : positive;
     });
-    finish_positives();
+    if (!problem_.by_labels) finish_positives();
     if (end_ == problem_.x_rows) clear_padding();
     return largest_;
   }
@@ -38,6 +39,7 @@ class CoefficientsOfRows {
   }
 
   void find_largest() {
+    if (problem_.by_labels) return find_largest_labelled();
     for_rows(call_.pool, begin_, end_, [&](int64_t i) {
       scratch_.row_masses[i] = masses(state_.row_lse, i);
       if (problem_.symmetric) scratch_.column_masses[i] = masses(state_.column_lse, i);
@@ -52,6 +54,28 @@ class CoefficientsOfRows {
         largest_ = std::max(largest_, loss::largest_slope(function, factor, scratch_.column_masses[i], 1.0));
       }
     }
+  }
+
+  void find_largest_labelled() {
+    for_rows(call_.pool, begin_, end_, [&](int64_t i) {
+      scratch_.labelled_masses[i] = loss::labelled_masses(problem_.row, state_.row_lse[i], state_.positive_lse[i],
+                                                          state_.positive_count[i], scaling_.tau);
+    });
+    for (int64_t i = begin_; i < end_; ++i) {
+      largest_ = std::max(largest_, loss::largest_slope(scratch_.row_factors[i], scratch_.labelled_masses[i]));
+    }
+  }
+
+  void write_labelled(int64_t i) const {
+    const loss::LabelledCoefficients coefficients =
+        loss::labelled_coefficients(state_.row_lse[i], state_.positive_lse[i], state_.positive_count[i],
+                                    scratch_.labelled_masses[i], scratch_.row_factors[i], largest_, scaling_);
+    scratch_.x_coefficients[i] = coefficients.a;
+    scratch_.x_references[i] = coefficients.reference;
+    scratch_.positive_as[i] = coefficients.positive_a;
+    scratch_.positive_references[i] = coefficients.positive_reference;
+    scratch_.positive_constants[i] = coefficients.constant;
+    scratch_.positive_coefficients[i] = 0.0;
   }
 
   loss::Masses masses(const loss::LogSum* lse, int64_t row) const {
@@ -97,6 +121,11 @@ class CoefficientsOfRows {
     const auto clear = [](double* numbers, int64_t rows) { std::fill(numbers + rows, numbers + padded(rows), 0.0); };
     for (double* numbers : {scratch_.x_coefficients, scratch_.x_references, scratch_.positive_coefficients}) {
       clear(numbers, problem_.x_rows);
+    }
+    if (problem_.by_labels) {
+      for (double* numbers : {scratch_.positive_as, scratch_.positive_references, scratch_.positive_constants}) {
+        clear(numbers, problem_.x_rows);
+      }
     }
     if (!problem_.symmetric) return;
     for (double* numbers : {scratch_.y_coefficients, scratch_.y_references}) clear(numbers, problem_.y_rows);

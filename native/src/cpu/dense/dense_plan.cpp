@@ -111,6 +111,7 @@ class DensePlan final : public Plan {
     if (call.tau() != state.header->tau) refuse_other_temperature(call.tau(), state.header->tau);
     if (call.bias != state.header->bias) refuse_other_bias(call.bias, state.header->bias);
     call.form = static_cast<Form>(state.header->form);
+    if (problem_.by_labels) weigh_counted_rows(call);
     with_kernels(static_cast<Arithmetic>(state.header->arithmetic),
                  [&](const auto& kernels) { backward_with(call, kernels, carver); });
     check_gradients(call);
@@ -213,13 +214,42 @@ class DensePlan final : public Plan {
             .d_y = problem_.shared ? out.d_negatives : out.d_keys,
             .d_y_stride = problem_.shared ? out.d_negatives_stride : out.d_keys_stride,
             .d_z = problem_.shared ? out.d_keys : nullptr,
-            .positives_in_y = !problem_.shared,
+            .positives_in_y = !problem_.shared && !problem_.by_labels,
             .z_apart = problem_.shared,
-            .x_groups = in.groups,
-            .y_groups = problem_.tower ? in.groups : in.key_groups,
+            .x_groups = problem_.by_labels ? in.labels : in.groups,
+            .y_groups = problem_.by_labels ? (problem_.tower ? in.labels : in.key_labels)
+                        : problem_.tower   ? in.groups
+                                           : in.key_groups,
             .zero_columns = 0,
             .y_norms = state.y_norms,
             .center = nullptr};
+  }
+
+  /// How many positives by labels each row has.
+  void count_positives(const Call& call) const {
+    int32_t* const begin = call.state.sorted_labels;
+    int32_t* const end = std::copy(call.y_groups, call.y_groups + problem_.y_rows, begin);
+    std::sort(begin, end);
+    for_rows(pool_, 0, problem_.x_rows, [&](int64_t i) {
+      const int32_t label = call.x_groups[i];
+      const auto alike = std::equal_range(begin, end, label);
+      const auto count = static_cast<double>(alike.second - alike.first) - (problem_.tower ? 1.0 : 0.0);
+      call.state.positive_count[i] = label < 0 ? 0.0 : count;
+    });
+  }
+
+  /// Takes rows without a loss out of a mean.
+  void weigh_counted_rows(Call& call) const {
+    const double others = static_cast<double>(problem_.y_rows) - (problem_.tower ? 1.0 : 0.0);
+    call.weight_sum = 0.0;
+    for (int64_t i = 0; i < problem_.x_rows; ++i) {
+      const double positives = call.state.positive_count[i];
+      const bool counts = loss::has_loss(problem_.row, positives, others - positives);
+      const float weight = call.in.weights == nullptr ? 1.0F : call.in.weights[i];
+      call.state.counted_weights[i] = counts ? weight : 0.0F;
+      call.weight_sum += static_cast<double>(call.state.counted_weights[i]);
+    }
+    call.reducer.weights = call.state.counted_weights;
   }
 
   /// The call as one on a strip of Y, whose problem is `part`.
@@ -318,6 +348,10 @@ class DensePlan final : public Plan {
     call.form = decision.form;
     call.far = decision.far;
     call.cosines_by_rows = decision.cosines_by_rows;
+    if (problem_.by_labels) {
+      count_positives(call);
+      weigh_counted_rows(call);
+    }
     if (call.far) refuse_far_similarities(call, decision.arithmetic != Arithmetic::kFloat64);
     const bool both = workspace.bytes >= both_bytes_;
     bool kept = false;
@@ -544,7 +578,6 @@ class DensePlan final : public Plan {
 
 std::unique_ptr<Plan> make_dense_plan(const Problem& problem, ThreadPool& pool, nce_isa isa) {
   const nce_plan_desc& desc = problem.desc;
-  if (problem.by_labels) throw Error(NCE_STATUS_UNSUPPORTED, "desc->positives is 1; this device does not do it");
   const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m)) *
                           static_cast<double>(desc.dim + 64) * static_cast<double>(sizeof(double));
   if (elements > kLargestWorkspace) refuse_sizes(desc, kLargestWorkspaceText);

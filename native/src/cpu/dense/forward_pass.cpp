@@ -32,7 +32,11 @@ class Forward {
       center_ = state_.center;
     }
     pack_matrices({panels_.x_count, problem_.tower || strips() ? 0 : panels_.y_count, panels_.z_count});
-    find_positives();
+    if (problem_.by_labels) {
+      std::fill_n(scratch_.zeros, padded(problem_.x_rows), 0.0);
+    } else {
+      find_positives();
+    }
     if (metrics_) prepare_row_metrics();
     if (strips()) {
       clear_totals();
@@ -47,14 +51,15 @@ class Forward {
   }
 
   void sum_strip(const KeptTiles<Real>& kept) const {
-    sum_tiles(kept, 0, panels_.x_count);
+    sum_tiles(kept, 0, panels_.x_count, true);
     add_to_totals();
   }
 
   void finish_strips() const { finish_rows(0, problem_.x_rows); }
 
   void sum_rows(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
-    sum_tiles(kept, begin, end);
+    if (problem_.by_labels && metrics_) rank_positives(begin, end);
+    sum_tiles(kept, begin, end, true);
     finish_rows(begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
   }
 
@@ -209,6 +214,7 @@ class Forward {
     for (int64_t i = 0; i < padded(problem_.x_rows); ++i) {
       scratch_.x_inverse[i] = i < problem_.x_rows ? inverse_norm(state_.x_norms, i) : 0.0;
     }
+    if (problem_.by_labels) return;
     for_rows(call_.pool, 0, problem_.x_rows, [&](int64_t i) { scratch_.alignment[i] = alignment_of(i); });
   }
 
@@ -235,18 +241,33 @@ class Forward {
     return unit_distance_squared(call_.x, state_.x_norms, row, call_.y, call_.y_norms, row, dim);
   }
 
-  void sum_tiles(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
+  /// What ranks of panels [begin, end) of X are of, which takes a pass of its own.
+  void rank_positives(int64_t begin, int64_t end) const {
+    sum_tiles({}, begin, end, false);
+    for_rows(call_.pool, begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width),
+             [&](int64_t i) { state_.positive[i] = mean_positive_similarity(i); });
+  }
+
+  double mean_positive_similarity(int64_t i) const {
+    const int64_t stride = padded(problem_.x_rows);
+    double sum = 0.0;
+    for (int64_t g = 0; g < scratch_.groups.y; ++g) sum += scratch_.positive_similarity[g * stride + i];
+    return state_.positive_count[i] > 0.0 ? sum / state_.positive_count[i] : 0.0;
+  }
+
+  /// `all`: else only the sums of similarities of positives by labels.
+  void sum_tiles(const KeptTiles<Real>& kept, int64_t begin, int64_t end, bool all) const {
     const Groups groups = end - begin == panels_.x_count ? scratch_.groups : scratch_.groups.of_strip(end - begin);
     call_.pool.parallel_for(groups.x * groups.y, [&](int64_t task, int worker) {
       // Groups of Y in the outer loop, as in the backward pass: then mostly the thread that kept a tile reads it again.
       const int64_t x_group = task % groups.x;
       sum_group(kept, begin + (end - begin) * x_group / groups.x, begin + (end - begin) * (x_group + 1) / groups.x,
-                x_group, task / groups.x, scratch_.workers + worker * scratch_.worker_stride);
+                x_group, task / groups.x, scratch_.workers + worker * scratch_.worker_stride, all);
     });
   }
 
   void sum_group(const KeptTiles<Real>& kept, int64_t x_begin, int64_t x_end, int64_t x_group, int64_t y_group,
-                 Real* space) const {
+                 Real* space, bool all) const {
     const int64_t panel_bytes = panels_.stride * static_cast<int64_t>(sizeof(Real));
     const int64_t row_shift = (scratch_.first_group + y_group) * padded(problem_.x_rows);
     ForwardTask<Real> task{
@@ -257,14 +278,26 @@ class Forward {
         .y_end = panels_.y_count * (y_group + 1) / scratch_.groups.y,
         // Half of the second-level cache is for these panels of X, the rest for panels of Y and prefetched lines.
         .x_block = std::clamp<int64_t>(second_level_cache_bytes() / 2 / panel_bytes, 1, kLargestBlock),
-        .x_positive = state_.positive,
+        .x_positive = problem_.by_labels ? scratch_.zeros : state_.positive,
         .y_positive = nullptr,
-        .rows = shifted(scratch_.rows, row_shift),
+        .rows = {},
+        .positives = {},
         .columns = {},
         .metrics = {},
         .kept = kept,
         .scratch = space};
+    if (problem_.by_labels) {
+      task.positive_similarity = scratch_.positive_similarity + row_shift;
+      std::fill(task.positive_similarity + x_begin * kernels_.width, task.positive_similarity + x_end * kernels_.width,
+                0.0);
+    }
+    if (!all) return kernels_.forward(task);
+    task.rows = shifted(scratch_.rows, row_shift);
     clear(task.rows, task.x_begin, task.x_end);
+    if (problem_.by_labels) {
+      task.positives = shifted(scratch_.positives, row_shift);
+      clear(task.positives, task.x_begin, task.x_end);
+    }
     if (problem_.symmetric) {
       task.y_positive = state_.positive;
       task.columns = shifted(scratch_.columns, x_group * padded(problem_.y_rows));
@@ -272,7 +305,8 @@ class Forward {
     }
     if (metrics_) {
       const bool scaled = !problem_.cosine();
-      task.metrics = {.count = scratch_.count + row_shift,
+      task.metrics = {.positive = state_.positive,
+                      .count = scratch_.count + row_shift,
                       .above = scratch_.above + row_shift,
                       .tied = scratch_.tied + row_shift,
                       .similarity = scratch_.similarity + row_shift,
@@ -343,7 +377,9 @@ class Forward {
     const loss::Scaling scaling = call_.scaling();
     for_rows(call_.pool, begin, end, [&](int64_t i) {
       const loss::RowSums sums = sums_of(scratch_.rows, summed_groups(), stride, i);
-      const loss::RowResult row = loss::row_result(problem_.row, sums, state_.positive[i], scaling);
+      const loss::RowResult row = problem_.by_labels
+                                      ? labelled_result(sums, i)
+                                      : loss::row_result(problem_.row, sums, state_.positive[i], scaling);
       scratch_.losses[i] = row.loss;
       state_.row_lse[i] = row.lse;
       state_.row_slope[i] = row.temperature_slope;
@@ -351,6 +387,17 @@ class Forward {
       if (metrics_) scratch_.entropy[i] = row.entropy;
       if (problem_.symmetric) finish_column(i);
     });
+  }
+
+  loss::RowResult labelled_result(loss::RowSums sums, int64_t i) const {
+    const loss::Positives positives{.sums = sums_of(scratch_.positives, scratch_.groups.y, padded(problem_.x_rows), i),
+                                    .similarity = mean_positive_similarity(i),
+                                    .count = state_.positive_count[i]};
+    if (call_.form != Form::kOnline) sums.weighted -= sums.value * positives.similarity;
+    const loss::LabelledResult result = loss::labelled_result(problem_.row, sums, positives, call_.scaling());
+    state_.positive[i] = positives.similarity;
+    state_.positive_lse[i] = result.positives;
+    return result.row;
   }
 
   void finish_column(int64_t j) const {
@@ -394,7 +441,7 @@ class Forward {
     const int64_t rows = problem_.x_rows;
     const int64_t stride = padded(rows);
     loss::MetricTotals totals{};
-    totals.positives = rows;
+    if (problem_.by_labels) totals.alignment = std::nan("");
     for (int64_t i = 0; i < rows; ++i) {
       double count = 0.0, above = 0.0, tied = 0.0, uniformity = 0.0;
       for (int64_t g = 0; g < summed_groups(); ++g) {
@@ -406,12 +453,17 @@ class Forward {
       }
       totals.negatives += static_cast<int64_t>(count);
       if (count == 0.0) ++totals.rows_without_negatives;
+      totals.uniformity += uniformity * uniformity_factor(i);
+      if (problem_.by_labels && state_.positive_count[i] == 0.0) {
+        ++totals.rows_without_positives;
+        continue;
+      }
+      ++totals.positives;
       totals.top1 += loss::rank_credit(above, tied, 1.0);
       totals.topk += loss::rank_credit(above, tied, problem_.desc.top_k);
       totals.positive_similarity += state_.positive[i];
-      totals.alignment += scratch_.alignment[i];
+      if (!problem_.by_labels) totals.alignment += scratch_.alignment[i];
       totals.add_entropy(scratch_.entropy[i]);
-      totals.uniformity += uniformity * uniformity_factor(i);
     }
     totals.zero_rows = count_zero(state_.x_norms, rows) + zero_columns();
     if (call_.z_apart) totals.zero_rows += count_zero(state_.z_norms, problem_.z_rows);

@@ -45,6 +45,7 @@ struct Operands {
   /// Rows of one group >= 0 are no negatives of each other; null: there are no groups. Not padded.
   const int32_t* x_groups;
   const int32_t* y_groups;
+  bool labels;  ///< groups are labels: rows of one are positives of each other
   Form form;
   double inverse_temperature;
   double logit_shift;       ///< kLogistic: z = (s + logit_shift) / tau, the bias in units of s
@@ -54,6 +55,7 @@ struct Operands {
 
 /// Sums that only metrics need, of rows of X.
 struct MetricSums {
+  const double* positive;         ///< s+
   double* count;                  ///< of negatives
   double* above;                  ///< how many of them have s > s+
   double* tied;                   ///< how many have s = s+
@@ -86,11 +88,21 @@ struct ForwardTask {
   int64_t x_block;           ///< panels of X that stay in cache while Y passes
   const double* x_positive;  ///< s+ of rows of X; kLogistic does not read it but for metrics
   const double* y_positive;  ///< s+ of rows of Y, if columns are wanted
-  Sums rows;
-  Sums columns;        ///< value null: not wanted
-  MetricSums metrics;  ///< above null: not wanted
+  Sums rows;                 ///< value null: not wanted, and nothing but positive_similarity is
+  Sums positives;            ///< likewise of positives by labels, never of columns; value null: there are none
+  double* positive_similarity = nullptr;  ///< of positives by labels, sum of s; null: there are none
+  Sums columns;                           ///< value null: not wanted
+  MetricSums metrics;                     ///< above null: not wanted
   KeptTiles<Real> kept;
   Real* scratch;  ///< Kernels::forward_scratch elements
+};
+
+/// By which the elements of one side's positives by labels go: G_ij = f_ij coefficient + constant. Null: there are
+/// none.
+struct PositiveCoefficients {
+  const double* coefficients = nullptr;
+  const double* references = nullptr;
+  const double* constants = nullptr;
 };
 
 /// Panels [x_begin, x_end) of X against panels [y_begin, y_end) of Y, both gradients from one tile of G: sum of
@@ -106,6 +118,8 @@ struct GradientTask {
   const double* y_coefficients = nullptr;
   const double* x_references = nullptr;
   const double* y_references = nullptr;
+  PositiveCoefficients x_positives{};
+  PositiveCoefficients y_positives{};
   Real* x_sums = nullptr;        ///< [panels of X][padded dim][width], set; null: not wanted
   int64_t sums_stride;           ///< elements of a panel of sums
   double* x_g_sums = nullptr;    ///< [panels of X][width], sum of G_ij over j, set; or null

@@ -91,6 +91,11 @@ State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips
   column_lse = problem.symmetric ? carver.take<loss::LogSum>(y) : nullptr;
   column_slope = problem.symmetric ? carver.take<double>(y) : nullptr;
   bias_slope = problem.has_bias() ? carver.take<double>(x) : nullptr;
+  const bool by_labels = problem.by_labels;
+  positive_count = by_labels ? carver.take<double>(x) : nullptr;
+  positive_lse = by_labels ? carver.take<loss::LogSum>(x) : nullptr;
+  counted_weights = by_labels ? carver.take<float>(x) : nullptr;
+  sorted_labels = by_labels ? carver.take<int32_t>(problem.y_rows) : nullptr;
 }
 
 template <typename Real>
@@ -133,6 +138,11 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   const int64_t column_sums = problem.symmetric ? groups.x * y : 0;
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums),
              nullptr};
+  const int64_t positive_sums = problem.by_labels ? row_sums : 0;
+  positives = {carver.take<double>(positive_sums), carver.take<double>(positive_sums),
+               carver.take<double>(positive_sums), nullptr};
+  positive_similarity = carver.take<double>(positive_sums);
+  zeros = carver.take<double>(problem.by_labels ? x : 0);
   const bool metrics = problem.desc.metrics != 0;
   count = carver.take<double>(metrics ? row_sums : 0);
   above = carver.take<double>(metrics ? row_sums : 0);
@@ -207,6 +217,11 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   column_factors = carver.take<double>(y);
   row_masses = carver.take<loss::Masses>(x);
   column_masses = carver.take<loss::Masses>(problem.symmetric ? y : 0);
+  const int64_t labelled = problem.by_labels ? x : 0;
+  labelled_masses = carver.take<loss::LabelledMasses>(labelled);
+  positive_as = carver.take<double>(labelled);
+  positive_references = carver.take<double>(labelled);
+  positive_constants = carver.take<double>(labelled);
   const int64_t strip = std::min(strips.length, panels.x_count);
   x_sums = carver.take<Real>(strips.y_groups * strip * panels.sums_stride);
   x_g_sums = carver.take<double>(problem.euclidean() ? strips.y_groups * strip * kernels.width : 0);

@@ -74,8 +74,13 @@ struct State {
   double *x_squares, *y_squares, *z_squares;
   double *x_factors, *y_factors, *z_factors;  ///< where words may be two bfloat16: see Operands
   double* center;                             ///< room for find_center; Euclidean only
-  double* positive;                           ///< s+
+  double* positive;                           ///< s+, or of positives by labels the mean s
   loss::LogSum *row_lse, *column_lse;
+  // Null unless positives are by labels.
+  double* positive_count;
+  loss::LogSum* positive_lse;
+  float* counted_weights;            ///< of rows, 0 where a row has no loss
+  int32_t* sorted_labels;            ///< of Y
   double *row_slope, *column_slope;  ///< see loss::RowResult
   double* bias_slope;                ///< of rows, likewise; null: the loss has no bias
 };
@@ -136,6 +141,9 @@ struct ForwardScratch {
   int64_t first_group;  ///< of a strip's own
   Sums rows;
   Sums columns;
+  Sums positives;  ///< by labels, as are the next two; else null
+  double* positive_similarity;
+  double* zeros;  ///< what weighted sums are relative to
   double *count, *above, *tied, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;
   double* entropy;  ///< of the softmax over each row's negatives
@@ -158,6 +166,9 @@ struct BackwardScratch {
   double* positive_coefficients;
   double *row_factors, *column_factors;
   loss::Masses *row_masses, *column_masses;
+  // Of positives by labels, else null.
+  loss::LabelledMasses* labelled_masses;
+  double *positive_as, *positive_references, *positive_constants;
   Real* x_sums;      ///< [group][panels of a strip][panel stride]
   double* x_g_sums;  ///< [group][panels of a strip][width]; Euclidean only
   Real* x_rows;      ///< a strip of X in row blocks; not for one tower

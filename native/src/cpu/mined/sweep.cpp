@@ -55,6 +55,7 @@ class Sweep {
                       .views_half = 0,
                       .x_groups = nullptr,
                       .y_groups = nullptr,
+                      .labels = false,
                       .form = loss::Form::kBounded,
                       .inverse_temperature = 1.0,
                       .logit_shift = 0.0,

@@ -12,6 +12,7 @@ struct Side {
   bool add;  ///< the sums go on with those of the strip before
   const RowRange* y_range;
   tile::Coefficients coefficients;
+  bool turned;  ///< X are the columns
   GradientCut cut;
   void* sums;
   double* g_sums;
@@ -75,11 +76,16 @@ class Backward {
             .row_slope = state_.row_slope,
             .column_slope = state_.column_slope,
             .bias_slope = state_.bias_slope,
+            .positive_count = problem_.by_labels ? state_.positive_count : nullptr,
+            .positive_lse = state_.positive_lse,
             .x_coefficients = scratch_.x_coefficients,
             .x_references = scratch_.x_references,
             .y_coefficients = scratch_.y_coefficients,
             .y_references = scratch_.y_references,
             .positive_coefficients = scratch_.positive_coefficients,
+            .positive_as = scratch_.positive_as,
+            .positive_references = scratch_.positive_references,
+            .positive_constants = scratch_.positive_constants,
             .d_temperature = call_.out.d_temperature,
             .d_bias = call_.out.d_bias,
             .totals = call_.scratch.slopes};
@@ -101,14 +107,15 @@ class Backward {
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = strip > 0,
             .y_range = &state_.ranges[problem_.tower ? 0 : 1],
-            .coefficients = coefficients(),
+            .coefficients = coefficients(scratch_.x_coefficients, scratch_.x_references),
+            .turned = false,
             .cut = cuts_.x,
             .sums = scratch_.x_sums,
             .g_sums = scratch_.x_g_sums,
             .positives = problem_.tower        ? x
                          : call_.carved.shared ? z_matrix(call_, rows_)
                                                : y,
-            .positive_rows = problem_.x_rows,
+            .positive_rows = problem_.by_labels ? 0 : problem_.x_rows,
             .target = target,
             .argument = Argument::kQueriesGradient,
             .first_row = 0};
@@ -119,7 +126,6 @@ class Backward {
     const nce_outputs& out = call_.out;
     const int64_t begin = call_.strips.begin(strip);
     const int64_t rows = call_.strips.size(strip);
-    const tile::Coefficients of_pass = coefficients();
     const Matrix x = x_matrix(call_, rows_);
     return {.x = y_matrix(call_, rows_, strip),
             .y = x.to,
@@ -127,15 +133,13 @@ class Backward {
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = false,
             .y_range = &state_.ranges[0],
-            .coefficients = {.x = of_pass.y,
-                             .y = of_pass.x,
-                             .x_references = of_pass.y_references,
-                             .y_references = of_pass.x_references},
+            .coefficients = turned(coefficients(scratch_.x_coefficients, scratch_.x_references)),
+            .turned = true,
             .cut = cuts_.y,
             .sums = scratch_.y_sums,
             .g_sums = scratch_.y_g_sums,
             .positives = x,
-            .positive_rows = problem_.shared || strip > 0 ? 0 : problem_.x_rows,
+            .positive_rows = problem_.shared || problem_.by_labels || strip > 0 ? 0 : problem_.x_rows,
             .target = problem_.shared ? target_of(out.d_negatives, out.d_negatives_stride, rows, begin)
                                       : target_of(out.d_keys, out.d_keys_stride, rows, begin),
             .argument = problem_.shared ? Argument::kNegativesGradient : Argument::kKeysGradient,
@@ -150,6 +154,7 @@ class Backward {
             .add = false,
             .y_range = nullptr,
             .coefficients = {},
+            .turned = false,
             .cut = {},
             .sums = nullptr,
             .g_sums = nullptr,
@@ -172,12 +177,16 @@ class Backward {
   }
 
   /// Of X's rows and Y's; one tower has the same on both sides.
-  tile::Coefficients coefficients() const {
-    const bool y = problem_.tower || problem_.symmetric;
-    return {.x = scratch_.x_coefficients,
-            .y = y ? scratch_.y_coefficients : nullptr,
-            .x_references = scratch_.x_references,
-            .y_references = y ? scratch_.y_references : nullptr};
+  tile::Coefficients coefficients(const void* x, const void* references) const {
+    if (problem_.tower) return {.x = x, .y = x, .x_references = references, .y_references = references};
+    return {.x = x,
+            .y = problem_.symmetric ? scratch_.y_coefficients : nullptr,
+            .x_references = references,
+            .y_references = problem_.symmetric ? scratch_.y_references : nullptr};
+  }
+
+  static tile::Coefficients turned(const tile::Coefficients& of) {
+    return {.x = of.y, .y = of.x, .x_references = of.y_references, .y_references = of.x_references};
   }
 
   tile::Operands operands(const Side& side) const {
@@ -200,13 +209,34 @@ class Backward {
   /// Sums over the negatives of rows [begin, end) of one chunk.
   void sum(const Side& side, int64_t begin, int64_t end) const {
     if (!side.target.wanted() || begin == end || side.y_rows == 0) return;
-    const tile::GradientSumsParams params{.operands = operands(side),
-                                          .coefficients = side.coefficients,
+    sum(side, begin, end, operands(side), side.coefficients, side.add);
+    if (!problem_.by_labels) return;
+    // Positives go by exponentials and by constants of their own, in two more passes that add to the first.
+    tile::Operands positives = operands(side);
+    positives.same_group = true;
+    const bool exponentials = !(problem_.row.function == loss::RowFunction::kDecoupled &&
+                                problem_.row.aggregation == NCE_AGGREGATION_OUTSIDE);
+    if (exponentials) {
+      sum(side, begin, end, positives, labelled(side, scratch_.positive_as, scratch_.positive_references), true);
+    }
+    positives.constant = true;
+    sum(side, begin, end, positives, labelled(side, scratch_.positive_constants, scratch_.positive_references), true);
+  }
+
+  tile::Coefficients labelled(const Side& side, const void* of_rows, const void* references) const {
+    const tile::Coefficients of_pass = coefficients(of_rows, references);
+    return side.turned ? turned(of_pass) : of_pass;
+  }
+
+  void sum(const Side& side, int64_t begin, int64_t end, const tile::Operands& operands,
+           const tile::Coefficients& of_pass, bool add) const {
+    const tile::GradientSumsParams params{.operands = operands,
+                                          .coefficients = of_pass,
                                           .g_scale = tensor_ ? kTensorGradientScale : 1.0f,
                                           .y_relative = side.y.relative,
                                           .x_first = begin,
                                           .cut = side.cut.of(end - begin),
-                                          .add = side.add,
+                                          .add = add,
                                           .sums = side.sums};
     if (tiles_) return tile::launch_gradient_tiles(params, method_.arithmetic, call_.stream);
     const bool distances = problem_.euclidean();
@@ -272,6 +302,9 @@ class Backward {
 }  // namespace
 
 void enqueue_backward(const Call& call) {
+  for (int32_t index = 0; call.problem.by_labels && index < static_cast<int32_t>(call.methods.size()); ++index) {
+    weigh_rows(call, index);
+  }
   for (int32_t index = 0; index < static_cast<int32_t>(call.methods.size()); ++index) {
     Carver carver = call.rest;
     const Backward backward(call, index, carver);

@@ -27,7 +27,17 @@ struct Call {
   RowSource x, y, z;  ///< z: also where positives are rows of Y but come apart, with strips
 
   bool has_y() const { return problem.y_rows > 0; }
-  loss::Reducer reducer() const { return loss::reducer_of(problem.reduction, in); }
+  loss::Reducer reducer() const {
+    loss::Reducer reducer = loss::reducer_of(problem.reduction, in);
+    if (problem.by_labels) reducer.weights = state.counted_weights;
+    return reducer;
+  }
+  /// Or labels.
+  const int32_t* row_groups() const { return problem.by_labels ? in.labels : in.groups; }
+  const int32_t* column_groups() const {
+    if (problem.tower) return row_groups();
+    return problem.by_labels ? in.key_labels : in.key_groups;
+  }
 };
 
 /// Measures and packs the rows, sums over the negatives, writes loss and metrics, and names `plan` in CallState.
@@ -35,6 +45,9 @@ void enqueue_forward(const Call& call, uint64_t plan);
 
 /// Writes the gradients that are asked for, from the state that the forward pass left.
 void enqueue_backward(const Call& call);
+
+/// Takes rows without positives by labels out of a mean, where the call has method `index`.
+void weigh_rows(const Call& call, int32_t index);
 
 /// Norms from a row on.
 inline Norms offset(const Norms& norms, int64_t rows) { return {norms.length + rows, norms.scale + rows}; }

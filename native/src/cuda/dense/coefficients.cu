@@ -18,6 +18,10 @@ NCE_DEVICE loss::Masses masses_of(const CoefficientsParams& p, const loss::LogSu
   return loss::masses_of(p.rule, lse[i], p.positive[i], scaling_of(*p.call));
 }
 
+NCE_DEVICE loss::LabelledMasses labelled_masses_of(const CoefficientsParams& p, int64_t i) {
+  return loss::labelled_masses(p.rule, p.row_lse[i], p.positive_lse[i], p.positive_count[i], p.call->tau);
+}
+
 __global__ void slope_rows(const CoefficientsParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const Range part = part_of(p.rows, blockIdx.x, gridDim.x);
@@ -25,6 +29,11 @@ __global__ void slope_rows(const CoefficientsParams p) {
   for (int64_t i = part.begin + threadIdx.x; i < part.end; i += kBlockThreads) {
     const double factor = factor_of(p, i);
     double slope = p.row_slope[i];
+    if (p.positive_count != nullptr) {
+      largest = Largest()(largest, loss::largest_slope(factor, labelled_masses_of(p, i)));
+      temperature += factor * slope;
+      continue;
+    }
     const loss::Masses masses = masses_of(p, p.row_lse, i);
     const double sigmoid = loss::largest_sigmoid(p.bias_slope, i, masses.positive);
     largest = Largest()(largest, loss::largest_slope(p.rule.function, factor, masses, sigmoid));
@@ -101,6 +110,23 @@ __global__ void find_coefficients(const CoefficientsParams p) {
   }
 }
 
+template <typename Real>
+__global__ void find_labelled_coefficients(const CoefficientsParams p) {
+  if (!concerns(p.call, p.method)) return;
+  const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
+  if (i >= p.x_allocated) return;
+  loss::LabelledCoefficients of{};
+  if (i < p.rows) {
+    of = loss::labelled_coefficients(p.row_lse[i], p.positive_lse[i], p.positive_count[i], labelled_masses_of(p, i),
+                                     factor_of(p, i), p.call->largest_slope, scaling_of(*p.call));
+  }
+  static_cast<Real*>(p.x_coefficients)[i] = static_cast<Real>(of.a);
+  static_cast<Real*>(p.x_references)[i] = static_cast<Real>(of.reference);
+  static_cast<Real*>(p.positive_as)[i] = static_cast<Real>(of.positive_a);
+  static_cast<Real*>(p.positive_references)[i] = static_cast<Real>(of.positive_reference);
+  static_cast<Real*>(p.positive_constants)[i] = static_cast<Real>(of.constant);
+}
+
 }  // namespace
 
 void launch_slopes(const CoefficientsParams& params, cudaStream_t stream) {
@@ -111,14 +137,16 @@ void launch_slopes(const CoefficientsParams& params, cudaStream_t stream) {
 
 void launch_coefficients(const CoefficientsParams& params, Arithmetic arithmetic, cudaStream_t stream) {
   const int64_t threads = params.x_allocated > params.y_allocated ? params.x_allocated : params.y_allocated;
-  const Launch how{"find_coefficients", blocks_of(threads, kBlockThreads), kBlockThreads, 0, stream};
+  const bool labelled = params.positive_count != nullptr;
+  const Launch how{labelled ? "find_labelled_coefficients" : "find_coefficients", blocks_of(threads, kBlockThreads),
+                   kBlockThreads, 0, stream};
   switch (arithmetic) {
     case Arithmetic::kTensorFloat16:
     case Arithmetic::kTensorBfloat16:
     case Arithmetic::kFloat32:
-      return launch(how, find_coefficients<float>, params);
+      return launch(how, labelled ? find_labelled_coefficients<float> : find_coefficients<float>, params);
     case Arithmetic::kFloat64:
-      return launch(how, find_coefficients<double>, params);
+      return launch(how, labelled ? find_labelled_coefficients<double> : find_coefficients<double>, params);
   }
 }
 

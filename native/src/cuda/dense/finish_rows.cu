@@ -25,12 +25,27 @@ NCE_DEVICE void add_metrics(const FinishRowsParams& p, int64_t i, double entropy
   }
   totals.negatives += static_cast<int64_t>(count);
   if (count == 0.0) totals.rows_without_negatives += 1;
+  totals.uniformity += uniformity * (p.x_norms.length[i] == 0.0 ? 1.0 : std::exp(-2.0));
+  const bool by_labels = p.labelled.count != nullptr;
+  if (by_labels && p.labelled.count[i] == 0.0) {
+    totals.rows_without_positives += 1;
+    return;
+  }
   totals.top1 += loss::rank_credit(above, tied, 1.0);
   totals.topk += loss::rank_credit(above, tied, p.top_k);
   totals.positive_similarity += p.positive[i];
-  totals.alignment += p.alignment[i];
-  totals.uniformity += uniformity * (p.x_norms.length[i] == 0.0 ? 1.0 : std::exp(-2.0));
+  if (!by_labels) totals.alignment += p.alignment[i];
   totals.add_entropy(entropy);
+}
+
+NCE_DEVICE loss::RowResult labelled_result(const FinishRowsParams& p, const loss::RowSums& sums, int64_t i,
+                                           const loss::Scaling& scaling) {
+  const loss::Positives positives{.sums = sums_of(*p.call, p.labelled.sums, p.row_groups, p.row_stride, i),
+                                  .similarity = p.positive[i],
+                                  .count = p.labelled.count[i]};
+  const loss::LabelledResult result = loss::labelled_result(p.rule, sums, positives, scaling);
+  p.labelled.lse[i] = result.positives;
+  return result.row;
 }
 
 NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& totals) {
@@ -38,7 +53,8 @@ NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& tota
   const loss::Scaling scaling = scaling_of(call);
   const double positive = p.positive[i];
   const loss::RowSums sums = sums_of(call, p.row_sums, p.row_groups, p.row_stride, i);
-  const loss::RowResult row = loss::row_result(p.rule, sums, positive, scaling);
+  const loss::RowResult row = p.labelled.count != nullptr ? labelled_result(p, sums, i, scaling)
+                                                          : loss::row_result(p.rule, sums, positive, scaling);
   p.row_lse[i] = row.lse;
   p.row_slope[i] = row.temperature_slope;
   if (p.bias_slope != nullptr) p.bias_slope[i] = row.bias_slope;
@@ -91,7 +107,8 @@ __global__ void finish_loss(const FinishLossParams p) {
   if (threadIdx.x != 0 || refuse(*p.call, p.reducer, all.loss)) return;
   if (p.loss != nullptr) *p.loss = p.reducer.reduced(all.loss, p.call->weight_sum);
   if (p.metrics != nullptr) {
-    all.metrics.positives = p.rows;
+    all.metrics.positives = p.rows - all.metrics.rows_without_positives;
+    if (p.by_labels) all.metrics.alignment = std::nan("");
     for (int32_t m = 0; m < p.matrices; ++m) all.metrics.zero_rows += p.ranges[m].zero_rows;
     loss::write_metrics(loss::metrics_of(p.function, p.range, all.metrics, p.rows), p.metrics);
   }

@@ -24,11 +24,12 @@ class Forward {
   void enqueue() const {
     pack(call_, index_, rows_, x_matrix(call_, rows_));
     if (!problem_.tower && !call_.strips.many()) pack(call_, index_, rows_, y_matrix(call_, rows_, 0));
-    find_positives();
+    if (!problem_.by_labels) find_positives();
     if (metrics_ && !problem_.cosine()) prepare_row_metrics();
     for (int64_t strip = 0; call_.has_y() && strip < call_.strips.count(); ++strip) {
       if (call_.strips.many()) pack(call_, index_, rows_, y_matrix(call_, rows_, strip));
       if (metrics_) prepare_column_metrics(strip);
+      if (problem_.by_labels) sum_positives();
       sum_tiles(strip);
     }
     finish_rows(false);
@@ -108,6 +109,42 @@ class Forward {
             .y_factors = scratch_.y_factors};
   }
 
+  /// Before negatives are summed, since ranks are of the positives' mean similarity.
+  void sum_positives() const {
+    const Matrix y = y_matrix(call_, rows_, 0);
+    tile::Operands operands = operands_of(call_, index_, x(), problem_.x_rows, y.to, y.rows);
+    operands.same_group = true;
+    // Of what metrics sum up, the number and the similarities; the rest goes where sums of negatives come to lie.
+    launch_sum_tiles({.operands = operands,
+                      .x_positive = nullptr,
+                      .y_positive = nullptr,
+                      .x_groups = scratch_.groups.x,
+                      .y_groups = scratch_.groups.y,
+                      .add = false,
+                      .rows = scratch_.positives,
+                      .columns = {},
+                      .metrics = {.count = scratch_.positive_count,
+                                  .above = scratch_.rows.maximum,
+                                  .tied = scratch_.rows.value,
+                                  .similarity = scratch_.positive_similarity,
+                                  .uniformity = scratch_.rows.weighted,
+                                  .x_inverse_norms = nullptr,
+                                  .y_inverse_norms = nullptr,
+                                  .y_factors = nullptr}},
+                     method_.arithmetic, call_.stream);
+    launch_finish_positives({.call = call_.call_state,
+                             .method = index_,
+                             .rows = problem_.x_rows,
+                             .groups = scratch_.groups.y,
+                             .stride = padded_rows(problem_.x_rows),
+                             .counts = scratch_.positive_count,
+                             .similarities = scratch_.positive_similarity,
+                             .count = state_.positive_count,
+                             .positive = state_.positive},
+                            call_.stream);
+    weigh_rows(call_, index_);
+  }
+
   void sum_tiles(int64_t strip) const {
     const Matrix y = y_matrix(call_, rows_, strip);
     tile::Operands operands = operands_of(call_, index_, x(), problem_.x_rows, y.to, y.rows);
@@ -143,6 +180,9 @@ class Forward {
                         .alignment = call_.scratch.alignment,
                         .x_norms = state_.x_norms,
                         .positive = state_.positive,
+                        .labelled = {.sums = scratch_.positives,
+                                     .count = problem_.by_labels ? state_.positive_count : nullptr,
+                                     .lse = state_.positive_lse},
                         .top_k = problem_.desc.top_k,
                         .row_lse = state_.row_lse,
                         .column_lse = state_.column_lse,
@@ -257,6 +297,7 @@ void finish_loss(const Call& call, uint64_t plan) {
                       .range = loss::similarity_range(problem),
                       .reducer = call.reducer(),
                       .rows = problem.x_rows,
+                      .by_labels = problem.by_labels,
                       .loss = problem.reduction == NCE_REDUCTION_NONE ? nullptr : call.out.loss,
                       .metrics = call.out.metrics},
                      call.stream);
@@ -287,8 +328,23 @@ tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& 
           .similarity = problem.cosine() ? NCE_SIMILARITY_DOT : problem.similarity,
           .excluded = problem.excluded,
           .views_half = problem.views_half(),
+          .same_group = false,
+          .constant = false,
           .call = call.call_state,
           .method = index};
+}
+
+void weigh_rows(const Call& call, int32_t index) {
+  const Problem& problem = call.problem;
+  launch_weigh_rows({.call = call.call_state,
+                     .method = index,
+                     .rule = problem.row,
+                     .given = call.in.weights,
+                     .positive_count = call.state.positive_count,
+                     .others = static_cast<double>(problem.y_rows - (problem.tower ? 1 : 0)),
+                     .rows = problem.x_rows,
+                     .weights = call.state.counted_weights},
+                    call.stream);
 }
 
 void enqueue_forward(const Call& call, uint64_t plan) {
@@ -296,7 +352,7 @@ void enqueue_forward(const Call& call, uint64_t plan) {
   choose(call);
   if (can_be_far(call) && !call.problem.cosine()) check_far(call);
   if (call.problem.euclidean()) find_center(call);
-  if (call.out.metrics != nullptr) align(call);
+  if (call.out.metrics != nullptr && !call.problem.by_labels) align(call);
   for (int32_t index = 0; index < static_cast<int32_t>(call.methods.size()); ++index) {
     Carver carver = call.rest;
     Forward(call, index, carver).enqueue();

@@ -110,13 +110,13 @@ void pack(const Call& call, int32_t index, const MethodState& state, const Matri
 }
 
 Matrix x_matrix(const Call& call, const MethodState& state) {
-  return with_groups(call.in.groups, with_caller(call, state,
-                                                 {.source = call.x,
-                                                  .rows = call.problem.x_rows,
-                                                  .allocated = call.state.x_allocated,
-                                                  .norms = call.state.x_norms,
-                                                  .range = &call.state.ranges[0],
-                                                  .to = state.x}));
+  return with_groups(call.row_groups(), with_caller(call, state,
+                                                    {.source = call.x,
+                                                     .rows = call.problem.x_rows,
+                                                     .allocated = call.state.x_allocated,
+                                                     .norms = call.state.x_norms,
+                                                     .range = &call.state.ranges[0],
+                                                     .to = state.x}));
 }
 
 Matrix z_part(const Call& call, const MethodState& state, const PackedMatrix& to, int64_t begin, int64_t count) {
@@ -137,7 +137,7 @@ Matrix z_matrix(const Call& call, const MethodState& state) {
 
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip) {
   const int64_t begin = call.strips.begin(strip);
-  const int32_t* const groups = call.problem.tower ? call.in.groups : call.in.key_groups;
+  const int32_t* const groups = call.column_groups();
   return with_groups(groups == nullptr ? nullptr : groups + begin,
                      with_caller(call, state,
                                  {.source = offset(call.y, begin),

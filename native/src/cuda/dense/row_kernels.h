@@ -168,6 +168,40 @@ struct MetricFactorsParams {
 };
 void launch_metric_factors(const MetricFactorsParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
+/// What rows have of positives by labels.
+struct LabelledRows {
+  Sums sums;      ///< as of negatives
+  double* count;  ///< null: there are none, and none of the others
+  loss::LogSum* lse;
+};
+
+/// Counts the positives of each row and takes the mean of their similarities.
+struct FinishPositivesParams {
+  const CallState* call;
+  int32_t method;
+  int64_t rows;
+  int32_t groups;
+  int64_t stride;
+  const double* counts;        ///< [groups][stride], see MetricSums
+  const double* similarities;  ///< likewise
+  double* count;
+  double* positive;  ///< the mean; 0 without positives
+};
+void launch_finish_positives(const FinishPositivesParams& params, cudaStream_t stream);
+
+/// Takes rows without a loss out of a mean: fills weights, and CallState::weight_sum with their sum.
+struct WeighRowsParams {
+  CallState* call;
+  int32_t method;
+  loss::RowRule rule;
+  const float* given;  ///< null: all 1
+  const double* positive_count;
+  double others;  ///< rows that each is compared with
+  int64_t rows;
+  float* weights;
+};
+void launch_weigh_rows(const WeighRowsParams& params, cudaStream_t stream);
+
 /// Sums over a part of the rows.
 struct RowTotals {
   double loss;
@@ -189,7 +223,8 @@ struct FinishRowsParams {
   MetricSums metric_sums;
   const double* alignment;
   Norms x_norms;
-  const double* positive;
+  double* positive;
+  LabelledRows labelled;
   int32_t top_k;
   loss::LogSum *row_lse, *column_lse;  ///< columns null: none
   double *row_slope, *column_slope;    ///< see loss::RowResult: dl/dtau
@@ -210,7 +245,8 @@ struct FinishLossParams {
   loss::SimilarityRange range;
   loss::Reducer reducer;
   int64_t rows;
-  double* loss;  ///< null: not wanted, or written row by row
+  bool by_labels;  ///< positives are, so that their alignment is not known
+  double* loss;    ///< null: not wanted, or written row by row
   nce_metrics* metrics;
 };
 void launch_finish_loss(const FinishLossParams& params, cudaStream_t stream);
@@ -235,12 +271,16 @@ struct CoefficientsParams {
   const double* positive;
   const loss::LogSum *row_lse, *column_lse;  ///< columns null: none
   const double *row_slope, *column_slope;
-  const double* bias_slope;             ///< null: the loss has no bias
+  const double* bias_slope;      ///< null: the loss has no bias
+  const double* positive_count;  ///< of positives by labels; null: there are none
+  const loss::LogSum* positive_lse;
   void *x_coefficients, *x_references;  ///< float, or double for kFloat64
   void *y_coefficients, *y_references;  ///< null: no columns
   double* positive_coefficients;        ///< what the row of the positive is multiplied by
-  double* d_temperature;                ///< null: not wanted
-  double* d_bias;                       ///< likewise
+  /// Of positives by labels: like x_coefficients.
+  void *positive_as, *positive_references, *positive_constants;
+  double* d_temperature;  ///< null: not wanted
+  double* d_bias;         ///< likewise
   SlopeTotals* totals;
 };
 /// The largest slope, by which all coefficients are divided, and the gradients by the temperature and the bias.

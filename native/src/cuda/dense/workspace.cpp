@@ -61,6 +61,10 @@ State::State(Carver& carver, const Problem& problem, const Problem& carved)
   column_lse = carver.take<loss::LogSum>(problem.symmetric ? problem.y_rows : 0);
   column_slope = carver.take<double>(problem.symmetric ? problem.y_rows : 0);
   bias_slope = carver.take<double>(problem.has_bias() ? problem.x_rows : 0);
+  const int64_t labelled = problem.by_labels ? problem.x_rows : 0;
+  positive_count = carver.take<double>(labelled);
+  positive_lse = carver.take<loss::LogSum>(labelled);
+  counted_weights = carver.take<float>(labelled);
 }
 
 Scratch::Scratch(Carver& carver, const Problem& problem) {
@@ -101,6 +105,11 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   const int64_t column_sums = problem.symmetric ? groups.x * padded_rows(problem.y_rows) : 0;
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums),
              nullptr};
+  const int64_t positive_sums = problem.by_labels ? row_sums : 0;
+  positives = {carver.take<double>(positive_sums), carver.take<double>(positive_sums),
+               carver.take<double>(positive_sums), nullptr};
+  positive_count = carver.take<double>(positive_sums);
+  positive_similarity = carver.take<double>(positive_sums);
   const bool metrics = problem.desc.metrics != 0;
   count = carver.take<double>(metrics ? row_sums : 0);
   above = carver.take<double>(metrics ? row_sums : 0);
@@ -123,6 +132,10 @@ MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const Sta
   y_references =
       problem.tower ? x_references : carver.take<std::byte>(problem.symmetric ? state.y_allocated * real : 0);
   positive_coefficients = carver.take<double>(state.x_allocated);
+  const int64_t labelled = problem.by_labels ? state.x_allocated * real : 0;
+  positive_as = carver.take<std::byte>(labelled);
+  positive_references = carver.take<std::byte>(labelled);
+  positive_constants = carver.take<std::byte>(labelled);
   // Sums of X go on from strip to strip, while those of Y come and go.
   const auto take = [&](int64_t x, int64_t y) {
     std::byte* const of_x = carver.take<std::byte>(strips ? x : std::max(x, y));

@@ -23,10 +23,13 @@ struct State {
   int64_t x_allocated, y_allocated, z_allocated;  ///< rows with their padding
   RowRange* ranges;                               ///< of X, Y, Z
   Norms x_norms, y_norms, z_norms;
-  double* positive;  ///< s+
+  double* positive;  ///< s+, or of positives by labels the mean s
   loss::LogSum *row_lse, *column_lse;
   double *row_slope, *column_slope;  ///< see loss::RowResult
   double* bias_slope;                ///< of rows, likewise; null: the loss has no bias
+  double* positive_count;            ///< of positives by labels, as are the next two
+  loss::LogSum* positive_lse;
+  float* counted_weights;  ///< of rows, 0 where a row has no loss
 };
 
 /// Scratch that does not depend on the method.
@@ -84,6 +87,8 @@ struct MethodForward {
 
   Groups groups;  ///< 0 without columns
   Sums rows, columns;
+  Sums positives;                                ///< by labels, as are the next two
+  double *positive_count, *positive_similarity;  ///< see MetricSums
   double *count, *above, *tied, *similarity, *uniformity;
   void *x_inverse, *y_inverse, *y_factors;  ///< float, or double for kFloat64
 };
@@ -94,6 +99,8 @@ struct MethodBackward {
 
   void *x_coefficients, *x_references, *y_coefficients, *y_references;
   double* positive_coefficients;
+  /// Of positives by labels: like x_coefficients.
+  void *positive_as, *positive_references, *positive_constants;
   void *x_sums, *y_sums;  ///< the same memory, as all that follows, if Y does not come in strips
   double *x_g_sums, *y_g_sums;
   void* scratch;  ///< of gradient_strips

@@ -145,8 +145,8 @@ NCE_DEVICE void make_g(const Operands& operands, const StripSpace<S>& space, Fra
   }
   __syncthreads();
   const Place<S> place = new_place();
-  const Temperature<Real> temperature(*operands.call);
-  with_form(operands.call->form,
+  const Temperature<Real> temperature = gradient_temperature<Real>(operands);
+  with_form(gradient_form(operands),
             [&](auto form) { apply_coefficients<decltype(form)::value>(operands, space, place, temperature, tile); });
   __syncthreads();
   const Mask mask(operands, range.x_first, range.y_first);

@@ -65,10 +65,9 @@ static_assert(sizeof(GradientTask) <= kGradientTaskBytes);
 
 /// One thread's work.
 NCE_DEVICE void begin_task(const GradientSumsParams& p, GradientTask& task) {
-  const CallState& call = *p.operands.call;
   const auto* const coefficients = static_cast<const float*>(p.coefficients.y);
-  task.temperature = Temperature<float>(call);
-  task.form = call.form;
+  task.temperature = gradient_temperature<float>(p.operands);
+  task.form = gradient_form(p.operands);
   task.tile = p.cut.begin(blockIdx.x);
   task.end = p.cut.begin(int64_t{blockIdx.x} + 1);
   task.y_factors[kYScales] = p.operands.y.scales;

@@ -199,7 +199,7 @@ struct Corner {
   int64_t y;
 };
 
-/// Stands for a product of a row and a column of one group.
+/// Stands for a product of a row and a column whose groups do not let it be kept.
 template <typename Real>
 constexpr Real kOneGroup = -static_cast<Real>(INFINITY);
 
@@ -217,9 +217,8 @@ NCE_DEVICE void mark_groups(const Operands& operands, const Mask& mask, const Co
     for (int c = 0; c < S::kColumnOctets; ++c) {
       for (int e = 0; e < 2; ++e) {
         const int column = place.column(c, e);
-        if (group >= 0 && column < mask.columns && operands.y.groups[corner.y + column] == group) {
-          bits |= 1u << (2 * c + e);
-        }
+        const bool same = group >= 0 && column < mask.columns && operands.y.groups[corner.y + column] == group;
+        if (same != operands.same_group) bits |= 1u << (2 * c + e);
       }
     }
     NCE_UNROLL
@@ -246,7 +245,7 @@ NCE_DEVICE void replace_marks(typename S::Real by, Fragment<S>& tile) {
   }
 }
 
-/// Replaces by 0 what is of a row and a column of one group.
+/// Replaces by 0 what groups do not let be kept.
 template <typename S>
 NCE_DEVICE void clear_groups(const Operands& operands, const Mask& mask, const Corner& corner, const Place<S>& place,
                              Fragment<S>& tile) {
@@ -378,6 +377,17 @@ NCE_DEVICE Real g_of(Real s, const Coefficient<Real>& x, const Coefficient<Real>
 template <typename Real>
 NCE_DEVICE Real over_distance(Real g, Real s) {
   return s == Real{0} ? Real{0} : g / -s;
+}
+
+/// The form of a gradient's f, and the temperature that makes it 1 where it is constant.
+NCE_DEVICE Form gradient_form(const Operands& operands) {
+  return operands.constant ? Form::kBounded : operands.call->form;
+}
+template <typename Real>
+NCE_DEVICE Temperature<Real> gradient_temperature(const Operands& operands) {
+  Temperature<Real> temperature(*operands.call);
+  if (operands.constant) temperature.exponent = temperature.shift = Real{0};
+  return temperature;
 }
 
 /// Calls `use` with the form as a constant.

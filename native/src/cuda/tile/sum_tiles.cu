@@ -422,6 +422,7 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
                                                         : Real{0};
         ranks[i] += kNegative<Real> + rank;
         sum[i] += s;
+        if (y_factors == nullptr) continue;
         Real cosine = s;
         if (distances) {
           cosine = cosine_of_distance(s, similarity.kind == Similarity<S>::Kind::kDistance, x_inverse[corner.x + row],

@@ -147,7 +147,7 @@ struct Operand {
   const float* scales;   ///< tensor arithmetic: one a row, padding 0; null: all 1
   const void* squares;   ///< Euclidean similarities (never with tensor arithmetic): squared norms, float or double
   CallerRows caller{};   ///< Operands::from_caller
-  const int32_t* groups = nullptr;  ///< rows of one group >= 0 are no negatives of each other; null: there are none
+  const int32_t* groups = nullptr;  ///< or labels, see Operands::same_group; null: there are neither
 };
 
 /// The two matrices, of one pitch, the similarity between their rows, and the call they belong to.
@@ -162,6 +162,8 @@ struct Operands {
   nce_similarity similarity;  ///< cosine counts as dot here
   Excluded excluded;
   int64_t views_half;
+  bool same_group;  ///< where there are groups: only pairs of one group >= 0 are kept, or else only the other pairs
+  bool constant;    ///< gradients: f is 1, whatever the form
   const CallState* call;
   int32_t method;  ///< the launch is for calls with this method and status OK; else it does nothing
 };
@@ -177,7 +179,7 @@ struct MetricSums {
   /// null: cos is s. Distances: from them and these of the caller's rows.
   const void* x_inverse_norms;
   const void* y_inverse_norms;
-  const void* y_factors;
+  const void* y_factors;  ///< null: no uniformity is wanted
 };
 
 /// Rows and columns (where wanted) of all tiles. Grid: x_groups x y_groups blocks; group g of G owns the tiles

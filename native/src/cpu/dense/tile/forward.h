@@ -55,6 +55,28 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
   }
 }
 
+/// A tile with positives by labels, or one of a task that wants nothing but their similarities.
+template <typename Real>
+void add_labelled_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale, bool keep) {
+  if constexpr (kWordElements == 2) apply_factors(task.operands, tile);
+  const bool euclidean = task.operands.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ||
+                         task.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  const bool metrics = task.metrics.above != nullptr;
+  if (metrics && !euclidean) add_uniformity<Real, true>(task, tile);
+  products_to_similarities(task.operands, tile);
+  if (metrics && euclidean) add_uniformity<Real, true>(task, tile);
+  if (metrics) add_ranks<Real, true>(task, tile);
+  add_positive_similarities(task, tile);
+  if (task.rows.value == nullptr) return;
+  if (task.operands.form == Form::kOnline) {
+    add_both<Real, true, false>(task, tile, scale);
+  } else if (keep && task.kept.exponentials) {
+    add_both<Real, false, true>(task, tile, scale);
+  } else {
+    add_both<Real, false, false>(task, tile, scale);
+  }
+}
+
 template <typename Real>
 void forward(const ForwardTask<Real>& task) {
   constexpr int64_t kSide = kWidth<Real>;
@@ -81,7 +103,11 @@ void forward(const ForwardTask<Real>& task) {
         multiply_panels<Real>(
             operands.y + y_panel * operands.panel_stride, operands.x + x_panel * operands.panel_stride, words, y_count,
             operands.y + next_y * operands.panel_stride, operands.x + next_x * operands.panel_stride, values);
-        if (Mask<Real>::needed(operands, tile)) {
+        if (Mask<Real>::has_positives(operands, tile)) {
+          add_labelled_tile(task, tile, scale, keep);
+        } else if (task.rows.value == nullptr) {
+          continue;
+        } else if (Mask<Real>::needed(operands, tile)) {
           add_tile<Real, true>(task, tile, scale, lanes, keep);
         } else {
           add_tile<Real, false>(task, tile, scale, lanes, keep);

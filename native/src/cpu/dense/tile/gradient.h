@@ -16,10 +16,18 @@ template <typename Real>
 struct PanelCoefficients {
   Vec<Real> a[kVectors];
   Vec<Real> references[kVectors];
+  Vec<Real> positive_a[kVectors];
+  Vec<Real> positive_references[kVectors];
+  Vec<Real> constants[kVectors];
 
   PanelCoefficients(const GradientTask<Real>& task, int64_t panel) {
     const int64_t first = panel * kWidth<Real>;
     for (int v = 0; v < kVectors; ++v) a[v] = references[v] = Vec<Real>{};
+    if (task.x_positives.coefficients != nullptr) {
+      load_row<Real>(task.x_positives.coefficients + first, positive_a);
+      load_row<Real>(task.x_positives.references + first, positive_references);
+      load_row<Real>(task.x_positives.constants + first, constants);
+    }
     if (task.x_coefficients != nullptr) load_row<Real>(task.x_coefficients + first, a);
     if (task.x_coefficients != nullptr && task.x_references != nullptr)
       load_row<Real>(task.x_references + first, references);
@@ -58,6 +66,50 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
       if (over_distance) g = s == Real{0} ? Vec<Real>{} : g / -s;
       if constexpr (kMasked) g = mask.apply(v, g, Real{0});
       tile.put(j, v, g);
+    }
+  }
+}
+
+/// G of a tile with positives by labels, from similarities or (kExponentials) from e^z, which is 0 where rows are not
+/// compared.
+template <typename Real, bool kOnline, bool kExponentials>
+void g_of_both(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
+               const PanelCoefficients<Real>& x) {
+  Mask<Real> mask(task.operands, tile);
+  const bool over_distance = task.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  const PositiveCoefficients& y = task.y_positives;
+  const bool both_sides = y.coefficients != nullptr;
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    mask.select(j);
+    const int64_t row = tile.y_first + j;
+    const auto number = [&](const double* of) { return both_sides ? static_cast<Real>(of[row]) : Real{0}; };
+    const auto either = [&](int v, const Vec<Real>& of_negative, const Vec<Real>& of_positive) {
+      return mask.apply(v, of_negative, Real{0}) + mask.of_positive(v, of_positive, Real{0});
+    };
+    const Real b = number(task.y_coefficients), positive_b = number(y.coefficients);
+    const Real constant = number(y.constants);
+    [[maybe_unused]] const Real reference = kOnline ? number(task.y_references) : Real{0};
+    [[maybe_unused]] const Real positive_reference = kOnline ? number(y.references) : Real{0};
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<Real> s = tile.at(j, v);
+      Vec<Real> g;
+      if constexpr (kOnline) {
+        const auto relative = [&](const Vec<Real>& of_negative, const Vec<Real>& of_positive) {
+          return exp2_clamped<Real>(s - either(v, of_negative, of_positive), scale);
+        };
+        g = relative(x.references[v], x.positive_references[v]) * either(v, x.a[v], x.positive_a[v]);
+        if (both_sides) {
+          g += relative(broadcast(reference), broadcast(positive_reference)) *
+               either(v, broadcast(b), broadcast(positive_b));
+        }
+      } else {
+        Vec<Real> e = s;
+        if constexpr (!kExponentials) e = exp2_scaled<Real>(s, scale);
+        g = e * either(v, x.a[v] + b, x.positive_a[v] + positive_b);
+      }
+      g += mask.of_positive(v, x.constants[v] + constant, Real{0});
+      if (over_distance && !kExponentials) g = s == Real{0} ? Vec<Real>{} : g / -s;
+      tile.put(j, v, mask.of_either(v, g, Real{0}));
     }
   }
 }
@@ -313,8 +365,11 @@ class Gradient {
     const int64_t number = task_.kept.number(x_panel, y_panel);
     if (number < task_.kept.count) {
       const Real* const kept = task_.kept.tiles + number * kTile;
-      if (task_.kept.exponentials) {
+      if (task_.kept.exponentials && !Mask<Real>::has_positives(operands, tile)) {
         g_of_exponentials<Real>(task_, tile, kept, x_coefficients);
+      } else if (task_.kept.exponentials) {
+        for (int64_t i = 0; i < y_count * kSide; ++i) values[i] = kept[i];
+        g_of_both<Real, false, true>(task_, tile, scale_, x_coefficients);
       } else {
         for (int64_t i = 0; i < y_count * kSide; ++i) values[i] = kept[i];
         g_of_similarities(tile, x_coefficients);
@@ -338,7 +393,13 @@ class Gradient {
   }
 
   void g_of_similarities(const Tile<Real>& tile, const PanelCoefficients<Real>& x_coefficients) const {
-    if (Mask<Real>::needed(task_.operands, tile)) {
+    if (Mask<Real>::has_positives(task_.operands, tile)) {
+      if (task_.operands.form == Form::kOnline) {
+        g_of_both<Real, true, false>(task_, tile, scale_, x_coefficients);
+      } else {
+        g_of_both<Real, false, false>(task_, tile, scale_, x_coefficients);
+      }
+    } else if (Mask<Real>::needed(task_.operands, tile)) {
       g_of_tile<Real, true>(task_, tile, scale_, x_coefficients);
     } else {
       g_of_tile<Real, false>(task_, tile, scale_, x_coefficients);

@@ -54,7 +54,12 @@ class Mask {
         (overlap(tile, operands.views_half) || overlap(tile, -operands.views_half))) {
       return true;
     }
-    return operands.y_groups != nullptr && share_groups(operands, tile);
+    return operands.y_groups != nullptr && !operands.labels && share_groups(operands, tile);
+  }
+
+  /// Whether any element of the tile is a positive by labels.
+  static bool has_positives(const Operands<Real>& operands, const Tile<Real>& tile) {
+    return operands.labels && share_groups(operands, tile);
   }
 
   /// Aims at row j of the tile.
@@ -66,9 +71,17 @@ class Mask {
   }
 
   Vec<Real> apply(int v, const Vec<Real>& value, Real otherwise) const {
-    const Int<Real> keep =
-        (lanes_[v] != self_) & (lanes_[v] != other_) & (lanes_[v] != kOutside) & (groups_[v] != group_);
-    return keep ? value : broadcast(otherwise);
+    return (compared(v) & (groups_[v] != group_)) ? value : broadcast(otherwise);
+  }
+
+  /// The value of a positive by labels.
+  Vec<Real> of_positive(int v, const Vec<Real>& value, Real otherwise) const {
+    return (compared(v) & (groups_[v] == group_)) ? value : broadcast(otherwise);
+  }
+
+  /// That of a negative or such a positive.
+  Vec<Real> of_either(int v, const Vec<Real>& value, Real otherwise) const {
+    return compared(v) ? value : broadcast(otherwise);
   }
 
  private:
@@ -78,6 +91,8 @@ class Mask {
   // Of rows in no group: on the two sides numbers that are never equal.
   static constexpr Index kAlone = -1;
   static constexpr Index kNobody = -2;
+
+  Int<Real> compared(int v) const { return (lanes_[v] != self_) & (lanes_[v] != other_) & (lanes_[v] != kOutside); }
 
   static Index group_of(int32_t group) { return group < 0 ? kNobody : Index{group}; }
 

@@ -129,12 +129,13 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
 }
 
 /// Raises the rows' maxima to those of the tile and scales their sums to match. Returns the maxima in `maximum`.
-template <typename Real, bool kMasked>
-void raise_rows(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
-                Vec<Real> (&maximum)[kVectors]) {
-  Mask<Real> mask(task.operands, tile);
+/// selected(mask, v, s) is s of what is summed, else the lowest number.
+template <typename Real, bool kMasked, typename Selected>
+void raise_rows(const Operands<Real>& operands, const Sums& rows, const Tile<Real>& tile, const Scale<Real>& scale,
+                const Selected& selected, Vec<Real> (&maximum)[kVectors]) {
+  Mask<Real> mask(operands, tile);
   Vec<Real> old[kVectors];
-  double* const row_maximum = task.rows.maximum + tile.x_first;
+  double* const row_maximum = rows.maximum + tile.x_first;
   Real clipped[kWidth<Real>];
   for (int l = 0; l < kWidth<Real>; ++l) {
     const auto lowest = static_cast<double>(Simd<Real>::kLowest);
@@ -144,9 +145,7 @@ void raise_rows(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
   for (int64_t j = 0; j < tile.y_count; ++j) {
     if constexpr (kMasked) mask.select(j);
     for (int v = 0; v < kVectors; ++v) {
-      Vec<Real> s = tile.at(j, v);
-      if constexpr (kMasked) s = mask.apply(v, s, Simd<Real>::kLowest);
-      maximum[v] = larger<Real>(maximum[v], s);
+      maximum[v] = larger<Real>(maximum[v], selected(mask, v, tile.at(j, v)));
     }
   }
   for (int v = 0; v < kVectors; ++v) {
@@ -156,11 +155,11 @@ void raise_rows(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
     store<Real>(factor, exp2_clamped<Real>(old[v] - maximum[v], scale));
     for (int l = 0; l < kLanes<Real>; ++l) {
       const int64_t row = tile.x_first + v * kLanes<Real> + l;
-      double& value = task.rows.value[row];
-      double& weighted = task.rows.weighted[row];
+      double& value = rows.value[row];
+      double& weighted = rows.weighted[row];
       weighted = (weighted + value * static_cast<double>(fall[l])) * static_cast<double>(factor[l]);
       value *= static_cast<double>(factor[l]);
-      task.rows.maximum[row] = static_cast<double>(maximum[v][l]);
+      rows.maximum[row] = static_cast<double>(maximum[v][l]);
     }
   }
 }
@@ -171,7 +170,10 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
                 const ColumnLanes<Real>& lanes) {
   Mask<Real> mask(task.operands, tile);
   Vec<Real> maximum[kVectors];
-  raise_rows<Real, kMasked>(task, tile, scale, maximum);
+  const auto negative = [](const Mask<Real>& of, int v, const Vec<Real>& s) {
+    return kMasked ? of.apply(v, s, Simd<Real>::kLowest) : s;
+  };
+  raise_rows<Real, kMasked>(task.operands, task.rows, tile, scale, negative, maximum);
   Vec<Real> value[kVectors] = {};
   Vec<Real> weighted[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
@@ -210,6 +212,68 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
   }
   add_row<Real>(value, task.rows.value + tile.x_first);
   add_row<Real>(weighted, task.rows.weighted + tile.x_first);
+}
+
+/// Sums over positives by labels of their similarities.
+template <typename Real>
+void add_positive_similarities(const ForwardTask<Real>& task, const Tile<Real>& tile) {
+  Mask<Real> mask(task.operands, tile);
+  Vec<Real> sum[kVectors] = {};
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    mask.select(j);
+    for (int v = 0; v < kVectors; ++v) sum[v] += mask.of_positive(v, tile.at(j, v), Real{0});
+  }
+  add_row<Real>(sum, task.positive_similarity + tile.x_first);
+}
+
+/// Sums over negatives and over positives by labels, of a tile that has both: an exponential belongs to one of them.
+/// It is relative to its class's maximum, if any, and stays in the tile if kKeep.
+template <typename Real, bool kOnline, bool kKeep>
+void add_both(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale) {
+  Mask<Real> mask(task.operands, tile);
+  Vec<Real> maximum[kVectors] = {};
+  Vec<Real> positive_maximum[kVectors] = {};
+  if constexpr (kOnline) {
+    const auto negative = [](const Mask<Real>& of, int v, const Vec<Real>& s) {
+      return of.apply(v, s, Simd<Real>::kLowest);
+    };
+    const auto positive = [](const Mask<Real>& of, int v, const Vec<Real>& s) {
+      return of.of_positive(v, s, Simd<Real>::kLowest);
+    };
+    raise_rows<Real, true>(task.operands, task.rows, tile, scale, negative, maximum);
+    raise_rows<Real, true>(task.operands, task.positives, tile, scale, positive, positive_maximum);
+  }
+  Vec<Real> value[kVectors] = {};
+  Vec<Real> weighted[kVectors] = {};
+  Vec<Real> positive_value[kVectors] = {};
+  Vec<Real> positive_weighted[kVectors] = {};
+  for (int64_t j = 0; j < tile.y_count; ++j) {
+    mask.select(j);
+    Vec<Real> s[kVectors];
+    Vec<Real> e[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      s[v] = tile.at(j, v);
+      if constexpr (kOnline) {
+        s[v] -= mask.apply(v, maximum[v], Real{0}) + mask.of_positive(v, positive_maximum[v], Real{0});
+        e[v] = exp2_clamped<Real>(s[v], scale);
+      }
+    }
+    if constexpr (!kOnline) exp2_scaled<Real, kVectors>(s, scale, e);
+    for (int v = 0; v < kVectors; ++v) {
+      e[v] = mask.of_either(v, e[v], Real{0});
+      if constexpr (kKeep) tile.put(j, v, e[v]);
+      const Vec<Real> of_negative = mask.apply(v, e[v], Real{0});
+      const Vec<Real> of_positive = mask.of_positive(v, e[v], Real{0});
+      value[v] += of_negative;
+      weighted[v] += of_negative * s[v];
+      positive_value[v] += of_positive;
+      positive_weighted[v] += of_positive * s[v];
+    }
+  }
+  add_row<Real>(value, task.rows.value + tile.x_first);
+  add_row<Real>(weighted, task.rows.weighted + tile.x_first);
+  add_row<Real>(positive_value, task.positives.value + tile.x_first);
+  add_row<Real>(positive_weighted, task.positives.weighted + tile.x_first);
 }
 
 /// softplus(z) and sigmoid(z) s from e^-|z|, which cannot overflow and keeps the digits of a tiny softplus; kSigmoid:
@@ -296,7 +360,7 @@ template <typename Real, bool kMasked>
 void add_ranks(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   Mask<Real> mask(task.operands, tile);
   Vec<Real> positive[kVectors];
-  load_row<Real>(task.x_positive + tile.x_first, positive);
+  load_row<Real>(task.metrics.positive + tile.x_first, positive);
   Vec<Real> count[kVectors] = {};
   Vec<Real> above[kVectors] = {};
   Vec<Real> tied[kVectors] = {};

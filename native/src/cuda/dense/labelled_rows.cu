@@ -1,0 +1,46 @@
+// What rows have of positives by labels, before their negatives are summed.
+
+#include "cuda/dense/rows.cuh"
+#include "cuda/reduce.cuh"
+
+namespace nce::cuda::dense {
+namespace {
+
+__global__ void finish_positives(const FinishPositivesParams p) {
+  const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
+  if (!concerns(p.call, p.method) || i >= p.rows) return;
+  double count = 0.0, similarity = 0.0;
+  for (int64_t g = 0; g < p.groups; ++g) {
+    count += p.counts[g * p.stride + i];
+    similarity += p.similarities[g * p.stride + i];
+  }
+  p.count[i] = count;
+  p.positive[i] = count > 0.0 ? similarity / count : 0.0;
+}
+
+/// One block, as rows are few beside their pairs.
+__global__ void weigh_rows(const WeighRowsParams p) {
+  if (!concerns(p.call, p.method)) return;
+  double sum = 0.0;
+  for (int64_t i = threadIdx.x; i < p.rows; i += kBlockThreads) {
+    const double positives = p.positive_count[i];
+    const float weight = p.given == nullptr ? 1.0f : p.given[i];
+    p.weights[i] = loss::has_loss(p.rule, positives, p.others - positives) ? weight : 0.0f;
+    sum += static_cast<double>(p.weights[i]);
+  }
+  sum = combine_block<Sum>(sum);
+  if (threadIdx.x == 0) p.call->weight_sum = sum;
+}
+
+}  // namespace
+
+void launch_finish_positives(const FinishPositivesParams& params, cudaStream_t stream) {
+  launch({"finish_positives", blocks_of(params.rows, kBlockThreads), kBlockThreads, 0, stream}, finish_positives,
+         params);
+}
+
+void launch_weigh_rows(const WeighRowsParams& params, cudaStream_t stream) {
+  launch({"weigh_rows", dim3(1), kBlockThreads, kReduceBytes, stream}, weigh_rows, params);
+}
+
+}  // namespace nce::cuda::dense
