@@ -166,6 +166,11 @@ nce_plan_desc decode_plan(Decoder& from) {
       desc.margin = 0.25 * (from.below(8) + 1);
       break;
   }
+  const bool in_batch = desc.negatives == NCE_NEGATIVES_IN_BATCH && desc.symmetric == 0 && desc.groups == 0;
+  if (in_batch && (desc.loss == NCE_LOSS_INFONCE || desc.loss == NCE_LOSS_NT_XENT) && from.once_in(3)) {
+    desc.positives = NCE_POSITIVES_LABELS;
+    desc.aggregation = from.below(3);
+  }
   return desc;
 }
 
@@ -188,10 +193,12 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
                              &desc.groups,
                              &desc.mining,
                              &desc.soft_margin,
-                             &desc.reserved};
+                             &desc.reserved,
+                             &desc.positives,
+                             &desc.aggregation};
   switch (from.below(4)) {
     case 0:
-      *fields[from.below(17)] = static_cast<int32_t>(from.hostile());
+      *fields[from.below(19)] = static_cast<int32_t>(from.hostile());
       break;
     case 1: {
       int64_t* const sizes[] = {&desc.n, &desc.m, &desc.dim, &desc.workspace_budget_bytes};

@@ -88,7 +88,8 @@ Shapes::Shapes(const nce_plan_desc& desc)
       losses(desc.n),
       temperature(true),
       bias(desc.loss == NCE_LOSS_SIGLIP),
-      labels(false),
+      labels(desc.positives != 0),
+      key_labels(false),
       groups(desc.groups != 0),
       key_groups(false) {
   const bool tower =
@@ -102,6 +103,7 @@ Shapes::Shapes(const nce_plan_desc& desc)
     case NCE_NEGATIVES_IN_BATCH:
       keys = desc.m;
       key_groups = groups;
+      key_labels = labels;
       break;
     case NCE_NEGATIVES_SHARED:
       negatives = desc.m;
@@ -114,7 +116,7 @@ Shapes::Shapes(const nce_plan_desc& desc)
       break;
   }
   temperature = desc.loss != NCE_LOSS_CONTRASTIVE && desc.loss != NCE_LOSS_TRIPLET;
-  labels = desc.loss == NCE_LOSS_CONTRASTIVE || desc.mining != NCE_MINING_NONE;
+  labels = labels || desc.loss == NCE_LOSS_CONTRASTIVE || desc.mining != NCE_MINING_NONE;
 }
 
 Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
@@ -173,7 +175,7 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
     in.upstream_per_row = desc.reduction == NCE_REDUCTION_NONE ? from.below(2) : 0;
     in.upstream = floats(upstream_, desc.reduction == NCE_REDUCTION_NONE ? shapes_.losses : 1, true);
   }
-  if (shapes_.labels) {
+  if (shapes_.labels && desc.positives == 0) {
     labels_ = array(desc.n, 4, 0);
     const bool classes = desc.mining != NCE_MINING_NONE;
     for (int64_t i = 0; i < desc.n; ++i) {
@@ -191,6 +193,8 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
     }
     return reinterpret_cast<const int32_t*>(block.data());
   };
+  if (desc.positives != 0) in.labels = some(labels_, shapes_.losses);
+  if (shapes_.key_labels) in.key_labels = some(key_labels_, shapes_.keys);
   if (shapes_.groups) in.groups = some(groups_, shapes_.losses);
   if (shapes_.key_groups) in.key_groups = some(key_groups_, shapes_.keys);
   if (!from.once_in(6)) {

@@ -28,6 +28,7 @@ template <typename Number>
 struct LabelledRow {
   int64_t positives = 0;
   int64_t negatives = 0;
+  Number reference = 0;     ///< what logits are of similarities less it, so that they have digits wherever they are
   Number of_negatives = 0;  ///< ln of the sum over negatives
   Number of_positives = 0;
   Number mass = 0;    ///< of the negatives: the sum of dl/dz over them
@@ -84,7 +85,9 @@ class Labelled {
     return label >= 0 && label == (shape_.tower ? problem_.labels : problem_.key_labels).data()[j];
   }
   bool decoupled() const { return desc_.denominator == NCE_DENOMINATOR_NEGATIVES; }
-  Number logit(int64_t i, int64_t j) const { return (matrix_->s(i, j) - (alike(i, j) ? margin_ : 0)) / tau_; }
+  Number logit(int64_t i, int64_t j, Number reference) const {
+    return ((matrix_->s(i, j) - reference) - (alike(i, j) ? margin_ : 0)) / tau_;
+  }
 
   /// As if their weights were 0.
   void leave_out_rows_without_a_loss() {
@@ -116,10 +119,14 @@ class Labelled {
   LabelledRow<Number> row_of(int64_t i) const {
     LabelledRow<Number> row;
     LogSum<Number> of_negatives, of_positives;
+    row.reference = -std::numeric_limits<Number>::infinity();
+    for (int64_t j = 0; j < ny_; ++j) {
+      if (compared(i, j)) row.reference = std::max(row.reference, matrix_->s(i, j));
+    }
     Number positives = 0, largest = 0;
     for (int64_t j = 0; j < ny_; ++j) {
       if (!compared(i, j)) continue;
-      const Number z = logit(i, j);
+      const Number z = logit(i, j, row.reference);
       largest = std::max(largest, std::fabs(matrix_->s(i, j)));
       if (alike(i, j)) {
         ++row.positives;
@@ -138,14 +145,16 @@ class Labelled {
     RowLoss<Number>& loss = row.loss;
     // The term that all have: ln D, less the logarithm of the sum over positives.
     loss.value = decoupled() ? odds : softplus(odds);
-    loss.size = decoupled() ? std::fabs(row.of_negatives) + std::fabs(row.of_positives) : loss.value;
+    // Sizes are of logits as they are.
+    const auto as_given = [&](Number z) { return std::fabs(z + row.reference / tau_); };
+    loss.size = decoupled() ? as_given(row.of_negatives) + as_given(row.of_positives) : loss.value;
     row.mass = decoupled() ? 1 : sigmoid(odds);
     row.spread = -row.mass;
     switch (static_cast<nce_aggregation>(desc_.aggregation)) {
       case NCE_AGGREGATION_OUTSIDE:
         if (row.positives == 1) break;  // where the two are one
         loss.value += row.of_positives - positives / count;
-        loss.size += std::fabs(row.of_positives) + std::fabs(positives / count);
+        loss.size += as_given(row.of_positives) + as_given(positives / count);
         row.spread = decoupled() ? 0 : sigmoid(-odds);
         row.constant = -1 / count;
         break;
@@ -161,7 +170,7 @@ class Labelled {
     row.slope = 1;
     for (int64_t j = 0; j < ny_; ++j) {
       if (!compared(i, j)) continue;
-      const Number z = logit(i, j);
+      const Number z = logit(i, j, row.reference);
       const Number above = z * tau_ - mean;
       const Number slope = alike(i, j) ? row.by_positive(z) : row.by_negative(z);
       const Number size = alike(i, j) ? row.size_by_positive(z) : slope;
@@ -204,9 +213,9 @@ class Labelled {
 
   Slope slope(int64_t i, int64_t j) const {
     Slope result;
-    const Number z = logit(i, j);
-    result.add(rows_.data()[i], z, alike(i, j));
-    if (shape_.tower) result.add(rows_.data()[j], z, alike(i, j));
+    const auto add = [&](const LabelledRow<Number>& row) { result.add(row, logit(i, j, row.reference), alike(i, j)); };
+    add(rows_.data()[i]);
+    if (shape_.tower) add(rows_.data()[j]);
     return {result.value / tau_, result.size / tau_};
   }
 

@@ -39,6 +39,8 @@ class CallBench {
     const bool margin = desc.loss == NCE_LOSS_CONTRASTIVE || desc.loss == NCE_LOSS_TRIPLET;
     if (!margin) in.temperature = &temperature;
     if (desc.loss == NCE_LOSS_CONTRASTIVE || desc.mining != NCE_MINING_NONE) in.labels = labels.data();
+    if (desc.positives != 0) in.labels = groups.data();
+    if (desc.positives != 0 && desc.loss == NCE_LOSS_INFONCE) in.key_labels = groups.data();
     if (desc.groups != 0) in.groups = groups.data();
     if (desc.groups != 0 && desc.loss == NCE_LOSS_INFONCE) in.key_groups = groups.data();
     out.struct_size = sizeof out;
@@ -129,14 +131,20 @@ nce_plan_desc grouped(nce_plan_desc desc) {
 }
 const nce_plan_desc kGroupedKeys = grouped(kInBatch);
 const nce_plan_desc kGroupedTower = grouped(kTower);
+nce_plan_desc by_labels(nce_plan_desc desc) {
+  desc.positives = NCE_POSITIVES_LABELS;
+  return desc;
+}
+const nce_plan_desc kLabelledKeys = by_labels(kInBatch);
+const nce_plan_desc kLabelledTower = by_labels(kTower);
 const nce_plan_desc kSigLip = plan_of(NCE_LOSS_SIGLIP, NCE_NEGATIVES_IN_BATCH, kRows);
 const nce_plan_desc kMined = [] {
   nce_plan_desc desc = plan_of(NCE_LOSS_TRIPLET, NCE_NEGATIVES_IN_BATCH, 0);
   desc.mining = NCE_MINING_SEMI_HARD;
   return desc;
 }();
-const nce_plan_desc kAll[] = {kGroupedKeys, kGroupedTower, kOwn,         kInBatch, kShared, kTower,
-                              kLogistic,    kPaired,       kContrastive, kTriplet, kSigLip, kMined};
+const nce_plan_desc kAll[] = {kGroupedKeys, kGroupedTower, kOwn,     kInBatch, kShared, kTower,        kLogistic,
+                              kPaired,      kContrastive,  kTriplet, kSigLip,  kMined,  kLabelledKeys, kLabelledTower};
 
 template <typename T>
 T* misaligned(T* pointer) {
@@ -200,6 +208,12 @@ TEST(ApiCall, RefusesMissingAndSuperfluousArguments) {
       {kLogistic, [](auto& b) { b.in.bias = &b.bias; }, "inputs->bias"},
       {kTriplet, [](auto& b) { b.in.bias = &b.bias; }, "inputs->bias"},
       {kMined, [](auto& b) { b.in.labels = nullptr; }, "inputs->labels"},
+      {kLabelledTower, [](auto& b) { b.in.labels = nullptr; }, "inputs->labels"},
+      {kLabelledKeys, [](auto& b) { b.in.labels = nullptr; }, "inputs->labels"},
+      {kLabelledKeys, [](auto& b) { b.in.key_labels = nullptr; }, "inputs->key_labels"},
+      {kLabelledTower, [](auto& b) { b.in.key_labels = b.groups.data(); }, "inputs->key_labels"},
+      {kInBatch, [](auto& b) { b.in.labels = b.labels.data(); }, "inputs->labels"},
+      {kInBatch, [](auto& b) { b.in.key_labels = b.groups.data(); }, "inputs->key_labels"},
       {kMined, [](auto& b) { b.in.keys = b.keys.data(); }, "inputs->keys"},
       {kMined, [](auto& b) { b.in.negatives = b.negatives.data(); }, "inputs->negatives"},
       {kMined, [](auto& b) { b.in.temperature = &b.temperature; }, "inputs->temperature"},
@@ -226,6 +240,8 @@ TEST(ApiCall, RefusesStridesAndAlignments) {
       {kOwn, [](auto& b) { b.in.weights = misaligned(b.weights.data()); }, "inputs->weights"},
       {kOwn, [](auto& b) { b.in.upstream = misaligned(b.upstream.data()); }, "inputs->upstream"},
       {kContrastive, [](auto& b) { b.in.labels = misaligned(b.labels.data()); }, "inputs->labels"},
+      {kLabelledKeys, [](auto& b) { b.in.labels = misaligned(b.groups.data()); }, "inputs->labels"},
+      {kLabelledKeys, [](auto& b) { b.in.key_labels = misaligned(b.groups.data()); }, "inputs->key_labels"},
       {kGroupedKeys, [](auto& b) { b.in.groups = misaligned(b.groups.data()); }, "inputs->groups"},
       {kGroupedKeys, [](auto& b) { b.in.key_groups = misaligned(b.groups.data()); }, "inputs->key_groups"},
       {kOwn, [](auto& b) { b.out.loss = misaligned(b.loss.data()); }, "outputs->loss"},

@@ -50,6 +50,8 @@ class Rooms {
     add("inputs->weights", in_.weights, losses);
     if (desc.loss == NCE_LOSS_SIGLIP) add("inputs->bias", in_.bias, 1);
     if (desc.loss == NCE_LOSS_CONTRASTIVE) add("inputs->labels", in_.labels, desc.n);
+    if (desc.positives != 0) add("inputs->labels", in_.labels, losses);
+    if (desc.positives != 0 && !tower) add("inputs->key_labels", in_.key_labels, desc.n);
     if (desc.groups != 0) add("inputs->groups", in_.groups, losses);
     if (desc.groups != 0 && !tower) add("inputs->key_groups", in_.key_groups, desc.n);
     in_.upstream_per_row = 1;

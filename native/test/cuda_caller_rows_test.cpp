@@ -121,7 +121,7 @@ std::vector<double> everything(const CallerMatrix& x, const CallerMatrix& y, boo
                           .similarity = NCE_SIMILARITY_DOT,
                           .excluded = Excluded::kDiagonal,
                           .views_half = 0,
-                          .same_group = false,
+                          .kept_groups = cuda::tile::kOtherGroups,
                           .constant = false,
                           .call = call.get(),
                           .method = 0};

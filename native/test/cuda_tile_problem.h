@@ -240,7 +240,7 @@ struct TileProblem {
             .similarity = similarity,
             .excluded = excluded,
             .views_half = x.rows() / 2,
-            .same_group = false,
+            .kept_groups = tile::kOtherGroups,
             .constant = false,
             .call = call.get(),
             .method = 0};

@@ -33,8 +33,8 @@ Problem problem_of(const Kind& kind, int64_t n) {
                                .tau = 0.07,
                                .seed = 1});
   problem.desc.metrics = 0;
-  if (mined) {
-    for (int32_t& label : problem.labels) label = label < 0 ? label : label % kLabels;
+  for (auto* labels : {&problem.labels, &problem.key_labels}) {
+    for (int32_t& label : *labels) label = label < 0 ? label : label % kLabels;
   }
   return problem;
 }
@@ -61,6 +61,14 @@ void compare(const Device& device, int64_t n) {
   Run grouped_tower(device, problem_of(kNtXentGrouped, n / 2));
   print(kNtXentGrouped.name, "NT-Xent, forward+backward",
         in_turns({tower, Calls::kTogether}, {grouped_tower, Calls::kTogether}));
+  for (const Kind& kind : {kSupConOutsideTwoTowers, kMultiInstanceDecoupled}) {
+    Run member(device, problem_of(kind, n));
+    print(kind.name, "InfoNCE, forward+backward", in_turns({plain, Calls::kTogether}, {member, Calls::kTogether}));
+  }
+  for (const Kind& kind : {kSupCon, kSupConInside, kMultiInstance, kSupConDecoupled}) {
+    Run member(device, problem_of(kind, n / 2));
+    print(kind.name, "NT-Xent, forward+backward", in_turns({tower, Calls::kTogether}, {member, Calls::kTogether}));
+  }
   for (const Kind& kind : kMinedKinds) {
     Run member(device, problem_of(kind, n));
     print(kind.name, "InfoNCE, forward", in_turns({plain, Calls::kForward}, {member, Calls::kTogether}));

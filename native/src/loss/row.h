@@ -421,7 +421,8 @@ NCE_HOST_DEVICE inline LabelledResult labelled_result(const RowRule& rule, const
   const LogSum lse{sums.maximum, std::log(sums.value) + scaling.log_scale};
   const bool online = scaling.form == Form::kOnline;
   const double mean = sums.weighted / sums.value;
-  if (positives.count == 0.0) return {{0.0, none, 0.0, 0.0, std::nan("")}, of_positives};
+  // Its negatives' maximum is still what exponentials are relative to, lest they overflow.
+  if (positives.count == 0.0) return {{0.0, lse, 0.0, 0.0, std::nan("")}, of_positives};
   const LogOdds odds = log_odds_of(rule, lse, of_positives, tau);
   const double of_negatives = online ? (sums.maximum - positives.similarity) + mean : mean;
   double among_positives = 0.0;

@@ -462,7 +462,7 @@ class DensePlan final : public Plan {
                              Carver& carver) const {
     const KeptSpace<Real> space(carver, carved_, key_strips_, kernels, panels, necessary_with(carver, kernels, panels));
     return {space.tiles, space.count, panels.y_count, 0,
-            call.form == Form::kBounded && problem_.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN};
+            call.form != Form::kOnline && problem_.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN};
   }
 
   /// Returns whether kept tiles are left for another backward pass.

@@ -73,8 +73,8 @@ struct KeptTiles {
   Real* tiles;
   int64_t count;
   int64_t y_panels;
-  int64_t x_first;    ///< the panel of X whose tiles come first
-  bool exponentials;  ///< they hold exponentials, 0 where excluded (kBounded only); else similarities
+  int64_t x_first;  ///< the panel of X whose tiles come first
+  bool slopes;      ///< they hold f, 0 where excluded (not kOnline); else similarities
 
   int64_t number(int64_t x_panel, int64_t y_panel) const { return (x_panel - x_first) * y_panels + y_panel; }
 };

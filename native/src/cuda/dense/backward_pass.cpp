@@ -213,7 +213,7 @@ class Backward {
     if (!problem_.by_labels) return;
     // Positives go by exponentials and by constants of their own, in two more passes that add to the first.
     tile::Operands positives = operands(side);
-    positives.same_group = true;
+    positives.kept_groups = tile::kSameGroup;
     const bool exponentials = !(problem_.row.function == loss::RowFunction::kDecoupled &&
                                 problem_.row.aggregation == NCE_AGGREGATION_OUTSIDE);
     if (exponentials) {

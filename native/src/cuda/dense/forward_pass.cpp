@@ -113,7 +113,7 @@ class Forward {
   void sum_positives() const {
     const Matrix y = y_matrix(call_, rows_, 0);
     tile::Operands operands = operands_of(call_, index_, x(), problem_.x_rows, y.to, y.rows);
-    operands.same_group = true;
+    operands.kept_groups = tile::kSameGroup;
     // Of what metrics sum up, the number and the similarities; the rest goes where sums of negatives come to lie.
     launch_sum_tiles({.operands = operands,
                       .x_positive = nullptr,
@@ -328,7 +328,7 @@ tile::Operands operands_of(const Call& call, int32_t index, const PackedMatrix& 
           .similarity = problem.cosine() ? NCE_SIMILARITY_DOT : problem.similarity,
           .excluded = problem.excluded,
           .views_half = problem.views_half(),
-          .same_group = false,
+          .kept_groups = tile::kOtherGroups,
           .constant = false,
           .call = call.call_state,
           .method = index};

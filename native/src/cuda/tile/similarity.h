@@ -212,13 +212,14 @@ NCE_DEVICE void mark_groups(const Operands& operands, const Mask& mask, const Co
   NCE_UNROLL
   for (int r = 0; r < S::kRowOctets; ++r) {
     const int32_t group = place.row(r) < mask.rows ? operands.x.groups[corner.x + place.row(r)] : -1;
-    uint32_t bits = 0;
+    uint32_t bits = operands.kept_groups;
     NCE_NO_UNROLL
     for (int c = 0; c < S::kColumnOctets; ++c) {
       for (int e = 0; e < 2; ++e) {
         const int column = place.column(c, e);
-        const bool same = group >= 0 && column < mask.columns && operands.y.groups[corner.y + column] == group;
-        if (same != operands.same_group) bits |= 1u << (2 * c + e);
+        if (group >= 0 && column < mask.columns && operands.y.groups[corner.y + column] == group) {
+          bits ^= 1u << (2 * c + e);
+        }
       }
     }
     NCE_UNROLL

@@ -147,8 +147,12 @@ struct Operand {
   const float* scales;   ///< tensor arithmetic: one a row, padding 0; null: all 1
   const void* squares;   ///< Euclidean similarities (never with tensor arithmetic): squared norms, float or double
   CallerRows caller{};   ///< Operands::from_caller
-  const int32_t* groups = nullptr;  ///< or labels, see Operands::same_group; null: there are neither
+  const int32_t* groups = nullptr;  ///< or labels, see Operands::kept_groups; null: there are neither
 };
+
+/// Which pairs groups let be kept: as the marks that a tile's row begins with, which change where groups are one.
+constexpr uint32_t kOtherGroups = 0;
+constexpr uint32_t kSameGroup = ~0u;  ///< of one group >= 0
 
 /// The two matrices, of one pitch, the similarity between their rows, and the call they belong to.
 /// Products of two planes are (low high + high low) + high high, summed so that X and Y may change places.
@@ -162,8 +166,8 @@ struct Operands {
   nce_similarity similarity;  ///< cosine counts as dot here
   Excluded excluded;
   int64_t views_half;
-  bool same_group;  ///< where there are groups: only pairs of one group >= 0 are kept, or else only the other pairs
-  bool constant;    ///< gradients: f is 1, whatever the form
+  uint32_t kept_groups;  ///< where there are groups
+  bool constant;         ///< gradients: f is 1, whatever the form
   const CallState* call;
   int32_t method;  ///< the launch is for calls with this method and status OK; else it does nothing
 };

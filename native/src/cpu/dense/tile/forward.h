@@ -19,6 +19,17 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
 }
 
 template <typename Real, bool kMasked>
+void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale, bool keep) {
+  if (task.rows.sigmoid != nullptr) {
+    keep ? add_logistic<Real, kMasked, true, true>(task, tile, scale)
+         : add_logistic<Real, kMasked, true, false>(task, tile, scale);
+  } else {
+    keep ? add_logistic<Real, kMasked, false, true>(task, tile, scale)
+         : add_logistic<Real, kMasked, false, false>(task, tile, scale);
+  }
+}
+
+template <typename Real, bool kMasked>
 void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
               const ColumnLanes<Real>& lanes, bool keep) {
   const bool metrics = task.metrics.above != nullptr;
@@ -36,7 +47,7 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
   if (metrics) add_ranks<Real, kMasked>(task, tile);
   switch (task.operands.form) {
     case Form::kBounded:
-      add_bounded<Real, kMasked, false>(task, tile, scale, lanes, keep && task.kept.exponentials);
+      add_bounded<Real, kMasked, false>(task, tile, scale, lanes, keep && task.kept.slopes);
       break;
     case Form::kOnline:
       if (task.columns.value != nullptr) {
@@ -46,11 +57,7 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
       }
       break;
     case Form::kLogistic:
-      if (task.rows.sigmoid != nullptr) {
-        add_logistic<Real, kMasked, true>(task, tile, scale);
-      } else {
-        add_logistic<Real, kMasked, false>(task, tile, scale);
-      }
+      add_logistic<Real, kMasked>(task, tile, scale, keep && task.kept.slopes);
       break;
   }
 }
@@ -70,7 +77,7 @@ void add_labelled_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, co
   if (task.rows.value == nullptr) return;
   if (task.operands.form == Form::kOnline) {
     add_both<Real, true, false>(task, tile, scale);
-  } else if (keep && task.kept.exponentials) {
+  } else if (keep && task.kept.slopes) {
     add_both<Real, false, true>(task, tile, scale);
   } else {
     add_both<Real, false, false>(task, tile, scale);

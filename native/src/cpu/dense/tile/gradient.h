@@ -61,7 +61,7 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
       } else {
         const Vec<Real> shifted = s + shift;
         const Vec<Real> e = exp2_clamped<Real>(shifted > Real{0} ? -shifted : shifted, scale);
-        g = (shifted > Real{0} ? x.a[v] + b : e * (x.a[v] + b)) / (e + Real{1});
+        g = (shifted > Real{0} ? broadcast(Real{1}) : e) / (e + Real{1}) * (x.a[v] + b);
       }
       if (over_distance) g = s == Real{0} ? Vec<Real>{} : g / -s;
       if constexpr (kMasked) g = mask.apply(v, g, Real{0});
@@ -70,9 +70,8 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
   }
 }
 
-/// G of a tile with positives by labels, from similarities or (kExponentials) from e^z, which is 0 where rows are not
-/// compared.
-template <typename Real, bool kOnline, bool kExponentials>
+/// G of a tile with positives by labels, from similarities or (kSlopes) from f, which is 0 where rows are not compared.
+template <typename Real, bool kOnline, bool kSlopes>
 void g_of_both(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale,
                const PanelCoefficients<Real>& x) {
   Mask<Real> mask(task.operands, tile);
@@ -104,27 +103,27 @@ void g_of_both(const GradientTask<Real>& task, const Tile<Real>& tile, const Sca
         }
       } else {
         Vec<Real> e = s;
-        if constexpr (!kExponentials) e = exp2_scaled<Real>(s, scale);
+        if constexpr (!kSlopes) e = exp2_scaled<Real>(s, scale);
         g = e * either(v, x.a[v] + b, x.positive_a[v] + positive_b);
       }
       g += mask.of_positive(v, x.constants[v] + constant, Real{0});
-      if (over_distance && !kExponentials) g = s == Real{0} ? Vec<Real>{} : g / -s;
+      if (over_distance && !kSlopes) g = s == Real{0} ? Vec<Real>{} : g / -s;
       tile.put(j, v, mask.of_either(v, g, Real{0}));
     }
   }
 }
 
-/// The same from exponentials, which are 0 where there is no negative.
+/// The same from f, which is 0 where there is no negative.
 template <typename Real>
-void g_of_exponentials(const GradientTask<Real>& task, const Tile<Real>& tile, const Real* exponentials,
-                       const PanelCoefficients<Real>& x) {
+void g_of_slopes(const GradientTask<Real>& task, const Tile<Real>& tile, const Real* slopes,
+                 const PanelCoefficients<Real>& x) {
   for (int64_t j = 0; j < tile.y_count; ++j) {
     const int64_t row = tile.y_first + j;
     const Real b = task.y_coefficients != nullptr ? static_cast<Real>(task.y_coefficients[row]) : Real{0};
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       const int64_t at = (j * kVectors + v) * kLanes<Real>;
-      tile.put(j, v, load(exponentials + at) * (x.a[v] + b));
+      tile.put(j, v, load(slopes + at) * (x.a[v] + b));
     }
   }
 }
@@ -365,9 +364,9 @@ class Gradient {
     const int64_t number = task_.kept.number(x_panel, y_panel);
     if (number < task_.kept.count) {
       const Real* const kept = task_.kept.tiles + number * kTile;
-      if (task_.kept.exponentials && !Mask<Real>::has_positives(operands, tile)) {
-        g_of_exponentials<Real>(task_, tile, kept, x_coefficients);
-      } else if (task_.kept.exponentials) {
+      if (task_.kept.slopes && !Mask<Real>::has_positives(operands, tile)) {
+        g_of_slopes<Real>(task_, tile, kept, x_coefficients);
+      } else if (task_.kept.slopes) {
         for (int64_t i = 0; i < y_count * kSide; ++i) values[i] = kept[i];
         g_of_both<Real, false, true>(task_, tile, scale_, x_coefficients);
       } else {

@@ -277,8 +277,8 @@ void add_both(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
 }
 
 /// softplus(z) and sigmoid(z) s from e^-|z|, which cannot overflow and keeps the digits of a tiny softplus; kSigmoid:
-/// and sigmoid(z).
-template <typename Real, bool kMasked, bool kSigmoid>
+/// and sigmoid(z), which stays in the tile if kKeep.
+template <typename Real, bool kMasked, bool kSigmoid, bool kKeep>
 void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale<Real>& scale) {
   Mask<Real> mask(task.operands, tile);
   const auto inverse_temperature = static_cast<Real>(task.operands.inverse_temperature);
@@ -298,12 +298,11 @@ void add_logistic(const ForwardTask<Real>& task, const Tile<Real>& tile, const S
         s = mask.apply(v, s, Real{0});
       }
       value[v] += softplus;
-      weighted[v] += (shifted > Real{0} ? s : s * e) / (e + Real{1});
-      if constexpr (kSigmoid) {
-        Vec<Real> slope = (shifted > Real{0} ? broadcast(Real{1}) : e) / (e + Real{1});
-        if constexpr (kMasked) slope = mask.apply(v, slope, Real{0});
-        sigmoid[v] += slope;
-      }
+      Vec<Real> slope = (shifted > Real{0} ? broadcast(Real{1}) : e) / (e + Real{1});
+      if constexpr (kMasked) slope = mask.apply(v, slope, Real{0});
+      weighted[v] += slope * s;
+      if constexpr (kSigmoid) sigmoid[v] += slope;
+      if constexpr (kKeep) tile.put(j, v, slope);
     }
   }
   if constexpr (kSigmoid) add_row<Real>(sigmoid, task.rows.sigmoid + tile.x_first);
