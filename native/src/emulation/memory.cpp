@@ -125,7 +125,8 @@ bool in_shared(const void* memory) {
   return at >= base && at < base + kSharedLimit + 1024;
 }
 
-void check_shared(const void* memory, int bytes, Access access, int thread, const void* code) {
+[[gnu::always_inline]] inline void check_shared(const void* memory, int bytes, Access access, int thread,
+                                                const void* code) {
   Machine& machine = Machine::get();
   const int64_t offset = static_cast<const std::byte*>(memory) - machine.shared();
   if (offset + bytes > machine.shared_bytes()) fail_at("out of bounds", memory, code);
@@ -143,7 +144,7 @@ const char* name_of(Access access) {
   return access == Access::kRead ? "read" : access == Access::kWrite ? "write" : "atomic operation";
 }
 
-void check_global(const void* memory, int bytes, Access access, const void* code) {
+[[gnu::always_inline]] inline void check_global(const void* memory, int bytes, Access access, const void* code) {
   Allocation* const found = find(memory);
   if (found == nullptr) {
     if (access == Access::kRead && is_own_constant(memory)) return;
@@ -156,7 +157,7 @@ void check_global(const void* memory, int bytes, Access access, const void* code
 }
 
 /// All that holds for plain and atomic accesses alike.
-void check(const void* memory, int bytes, Access access, const void* code) {
+[[gnu::always_inline]] inline void check(const void* memory, int bytes, Access access, const void* code) {
   Machine& machine = Machine::get();
   Thread& thread = machine.thread();
   if (++thread.accesses > machine.most_accesses()) {

@@ -50,7 +50,7 @@ const char* name_of(Access access) {
           site.memory, site.code);
 }
 
-void note_read(Past& past, const Actor& now) {
+[[gnu::always_inline]] inline void note_read(Past& past, const Actor& now) {
   const bool first =
       past.readers == Readers::kNone || past.read_serial < now.first_serial ||
       (past.read_serial == now.serial && past.read_barrier < now.barrier && past.readers != Readers::kBlocks);
