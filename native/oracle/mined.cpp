@@ -115,8 +115,9 @@ class Mined {
     switch (static_cast<nce_mining>(desc_.mining)) {
       case NCE_MINING_BATCH_ALL:
         for (int64_t p = 0; p < n_; ++p) {
+          if (!positive(a, p)) continue;
           for (int64_t n = 0; n < n_; ++n) {
-            if (positive(a, p) && negative(a, n) && add(a, p, n)) count_ += 1;
+            if (negative(a, n) && add(a, p, n)) count_ += 1;
           }
         }
         return;

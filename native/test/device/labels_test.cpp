@@ -266,23 +266,6 @@ TEST_P(Labels, RowsWithoutPositivesAtSharpTemperatures) {
   }
 }
 
-/// Of a row without positives nothing is pulled, whatever its exponentials would come to.
-TEST_P(Labels, RowsWithoutPositivesAtSharpTemperatures) {
-  for (const Kind& kind : kAllKinds) {
-    for (const nce_precision precision : {NCE_PRECISION_PRECISE, NCE_PRECISION_FAST}) {
-      if (!turn()) continue;
-      Problem problem = problem_of({.kind = kind, .size = {30, 41, 24}, .tau = 0.004, .seed = 8});
-      problem.desc.precision = precision;
-      problem.labels[3] = problem.labels[4] = -1;
-      SCOPED_TRACE(problem.label());
-      const Result result = run(problem);
-      EXPECT_GE(result.metrics.rows_without_positives, 2);
-      for (const auto* gradient : gradients(result)) EXPECT_LT(largest(*gradient), 1e3);
-      if (precision == NCE_PRECISION_PRECISE) check_dense(problem);
-    }
-  }
-}
-
 NCE_ON_EVERY_DEVICE(Labels);
 
 }  // namespace
