@@ -85,7 +85,11 @@ class MalformedCallTest extends OnEachDevice {
                 refused("too many negatives", shared, good.withNegatives(keys), "negatives: must be 3 x 3"),
                 refused("keys for one tower", tower, good, "keys", "NtXent", "takes none"),
                 refused("no negatives of triplets", triplet, good, "negatives: Triplet needs"),
-                refused("surplus labels", plan, good.withLabels(1, 0, 1, 0), "labels: InfoNce takes none"),
+                refused(
+                        "surplus labels",
+                        plan,
+                        good.withLabels(1, 0, 1, 0),
+                        "labels: InfoNce of Shape[n=4, m=4, dim=3] takes none"),
                 refused("no labels", pairs, good, "labels: PairwiseContrastive needs 4, but got null"),
                 refused("too few labels", pairs, good.withLabels(1, 0, 1), "labels: must be 4 numbers, but got 3"),
                 refused("label 2", pairs, good.withLabels(1, 0, 2, 0), "labels: must be 0 or 1, but number 2 is 2"),

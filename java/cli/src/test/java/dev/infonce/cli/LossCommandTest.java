@@ -123,7 +123,9 @@ class LossCommandTest {
                         number(metrics, "effectiveNegatives"),
                         metrics.get("rows").longValue(),
                         metrics.get("zeroRows").longValue(),
-                        metrics.get("nonFiniteRows").longValue()),
+                        metrics.get("nonFiniteRows").longValue(),
+                        metrics.get("rowsWithoutPositives").longValue(),
+                        metrics.get("rowsWithoutNegatives").longValue()),
                 Result.Sizes.NONE);
     }
 
@@ -173,7 +175,9 @@ class LossCommandTest {
                         "effectiveNegatives",
                         "rows",
                         "zeroRows",
-                        "nonFiniteRows");
+                        "nonFiniteRows",
+                        "rowsWithoutPositives",
+                        "rowsWithoutNegatives");
         assertThat(json.get("metrics").get("effectiveNegatives").isNull()).isTrue();
     }
 

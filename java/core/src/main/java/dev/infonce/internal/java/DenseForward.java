@@ -143,6 +143,7 @@ final class DenseForward {
                 sums.rank(moreSimilar[row], asSimilar[row], topK);
                 sums.positive(state.positive, positiveSquaredDistance(row));
                 sums.effectiveNegatives(loss.effectiveNegatives(state), negatives[row]);
+                sums.row(1, negatives[row]);
             }
         }
     }

@@ -44,6 +44,9 @@ public final class JavaPlanExecutor implements PlanExecutor {
             throw new InfoNceException(
                     Status.UNSUPPORTED, "dtype: device java computes with FLOAT32 and FLOAT64, but got " + dtype);
         }
+        if (loss.hasPositivesByLabels()) {
+            throw new InfoNceException(Status.UNSUPPORTED, "positives by labels");
+        }
         boolean strips = loss.engine() == LossSpec.Engine.ROWWISE || ColumnStrips.areMany(loss, shape);
         if (shape.n() > MOST_ROWS || !strips && shape.m() > MOST_ROWS) {
             throw new InfoNceException(

@@ -273,6 +273,7 @@ final class OwnNegatives implements LossExecutor {
                                     at,
                                     dim));
                     tally.effectiveNegatives(loss.effectiveNegatives(state), m);
+                    tally.row(1, m);
                 }
                 if (wantGradients) {
                     gradients(row, state, scale, chunk, similarities, writer, write);

@@ -133,6 +133,7 @@ final class TileMetrics {
             long count = negatives - (long) allByGroup[i];
             tally.negatives(count, allSimilarity[i], allPotential[i] * (space.x.isZero(i) ? 1.0 : UNIT));
             tally.effectiveNegatives(rows.effectiveNegatives(i), count);
+            tally.row(1, count);
         }
         return tally.metrics(first.xCount, zeroRows, first.cosine ? new Tally.Range(-1.0, 1.0) : Tally.Range.ALL);
     }
