@@ -44,16 +44,13 @@ public final class JavaPlanExecutor implements PlanExecutor {
             throw new InfoNceException(
                     Status.UNSUPPORTED, "dtype: device java computes with FLOAT32 and FLOAT64, but got " + dtype);
         }
-        if (loss.hasPositivesByLabels()) {
-            throw new InfoNceException(Status.UNSUPPORTED, "positives by labels");
-        }
         boolean strips = loss.engine() == LossSpec.Engine.ROWWISE || ColumnStrips.areMany(loss, shape);
         if (shape.n() > MOST_ROWS || !strips && shape.m() > MOST_ROWS) {
             throw new InfoNceException(
                     Status.UNSUPPORTED,
                     "shape: the java device takes at most " + MOST_ROWS
                             + " queries, and more keys or negatives only where they are own ones of each query or at "
-                            + "least 16 times as many in two towers without symmetry; got " + shape);
+                            + "least 16 times as many in two towers without symmetry and class labels; got " + shape);
         }
         Room room = new Room(new Workers(threads), vectors && dtype == DType.FLOAT32, budget(loss, shape, options));
         this.withoutMetrics = executor(loss, shape, 0, room);
@@ -92,7 +89,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
 
     private static LossExecutor dense(LossSpec loss, LossSpec.Terms.Logits terms, Shape shape, int topK, Room room) {
         DenseLoss plain = new DenseLoss(loss, terms, shape, topK, room.workers);
-        return room.vectors && TileLayout.fits(terms, shape)
+        return room.vectors && !loss.hasPositivesByLabels() && TileLayout.fits(terms, shape)
                 ? new TiledLoss(loss, terms, shape, topK, room.budget, room.workers, room.spare, plain)
                 : plain;
     }

@@ -309,7 +309,7 @@ final class OwnNegatives implements LossExecutor {
             double positiveFactor = scale * loss.positiveSlope(state) / temperature;
             measure.addGradient(positiveFactor, state.positive, x, at, y, at, dim, dx, 0);
             measure.addGradient(positiveFactor, state.positive, y, at, x, at, dim, dy, 0);
-            Slopes slopes = new Slopes(loss, temperature, 0.0, 1);
+            Slopes slopes = new Slopes(loss, temperature, rule, 1);
             slopes.keep(0, state, scale);
             double[] factors = new double[CHUNK];
             double[] dNegative = new double[dim];
