@@ -41,10 +41,7 @@ public final class ColumnStrips {
 
     /** Whether columns are to come in strips. */
     public static boolean areMany(LossSpec spec, Shape shape) {
-        return !spec.oneTower()
-                && !spec.symmetric()
-                && !spec.hasPositivesByLabels()
-                && shape.m() / MANY >= shape.n();
+        return !spec.oneTower() && !spec.symmetric() && !spec.hasPositivesByLabels() && shape.m() / MANY >= shape.n();
     }
 
     private static long ceil(long value, long unit) {

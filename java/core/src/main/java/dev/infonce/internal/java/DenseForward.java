@@ -86,7 +86,8 @@ final class DenseForward {
         int height = Math.min(STRIP, count - first);
         double[] similarities = new double[Rows.BLOCK];
         int[] places = new int[Rows.BLOCK];
-        double[] sums = new double[height]; // of differences from the first, so that the mean of equal numbers is that number
+        double[] sums =
+                new double[height]; // of differences from the first, so that the mean of equal numbers is that number
         for (int row = first; row < first + height; row++) {
             states[row].positiveCount = 0;
         }
@@ -201,8 +202,7 @@ final class DenseForward {
                 sums.row(state.positiveCount, negatives[row]);
                 if (state.positiveCount > 0) {
                     sums.rank(moreSimilar[row], asSimilar[row], topK);
-                    sums.positive(
-                            state.positive, pairing.hasOnePositive() ? positiveSquaredDistance(row) : Double.NaN);
+                    sums.positive(state.positive, pairing.hasOnePositive() ? positiveSquaredDistance(row) : Double.NaN);
                     sums.effectiveNegatives(loss.effectiveNegatives(state), negatives[row]);
                 }
             }

@@ -132,8 +132,7 @@ final class DenseLoss implements LossExecutor {
             forward.add(workers, excluded, columns);
             call.seen(columns);
         }
-        Reducer reducer =
-                new Reducer(spec.reduction(), count, in, pairing.hasOnePositive() ? null : forward.counts());
+        Reducer reducer = new Reducer(spec.reduction(), count, in, pairing.hasOnePositive() ? null : forward.counts());
         double[] scales = new double[count];
         for (int row = 0; row < count; row++) {
             scales[row] = symmetric ? reducer.scale(row) / 2.0 : reducer.scale(row);

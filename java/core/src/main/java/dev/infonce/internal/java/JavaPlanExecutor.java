@@ -89,7 +89,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
 
     private static LossExecutor dense(LossSpec loss, LossSpec.Terms.Logits terms, Shape shape, int topK, Room room) {
         DenseLoss plain = new DenseLoss(loss, terms, shape, topK, room.workers);
-        return room.vectors && !loss.hasPositivesByLabels() && TileLayout.fits(terms, shape)
+        return room.vectors && TileLayout.fits(terms, shape)
                 ? new TiledLoss(loss, terms, shape, topK, room.budget, room.workers, room.spare, plain)
                 : plain;
     }
