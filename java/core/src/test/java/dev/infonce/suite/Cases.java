@@ -152,6 +152,20 @@ public final class Cases {
         return random.ints(count, -1, rows / 3 + 1).toArray();
     }
 
+    /** The case with labels that give row i the positive of two views, or query i key i, if its loss finds positives by labels. */
+    static Case withPairs(Case c) {
+        if (!Terms.hasPositivesByLabels(c.loss())) {
+            return c;
+        }
+        int half = c.rows() / 2;
+        int[] labels = IntStream.range(0, c.rows())
+                .map(i -> c.loss().isOneTower() ? i % half : i)
+                .toArray();
+        return c.withLabels(
+                labels,
+                c.loss().isOneTower() ? null : IntStream.range(0, c.keys().length).toArray());
+    }
+
     private static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, Random random) {
         double tau = (double) loss.components().getOrDefault("temperature", Double.NaN);
         double[][] queries = gaussian(random, n, dim);
