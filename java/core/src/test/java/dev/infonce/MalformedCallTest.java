@@ -166,6 +166,55 @@ class MalformedCallTest extends OnEachDevice {
                 .forEach(Malformed::check);
     }
 
+    @Test
+    void inputsOfPositivesByLabelsAreRefused() {
+        SupCon loss = SupCon.withTemperature(0.5);
+        Plan odd = device.plan(loss, Shape.tower(3, DIM), DType.FLOAT32);
+        Plan views = device.plan(loss, Shape.of(N, N, DIM), DType.FLOAT32);
+        Plan towers = device.plan(loss.ofTwoTowers(), Shape.of(N, 3, DIM), DType.FLOAT32);
+        int[] labels = {-3, 1 << 30, 0, 0};
+        Inputs both = Inputs.of(four, three).withLabels(labels, new int[] {0, -1, 1 << 30});
+        assertThat(odd.forward(Inputs.of(three).withLabels(1, 2, 1)).loss()).isPositive();
+        assertThat(towers.forward(both).loss()).isPositive();
+        List.of(
+                        refused("no labels", odd, Inputs.of(three), "labels: SupCon needs 3, but got null"),
+                        refused(
+                                "labels of one view",
+                                views,
+                                good.withLabels(labels),
+                                "labels: must be 8 numbers, but got 4"),
+                        refused(
+                                "labels of keys in one tower",
+                                views,
+                                good.withLabels(new int[8], new int[4]),
+                                "keyLabels: SupCon of Shape[n=4, m=4, dim=3] takes none"),
+                        refused(
+                                "no labels of keys",
+                                towers,
+                                Inputs.of(four, three).withLabels(labels),
+                                "keyLabels: SupCon needs 3, but got null"),
+                        refused(
+                                "labels of keys long",
+                                towers,
+                                both.withLabels(labels, labels),
+                                "keyLabels: must be 3 numbers, but got 4"),
+                        refused(
+                                "labels of keys of InfoNCE",
+                                device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32),
+                                good.withLabels(null, labels),
+                                "keyLabels: InfoNce of Shape[n=4, m=4, dim=3] takes none"),
+                        refused("groups", towers, both.withGroups(labels), "groups: SupCon", "takes none"),
+                        argument(
+                                "no keys",
+                                () -> device.plan(loss.ofTwoTowers(), Shape.of(N, 0, DIM), DType.FLOAT32),
+                                "shape: SupCon of two towers needs m >= 1, but got n = 4, m = 0"),
+                        argument(
+                                "views of two sizes",
+                                () -> device.plan(loss, Shape.of(N, 3, DIM), DType.FLOAT32),
+                                "shape: SupCon needs m = n"))
+                .forEach(Malformed::check);
+    }
+
     @TestFactory
     List<DynamicTest> outputsAreRefused() {
         Plan plan = device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32);

@@ -84,8 +84,9 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--row-labels",
             paramLabel = "FILE",
-            description = "With --mining and for ${bundle:with aggregation}: a whole number for each row that has a loss;"
-                    + " equal ones alike, one below 0 like no other.")
+            description =
+                    "With --mining and for ${bundle:with aggregation}: a whole number for each row that has a loss;"
+                            + " equal ones alike, one below 0 like no other.")
     String rowLabels;
 
     @Option(

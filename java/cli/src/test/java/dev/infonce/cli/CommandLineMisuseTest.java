@@ -235,16 +235,15 @@ class CommandLineMisuseTest {
 
     /** Words behind options that take files become files of the folder. */
     private String[] arguments(String line) {
-        List<String> fileOptions =
-                List.of(
-                        "--queries",
-                        "--keys",
-                        "--negatives",
-                        "--labels",
-                        "--row-labels",
-                        "--key-labels",
-                        "--groups",
-                        "--weights");
+        List<String> fileOptions = List.of(
+                "--queries",
+                "--keys",
+                "--negatives",
+                "--labels",
+                "--row-labels",
+                "--key-labels",
+                "--groups",
+                "--weights");
         List<String> arguments = new ArrayList<>(List.of("loss"));
         String previous = "";
         for (String word : line.split(" ")) {

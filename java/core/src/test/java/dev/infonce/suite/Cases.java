@@ -163,7 +163,9 @@ public final class Cases {
                 .toArray();
         return c.withLabels(
                 labels,
-                c.loss().isOneTower() ? null : IntStream.range(0, c.keys().length).toArray());
+                c.loss().isOneTower()
+                        ? null
+                        : IntStream.range(0, c.keys().length).toArray());
     }
 
     private static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, Random random) {

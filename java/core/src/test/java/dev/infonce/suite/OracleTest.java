@@ -101,7 +101,9 @@ class OracleTest {
                     double[] rowLosses = Oracle.evaluate(c).rowLosses();
                     for (Terms.Term term : Terms.of(c).terms()) {
                         double expected = literal(of, c, term);
-                        assertThat(rowLosses[term.row()]).as("%s, row %d", c, term.row()).isCloseTo(expected, within(1e-12));
+                        assertThat(rowLosses[term.row()])
+                                .as("%s, row %d", c, term.row())
+                                .isCloseTo(expected, within(1e-12));
                     }
                 }
             }
@@ -127,7 +129,10 @@ class OracleTest {
                 + (loss.denominator() == Denominator.ALL ? ofPositives : 0);
         return switch (loss.aggregation()) {
             case OUTSIDE ->
-                Arrays.stream(z).map(one -> -Math.log(Math.exp(one) / denominator)).sum() / z.length;
+                Arrays.stream(z)
+                                .map(one -> -Math.log(Math.exp(one) / denominator))
+                                .sum()
+                        / z.length;
             case INSIDE -> -Math.log(ofPositives / denominator / z.length);
             case SUM -> -Math.log(ofPositives / denominator);
         };

@@ -216,7 +216,9 @@ class SupConTest extends DeviceSuite {
         assertThat(result.loss()).as(what(c, SEED)).isZero();
         assertThat(result.dTemperature()).as(what(c, SEED)).isZero();
         for (double[][] gradient : Arrays.asList(result.dQueries(), result.dKeys())) {
-            assertThat(gradient == null ? 0 : Compare.largest(gradient)).as(what(c, SEED)).isZero();
+            assertThat(gradient == null ? 0 : Compare.largest(gradient))
+                    .as(what(c, SEED))
+                    .isZero();
         }
         return result;
     }
@@ -290,7 +292,8 @@ class SupConTest extends DeviceSuite {
                         int[] labels = labels(n, i -> i % 4);
                         Case c = Case.of(loss, 0.5, dtype, rows, loss.isOneTower() ? null : rows)
                                 .withLabels(labels, loss.isOneTower() ? null : labels);
-                        Metrics metrics = Result.of(device, c, PlanOptions.defaults().withTopK(3))
+                        Metrics metrics = Result.of(
+                                        device, c, PlanOptions.defaults().withTopK(3))
                                 .metrics();
                         assertThat(metrics.top1Accuracy())
                                 .as(what(c, SEED))
@@ -349,7 +352,8 @@ class SupConTest extends DeviceSuite {
             Case two = Cases.random(loss, 61, 0, 8, dtype, SEED);
             double[][] stacked =
                     Stream.of(two.queries(), two.keys()).flatMap(Arrays::stream).toArray(double[][]::new);
-            Result one = Result.of(device, Case.of(loss, 0.3, dtype, stacked, null).withLabels(two.labels()));
+            Result one =
+                    Result.of(device, Case.of(loss, 0.3, dtype, stacked, null).withLabels(two.labels()));
             Result result = Result.of(device, two);
             assertThat(result.loss()).isEqualTo(one.loss());
             assertThat(result.dQueries()).isDeepEqualTo(Arrays.copyOf(one.dQueries(), 61));
