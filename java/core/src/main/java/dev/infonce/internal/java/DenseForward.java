@@ -86,8 +86,7 @@ final class DenseForward {
         int height = Math.min(STRIP, count - first);
         double[] similarities = new double[Rows.BLOCK];
         int[] places = new int[Rows.BLOCK];
-        double[] sums =
-                new double[height]; // of differences from the first, so that the mean of equal numbers is that number
+        double[] sums = new double[height]; // of differences from the first: the mean of equal numbers is that number
         for (int row = first; row < first + height; row++) {
             states[row].positiveCount = 0;
         }

@@ -38,7 +38,7 @@ public final class Tally {
         return Math.clamp((double) (k - moreSimilar) / (1.0 + asSimilar), 0.0, 1.0);
     }
 
-    /** A row and its positive: their similarity and their unit vectors' squared distance. */
+    /** A row and its positive: their similarity and their unit vectors' squared distance; of several, the mean and NaN. */
     public void positive(double similarity, double squaredDistance) {
         positives++;
         positiveSimilarities += similarity;

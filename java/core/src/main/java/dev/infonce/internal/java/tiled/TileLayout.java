@@ -27,7 +27,7 @@ public final class TileLayout {
     /** Rows of Z, which are the positives where Y does not hold all of them all the time; else 0. */
     final int zCount;
 
-    /** Whether Z's rows are in Y too, so that its gradient is Y's. */
+    /** Whether positives are rows of Y, so that theirs is Y's gradient, even if Z holds them too. */
     final boolean positivesInY;
 
     final int xBlocks;
