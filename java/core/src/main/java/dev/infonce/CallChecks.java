@@ -65,8 +65,9 @@ final class CallChecks {
         matrix("keys", in.keys(), rows.keys());
         matrix("negatives", in.negatives(), rows.negatives());
         labels(in.labels());
-        groups("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
-        groups("keyGroups", in.keyGroups(), keyGroups());
+        integers("keyLabels", in.keyLabels(), keyLabels());
+        integers("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
+        integers("keyGroups", in.keyGroups(), keyGroups());
         weights(in.weights());
         upstream(in.upstream());
         if (in.temperature().isPresent() && !spec.hasTemperature()) {
@@ -100,15 +101,13 @@ final class CallChecks {
                 "temperature: %s has none, but got some",
                 spec.name());
         Checks.argument(in.bias() == null || spec.hasBias(), "bias: %s has none, but got some", spec.name());
-        Checks.argument(spec.labels() || in.labels() == null, "labels: %s takes none, but got some", spec.name());
-        Checks.argument(
-                !spec.labels() || in.labels() != null, "labels: %s needs %d, but got null", spec.name(), rows.losses());
         buffer("temperature", in.temperature(), Double.BYTES);
         buffer("bias", in.bias(), Double.BYTES);
         buffer("weights", in.weights(), rows.losses() * Float.BYTES);
-        buffer("labels", in.labels(), rows.losses() * Integer.BYTES);
-        groups("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
-        groups("keyGroups", in.keyGroups(), keyGroups());
+        integers("labels", in.labels(), spec.labels() ? rows.losses() : NONE);
+        integers("keyLabels", in.keyLabels(), keyLabels());
+        integers("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
+        integers("keyGroups", in.keyGroups(), keyGroups());
         boolean one = in.upstream() == null || in.upstream().bytes() == Float.BYTES || !perRow;
         buffer("upstream", in.upstream(), one ? Float.BYTES : rows.losses() * Float.BYTES);
         buffer("loss", out.loss(), lossBytes());
@@ -255,50 +254,43 @@ final class CallChecks {
     }
 
     private void labels(int[] labels) {
-        if (!spec.labels()) {
-            if (labels != null) {
-                throw Checks.invalid("labels: %s takes none, but got some", spec.name());
-            }
-            return;
-        }
-        if (labels == null) {
-            throw Checks.invalid("labels: %s needs %d, but got null", spec.name(), rows.losses());
-        }
-        if (labels.length != rows.losses()) {
-            throw Checks.invalid("labels: must be %d numbers, but got %d", rows.losses(), labels.length);
-        }
-        for (int i = 0; !spec.isMined() && i < labels.length; i++) {
+        integers("labels", labels, spec.labels() ? rows.losses() : NONE);
+        for (int i = 0; spec.labels() && !spec.classLabels() && i < labels.length; i++) {
             if (labels[i] != 0 && labels[i] != 1) {
                 throw Checks.invalid("labels: must be 0 or 1, but number %d is %d", i, labels[i]);
             }
         }
     }
 
+    private long keyLabels() {
+        return spec.classLabels() && !spec.oneTower() ? rows.keys() : NONE;
+    }
+
     private long keyGroups() {
         return spec.groups() && !spec.oneTower() ? rows.keys() : NONE;
     }
 
-    private void groups(String name, int[] groups, long count) {
-        if (isGiven(name, groups, count) && groups.length != count) {
-            throw Checks.invalid("%s: must be %d numbers, but got %d", name, count, groups.length);
+    private void integers(String name, int[] numbers, long count) {
+        if (isGiven(name, numbers, count) && numbers.length != count) {
+            throw Checks.invalid("%s: must be %d numbers, but got %d", name, count, numbers.length);
         }
     }
 
-    private void groups(String name, DeviceBuffer groups, long count) {
-        if (isGiven(name, groups, count)) {
-            buffer(name, groups, count * Integer.BYTES);
+    private void integers(String name, DeviceBuffer numbers, long count) {
+        if (isGiven(name, numbers, count)) {
+            buffer(name, numbers, count * Integer.BYTES);
         }
     }
 
     /** Whether numbers are given, as they must be unless count is NONE. */
-    private boolean isGiven(String name, Object groups, long count) {
-        if (count == NONE && groups != null) {
+    private boolean isGiven(String name, Object numbers, long count) {
+        if (count == NONE && numbers != null) {
             throw Checks.invalid("%s: %s of %s takes none, but got some", name, spec.name(), shape);
         }
-        if (count != NONE && groups == null) {
+        if (count != NONE && numbers == null) {
             throw Checks.invalid("%s: %s needs %d, but got null", name, spec.name(), count);
         }
-        return groups != null;
+        return numbers != null;
     }
 
     private void weights(float[] weights) {

@@ -11,10 +11,11 @@ import java.util.Map;
  * <p>Words: queries Q[n x dim], keys K[m x dim], similarity s, temperature tau; rows are queries, columns are keys; l_i is
  * the loss of row i.
  */
-public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet, SigLip {
+public sealed interface ContrastiveLoss
+        permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet, SigLip, SupCon {
     /**
      * One loss of every kind there is, with default values: temperature or margin 1, bias 0, cosine similarity or Euclidean distance,
-     * in-batch negatives where a kind has a choice, not symmetric, means.
+     * in-batch negatives where a kind has a choice, not symmetric, one tower, means.
      *
      * @return the losses, in the order in which this interface permits them; unmodifiable
      */
@@ -27,7 +28,7 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     /**
      * The word by which command lines and files call this kind of loss.
      *
-     * @return infonce, ntxent, nt-logistic, contrastive, triplet or siglip
+     * @return infonce, ntxent, nt-logistic, contrastive, triplet, siglip or supcon
      */
     default String word() {
         return LossSpec.of(this).word();
@@ -94,11 +95,20 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     /**
      * Whether calls bring a label for each row.
      *
-     * @return true for {@link PairwiseContrastive}, whose labels say whether a pair is alike, and where triplets are mined: rows of
-     *     one label are alike
+     * @return true for {@link PairwiseContrastive}, whose labels say whether a pair is alike, and where {@link #takesClassLabels()}
      */
     default boolean takesLabels() {
         return LossSpec.of(this).labels();
+    }
+
+    /**
+     * Whether the labels that calls bring are of classes: rows of one label are alike, and a label below 0 is like no other. Keys of
+     * two towers have labels of their own then.
+     *
+     * @return true for {@link SupCon}, and where triplets are mined
+     */
+    default boolean takesClassLabels() {
+        return LossSpec.of(this).classLabels();
     }
 
     /**
@@ -129,8 +139,8 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
     }
 
     /**
-     * Whether rows and columns are one tower, t rows that all have a loss: {@code Shape.tower(t, dim)} with one matrix, or, where
-     * the tower is of two views, {@code Shape.of(n, n, dim)} with the views as queries and keys, t = 2n.
+     * Whether rows and columns are one tower, t rows that all have a loss: {@code Shape.tower(t, dim)} with one matrix, or, but for
+     * mined triplets, {@code Shape.of(n, n, dim)} with the first views as queries and the second ones as keys, t = 2n.
      *
      * @return false for two towers
      */
@@ -164,7 +174,8 @@ public sealed interface ContrastiveLoss permits InfoNce, NtXent, NtLogistic, Pai
 
     /**
      * What this loss is made of, by name: of temperature, bias, margin, similarity, distance, negatives, negativeReduction,
-     * isSymmetric, denominator, positiveMargin, classPrior, excluded, mining, softMargin and reduction those that its kind has.
+     * isSymmetric, denominator, positiveMargin, classPrior, excluded, aggregation, twoTowers, mining, softMargin and reduction those
+     * that its kind has.
      *
      * @return the values in the order of the record's components; unmodifiable
      */

@@ -14,7 +14,8 @@ import java.util.function.Consumer;
  * @param logTemperature whether temperature is ln tau, and the gradient is then by that
  * @param weights r finite floats >= 0, or null for all 1
  * @param labels n ints, 1 alike and 0 not, for {@link PairwiseContrastive}; r ints, equal for rows that are alike and below 0 for
- *     a row that is like no other, for mined {@link Triplet}; else null
+ *     a row that is like no other, for {@link SupCon} and mined {@link Triplet}; else null
+ * @param keyLabels likewise m ints for the keys of two towers, for {@link SupCon}; else null
  * @param groups r ints, for losses that exclude rows of the same group; a number below 0 is in no group; else null
  * @param keyGroups likewise m ints for the keys of two towers; else null
  * @param upstream gradient of the caller's objective by the loss: one float, or r floats for {@link Reduction#NONE}; finite;
@@ -29,6 +30,7 @@ public record DeviceInputs(
         boolean logTemperature,
         DeviceBuffer weights,
         DeviceBuffer labels,
+        DeviceBuffer keyLabels,
         DeviceBuffer groups,
         DeviceBuffer keyGroups,
         DeviceBuffer upstream,
@@ -60,7 +62,7 @@ public record DeviceInputs(
      * @return the inputs
      */
     public static DeviceInputs of(Matrix queries, Matrix keys) {
-        return new DeviceInputs(queries, keys, null, null, false, null, null, null, null, null, null);
+        return new DeviceInputs(queries, keys, null, null, false, null, null, null, null, null, null, null);
     }
 
     /**
@@ -120,6 +122,20 @@ public record DeviceInputs(
     }
 
     /**
+     * The same inputs with the labels of two towers, for {@link SupCon}.
+     *
+     * @param queryLabels n ints; keys of a query's number are its positives, and a number below 0 is like no other
+     * @param keyLabels m ints, likewise
+     * @return new inputs
+     */
+    public DeviceInputs withLabels(DeviceBuffer queryLabels, DeviceBuffer keyLabels) {
+        return with(copy -> {
+            copy.labels = queryLabels;
+            copy.keyLabels = keyLabels;
+        });
+    }
+
+    /**
      * The same inputs with groups, for {@link Exclude#sameGroup}.
      *
      * @param groups r ints; a number below 0 is in no group
@@ -166,6 +182,7 @@ public record DeviceInputs(
         private boolean logTemperature = DeviceInputs.this.logTemperature;
         private DeviceBuffer weights = DeviceInputs.this.weights;
         private DeviceBuffer labels = DeviceInputs.this.labels;
+        private DeviceBuffer keyLabels = DeviceInputs.this.keyLabels;
         private DeviceBuffer groups = DeviceInputs.this.groups;
         private DeviceBuffer keyGroups = DeviceInputs.this.keyGroups;
         private DeviceBuffer upstream = DeviceInputs.this.upstream;
@@ -180,6 +197,7 @@ public record DeviceInputs(
                     logTemperature,
                     weights,
                     labels,
+                    keyLabels,
                     groups,
                     keyGroups,
                     upstream,

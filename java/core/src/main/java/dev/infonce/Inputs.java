@@ -12,7 +12,8 @@ import java.util.function.Consumer;
  * @param keys as the loss says; null for one tower in one matrix
  * @param negatives as the loss says; null if it takes none, or m = 0
  * @param labels n numbers, 1 alike and 0 not, for {@link PairwiseContrastive}; r numbers, equal for rows that are alike and below
- *     0 for a row that is like no other, for mined {@link Triplet}; else null
+ *     0 for a row that is like no other, for {@link SupCon} and mined {@link Triplet}; else null
+ * @param keyLabels likewise m numbers for the keys of two towers, for {@link SupCon}; else null
  * @param groups r numbers, for losses that exclude rows of the same group; a number below 0 is in no group; else null
  * @param keyGroups likewise m numbers for the keys of two towers; else null
  * @param weights r finite numbers >= 0, or null for all 1
@@ -26,6 +27,7 @@ public record Inputs(
         Matrix keys,
         Matrix negatives,
         int[] labels,
+        int[] keyLabels,
         int[] groups,
         int[] keyGroups,
         float[] weights,
@@ -65,7 +67,17 @@ public record Inputs(
      */
     public static Inputs of(Matrix queries, Matrix keys) {
         return new Inputs(
-                queries, keys, null, null, null, null, null, null, OptionalDouble.empty(), OptionalDouble.empty());
+                queries,
+                keys,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                OptionalDouble.empty(),
+                OptionalDouble.empty());
     }
 
     /**
@@ -86,6 +98,20 @@ public record Inputs(
      */
     public Inputs withLabels(int... labels) {
         return with(copy -> copy.labels = labels);
+    }
+
+    /**
+     * The same inputs with the labels of two towers, for {@link SupCon}.
+     *
+     * @param queryLabels n numbers; keys of a query's number are its positives, and a number below 0 is like no other
+     * @param keyLabels m numbers, likewise; see {@link Labels#of(long[], long[])} for ids
+     * @return new inputs
+     */
+    public Inputs withLabels(int[] queryLabels, int[] keyLabels) {
+        return with(copy -> {
+            copy.labels = queryLabels;
+            copy.keyLabels = keyLabels;
+        });
     }
 
     /**
@@ -176,6 +202,7 @@ public record Inputs(
     private final class Copy {
         private Matrix negatives = Inputs.this.negatives;
         private int[] labels = Inputs.this.labels;
+        private int[] keyLabels = Inputs.this.keyLabels;
         private int[] groups = Inputs.this.groups;
         private int[] keyGroups = Inputs.this.keyGroups;
         private float[] weights = Inputs.this.weights;
@@ -185,7 +212,17 @@ public record Inputs(
 
         Inputs made() {
             return new Inputs(
-                    queries, keys, negatives, labels, groups, keyGroups, weights, upstream, temperature, bias);
+                    queries,
+                    keys,
+                    negatives,
+                    labels,
+                    keyLabels,
+                    groups,
+                    keyGroups,
+                    weights,
+                    upstream,
+                    temperature,
+                    bias);
         }
     }
 }

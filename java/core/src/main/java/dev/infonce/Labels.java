@@ -1,9 +1,15 @@
 package dev.infonce;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 
-/** Labels of rows from ids and names of other types: equal ones get one number, from 0 on in the order in which they appear. */
+/**
+ * Labels, or groups, of rows from ids and names of other types: equal ones get one number, from 0 on in the order in which they
+ * appear. Those of two towers are numbered together, so that a query and a key of one id have one number.
+ */
 public final class Labels {
     private static final int LIKE_NO_OTHER = -1;
 
@@ -40,6 +46,48 @@ public final class Labels {
             labels[row] = names[row] == null ? LIKE_NO_OTHER : number(numbers, names[row]);
         }
         return labels;
+    }
+
+    /**
+     * Labels of queries and keys from 64-bit ids, numbered together.
+     *
+     * @param queryIds one a query; every number is an id, those below 0 too
+     * @param keyIds one a key
+     * @return as many labels of queries and of keys, all >= 0
+     * @throws NullPointerException if an array is null
+     */
+    public static OfTowers of(long[] queryIds, long[] keyIds) {
+        return OfTowers.of(
+                of(LongStream.concat(Arrays.stream(queryIds), Arrays.stream(keyIds))
+                        .toArray()),
+                queryIds.length);
+    }
+
+    /**
+     * Labels of queries and keys from names, numbered together.
+     *
+     * @param queryNames one a query; null for one that is like no other
+     * @param keyNames one a key, likewise
+     * @return as many labels of queries and of keys, -1 where a name is null
+     * @throws NullPointerException if an array itself is null
+     */
+    public static OfTowers of(Object[] queryNames, Object[] keyNames) {
+        return OfTowers.of(
+                of(Stream.concat(Arrays.stream(queryNames), Arrays.stream(keyNames))
+                        .toArray()),
+                queryNames.length);
+    }
+
+    /**
+     * The labels of two towers, for {@link Inputs#withLabels(int[], int[])} and {@link Inputs#withGroups(int[], int[])}.
+     *
+     * @param queries of queries
+     * @param keys of keys
+     */
+    public record OfTowers(int[] queries, int[] keys) {
+        private static OfTowers of(int[] both, int queries) {
+            return new OfTowers(Arrays.copyOf(both, queries), Arrays.copyOfRange(both, queries, both.length));
+        }
     }
 
     private static <T> int number(Map<T, Integer> numbers, T of) {

@@ -47,6 +47,32 @@ public final class Losses {
     }
 
     /**
+     * SupCon (2004.11362 eq. 2), {@code SupConLoss(temperature)} of SupContrast with base_temperature = temperature, and of
+     * pytorch-metric-learning: {@link SupCon} of cosines, outside. Another base_temperature multiplies the loss by temperature /
+     * base_temperature.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return the loss
+     */
+    public static SupCon supcon(double temperature) {
+        return SupCon.withTemperature(temperature);
+    }
+
+    /**
+     * The soft nearest neighbour loss (1902.01889 eq. 1): {@link SupCon} of squared Euclidean distances, summing. {@code
+     * SoftNearestNeighborLoss("sql2", temperature)} of tf-similarity, whose mean counts rows without positives too; {@code
+     * NCALoss(softmax_scale = 1 / temperature)} of pytorch-metric-learning, which normalises rows unless told otherwise.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return the loss
+     */
+    public static SupCon softNearestNeighbours(double temperature) {
+        return SupCon.withTemperature(temperature)
+                .withSimilarity(Similarity.NEGATIVE_SQUARED_EUCLIDEAN)
+                .aggregating(Aggregation.SUM);
+    }
+
+    /**
      * SigLIP's loss (2303.15343 eq. 1), {@code SigLipLoss} of open_clip, where its training starts; temperature and bias are to be
      * learned.
      *

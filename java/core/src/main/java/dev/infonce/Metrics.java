@@ -14,17 +14,22 @@ package dev.infonce;
  * or of none are negatives, whichever the loss is made of. The accuracies are of anchors that have both, and of the nearest
  * positive among the negatives.
  *
+ * <p>Of {@link SupCon} the positive of a row stands for its positives, with the mean of their similarities. Rows without any are in
+ * no mean over rows or positives.
+ *
  * @param top1Accuracy mean of that chance with k = 1, in [0, 1]
  * @param topKAccuracy mean of that chance, in [0, 1]
  * @param positiveSimilarity mean of s over positives; in [-1, 1] for cosine similarities
  * @param negativeSimilarity mean of s over all negatives, likewise
- * @param alignment mean of |x^ - y^|^2 over positives, in [0, 4] (2005.10242 eq. 1, alpha = 2)
+ * @param alignment mean of |x^ - y^|^2 over positives, in [0, 4] (2005.10242 eq. 1, alpha = 2); NaN for {@link SupCon}
  * @param uniformity ln of the mean of exp(-2 |x^ - y^|^2) over negatives, in [-8, 0] (2005.10242 eq. 2, t = 2, across towers)
  * @param effectiveNegatives mean over rows of exp(entropy of the softmax over the row's negatives), at least 1 and at most as many
- *     as a row has; InfoNce and NtXent only
+ *     as a row has; InfoNce, NtXent and SupCon only
  * @param rows rows that have a loss
  * @param zeroRows input rows of norm 0, over queries, keys and negatives
  * @param nonFiniteRows input rows with a NaN or an infinity; 0 on devices that refuse them, as java and cpu do
+ * @param rowsWithoutPositives of the rows that have a loss: those of a label that no other has, or of pairs that are not alike
+ * @param rowsWithoutNegatives likewise, those whose columns are all positives or excluded, or of pairs that are alike
  */
 public record Metrics(
         double top1Accuracy,
@@ -36,4 +41,6 @@ public record Metrics(
         double effectiveNegatives,
         long rows,
         long zeroRows,
-        long nonFiniteRows) {}
+        long nonFiniteRows,
+        long rowsWithoutPositives,
+        long rowsWithoutNegatives) {}

@@ -65,6 +65,7 @@ class CopiesTest {
                 new int[1],
                 new int[1],
                 new int[1],
+                new int[1],
                 new float[1],
                 new float[1],
                 OptionalDouble.of(0.5),
@@ -74,6 +75,7 @@ class CopiesTest {
         float[] numbers = {1};
         differ(in, in.withNegatives(other), "negatives", other);
         differ(in, in.withLabels(labels), "labels", labels);
+        differ(in, in.withLabels(in.labels(), labels), "keyLabels", labels);
         differ(in, in.withGroups(labels), "groups", labels);
         differ(in, in.withGroups(in.groups(), labels), "keyGroups", labels);
         differ(in, in.withWeights(numbers), "weights", numbers);
@@ -89,13 +91,15 @@ class CopiesTest {
             Matrix matrix = Samples.heap(DType.FLOAT32, 2, 3, 1);
             DeviceBuffer buffer = new DeviceBuffer(device, MemorySegment.NULL, 0);
             DeviceInputs in = new DeviceInputs(
-                    matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer, buffer);
+                    matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer, buffer, buffer);
             Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
             DeviceBuffer another = new DeviceBuffer(device, MemorySegment.NULL, 0);
             differ(in, in.withNegatives(other), "negatives", other);
             differ(in, in.withLogTemperature(another), "temperature", another);
             differ(in, in.withWeights(another), "weights", another);
             differ(in, in.withLabels(another), "labels", another);
+            differ(in, in.withLabels(another, in.keyLabels()), "labels", another);
+            differ(in, in.withLabels(in.labels(), another), "keyLabels", another);
             differ(in, in.withGroups(another, in.keyGroups()), "groups", another);
             differ(in, in.withGroups(in.groups(), another), "keyGroups", another);
             differ(in, in.withUpstream(another), "upstream", another);

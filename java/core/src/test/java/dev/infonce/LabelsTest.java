@@ -25,4 +25,14 @@ class LabelsTest {
         assertThat(Labels.of(names)).containsExactly(0, -1, 1, 0, -1, 2, 2);
         assertThat(Labels.of(new String[] {"one", "two", "one"})).containsExactly(0, 1, 0);
     }
+
+    @Test
+    void twoTowersAreNumberedTogether() {
+        Labels.OfTowers ids = Labels.of(new long[] {7, 1L << 40, 7}, new long[] {-1, 7, 1L << 40, 5});
+        assertThat(ids.queries()).containsExactly(0, 1, 0);
+        assertThat(ids.keys()).containsExactly(2, 0, 1, 3);
+        Labels.OfTowers names = Labels.of(new String[] {null, "cat"}, new Object[] {"dog", "cat", null});
+        assertThat(names.queries()).containsExactly(-1, 0);
+        assertThat(names.keys()).containsExactly(1, 0, -1);
+    }
 }

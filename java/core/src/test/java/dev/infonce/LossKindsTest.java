@@ -29,7 +29,7 @@ class LossKindsTest {
                         .toList());
         assertThat(kinds())
                 .extracting(ContrastiveLoss::word)
-                .startsWith("infonce", "ntxent", "nt-logistic", "contrastive", "triplet", "siglip")
+                .startsWith("infonce", "ntxent", "nt-logistic", "contrastive", "triplet", "siglip", "supcon")
                 .doesNotHaveDuplicates();
     }
 
@@ -42,9 +42,11 @@ class LossKindsTest {
                         NtLogistic.withTemperature(1),
                         PairwiseContrastive.withMargin(1),
                         Triplet.withMargin(1),
-                        SigLip.withTemperatureAndBias(1, 0));
+                        SigLip.withTemperatureAndBias(1, 0),
+                        SupCon.withTemperature(1));
     }
 
+    /** But for SupCon, which is another's code with several positives. */
     @Test
     void codesAreThoseOfTheHeaderAndAllOfThem() throws ReflectiveOperationException {
         Map<String, Integer> header = new HashMap<>();
@@ -54,8 +56,13 @@ class LossKindsTest {
             }
         }
         Map<String, Integer> ours = new HashMap<>();
-        kinds().forEach(kind -> ours.put(plain(kind.word()), LossSpec.of(kind).code()));
+        kinds().stream()
+                .filter(kind -> !(kind instanceof SupCon))
+                .forEach(kind -> ours.put(plain(kind.word()), LossSpec.of(kind).code()));
         assertThat(ours).isEqualTo(header);
+        SupCon several = SupCon.withTemperature(1);
+        assertThat(LossSpec.of(several).code()).isEqualTo(infonce_h.NCE_LOSS_NT_XENT());
+        assertThat(LossSpec.of(several.ofTwoTowers()).code()).isEqualTo(infonce_h.NCE_LOSS_INFONCE());
     }
 
     private static String plain(String name) {
@@ -78,10 +85,12 @@ class LossKindsTest {
         told(Triplet.withMargin(1).withSoftMargin(), Negatives.PAIRED, "margin matrix");
         for (Mining mining : Mining.values()) {
             if (mining != Mining.NONE) {
-                told(Triplet.withMargin(1).mining(mining), Negatives.IN_BATCH, "margin labels tower mined");
+                told(Triplet.withMargin(1).mining(mining), Negatives.IN_BATCH, "margin labels classes tower mined");
             }
         }
         told(SigLip.learned(), Negatives.IN_BATCH, "temperature bias");
+        told(SupCon.withTemperature(1), Negatives.IN_BATCH, "temperature tower labels classes");
+        told(SupCon.withTemperature(1).ofTwoTowers(), Negatives.IN_BATCH, "temperature labels classes");
     }
 
     private static void told(ContrastiveLoss loss, Negatives negatives, String properties) {
@@ -94,6 +103,7 @@ class LossKindsTest {
         assertThat(loss.isOneTower()).as("%s", loss).isEqualTo(all.contains("tower"));
         assertThat(loss.takesNegatives()).as("%s", loss).isEqualTo(all.contains("matrix"));
         assertThat(loss.takesLabels()).as("%s", loss).isEqualTo(all.contains("labels"));
+        assertThat(loss.takesClassLabels()).as("%s", loss).isEqualTo(all.contains("classes"));
         assertThat(loss.isMined()).as("%s", loss).isEqualTo(all.contains("mined"));
     }
 

@@ -31,6 +31,16 @@ class LossesTest {
         assertThat(loss(Losses.dcl(0.5), shape, Inputs.of(ROWS))).isCloseTo(Math.log(N - 2), within(1e-12));
     }
 
+    /** Two rows of each label: one positive and N - 2 negatives. */
+    @Test
+    void ofLabelsCountAllOtherRowsToo() {
+        Shape shape = Shape.tower(N, 1);
+        Inputs in = Inputs.of(ROWS).withLabels(0, 0, 1, 1, 2, 2, 3, 3);
+        assertThat(loss(Losses.supcon(0.5), shape, in)).isCloseTo(Math.log(N - 1), within(1e-12));
+        Inputs halves = Inputs.of(ROWS).withLabels(0, 0, 0, 0, 1, 1, 1, 1);
+        assertThat(loss(Losses.softNearestNeighbours(2), shape, halves)).isCloseTo(Math.log(7.0 / 3), within(1e-12));
+    }
+
     @Test
     void ofTwoTowersCountTheirKeys() {
         Shape shape = Shape.of(N, N, 1);

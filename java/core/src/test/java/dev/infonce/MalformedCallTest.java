@@ -85,7 +85,11 @@ class MalformedCallTest extends OnEachDevice {
                 refused("too many negatives", shared, good.withNegatives(keys), "negatives: must be 3 x 3"),
                 refused("keys for one tower", tower, good, "keys", "NtXent", "takes none"),
                 refused("no negatives of triplets", triplet, good, "negatives: Triplet needs"),
-                refused("surplus labels", plan, good.withLabels(1, 0, 1, 0), "labels: InfoNce takes none"),
+                refused(
+                        "surplus labels",
+                        plan,
+                        good.withLabels(1, 0, 1, 0),
+                        "labels: InfoNce of Shape[n=4, m=4, dim=3] takes none"),
                 refused("no labels", pairs, good, "labels: PairwiseContrastive needs 4, but got null"),
                 refused("too few labels", pairs, good.withLabels(1, 0, 1), "labels: must be 4 numbers, but got 3"),
                 refused("label 2", pairs, good.withLabels(1, 0, 2, 0), "labels: must be 0 or 1, but number 2 is 2"),
@@ -159,6 +163,55 @@ class MalformedCallTest extends OnEachDevice {
                                 tower.withWeights(1, 1),
                                 "weights: must be 4 numbers, but got 2"),
                         refused("a temperature", mined, tower.withTemperature(1), "temperature: Triplet has none"))
+                .forEach(Malformed::check);
+    }
+
+    @Test
+    void inputsOfPositivesByLabelsAreRefused() {
+        SupCon loss = SupCon.withTemperature(0.5);
+        Plan odd = device.plan(loss, Shape.tower(3, DIM), DType.FLOAT32);
+        Plan views = device.plan(loss, Shape.of(N, N, DIM), DType.FLOAT32);
+        Plan towers = device.plan(loss.ofTwoTowers(), Shape.of(N, 3, DIM), DType.FLOAT32);
+        int[] labels = {-3, 1 << 30, 0, 0};
+        Inputs both = Inputs.of(four, three).withLabels(labels, new int[] {0, -1, 1 << 30});
+        assertThat(odd.forward(Inputs.of(three).withLabels(1, 2, 1)).loss()).isPositive();
+        assertThat(towers.forward(both).loss()).isPositive();
+        List.of(
+                        refused("no labels", odd, Inputs.of(three), "labels: SupCon needs 3, but got null"),
+                        refused(
+                                "labels of one view",
+                                views,
+                                good.withLabels(labels),
+                                "labels: must be 8 numbers, but got 4"),
+                        refused(
+                                "labels of keys in one tower",
+                                views,
+                                good.withLabels(new int[8], new int[4]),
+                                "keyLabels: SupCon of Shape[n=4, m=4, dim=3] takes none"),
+                        refused(
+                                "no labels of keys",
+                                towers,
+                                Inputs.of(four, three).withLabels(labels),
+                                "keyLabels: SupCon needs 3, but got null"),
+                        refused(
+                                "labels of keys long",
+                                towers,
+                                both.withLabels(labels, labels),
+                                "keyLabels: must be 3 numbers, but got 4"),
+                        refused(
+                                "labels of keys of InfoNCE",
+                                device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32),
+                                good.withLabels(null, labels),
+                                "keyLabels: InfoNce of Shape[n=4, m=4, dim=3] takes none"),
+                        refused("groups", towers, both.withGroups(labels), "groups: SupCon", "takes none"),
+                        argument(
+                                "no keys",
+                                () -> device.plan(loss.ofTwoTowers(), Shape.of(N, 0, DIM), DType.FLOAT32),
+                                "shape: SupCon of two towers needs m >= 1, but got n = 4, m = 0"),
+                        argument(
+                                "views of two sizes",
+                                () -> device.plan(loss, Shape.of(N, 3, DIM), DType.FLOAT32),
+                                "shape: SupCon needs m = n"))
                 .forEach(Malformed::check);
     }
 

@@ -184,6 +184,22 @@ class MalformedLossTest {
                         "mining: InfoNce has none"),
                 new Malformed("no ids", NullPointerException.class, () -> Labels.of((long[]) null)),
                 new Malformed("no names", NullPointerException.class, () -> Labels.of((Object[]) null)),
+                new Malformed("no ids of keys", NullPointerException.class, () -> Labels.of(new long[1], null)),
+                new Malformed(
+                        "no aggregation",
+                        NullPointerException.class,
+                        () -> SupCon.withTemperature(1).aggregating(null),
+                        "aggregation"),
+                argument("SupCon without warmth", () -> SupCon.withTemperature(0), "temperature", "0.0"),
+                argument(
+                        "positive margin of SupCon",
+                        () -> SupCon.withTemperature(1).withPositiveMargin(-1),
+                        "positiveMargin",
+                        "-1.0"),
+                argument(
+                        "aggregation of another loss",
+                        () -> NtXent.withTemperature(1).with(Map.of("aggregation", Aggregation.SUM)),
+                        "aggregation: NtXent has none"),
                 new Malformed(
                         "no reduction",
                         NullPointerException.class,

@@ -1,5 +1,6 @@
 package dev.infonce.cli;
 
+import dev.infonce.Aggregation;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Mining;
@@ -74,6 +75,12 @@ final class Choices {
     static final class Denominators extends Words<Denominator> {
         Denominators() {
             super(() -> List.of(Denominator.values()), Choices::word);
+        }
+    }
+
+    static final class Aggregations extends Words<Aggregation> {
+        Aggregations() {
+            super(() -> List.of(Aggregation.values()), Choices::word);
         }
     }
 

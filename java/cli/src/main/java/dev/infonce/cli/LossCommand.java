@@ -1,5 +1,6 @@
 package dev.infonce.cli;
 
+import dev.infonce.Aggregation;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Denominator;
@@ -83,8 +84,16 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--row-labels",
             paramLabel = "FILE",
-            description = "With --mining, N or N x 1 whole numbers: equal ones alike, one below 0 like no other.")
+            description =
+                    "With --mining and for ${bundle:with aggregation}: a whole number for each row that has a loss;"
+                            + " equal ones alike, one below 0 like no other.")
     String rowLabels;
+
+    @Option(
+            names = "--key-labels",
+            paramLabel = "FILE",
+            description = "For ${bundle:with aggregation}: likewise for each key, which makes two towers.")
+    String keyLabels;
 
     @Option(
             names = "--groups",
@@ -142,6 +151,16 @@ final class LossCommand implements Callable<Integer> {
             description =
                     "How likely a negative is really a positive, in [0, 1): the loss is debiased for it (default: 0).")
     Double classPrior;
+
+    @Option(
+            names = "--aggregation",
+            paramLabel = "NAME",
+            converter = Choices.Aggregations.class,
+            completionCandidates = Choices.Aggregations.class,
+            description =
+                    "For ${bundle:with aggregation}, how a row's positives make one loss: ${COMPLETION-CANDIDATES} (default:"
+                            + " outside).")
+    Aggregation aggregation;
 
     @Option(
             names = "--similarity",
@@ -247,6 +266,7 @@ final class LossCommand implements Callable<Integer> {
         files.put("--negatives", negatives);
         files.put("--labels", labels);
         files.put("--row-labels", rowLabels);
+        files.put("--key-labels", keyLabels);
         files.put("--groups", groups);
         files.put("--key-groups", keyGroups);
         files.put("--weights", weights);

@@ -23,7 +23,8 @@ import java.util.stream.Stream;
  * @param queries never null
  * @param keys null for one tower in one matrix
  * @param negatives null if not given
- * @param labels null if not given; of rows, where triplets are mined
+ * @param labels null if not given
+ * @param keyLabels null if not given
  * @param groups null if not given
  * @param keyGroups null if not given, or for one tower
  * @param weights null if not given
@@ -34,6 +35,7 @@ record LossFiles(
         MatrixFile keys,
         MatrixFile negatives,
         int[] labels,
+        int[] keyLabels,
         int[] groups,
         int[] keyGroups,
         float[] weights,
@@ -50,10 +52,13 @@ record LossFiles(
         }
         ContrastiveLoss loss = settled(given, negatives);
         Shape shape = shape(loss, queries, keys, negatives);
-        int[] labels = loss.isMined()
-                ? new Ids(arena).read("--row-labels", options.rowLabels, queries.rows())
-                : options.labels == null ? null : labels(options.labels, queries.rows(), arena);
         long rows = loss.isOneTower() && keys != null ? Math.multiplyExact(2, queries.rows()) : queries.rows();
+        Ids classes = new Ids(arena);
+        int[] labels = loss.takesClassLabels()
+                ? classes.read("--row-labels", options.rowLabels, rows)
+                : options.labels == null ? null : labels(options.labels, queries.rows(), arena);
+        int[] keyLabels =
+                options.keyLabels == null ? null : classes.read("--key-labels", options.keyLabels, keys.rows());
         Ids ids = new Ids(arena);
         int[] groups = options.groups == null ? null : ids.read("--groups", options.groups, rows);
         int[] keyGroups = groups == null || loss.isOneTower() ? null : keyGroups(ids, options.keyGroups, groups, keys);
@@ -61,7 +66,7 @@ record LossFiles(
             throw new CliException("--key-groups: " + options.keyGroups + " is given, but one tower has no keys apart");
         }
         float[] weights = options.weights == null ? null : weights(options.weights, rows, arena);
-        return new LossFiles(queries, keys, negatives, labels, groups, keyGroups, weights, loss, shape);
+        return new LossFiles(queries, keys, negatives, labels, keyLabels, groups, keyGroups, weights, loss, shape);
     }
 
     /** The narrowest type that holds the numbers of every matrix: that of all, or float32, or float64. */
@@ -83,7 +88,7 @@ record LossFiles(
             inputs = inputs.withNegatives(negatives.matrix(dtype, arena));
         }
         if (labels != null) {
-            inputs = inputs.withLabels(labels);
+            inputs = inputs.withLabels(labels, keyLabels);
         }
         if (groups != null) {
             inputs = inputs.withGroups(groups, keyGroups);
@@ -115,7 +120,7 @@ record LossFiles(
         long n = queries.rows();
         long dim = queries.dim();
         if (keys == null) {
-            if (n % 2 != 0 && !loss.isMined()) {
+            if (n % 2 != 0 && !loss.takesClassLabels()) {
                 throw queries.wrong("has " + n + " rows; one tower of two views needs an even number");
             }
             return Shape.tower(n, dim);
@@ -126,7 +131,9 @@ record LossFiles(
         }
         if (loss.isOneTower() || loss.isSymmetric() || loss.negatives() != Negatives.IN_BATCH) {
             keys.requireRows(n, "as --queries");
-        } else if (keys.rows() < n) {
+        } else if (loss.takesClassLabels() && keys.rows() == 0) {
+            throw keys.wrong("has no rows; at least 1 is needed");
+        } else if (!loss.takesClassLabels() && keys.rows() < n) {
             throw keys.wrong("has " + keys.rows() + " rows; needed are at least the " + n + " of --queries");
         }
         return switch (loss.negatives()) {
@@ -217,7 +224,7 @@ record LossFiles(
         if (!shape.equals(List.of(rows)) && !shape.equals(List.of(rows, 1L))) {
             throw new CliException(option + ": " + name + " has shape "
                     + array.header().shapeText() + "; allowed are " + rows + " and " + rows
-                    + " x 1, for the rows that " + (option.equals("--key-groups") ? "--keys has" : "have a loss"));
+                    + " x 1, for the rows that " + (option.startsWith("--key-") ? "--keys has" : "have a loss"));
         }
         return array;
     }

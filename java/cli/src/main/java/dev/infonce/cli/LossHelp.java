@@ -23,7 +23,8 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
 
     private static final Map<String, Supplier<String>> TEXTS = Map.of(
             "with negatives", () -> String.join(", ", words(kind -> kind.can(ContrastiveLoss::takesNegatives))),
-            "with labels", () -> String.join(", ", words(kind -> kind.can(ContrastiveLoss::takesLabels))),
+            "with labels", () -> String.join(", ", words(LossHelp::takesPairLabels)),
+            "with aggregation", () -> spoken(words(kind -> kind.has("aggregation"))),
             "with a bias", () -> spoken(words(kind -> kind.has("bias"))),
             "with a margin", () -> spoken(words(kind -> kind.has("margin"))),
             "with a distance", () -> spoken(words(kind -> kind.has("distance"))),
@@ -47,6 +48,10 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
     @Override
     public Enumeration<String> getKeys() {
         return Collections.enumeration(TEXTS.keySet());
+    }
+
+    private static boolean takesPairLabels(LossKind kind) {
+        return kind.can(ContrastiveLoss::takesLabels) && !kind.can(ContrastiveLoss::takesClassLabels);
     }
 
     private static List<String> words(Predicate<LossKind> property) {
@@ -123,6 +128,12 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
     }
 
     private static Stream<String> inBatch(ContrastiveLoss form) {
+        if (form.takesClassLabels()) {
+            return Stream.of(
+                    "queries and row labels",
+                    "one view each as queries and keys, and 2N row labels",
+                    "two towers: queries, row labels, keys (M rows), key labels");
+        }
         if (form.isOneTower()) {
             return Stream.of(
                     "queries (2N rows, row i and row i + N being two views)", "one view each as queries and keys");

@@ -10,6 +10,7 @@ import java.util.Map;
 /** Checks that the options of {@code infonce loss} fit each other, before any file is opened. */
 final class LossOptions {
     private static final String MINING = "mining";
+    private static final String TWO_TOWERS = "twoTowers";
 
     private final LossKind kind;
     private final Map<String, Object> components = new HashMap<>();
@@ -36,6 +37,7 @@ final class LossOptions {
         options.take("similarity", command.similarity);
         options.take("distance", command.distance);
         options.take("denominator", command.denominator);
+        options.take("aggregation", command.aggregation);
         options.take("positiveMargin", command.positiveMargin);
         options.take("classPrior", command.classPrior);
         options.takeGroups(command);
@@ -49,16 +51,23 @@ final class LossOptions {
         return options.kind.loss().with(options.components);
     }
 
-    /** Which files there are to be depends on whether triplets are mined. */
+    /** Which files there are to be depends on whether triplets are mined, and on whether keys have labels. */
     private static LossKind kind(LossCommand command) {
+        if (command.keyLabels != null && command.kind.has(TWO_TOWERS)) {
+            return new LossKind(command.kind.loss().with(Map.of(TWO_TOWERS, true)));
+        }
         return command.mining == null || !command.kind.has(MINING)
                 ? command.kind
                 : new LossKind(command.kind.loss().with(Map.of(MINING, command.mining)));
     }
 
     private void checkFiles(LossCommand command) {
-        boolean mined = kind.loss().isMined();
-        if (mined) {
+        if (!kind.has(TWO_TOWERS)) {
+            forbid(command.keyLabels, "--key-labels");
+        } else if (command.keyLabels != null && command.keys == null) {
+            throw new IllegalArgumentException("--key-labels needs --keys");
+        }
+        if (kind.loss().isMined()) {
             forbid(command.keys, "--keys");
         } else if (!kind.can(ContrastiveLoss::isOneTower)) {
             require(command.keys, "--keys");
@@ -70,8 +79,9 @@ final class LossOptions {
         } else if (command.negatives != null && command.keys == null) {
             throw new IllegalArgumentException("--negatives needs --keys for --loss " + kind.word());
         }
-        labels(command.labels, "--labels", !mined && kind.can(ContrastiveLoss::takesLabels));
-        labels(command.rowLabels, "--row-labels", mined);
+        boolean classes = kind.can(ContrastiveLoss::takesClassLabels);
+        labels(command.labels, "--labels", !classes && kind.can(ContrastiveLoss::takesLabels));
+        labels(command.rowLabels, "--row-labels", classes);
     }
 
     private void labels(String file, String option, boolean needed) {

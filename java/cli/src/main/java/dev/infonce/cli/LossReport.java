@@ -107,11 +107,13 @@ record LossReport(
         values.put("rows", metrics.rows());
         values.put("zeroRows", metrics.zeroRows());
         values.put("nonFiniteRows", metrics.nonFiniteRows());
+        values.put("rowsWithoutPositives", metrics.rowsWithoutPositives());
+        values.put("rowsWithoutNegatives", metrics.rowsWithoutNegatives());
         return values;
     }
 
     private static void line(PrintWriter out, String name, Object value) {
-        out.printf(Locale.ROOT, "%-19s %s%n", name, value);
+        out.printf(Locale.ROOT, "%-20s %s%n", name, value);
     }
 
     private static void writeNumber(JsonGenerator json, double value) throws IOException {

@@ -18,7 +18,7 @@ import java.util.stream.IntStream;
 /** A case as the command line gets it: its numbers in .npy files of a folder, its loss as options. */
 final class CaseFiles {
     /** Components of losses that the files, or the loss's word, tell. */
-    private static final Set<String> NO_OPTIONS = Set.of("negatives", "isSymmetric", "excluded");
+    private static final Set<String> NO_OPTIONS = Set.of("negatives", "isSymmetric", "excluded", "twoTowers");
 
     private CaseFiles() {}
 
@@ -38,9 +38,10 @@ final class CaseFiles {
             add(arguments, "negatives", matrix(folder, "negatives", c.dtype(), c.negatives(), sizes));
         }
         if (c.labels() != null) {
-            String name = c.loss().isMined() ? "row-labels" : "labels";
-            Path file = folder.resolve(name + ".npy");
-            add(arguments, name, NpyTestFiles.bytes(file, "|i1", shape(c.labels().length), c.labels()));
+            addLabels(arguments, folder, c.loss().takesClassLabels() ? "row-labels" : "labels", c.labels());
+        }
+        if (c.keyLabels() != null) {
+            addLabels(arguments, folder, "key-labels", c.keyLabels());
         }
         addGroups(arguments, folder, "groups", c.groups());
         addGroups(arguments, folder, "key-groups", c.keyGroups());
@@ -52,6 +53,11 @@ final class CaseFiles {
             add(arguments, "weights", NpyTestFiles.floats(file, shape(weights.length), weights));
         }
         return arguments;
+    }
+
+    private static void addLabels(List<String> arguments, Path folder, String name, int[] labels) throws IOException {
+        Path file = folder.resolve(name + ".npy");
+        add(arguments, name, NpyTestFiles.bytes(file, "|i1", shape(labels.length), labels));
     }
 
     private static void addGroups(List<String> arguments, Path folder, String name, int[] groups) throws IOException {

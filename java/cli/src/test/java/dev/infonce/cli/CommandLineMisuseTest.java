@@ -66,7 +66,7 @@ class CommandLineMisuseTest {
                 "--loss infonce --keys k --temperature 1; --queries",
                 "--loss infonce --queries q --temperature 1; --keys is needed for --loss infonce",
                 "--loss symmetric --queries q --temperature 1; --keys is needed for --loss symmetric",
-                "--loss supcon --queries q --keys k --temperature 1; 'supcon' is none of infonce",
+                "--loss mining --queries q --keys k --temperature 1; 'mining' is none of infonce",
                 "--loss infonce --queries q --keys k; --temperature is needed for --loss infonce",
                 "--loss infonce --queries q --keys k --temperature 0; temperature",
                 "--loss infonce --queries q --keys k --temperature -1; temperature",
@@ -115,6 +115,15 @@ class CommandLineMisuseTest {
                 "--loss triplet --mining none --queries q --row-labels y --margin 1; --keys is needed for --loss triplet",
                 "--loss infonce --mining batch-all --queries q --keys k --temperature 1; --mining has no meaning",
                 "--loss contrastive --soft-margin --queries q --keys k --labels y --margin 1; --soft-margin has no",
+                "--loss supcon --queries q --temperature 1; --row-labels is needed for --loss supcon",
+                "--loss supcon --queries q --row-labels y; --temperature is needed for --loss supcon",
+                "--loss supcon --queries q --labels y --row-labels y --temperature 1; --labels has no meaning",
+                "--loss supcon --queries q --row-labels y --key-labels y --temperature 1; --key-labels needs --keys",
+                "--loss supcon --queries q --row-labels y --aggregation mean --temperature 1; 'mean' is none of outside",
+                "--loss supcon --queries q --row-labels y --class-prior 0.1 --temperature 1; --class-prior has no",
+                "--loss supcon --queries q --row-labels y --groups y --temperature 1; --groups has no meaning",
+                "--loss infonce --queries q --keys k --aggregation sum --temperature 1; --aggregation has no meaning",
+                "--loss infonce --queries q --keys k --key-labels y --temperature 1; --key-labels has no meaning",
             })
     void wrongUsageIsExitCode2(String line, String reason) {
         assertRefused(CommandRunner.USAGE, "infonce loss: ", line, reason);
@@ -151,6 +160,13 @@ class CommandLineMisuseTest {
                 "--loss triplet --mining semi-hard --queries q --row-labels wnan --margin 1; wnan.npy has NaN at row 1",
                 "--loss triplet --mining semi-hard --queries q --row-labels w2 --margin 1; w2.npy has shape 2",
                 "--loss triplet --mining semi-hard --device java --queries nan --row-labels y --margin 1; queries",
+                "--loss supcon --queries q --row-labels w2 --temperature 1; w2.npy has shape 2; allowed are 3 and 3 x 1",
+                "--loss supcon --queries q --keys k --row-labels y --temperature 1; y.npy has shape 3; allowed are 6",
+                "--loss supcon --queries q --keys two --row-labels y --temperature 1; two.npy has shape 2 x 4",
+                "--loss supcon --queries q --keys k --row-labels y --key-labels w2 --temperature 1;"
+                        + " for the rows that --keys has",
+                "--loss supcon --queries q --keys empty --row-labels y --key-labels y --temperature 1; at least 1 is needed",
+                "--loss supcon --queries q --row-labels yhalf --temperature 1; yhalf.npy has 0.5 at row 1",
                 "--loss contrastive --queries q --keys k --labels y2 --margin 1; y2.npy has 2 at row 1; allowed are 0 and 1",
                 "--loss contrastive --queries q --keys k --labels yhalf --margin 1; yhalf.npy has 0.5 at row 1; allowed",
                 "--loss contrastive --queries q --keys k --labels w2 --margin 1; w2.npy has shape 2; allowed are 3 and 3 x 1",
@@ -219,8 +235,15 @@ class CommandLineMisuseTest {
 
     /** Words behind options that take files become files of the folder. */
     private String[] arguments(String line) {
-        List<String> fileOptions =
-                List.of("--queries", "--keys", "--negatives", "--labels", "--row-labels", "--weights");
+        List<String> fileOptions = List.of(
+                "--queries",
+                "--keys",
+                "--negatives",
+                "--labels",
+                "--row-labels",
+                "--key-labels",
+                "--groups",
+                "--weights");
         List<String> arguments = new ArrayList<>(List.of("loss"));
         String previous = "";
         for (String word : line.split(" ")) {

@@ -53,12 +53,14 @@ public final class LossCommandFuzz {
         add(in, arguments, "key-groups", 2, rows, 1);
         add(in, arguments, "weights", 4, rows, 1);
         add(in, arguments, "row-labels", 3, rows, 1);
+        add(in, arguments, "key-labels", 2, rows, 1);
         number(in, arguments, "--temperature", 14);
         number(in, arguments, "--margin", 6);
         number(in, arguments, "--bias", 3);
         word(in, arguments, "--similarity", 4, "cosine", "dot", "neg-squared-euclidean", "neg-euclidean", "cos");
         word(in, arguments, "--denominator", 3, "all", "negatives", "own");
         word(in, arguments, "--class-prior", 5, "0", "0.1", "0.99", "1", "x");
+        word(in, arguments, "--aggregation", 3, "outside", "inside", "sum", "mean");
         number(in, arguments, "--positive-margin", 3);
         word(in, arguments, "--distance", 3, "euclidean", "squared-euclidean", "cosine");
         word(in, arguments, "--reduction", 6, "mean", "sum", "none");

@@ -123,7 +123,9 @@ class LossCommandTest {
                         number(metrics, "effectiveNegatives"),
                         metrics.get("rows").longValue(),
                         metrics.get("zeroRows").longValue(),
-                        metrics.get("nonFiniteRows").longValue()),
+                        metrics.get("nonFiniteRows").longValue(),
+                        metrics.get("rowsWithoutPositives").longValue(),
+                        metrics.get("rowsWithoutNegatives").longValue()),
                 Result.Sizes.NONE);
     }
 
@@ -173,7 +175,9 @@ class LossCommandTest {
                         "effectiveNegatives",
                         "rows",
                         "zeroRows",
-                        "nonFiniteRows");
+                        "nonFiniteRows",
+                        "rowsWithoutPositives",
+                        "rowsWithoutNegatives");
         assertThat(json.get("metrics").get("effectiveNegatives").isNull()).isTrue();
     }
 
@@ -266,7 +270,10 @@ class LossCommandTest {
                                 + " --mining ",
                         "For triplet, triplets among the rows: none, batch-all, batch-hard, semi-hard, easy-positive,"
                                 + " batch-easy (default: none)",
-                        "With --mining, N or N x 1 whole numbers");
+                        "With --mining and for supcon: a whole number for each row",
+                        "For supcon, how a row's positives make one loss: outside, inside, sum (default: outside).",
+                        " supcon queries and row labels; or one view each as queries and keys, and 2N row labels;"
+                                + " or two towers: queries, row labels, keys (M rows), key labels");
         assertThat(ContrastiveLoss.kinds()).allSatisfy(kind -> assertThat(help).contains(" " + kind.word() + " "));
     }
 

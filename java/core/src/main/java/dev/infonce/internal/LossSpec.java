@@ -1,5 +1,6 @@
 package dev.infonce.internal;
 
+import dev.infonce.Aggregation;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
@@ -15,6 +16,7 @@ import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import dev.infonce.SigLip;
 import dev.infonce.Similarity;
+import dev.infonce.SupCon;
 import dev.infonce.Triplet;
 import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
@@ -28,7 +30,7 @@ import dev.infonce.internal.java.row.RowRule;
  * @param terms what rows are made of
  * @param negatives PAIRED where key i is itself the negative of a row with label 0
  * @param negativeReduction how the terms of a row's negatives are put together; null where they have no terms of their own
- * @param oneTower whether rows and columns are one tower, of two views unless triplets are mined
+ * @param oneTower whether rows and columns are one tower, of two views unless rows have labels
  * @param symmetric whether columns have a loss too
  * @param labels whether rows have labels
  * @param groups whether rows have groups, and those of one group are no negatives of each other
@@ -53,14 +55,19 @@ public record LossSpec(
 
     /** What the rows of a loss are made of. */
     public sealed interface Terms {
-        /** Similarities divided by a temperature, plus a bias; NaN: the loss has none. */
+        /**
+         * Similarities divided by a temperature, plus a bias; NaN: the loss has none.
+         *
+         * @param aggregation how several positives, which labels say, make one loss; null where each row has one
+         */
         record Logits(
                 RowFunction.OfLogits row,
                 double temperature,
                 double bias,
                 Similarity similarity,
                 double positiveMargin,
-                double classPrior)
+                double classPrior,
+                Aggregation aggregation)
                 implements Terms {}
 
         /** Distances compared with a margin, of rows that the caller puts together, or that are mined. */
@@ -115,6 +122,11 @@ public record LossSpec(
                         .logits(RowFunction.OfLogits.LOGISTIC, it.temperature(), it.bias(), it.similarity())
                         .twoTowers(Negatives.IN_BATCH, false)
                         .excluding(it.excluded());
+            case SupCon it ->
+                draft.named("supcon", it.twoTowers() ? 0 : 1)
+                        .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), 0.0)
+                        .towers(it.twoTowers())
+                        .aggregating(it.aggregation());
         }
         return draft.made();
     }
@@ -150,7 +162,7 @@ public record LossSpec(
         }
 
         Draft logits(RowFunction.OfLogits row, double temperature, double bias, Similarity similarity) {
-            terms = new Terms.Logits(row, temperature, bias, similarity, 0.0, 0.0);
+            terms = new Terms.Logits(row, temperature, bias, similarity, 0.0, 0.0, null);
             return this;
         }
 
@@ -161,7 +173,7 @@ public record LossSpec(
                 double positiveMargin,
                 double classPrior) {
             terms = new Terms.Logits(
-                    rowOf(denominator, classPrior), temperature, NO_BIAS, similarity, positiveMargin, classPrior);
+                    rowOf(denominator, classPrior), temperature, NO_BIAS, similarity, positiveMargin, classPrior, null);
             return this;
         }
 
@@ -183,6 +195,28 @@ public record LossSpec(
                 case BATCH_ALL, BATCH_HARD, SEMI_HARD, EASY_POSITIVE, BATCH_EASY ->
                     oneTower(Negatives.IN_BATCH).labelled();
             };
+        }
+
+        /** For logits, after them. */
+        Draft aggregating(Aggregation aggregation) {
+            terms = switch (terms) {
+                case Terms.Logits given ->
+                    new Terms.Logits(
+                            given.row(),
+                            given.temperature(),
+                            given.bias(),
+                            given.similarity(),
+                            given.positiveMargin(),
+                            given.classPrior(),
+                            aggregation);
+                case Terms.Distances given -> throw new IllegalStateException(given + " have one positive");
+            };
+            return labelled();
+        }
+
+        /** In-batch. */
+        Draft towers(boolean two) {
+            return two ? twoTowers(Negatives.IN_BATCH, false) : oneTower(Negatives.IN_BATCH);
         }
 
         Draft twoTowers(Negatives newNegatives, boolean newSymmetric) {
@@ -286,6 +320,24 @@ public record LossSpec(
         };
     }
 
+    /** How several positives, which labels say, make one loss; null where each row has one, or none. */
+    public Aggregation aggregation() {
+        return switch (terms) {
+            case Terms.Logits logits -> logits.aggregation();
+            case Terms.Distances _ -> null;
+        };
+    }
+
+    /** Whether the positives of a row are the columns of its label. */
+    public boolean hasPositivesByLabels() {
+        return aggregation() != null;
+    }
+
+    /** Whether rows of one label are alike, and one with a label below 0 is like no other; else labels are of pairs. */
+    public boolean classLabels() {
+        return isMined() || hasPositivesByLabels();
+    }
+
     /** Whether calls bring a third matrix. */
     public boolean takesNegatives() {
         return switch (negatives) {
@@ -310,8 +362,9 @@ public record LossSpec(
             case null -> 1.0;
         };
         return switch (terms) {
-            case Terms.Logits logits -> new RowRule(share, logits.positiveMargin(), bias, logits.classPrior(), count);
-            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, count);
+            case Terms.Logits logits ->
+                new RowRule(share, logits.positiveMargin(), bias, logits.classPrior(), count, logits.aggregation());
+            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, count, null);
         };
     }
 
@@ -345,7 +398,10 @@ public record LossSpec(
             return new Rows(NONE, NONE, n);
         }
         if (m == 0) {
-            check(n % 2 == 0, "shape: one tower of two views needs an even number of rows, but got n = %d", n);
+            check(
+                    n % 2 == 0 || hasPositivesByLabels(),
+                    "shape: one tower of two views needs an even number of rows, but got n = %d",
+                    n);
             return new Rows(NONE, NONE, n);
         }
         check(
@@ -358,6 +414,10 @@ public record LossSpec(
     }
 
     private Rows rowsOfTowers(long n, long m) {
+        if (hasPositivesByLabels()) {
+            check(m >= 1, "shape: %s of two towers needs m >= 1, but got n = %d, m = %d", name, n, m);
+            return new Rows(m, NONE, n);
+        }
         check(m >= n, "shape: %s in-batch needs m >= n, but got n = %d, m = %d", name, n, m);
         check(m == n || !symmetric, "shape: a symmetric %s needs m = n, but got n = %d, m = %d", name, n, m);
         return new Rows(m, NONE, n);

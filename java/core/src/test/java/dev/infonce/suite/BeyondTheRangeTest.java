@@ -151,7 +151,10 @@ class BeyondTheRangeTest extends DeviceSuite {
             if (rows != null) {
                 int last = rows.length - 1;
                 rows[last] = times(new double[][] {rows[last]}, size)[0];
-                if (loss.takesLabels()) {
+                if (loss.takesClassLabels()) {
+                    int[] pairs = {0, 0, 1, 1, 2, 2, 3, 3};
+                    c = c.withLabels(pairs, loss.isOneTower() ? null : pairs);
+                } else if (loss.takesLabels()) {
                     c = c.withLabels(1, 1, 1, 1, 1, 1, 1, 1);
                 }
                 refused(

@@ -10,7 +10,7 @@ import java.util.OptionalDouble;
 
 /**
  * A loss with everything that a call reads, as doubles. Values are what the device gets: already rounded to dtype.
- * keys, negatives, labels, weights and upstream are null where there are none; temperature is NaN for margin losses.
+ * keys, negatives, labels, groups, weights and upstream are null where there are none; temperature is NaN for margin losses.
  */
 public record Case(
         ContrastiveLoss loss,
@@ -20,6 +20,7 @@ public record Case(
         double[][] keys,
         double[][] negatives,
         int[] labels,
+        int[] keyLabels,
         int[] groups,
         int[] keyGroups,
         float[] weights,
@@ -35,7 +36,7 @@ public record Case(
     static Case of(ContrastiveLoss loss, double temperature, DType dtype, double[][] queries, double[][] keys) {
         int m = keys == null ? 0 : keys.length;
         Shape shape = Shape.of(queries.length, m, queries[0].length);
-        return new Case(loss, shape, dtype, queries, keys, null, null, null, null, null, null, temperature);
+        return new Case(loss, shape, dtype, queries, keys, null, null, null, null, null, null, null, temperature);
     }
 
     public Case withLoss(ContrastiveLoss other) {
@@ -47,6 +48,7 @@ public record Case(
                 keys,
                 negatives,
                 labels,
+                keyLabels,
                 groups,
                 keyGroups,
                 weights,
@@ -58,32 +60,111 @@ public record Case(
     public Case withNegatives(double[][] other, int m) {
         Shape withM = Shape.of(shape.n(), m, shape.dim());
         return new Case(
-                loss, withM, dtype, queries, keys, other, labels, groups, keyGroups, weights, upstream, temperature);
+                loss,
+                withM,
+                dtype,
+                queries,
+                keys,
+                other,
+                labels,
+                keyLabels,
+                groups,
+                keyGroups,
+                weights,
+                upstream,
+                temperature);
     }
 
     public Case withLabels(int... other) {
         return new Case(
-                loss, shape, dtype, queries, keys, negatives, other, groups, keyGroups, weights, upstream, temperature);
+                loss,
+                shape,
+                dtype,
+                queries,
+                keys,
+                negatives,
+                other,
+                keyLabels,
+                groups,
+                keyGroups,
+                weights,
+                upstream,
+                temperature);
+    }
+
+    /** Of two towers, or with no second ones of one. */
+    public Case withLabels(int[] ofRows, int[] ofKeys) {
+        return new Case(
+                loss,
+                shape,
+                dtype,
+                queries,
+                keys,
+                negatives,
+                ofRows,
+                ofKeys,
+                groups,
+                keyGroups,
+                weights,
+                upstream,
+                temperature);
     }
 
     public Case withGroups(int[] ofRows, int[] ofKeys) {
         return new Case(
-                loss, shape, dtype, queries, keys, negatives, labels, ofRows, ofKeys, weights, upstream, temperature);
+                loss,
+                shape,
+                dtype,
+                queries,
+                keys,
+                negatives,
+                labels,
+                keyLabels,
+                ofRows,
+                ofKeys,
+                weights,
+                upstream,
+                temperature);
     }
 
     public Case withWeights(float... other) {
         return new Case(
-                loss, shape, dtype, queries, keys, negatives, labels, groups, keyGroups, other, upstream, temperature);
+                loss,
+                shape,
+                dtype,
+                queries,
+                keys,
+                negatives,
+                labels,
+                keyLabels,
+                groups,
+                keyGroups,
+                other,
+                upstream,
+                temperature);
     }
 
     public Case withUpstream(float... other) {
         return new Case(
-                loss, shape, dtype, queries, keys, negatives, labels, groups, keyGroups, weights, other, temperature);
+                loss,
+                shape,
+                dtype,
+                queries,
+                keys,
+                negatives,
+                labels,
+                keyLabels,
+                groups,
+                keyGroups,
+                weights,
+                other,
+                temperature);
     }
 
     public Case withTemperature(double other) {
         return new Case(
-                loss, shape, dtype, queries, keys, negatives, labels, groups, keyGroups, weights, upstream, other);
+                loss, shape, dtype, queries, keys, negatives, labels, keyLabels, groups, keyGroups, weights, upstream,
+                other);
     }
 
     /** What is added to logits; 0 for losses without. */
@@ -104,6 +185,7 @@ public record Case(
                 otherKeys,
                 otherNegatives,
                 labels,
+                keyLabels,
                 groups,
                 keyGroups,
                 weights,
@@ -124,7 +206,17 @@ public record Case(
         OptionalDouble tau = Double.isNaN(temperature) ? OptionalDouble.empty() : OptionalDouble.of(temperature);
         OptionalDouble bias = loss.hasBias() ? OptionalDouble.of(bias()) : OptionalDouble.empty();
         return new Inputs(
-                queriesMatrix, keysMatrix, negativesMatrix, labels, groups, keyGroups, weights, upstream, tau, bias);
+                queriesMatrix,
+                keysMatrix,
+                negativesMatrix,
+                labels,
+                keyLabels,
+                groups,
+                keyGroups,
+                weights,
+                upstream,
+                tau,
+                bias);
     }
 
     Matrix matrix(double[][] rows) {

@@ -1,5 +1,6 @@
 package dev.infonce.suite;
 
+import dev.infonce.Aggregation;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Denominator;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** Losses and random inputs for them. */
@@ -57,6 +59,8 @@ public final class Cases {
                 .flatMap(loss -> each(loss, "isSymmetric", List.of(false, true)))
                 .flatMap(loss -> each(loss, "negativeReduction", List.of(Reduction.MEAN, Reduction.SUM)))
                 .flatMap(loss -> each(loss, "softMargin", List.of(false, true)))
+                .flatMap(loss -> each(loss, "twoTowers", List.of(false, true)))
+                .flatMap(loss -> each(loss, "aggregation", List.of(Aggregation.values())))
                 .flatMap(Cases::withItsDenominators)
                 .flatMap(Cases::withGroups)
                 .flatMap(Cases::debiased)
@@ -65,7 +69,10 @@ public final class Cases {
 
     /** Those that go to columns, towers and own negatives are decoupled too, and have a margin then. */
     private static Stream<ContrastiveLoss> withItsDenominators(ContrastiveLoss loss) {
-        boolean telling = loss.isSymmetric() || loss.isOneTower() || loss.negatives() == Negatives.OWN;
+        boolean telling = loss.isSymmetric()
+                || loss.isOneTower()
+                || loss.negatives() == Negatives.OWN
+                || Terms.hasPositivesByLabels(loss);
         if (!telling || !loss.components().containsKey("denominator")) {
             return Stream.of(loss);
         }
@@ -82,7 +89,9 @@ public final class Cases {
 
     /** Those that go to columns, towers and own negatives are debiased too, of cosines. */
     private static Stream<ContrastiveLoss> debiased(ContrastiveLoss loss) {
-        boolean plain = loss.components().get("denominator") == Denominator.ALL && !loss.takesGroups();
+        boolean plain = loss.components().get("denominator") == Denominator.ALL
+                && !loss.takesGroups()
+                && loss.components().containsKey("classPrior");
         boolean telling = loss.isSymmetric() || loss.isOneTower() || loss.negatives() == Negatives.OWN;
         return plain && telling && loss.components().get("similarity") == Similarity.COSINE
                 ? Stream.of(loss, loss.with(Map.of("classPrior", 0.03)))
@@ -119,9 +128,10 @@ public final class Cases {
     }
 
     /**
-     * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of two towers in-batch (at least n) or
-     * negatives; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices. Where triplets are
-     * mined n rows have three labels, or none, and those of one label are alike.
+     * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of two towers in-batch (at least n, unless
+     * they have labels) or negatives; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices.
+     * Where triplets are mined n rows have three labels, or none, and those of one label are alike; so it is, with a few more labels
+     * that have few rows, where labels say which the positives are.
      */
     public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
         Random random = new Random(seed);
@@ -142,11 +152,30 @@ public final class Cases {
         return random.ints(count, -1, rows / 3 + 1).toArray();
     }
 
+    /** The case with labels that give row i the positive of two views, or query i key i, if its loss finds positives by labels. */
+    static Case withPairs(Case c) {
+        if (!Terms.hasPositivesByLabels(c.loss())) {
+            return c;
+        }
+        int half = c.rows() / 2;
+        int[] labels = IntStream.range(0, c.rows())
+                .map(i -> c.loss().isOneTower() ? i % half : i)
+                .toArray();
+        return c.withLabels(
+                labels,
+                c.loss().isOneTower()
+                        ? null
+                        : IntStream.range(0, c.keys().length).toArray());
+    }
+
     private static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, Random random) {
         double tau = (double) loss.components().getOrDefault("temperature", Double.NaN);
         double[][] queries = gaussian(random, n, dim);
         return switch (loss.negatives()) {
             case IN_BATCH -> {
+                if (Terms.hasPositivesByLabels(loss)) {
+                    yield labelled(loss, tau, n, m, queries, dtype, random);
+                }
                 if (loss.isMined()) {
                     int[] labels = random.ints(n, -1, LABELS).toArray();
                     yield Case.of(loss, tau, dtype, clustered(random, queries, labels), null)
@@ -183,6 +212,35 @@ public final class Cases {
         };
     }
 
+    /** Rows with positives by labels: an even n of one tower is of rows in one matrix, an odd one of rows in each of two. */
+    private static Case labelled(
+            ContrastiveLoss loss, double tau, int n, int m, double[][] queries, DType dtype, Random random) {
+        double[][] keys = gaussian(random, loss.isOneTower() ? n : Math.max(1, m), queries[0].length);
+        int[] labels = labels(random, n);
+        int[] keyLabels = labels(random, keys.length);
+        double[][] centres = gaussian(random, LABELS + Math.max(n, keys.length), queries[0].length);
+        double[][] rows = clustered(centres, queries, labels);
+        if (loss.isOneTower() && n % 2 == 0) {
+            return Case.of(loss, tau, dtype, rows, null).withLabels(labels);
+        }
+        Case c = Case.of(loss, tau, dtype, rows, clustered(centres, keys, keyLabels));
+        return loss.isOneTower()
+                ? c.withLabels(IntStream.concat(Arrays.stream(labels), Arrays.stream(keyLabels))
+                        .toArray())
+                : c.withLabels(labels, keyLabels);
+    }
+
+    /** None for some rows, one of as many labels as there are rows for some, and one of a few for the others. */
+    private static int[] labels(Random random, int rows) {
+        return IntStream.generate(() -> switch (random.nextInt(6)) {
+                    case 0 -> -1;
+                    case 1 -> LABELS + random.nextInt(rows);
+                    default -> random.nextInt(LABELS);
+                })
+                .limit(rows)
+                .toArray();
+    }
+
     /** Weights of rows, some of them 0. */
     public static float[] weights(int rows, long seed) {
         Random random = new Random(seed);
@@ -217,7 +275,10 @@ public final class Cases {
 
     /** Rows that lie around a point of their label. */
     static double[][] clustered(Random random, double[][] x, int... labels) {
-        double[][] centres = gaussian(random, 1 + Arrays.stream(labels).max().orElse(0), x[0].length);
+        return clustered(gaussian(random, 1 + Arrays.stream(labels).max().orElse(0), x[0].length), x, labels);
+    }
+
+    private static double[][] clustered(double[][] centres, double[][] x, int... labels) {
         double[][] y = x.clone();
         for (int i = 0; i < y.length; i++) {
             y[i] = x[i].clone();

@@ -63,6 +63,12 @@ public final class Compare {
         assertThat(actual.rows()).as(what + ": rows").isEqualTo(expected.rows());
         assertThat(actual.zeroRows()).as(what + ": zeroRows").isEqualTo(expected.zeroRows());
         assertThat(actual.nonFiniteRows()).as(what + ": nonFiniteRows").isEqualTo(expected.nonFiniteRows());
+        assertThat(actual.rowsWithoutPositives())
+                .as(what + ": rowsWithoutPositives")
+                .isEqualTo(expected.rowsWithoutPositives());
+        assertThat(actual.rowsWithoutNegatives())
+                .as(what + ": rowsWithoutNegatives")
+                .isEqualTo(expected.rowsWithoutNegatives());
     }
 
     /** The same without accuracies, for similarities that are tied but for roundings. */
@@ -77,7 +83,9 @@ public final class Compare {
                 m.effectiveNegatives(),
                 m.rows(),
                 m.zeroRows(),
-                m.nonFiniteRows());
+                m.nonFiniteRows(),
+                m.rowsWithoutPositives(),
+                m.rowsWithoutNegatives());
     }
 
     private static void metric(double actual, double expected, double tolerance, String what) {

@@ -61,7 +61,7 @@ class HardCasesTest extends DeviceSuite {
                 c = switch (loss.negatives()) {
                     case SHARED -> c.withNegatives(Cases.sphere(random, 30, 200), 30);
                     case OWN -> c.withNegatives(Cases.sphere(random, 24 * 5, 200), 5);
-                    case IN_BATCH, PAIRED -> Cases.withGroups(c, random);
+                    case IN_BATCH, PAIRED -> Cases.withPairs(Cases.withGroups(c, random));
                 };
                 assertThat(Oracle.evaluate(c).loss()).as(what(c, seed)).isBetween(1e-33, 1e-4);
                 assertAsOracle(c, seed);
@@ -176,7 +176,7 @@ class HardCasesTest extends DeviceSuite {
             if (loss.isOneTower()) {
                 continue; // rows of 1e200 meet their like: refused, see BeyondTheRangeTest
             }
-            Case c = Cases.random(loss, 5, 7, 6, DType.FLOAT64, seed);
+            Case c = Cases.withPairs(Cases.random(loss, 5, 7, 6, DType.FLOAT64, seed));
             for (double[] sizes : new double[][] {{0x1p664, 0x1p-664}, {0x1p-664, 0x1p664}, {0x1p-664, 0x1p-664}}) {
                 Case far = c.withMatrices(
                         scaled(c.queries(), sizes[0]), scaled(c.keys(), sizes[1]), scaled(c.negatives(), sizes[1]));

@@ -246,7 +246,11 @@ final class MinedOracle {
         List<Double> negatives = new ArrayList<>();
         List<Double> alignments = new ArrayList<>();
         List<Double> potentials = new ArrayList<>();
+        int withoutPositives = 0;
+        int withoutNegatives = 0;
         for (int a = 0; a < x.length; a++) {
+            withoutPositives += positives(a).length == 0 ? 1 : 0;
+            withoutNegatives += negatives(a).length == 0 ? 1 : 0;
             for (int p : positives(a)) {
                 positives.add(-distances[a][p]);
                 alignments.add(unitSquaredDistance(a, p));
@@ -277,7 +281,9 @@ final class MinedOracle {
                 Double.NaN,
                 x.length,
                 zeros,
-                0);
+                0,
+                withoutPositives,
+                withoutNegatives);
     }
 
     private double unitSquaredDistance(int i, int j) {

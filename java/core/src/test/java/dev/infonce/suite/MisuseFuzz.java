@@ -156,7 +156,7 @@ public final class MisuseFuzz {
     private static void malformedCall(FuzzInput in) {
         ContrastiveLoss loss = LOSSES.get(in.below(LOSSES.size()));
         Case c = Cases.random(loss, 2 + in.below(3), 1 + in.below(4), 2 + in.below(5), DType.FLOAT32, in.next());
-        int wrong = in.below(18);
+        int wrong = in.below(20);
         boolean hasKeys = c.keys() != null;
         for (Map.Entry<String, Device> device : DEVICES.entrySet()) {
             String what = device.getKey() + ", " + c + ", wrong " + wrong;
@@ -224,6 +224,8 @@ public final class MisuseFuzz {
             case 14 -> new Call(in.withTemperature(-1), out);
             case 16 -> new Call(in.withGroups(new int[1000]), out);
             case 17 -> new Call(in.withGroups(in.groups(), new int[1000]), out);
+            case 18 -> new Call(in.withLabels(in.labels(), new int[1000]), out);
+            case 19 -> new Call(in.withLabels(in.labels() == null ? new int[] {1, 0} : null), out);
             default -> call;
         };
     }
@@ -242,6 +244,7 @@ public final class MisuseFuzz {
                 keys,
                 in.negatives(),
                 in.labels(),
+                in.keyLabels(),
                 in.groups(),
                 in.keyGroups(),
                 in.weights(),

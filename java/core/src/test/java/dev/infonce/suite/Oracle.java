@@ -1,5 +1,6 @@
 package dev.infonce.suite;
 
+import dev.infonce.Aggregation;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.InfoNce;
@@ -10,6 +11,7 @@ import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
 import dev.infonce.SigLip;
 import dev.infonce.Similarity;
+import dev.infonce.SupCon;
 import dev.infonce.Triplet;
 import java.util.Arrays;
 import java.util.DoubleSummaryStatistics;
@@ -33,6 +35,7 @@ public final class Oracle {
     private final double[][] units;
     private final double[] rowLosses;
     private final double[] rowSizes;
+    private final Terms terms;
     private double dTemperature;
     private double gradientSize;
     private double temperatureSize;
@@ -54,6 +57,7 @@ public final class Oracle {
         this.units = IntStream.range(0, vectors.length).mapToObj(this::unit).toArray(double[][]::new);
         this.rowLosses = new double[c.rows()];
         this.rowSizes = new double[c.rows()];
+        this.terms = Terms.of(c);
     }
 
     private double[] unit(int i) {
@@ -81,14 +85,13 @@ public final class Oracle {
         }
         Oracle oracle = new Oracle(c);
         double sum = 0;
-        for (Terms.Term term : Terms.of(c).terms()) {
+        for (Terms.Term term : oracle.terms.terms()) {
             sum += oracle.scale(term.row(), true) * term.share() * oracle.term(term, 0);
         }
         return sum;
     }
 
     private Result evaluate(int topK) {
-        Terms terms = Terms.of(c);
         for (Terms.Term term : terms.terms()) {
             double before = dTemperature;
             rowLosses[term.row()] += term.share() * term(term, scale(term.row(), true) * term.share());
@@ -115,7 +118,7 @@ public final class Oracle {
                 c.negatives() == null ? null : Arrays.copyOfRange(gradients, negativesFrom, gradients.length),
                 dTemperature,
                 dBias,
-                metrics(terms, topK),
+                metrics(topK),
                 new Result.Sizes(size, largestSize, gradientSize, temperatureSize, temperatureByRow, biasSize));
     }
 
@@ -129,7 +132,7 @@ public final class Oracle {
         if (c.loss().reduction() == Reduction.MEAN) {
             double sum = 0;
             for (int i = 0; i < rowLosses.length; i++) {
-                sum += weight(i);
+                sum += counts(i) ? weight(i) : 0;
             }
             scale = sum == 0 ? 0 : scale / sum;
         }
@@ -137,6 +140,15 @@ public final class Oracle {
             scale *= c.upstream()[c.upstream().length == 1 ? 0 : row];
         }
         return scale;
+    }
+
+    /** Whether a row has a share in a mean. */
+    private boolean counts(int row) {
+        if (!(c.loss() instanceof SupCon loss)) {
+            return true;
+        }
+        Terms.Term term = terms.terms().get(row);
+        return term.positives().length > 0 && (loss.denominator() == Denominator.ALL || term.negatives().length > 0);
     }
 
     /** A term's loss; its gradients times scale are added up. */
@@ -150,6 +162,7 @@ public final class Oracle {
                 loss.classPrior() > 0
                         ? debiased(term, scale, loss.classPrior(), loss.positiveMargin())
                         : softmax(term, scale, loss.denominator(), loss.positiveMargin());
+            case SupCon loss -> ofSeveral(term, scale, loss);
             case NtLogistic loss -> logistic(term, scale, loss.negativeReduction());
             case PairwiseContrastive loss -> pair(term, scale, loss.margin());
             case Triplet loss -> triplet(term, scale, loss.margin(), loss.softMargin());
@@ -161,7 +174,7 @@ public final class Oracle {
     private double softmax(Terms.Term term, double scale, Denominator denominator, double margin) {
         double tau = c.temperature();
         double positive = similarity(term.anchor(), term.positive());
-        double[] negatives = similarities(term);
+        double[] negatives = similarities(term.anchor(), term.negatives());
         if (negatives.length == 0) {
             return 0;
         }
@@ -206,7 +219,7 @@ public final class Oracle {
     private double debiased(Terms.Term term, double scale, double prior, double margin) {
         double tau = c.temperature();
         double positive = similarity(term.anchor(), term.positive());
-        double[] negatives = similarities(term);
+        double[] negatives = similarities(term.anchor(), term.negatives());
         int count = negatives.length;
         if (count == 0) {
             return 0;
@@ -235,6 +248,81 @@ public final class Oracle {
             temperatureSize += Math.abs(scale * ofPositive * leastGap) / (tau * tau);
         }
         return Math.log1p(r);
+    }
+
+    /** SupCon, outside or inside, or multi-instance NCE, by ln of the odds of negatives against positives. */
+    private double ofSeveral(Terms.Term term, double scale, SupCon of) {
+        double tau = c.temperature();
+        double margin = of.positiveMargin();
+        double[] positives = similarities(term.anchor(), term.positives());
+        double[] negatives = similarities(term.anchor(), term.negatives());
+        int count = positives.length;
+        if (count == 0 || negatives.length == 0) {
+            return 0;
+        }
+        double top = Arrays.stream(negatives).max().orElseThrow();
+        double topPositive = Arrays.stream(positives).max().orElseThrow();
+        double middle = mean(positives);
+        double[] negativeShares = softmax(negatives, top);
+        double[] positiveShares = softmax(positives, topPositive);
+        double logSum = Math.log(sumOfExponentials(negatives, top));
+        double logSumOfPositives = Math.log(sumOfExponentials(positives, topPositive));
+        double logOdds = (top - topPositive + margin) / tau + (logSum - logSumOfPositives);
+        boolean decoupled = of.denominator() == Denominator.NEGATIVES;
+        double mass = decoupled ? 1 : sigmoid(logOdds);
+        double loss = decoupled ? logOdds : minusLogSigmoid(-logOdds);
+        if (decoupled) {
+            rowSizes[term.row()] += Math.abs(top / tau + logSum)
+                    + Math.abs((topPositive - margin) / tau + logSumOfPositives)
+                    + Math.abs(middle - topPositive) / tau;
+        }
+        double[] slopes = new double[count];
+        for (int p = 0; p < count; p++) {
+            slopes[p] = of.aggregation() == Aggregation.OUTSIDE && count > 1
+                    ? (decoupled ? 0 : sigmoid(-logOdds)) * positiveShares[p] - 1.0 / count
+                    : -mass * positiveShares[p];
+        }
+        loss += switch (of.aggregation()) {
+            case OUTSIDE -> (topPositive - middle) / tau + logSumOfPositives;
+            case INSIDE -> Math.log(count);
+            case SUM -> 0;
+        };
+        for (int k = 0; k < negatives.length; k++) {
+            addLogitGradient(
+                    term.anchor(),
+                    term.negatives()[k],
+                    negatives[k],
+                    middle - margin,
+                    scale * mass * negativeShares[k]);
+        }
+        for (int p = 0; p < count; p++) {
+            addLogitGradient(term.anchor(), term.positives()[p], positives[p], middle, scale * slopes[p]);
+        }
+        return loss;
+    }
+
+    /** Of a similarity s, in a term whose slopes by logits add up to 0: s counts by how far it is from another. */
+    private void addLogitGradient(int i, int j, double s, double from, double slope) {
+        double tau = c.temperature();
+        addSimilarityGradient(i, j, s, slope / tau);
+        dTemperature -= slope * (s - from) / (tau * tau);
+        temperatureSize += Math.abs(slope) * (Math.abs(s) + Math.abs(from)) / (tau * tau);
+    }
+
+    private double sumOfExponentials(double[] s, double top) {
+        return Arrays.stream(s).map(v -> Math.exp((v - top) / c.temperature())).sum();
+    }
+
+    private double[] softmax(double[] s, double top) {
+        double sum = sumOfExponentials(s, top);
+        return Arrays.stream(s)
+                .map(v -> Math.exp((v - top) / c.temperature()) / sum)
+                .toArray();
+    }
+
+    /** Of equal numbers that number, to the bit. */
+    private static double mean(double[] values) {
+        return values[0] + Arrays.stream(values).map(v -> v - values[0]).sum() / values.length;
     }
 
     /** -log sigmoid(s_+ / tau) - the sum, or the mean, of log sigmoid(-s_j / tau). */
@@ -309,12 +397,8 @@ public final class Oracle {
         return Math.exp(-minusLogSigmoid(z));
     }
 
-    private double[] similarities(Terms.Term term) {
-        double[] s = new double[term.negatives().length];
-        for (int k = 0; k < s.length; k++) {
-            s[k] = similarity(term.anchor(), term.negatives()[k]);
-        }
-        return s;
+    private double[] similarities(int i, int[] others) {
+        return Arrays.stream(others).mapToDouble(j -> similarity(i, j)).toArray();
     }
 
     private double similarity(int i, int j) {
@@ -416,11 +500,14 @@ public final class Oracle {
         }
     }
 
-    private Metrics metrics(Terms terms, int topK) {
+    private Metrics metrics(int topK) {
         boolean margin = c.loss().hasMargin();
-        boolean ranks = !c.loss().takesLabels();
+        boolean byLabels = Terms.hasPositivesByLabels(c.loss());
+        boolean ranks = byLabels || !c.loss().takesLabels();
+        long withoutPositives = 0;
+        long withoutNegatives = 0;
         boolean softmax = switch (c.loss()) {
-            case InfoNce _, NtXent _ -> true;
+            case InfoNce _, NtXent _, SupCon _ -> true;
             case NtLogistic _, PairwiseContrastive _, Triplet _, SigLip _ -> false;
         };
         DoubleSummaryStatistics top1 = new DoubleSummaryStatistics();
@@ -437,21 +524,26 @@ public final class Oracle {
             }
             done[term.row()] = true;
             int i = term.anchor();
+            boolean hasPositives = term.positives().length > 0;
+            withoutPositives += hasPositives ? 0 : 1;
+            withoutNegatives += term.negatives().length == 0 ? 1 : 0;
             double positive = Double.NaN;
-            if (term.positive() >= 0) {
-                positive = margin ? -distance(i, term.positive()) : similarity(i, term.positive());
+            if (hasPositives) {
+                positive = margin ? -distance(i, term.positive()) : mean(similarities(i, term.positives()));
                 positives.accept(positive);
-                alignments.accept(unitSquaredDistance(i, term.positive()));
+                if (!byLabels) {
+                    alignments.accept(unitSquaredDistance(i, term.positive()));
+                }
             }
             double[] s = margin
                     ? Arrays.stream(term.negatives())
                             .mapToDouble(j -> -distance(i, j))
                             .toArray()
-                    : similarities(term);
+                    : similarities(i, term.negatives());
             double bar = positive;
             long above = Arrays.stream(s).filter(v -> v > bar).count();
             long same = Arrays.stream(s).filter(v -> v == bar).count();
-            if (ranks) {
+            if (ranks && hasPositives) {
                 top1.accept(chanceOfBeingAmong(1, above, same));
                 topk.accept(chanceOfBeingAmong(topK, above, same));
             }
@@ -459,7 +551,7 @@ public final class Oracle {
                 negatives.accept(s[k]);
                 potentials.accept(Math.exp(-2 * unitSquaredDistance(i, term.negatives()[k])));
             }
-            if (softmax && s.length > 0) {
+            if (softmax && hasPositives && s.length > 0) {
                 effective.accept(Math.exp(entropy(s)));
             }
         }
@@ -474,7 +566,9 @@ public final class Oracle {
                 mean(effective),
                 terms.rows(),
                 zeros,
-                0);
+                0,
+                withoutPositives,
+                withoutNegatives);
     }
 
     /** The positive's chance to be among the first k, ties broken at random: it is on each of 1 + same places as likely. */

@@ -1,9 +1,12 @@
 package dev.infonce.suite;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
+import dev.infonce.Aggregation;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
+import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.InfoNce;
 import dev.infonce.Mining;
@@ -13,8 +16,11 @@ import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
 import dev.infonce.SigLip;
 import dev.infonce.Similarity;
+import dev.infonce.SupCon;
 import dev.infonce.Triplet;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -35,6 +41,7 @@ class OracleTest {
     void thereIsACaseOfEveryForm() {
         InfoNce infoNce = InfoNce.withTemperature(0.4).withSimilarity(Similarity.DOT);
         NtLogistic logistic = NtLogistic.withTemperature(0.4).withSimilarity(Similarity.DOT);
+        SupCon supCon = SupCon.withTemperature(0.4).withSimilarity(Similarity.DOT);
         assertThat(Cases.withTemperature(Similarity.DOT, 0.4))
                 .contains(
                         infoNce,
@@ -45,7 +52,10 @@ class OracleTest {
                         logistic,
                         logistic.withNegativeReduction(Reduction.SUM),
                         logistic.withPairedNegatives(),
-                        SigLip.withTemperatureAndBias(0.4, -2.5).withSimilarity(Similarity.DOT))
+                        SigLip.withTemperatureAndBias(0.4, -2.5).withSimilarity(Similarity.DOT),
+                        supCon,
+                        supCon.ofTwoTowers().aggregating(Aggregation.SUM),
+                        supCon.aggregating(Aggregation.INSIDE).decoupled().withPositiveMargin(0.2))
                 .doesNotHaveDuplicates();
         assertThat(Cases.withMargin(0.8, Distance.COSINE))
                 .contains(
@@ -79,6 +89,53 @@ class OracleTest {
                 Compare.relative(exact.dBias(), numeric.dBias(), BOUND, what + ": dBias");
             }
         }
+    }
+
+    /** As the papers have them, with sums of exponentials as they are. */
+    @Test
+    void severalPositivesAreAsTheirPapersWriteThem() {
+        for (ContrastiveLoss loss : Cases.withTemperature(Similarity.DOT, 0.4)) {
+            if (loss instanceof SupCon of) {
+                for (int n : new int[] {9, 10}) {
+                    Case c = Cases.random(loss.withReduction(Reduction.NONE), n, 12, 3, DType.FLOAT64, SEED);
+                    double[] rowLosses = Oracle.evaluate(c).rowLosses();
+                    for (Terms.Term term : Terms.of(c).terms()) {
+                        double expected = literal(of, c, term);
+                        assertThat(rowLosses[term.row()])
+                                .as("%s, row %d", c, term.row())
+                                .isCloseTo(expected, within(1e-12));
+                    }
+                }
+            }
+        }
+    }
+
+    private static double literal(SupCon loss, Case c, Terms.Term term) {
+        if (term.positives().length == 0 || term.negatives().length == 0) {
+            return 0;
+        }
+        double[][] vectors = Stream.of(c.queries(), c.keys())
+                .filter(rows -> rows != null)
+                .flatMap(Arrays::stream)
+                .toArray(double[][]::new);
+        double[] anchor = vectors[term.anchor()];
+        double[] z = Arrays.stream(term.positives())
+                .mapToDouble(p -> (Oracle.dot(anchor, vectors[p]) - loss.positiveMargin()) / loss.temperature())
+                .toArray();
+        double ofPositives = Arrays.stream(z).map(Math::exp).sum();
+        double denominator = Arrays.stream(term.negatives())
+                        .mapToDouble(j -> Math.exp(Oracle.dot(anchor, vectors[j]) / loss.temperature()))
+                        .sum()
+                + (loss.denominator() == Denominator.ALL ? ofPositives : 0);
+        return switch (loss.aggregation()) {
+            case OUTSIDE ->
+                Arrays.stream(z)
+                                .map(one -> -Math.log(Math.exp(one) / denominator))
+                                .sum()
+                        / z.length;
+            case INSIDE -> -Math.log(ofPositives / denominator / z.length);
+            case SUM -> -Math.log(ofPositives / denominator);
+        };
     }
 
     @Test

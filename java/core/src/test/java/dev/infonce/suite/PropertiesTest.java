@@ -97,8 +97,7 @@ class PropertiesTest {
                 permuted = permuted.withGroups(permuted(c.groups(), order), permuted(c.keyGroups(), order));
             }
             if (c.labels() != null) {
-                permuted = permuted.withLabels(
-                        Arrays.stream(order).map(i -> c.labels()[i]).toArray());
+                permuted = permuted.withLabels(permuted(c.labels(), order), permuted(c.keyLabels(), order));
             }
             Result one = run(device, c);
             Result expected = new Result(
@@ -296,13 +295,13 @@ class PropertiesTest {
     }
 
     /** Of one tower both views are permuted. */
-    private static int[] permuted(int[] groups, int[] order) {
-        if (groups == null) {
+    private static int[] permuted(int[] numbers, int[] order) {
+        if (numbers == null) {
             return null;
         }
-        int[] permuted = new int[groups.length];
-        for (int i = 0; i < groups.length; i++) {
-            permuted[i] = groups[i / order.length * order.length + order[i % order.length]];
+        int[] permuted = new int[numbers.length];
+        for (int i = 0; i < numbers.length; i++) {
+            permuted[i] = numbers[i / order.length * order.length + order[i % order.length]];
         }
         return permuted;
     }

@@ -1,5 +1,6 @@
 package dev.infonce.suite;
 
+import dev.infonce.ContrastiveLoss;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntPredicate;
@@ -7,10 +8,21 @@ import java.util.stream.IntStream;
 
 /**
  * Which vectors a loss compares, spelled out pair by pair. Vectors are numbered: queries first, then keys, then negatives. A
- * term is one anchor with its positive (-1: none) and its negatives, and counts by its share in the loss of its row.
+ * term is one anchor with its positives, at most one unless labels say which, and its negatives, and counts by its share in the loss
+ * of its row.
  */
 record Terms(List<Term> terms, int rows) {
-    record Term(int row, double share, int anchor, int positive, int[] negatives) {}
+    record Term(int row, double share, int anchor, int[] positives, int[] negatives) {
+        /** With at most one positive, -1 for none. */
+        Term(int row, double share, int anchor, int positive, int[] negatives) {
+            this(row, share, anchor, positive < 0 ? range(0, 0) : range(positive, 1), negatives);
+        }
+
+        /** The only one, -1 for none. */
+        int positive() {
+            return positives.length == 0 ? -1 : positives[0];
+        }
+    }
 
     /** Rows that have a loss. */
     static int rows(Case c) {
@@ -19,7 +31,29 @@ record Terms(List<Term> terms, int rows) {
     }
 
     static Terms of(Case c) {
-        return new Terms(c.loss().isOneTower() ? ofOneTower(c, rows(c)) : ofRows(c), rows(c));
+        List<Term> terms = hasPositivesByLabels(c.loss())
+                ? byLabels(c)
+                : c.loss().isOneTower() ? ofOneTower(c, rows(c)) : ofRows(c);
+        return new Terms(terms, rows(c));
+    }
+
+    static boolean hasPositivesByLabels(ContrastiveLoss loss) {
+        return loss.takesClassLabels() && !loss.isMined();
+    }
+
+    private static List<Term> byLabels(Case c) {
+        int t = rows(c);
+        boolean tower = c.loss().isOneTower();
+        int first = tower ? 0 : t;
+        int end = tower ? t : t + c.keys().length;
+        int[] labelsOfColumns = tower ? c.labels() : c.keyLabels();
+        List<Term> terms = new ArrayList<>();
+        for (int i = 0; i < t; i++) {
+            int label = c.labels()[i];
+            IntPredicate alike = j -> label >= 0 && label == labelsOfColumns[j - first];
+            terms.add(new Term(i, 1, i, others(first, end, i, i, alike.negate()), others(first, end, i, i, alike)));
+        }
+        return terms;
     }
 
     private static List<Term> ofOneTower(Case c, int t) {

@@ -20,7 +20,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 
 /**
  * A contrastive loss of this library as a DJL loss, for {@code Trainer} and hand-written loops alike. The fused kernels
@@ -29,8 +28,9 @@ import java.util.stream.Stream;
  *
  * <p>Predictions, each rows x dim: queries and keys; then negatives for losses that take them (M x dim shared, N x M x dim
  * own, N x dim paired); losses of one tower, as NT-Xent, also take one array with 2N rows, view i and view i + N being of one
- * thing. Labels are read by losses that take them ({@link ContrastiveLoss#takesLabels}): N numbers, 1 alike and 0 not, or, where
- * triplets are mined in one array of N rows, N whole numbers, equal for rows that are alike and below 0 for one like no other.
+ * thing. Labels are read by losses that take them ({@link ContrastiveLoss#takesLabels}): N numbers, 1 alike and 0 not, or, of
+ * classes ({@link ContrastiveLoss#takesClassLabels}), a whole number for each row that has a loss, equal for rows that are alike and
+ * below 0 for one like no other; one tower with class labels is of any number of rows.
  *
  * <p>Keeps a plan for each shape it met. The device stays the caller's. For use by one thread.
  */
@@ -72,8 +72,8 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
     /**
      * The loss, ready to go backward from.
      *
-     * @param labels what the loss needs of whole numbers, one a row: labels, or groups of rows, and behind them those of keys where
-     *     these are not of the groups of their queries; numbers below 0 are like no other, and in no group
+     * @param labels what the loss needs of whole numbers, one a row: labels, or groups of rows, and behind them those of the keys of
+     *     two towers where these are not those of their queries; numbers below 0 are like no other, and in no group
      * @param predictions queries, and keys, negatives and the learned temperature where the loss has them
      * @return a scalar of the first prediction's manager
      * @throws IllegalArgumentException if there are too few or too many arrays, or shapes that do not fit
@@ -130,23 +130,32 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
                     .toType(ai.djl.ndarray.types.DataType.FLOAT64, true)
                     .toDoubleArray()[0]);
         }
+        if (loss.takesClassLabels()) {
+            Object[] ofRows = ids(present(labels, "a whole number a row"));
+            if (loss.isOneTower()) {
+                return inputs.withLabels(Labels.of(ofRows));
+            }
+            Labels.OfTowers both = Labels.of(ofRows, ofKeys(labels, ofRows));
+            return inputs.withLabels(both.queries(), both.keys());
+        }
         if (loss.takesLabels()) {
-            inputs = inputs.withLabels(
-                    loss.isMined() ? Labels.of(ids(present(labels, "a whole number a row"))) : intLabels(labels));
+            return inputs.withLabels(intLabels(labels));
         }
         return loss.takesGroups() ? withGroups(inputs, labels) : inputs;
     }
 
-    /** Groups of rows, and of two towers those of keys, which are the same where nothing is said. */
     private Inputs withGroups(Inputs inputs, NDList labels) {
         Object[] ofRows = ids(present(labels, "a whole number a row, its group"));
         if (loss.isOneTower()) {
             return inputs.withGroups(Labels.of(ofRows));
         }
-        Object[] ofKeys = labels.size() > 1 ? ids(labels.get(1)) : ofRows;
-        int[] both = Labels.of(Stream.of(ofRows, ofKeys).flatMap(Arrays::stream).toArray());
-        return inputs.withGroups(
-                Arrays.copyOf(both, ofRows.length), Arrays.copyOfRange(both, ofRows.length, both.length));
+        Labels.OfTowers both = Labels.of(ofRows, ofKeys(labels, ofRows));
+        return inputs.withGroups(both.queries(), both.keys());
+    }
+
+    /** What is said of keys, which are as their queries where nothing is. */
+    private static Object[] ofKeys(NDList labels, Object... ofRows) {
+        return labels.size() > 1 ? ids(labels.get(1)) : ofRows;
     }
 
     /** Of 64 bits, which are not to become equal by being cut off; null for those below 0. */

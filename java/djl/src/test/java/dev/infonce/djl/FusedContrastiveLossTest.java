@@ -106,7 +106,7 @@ class FusedContrastiveLossTest {
                 Stream.of(queries, keys, negatives).filter(Objects::nonNull).forEach(arrays::add);
                 arrays.forEach(array -> array.setRequiresGradient(true));
                 NDList labels = new NDList();
-                Stream.of(c.labels(), c.groups(), c.keyGroups())
+                Stream.of(c.labels(), c.keyLabels(), c.groups(), c.keyGroups())
                         .filter(Objects::nonNull)
                         .forEach(numbers -> labels.add(manager.create(numbers)));
                 try (GradientCollector collector = engine.newGradientCollector()) {

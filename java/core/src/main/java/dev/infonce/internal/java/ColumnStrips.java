@@ -5,7 +5,8 @@ import dev.infonce.internal.LossSpec;
 
 /**
  * How the columns of a dense loss are cut where they are many more than its rows, so that memory does not grow with them. Every
- * strip but the last has as many columns as the first, and that has at least as many as there are rows: all positives.
+ * strip but the last has as many columns as the first, and that has at least as many as there are rows: all positives, unless labels
+ * say who these are, which then may be anywhere, and columns stay whole.
  */
 public final class ColumnStrips {
     private static final long MANY = 16; // columns a row
@@ -40,7 +41,7 @@ public final class ColumnStrips {
 
     /** Whether columns are to come in strips. */
     public static boolean areMany(LossSpec spec, Shape shape) {
-        return !spec.oneTower() && !spec.symmetric() && shape.m() / MANY >= shape.n();
+        return !spec.oneTower() && !spec.symmetric() && !spec.hasPositivesByLabels() && shape.m() / MANY >= shape.n();
     }
 
     private static long ceil(long value, long unit) {

@@ -16,7 +16,7 @@ final class DenseForward {
     private final SimilarityMeasure measure;
     private final Pairing pairing;
     private final Embeddings rows;
-    private final Embeddings positives;
+    private final Embeddings partners;
     private final int count;
     private final double temperature;
     private final int topK;
@@ -30,21 +30,21 @@ final class DenseForward {
     final double[] temperatureSlopes;
     final double[] biasSlopes;
 
-    /** The derivative of the objective by the similarity of each row's positive. */
+    /** The derivative of the objective by the similarity of each row's positive, where each has one. */
     final double[] positiveFactors;
 
-    /** Those by the similarities of the negatives. */
+    /** Those by the similarities of the negatives, and of several positives. */
     final Slopes slopes;
 
     final Tally tally = new Tally();
 
-    /** Row i's positive is a row of positives, as pairing says. topK is 0 if nobody wants metrics. */
+    /** Row i's positive is a row of partners, as pairing says, unless labels do. topK is 0 if nobody wants metrics. */
     DenseForward(
             RowFunction.OfLogits loss,
             SimilarityMeasure measure,
             Pairing pairing,
             Embeddings rows,
-            Embeddings positives,
+            Embeddings partners,
             double temperature,
             RowRule rule,
             int topK) {
@@ -52,7 +52,7 @@ final class DenseForward {
         this.measure = measure;
         this.pairing = pairing;
         this.rows = rows;
-        this.positives = positives;
+        this.partners = partners;
         this.count = rows.count();
         this.topK = topK;
         this.losses = new double[count];
@@ -60,17 +60,65 @@ final class DenseForward {
         this.biasSlopes = new double[count];
         this.positiveFactors = new double[count];
         this.temperature = temperature;
-        this.slopes = new Slopes(loss, temperature, rule.bias(), count);
+        this.slopes = new Slopes(loss, temperature, rule, count);
         this.states = new Row[count];
         for (int row = 0; row < count; row++) {
             states[row] = new Row(temperature, rule);
-            states[row].positive = positiveSimilarity(row);
+            if (pairing.hasOnePositive()) {
+                states[row].positive = positiveSimilarity(row);
+            }
         }
         this.negatives = new long[count];
         this.moreSimilar = new long[count];
         this.asSimilar = new long[count];
         this.tallies = new Tally[(count + STRIP - 1) / STRIP];
         Arrays.setAll(tallies, _ -> new Tally());
+    }
+
+    /** Where labels say who the positives are: finds how many each row has and their mean similarity, before columns are added. */
+    DenseForward findPositives(Workers workers, Exclusion excluded, Embeddings columns) {
+        workers.run(tallies.length, strip -> findPositives(strip, excluded, columns));
+        return this;
+    }
+
+    private void findPositives(int strip, Exclusion excluded, Embeddings columns) {
+        int first = strip * STRIP;
+        int height = Math.min(STRIP, count - first);
+        double[] similarities = new double[Rows.BLOCK];
+        int[] places = new int[Rows.BLOCK];
+        double[] sums = new double[height]; // of differences from the first: the mean of equal numbers is that number
+        for (int row = first; row < first + height; row++) {
+            states[row].positiveCount = 0;
+        }
+        for (int block = 0; block < columns.vectors().blockCount(); block++) {
+            int width = columns.vectors().width(block);
+            for (int row = first; row < first + height; row++) {
+                int alike = excluded.byGroup(row, count, block * Rows.BLOCK, width, places);
+                if (alike == 0) {
+                    continue;
+                }
+                measure.similarities(rows.vectors(), row, columns.vectors(), block, similarities);
+                Row state = states[row];
+                if (state.positiveCount == 0) {
+                    state.positive = similarities[places[0]];
+                }
+                state.positiveCount += alike;
+                for (int k = 0; k < alike; k++) {
+                    sums[row - first] += similarities[places[k]] - state.positive;
+                }
+            }
+        }
+        for (int row = first; row < first + height; row++) {
+            Row state = states[row];
+            state.positive += state.positiveCount == 0 ? 0.0 : sums[row - first] / state.positiveCount;
+        }
+    }
+
+    /** Which rows have a share in a mean, 1 or 0, where labels say who the positives are; after all columns. */
+    double[] counts() {
+        double[] counts = new double[count];
+        Arrays.setAll(counts, row -> loss.counts(states[row].positiveCount, negatives[row]) ? 1.0 : 0.0);
+        return counts;
     }
 
     /** Adds columns, except for those that are excluded. */
@@ -104,6 +152,8 @@ final class DenseForward {
         Tally sums = tallies[strip];
         double[] similarities = new double[Rows.BLOCK];
         double[] cosines = new double[Rows.BLOCK];
+        double[] ofPositives = new double[Rows.BLOCK];
+        int[] places = new int[Rows.BLOCK];
         for (int block = 0; block < columns.vectors().blockCount(); block++) {
             int firstColumn = block * Rows.BLOCK;
             int width = columns.vectors().width(block);
@@ -112,6 +162,13 @@ final class DenseForward {
                 double potentials = 0.0;
                 if (topK > 0) {
                     potentials = potentials(row, columns.units(), block, similarities, cosines, excluded);
+                }
+                if (states[row].positives != null) {
+                    int alike = excluded.byGroup(row, count, firstColumn, width, places);
+                    for (int k = 0; k < alike; k++) {
+                        ofPositives[k] = similarities[places[k]];
+                    }
+                    loss.function.add(states[row].positives, ofPositives, alike);
                 }
                 int kept = excluded.drop(row, count, similarities, firstColumn, width);
                 negatives[row] += kept;
@@ -136,13 +193,17 @@ final class DenseForward {
             losses[row] = loss.loss(state);
             temperatureSlopes[row] = scales[row] * loss.temperatureSlope(state);
             biasSlopes[row] = scales[row] * loss.biasSlope(state);
-            positiveFactors[row] = scales[row] * loss.positiveSlope(state) / temperature;
+            positiveFactors[row] =
+                    pairing.hasOnePositive() ? scales[row] * loss.positiveSlope(state) / temperature : 0.0;
             slopes.keep(row, state, scales[row]);
             if (topK > 0) {
                 Tally sums = tallies[strip];
-                sums.rank(moreSimilar[row], asSimilar[row], topK);
-                sums.positive(state.positive, positiveSquaredDistance(row));
-                sums.effectiveNegatives(loss.effectiveNegatives(state), negatives[row]);
+                sums.row(state.positiveCount, negatives[row]);
+                if (state.positiveCount > 0) {
+                    sums.rank(moreSimilar[row], asSimilar[row], topK);
+                    sums.positive(state.positive, pairing.hasOnePositive() ? positiveSquaredDistance(row) : Double.NaN);
+                    sums.effectiveNegatives(loss.effectiveNegatives(state), negatives[row]);
+                }
             }
         }
     }
@@ -153,7 +214,7 @@ final class DenseForward {
         return measure.similarity(
                 rows.vectors().blockOf(row),
                 Rows.offset(row, dim),
-                positives.vectors().blockOf(partner),
+                partners.vectors().blockOf(partner),
                 Rows.offset(partner, dim),
                 dim);
     }
@@ -164,7 +225,7 @@ final class DenseForward {
         return Kernels.squaredDistance(
                 rows.units().blockOf(row),
                 Rows.offset(row, dim),
-                positives.units().blockOf(partner),
+                partners.units().blockOf(partner),
                 Rows.offset(partner, dim),
                 dim);
     }

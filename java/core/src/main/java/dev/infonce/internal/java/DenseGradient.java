@@ -22,21 +22,23 @@ final class DenseGradient {
     }
 
     /**
-     * Adds what comes from target row i and other row j being negatives: ofTarget are the slopes of losses whose rows are
-     * target's, ofOther those of losses whose rows are other's; either may be null.
+     * Adds what comes from target row i and other row j being negatives, or among several positives: ofTarget are the slopes of losses
+     * whose rows are target's, ofOther those of losses whose rows are other's; either may be null.
      */
-    DenseGradient addNegatives(Workers workers, Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
+    DenseGradient addMeetings(Workers workers, Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
         int stripCount = (target.count() + DenseForward.STRIP - 1) / DenseForward.STRIP;
-        workers.run(stripCount, strip -> addNegatives(strip, excluded, other.vectors(), ofTarget, ofOther));
+        workers.run(stripCount, strip -> addMeetings(strip, excluded, other.vectors(), ofTarget, ofOther));
         return this;
     }
 
-    private void addNegatives(int strip, Exclusion excluded, Rows other, Slopes ofTarget, Slopes ofOther) {
+    private void addMeetings(int strip, Exclusion excluded, Rows other, Slopes ofTarget, Slopes ofOther) {
         Rows rows = target.vectors();
         int first = strip * DenseForward.STRIP;
         int end = Math.min(first + DenseForward.STRIP, rows.count);
         double[] similarities = new double[Rows.BLOCK];
         double[] factors = new double[Rows.BLOCK];
+        int[] places = new int[Rows.BLOCK];
+        boolean several = (ofTarget == null ? ofOther : ofTarget).ofPositives != null;
         for (int block = 0; block < other.blockCount(); block++) {
             int firstColumn = block * Rows.BLOCK;
             int width = other.width(block);
@@ -50,6 +52,13 @@ final class DenseGradient {
                     ofOther.addOfRows(firstColumn, similarities, width, factors);
                 }
                 excluded.clear(row, rows.count, factors, firstColumn, width);
+                int positives = several ? excluded.byGroup(row, rows.count, firstColumn, width, places) : 0;
+                for (int k = 0; k < positives; k++) {
+                    int place = places[k];
+                    double s = similarities[place];
+                    factors[place] += ofTarget == null ? 0.0 : ofTarget.ofPositives.at(row, s);
+                    factors[place] += ofOther == null ? 0.0 : ofOther.ofPositives.at(firstColumn + place, s);
+                }
                 measure.addGradients(
                         factors,
                         similarities,

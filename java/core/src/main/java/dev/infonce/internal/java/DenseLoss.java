@@ -106,7 +106,9 @@ final class DenseLoss implements LossExecutor {
 
         /** Which columns of a strip are no negatives: those of the pairing are in the first. */
         Exclusion excluded(int strip) {
-            return Exclusion.of(strip == 0 ? pairing : Pairing.APART, in, strips.first(strip));
+            return pairing.hasOnePositive()
+                    ? Exclusion.of(strip == 0 ? pairing : Pairing.APART, in, strips.first(strip))
+                    : Exclusion.ofLabels(pairing, in);
         }
 
         String nameOf(int row) {
@@ -118,18 +120,22 @@ final class DenseLoss implements LossExecutor {
     public Outcome run(Inputs in, double temperature, Gradients out) {
         Call call = new Call(in, temperature, out);
         int count = call.rows.count();
-        Reducer reducer = new Reducer(spec.reduction(), count, in);
-        double[] scales = new double[count];
-        for (int row = 0; row < count; row++) {
-            scales[row] = symmetric ? reducer.scale(row) / 2.0 : reducer.scale(row);
-        }
         RowRule rule = spec.rowRule(pairing.negatives(strips.columns()), spec.bias(in));
         DenseForward forward =
                 new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, rule, topK);
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
-            forward.add(workers, call.excluded(strip), columns);
+            Exclusion excluded = call.excluded(strip);
+            if (!pairing.hasOnePositive()) {
+                forward.findPositives(workers, excluded, columns);
+            }
+            forward.add(workers, excluded, columns);
             call.seen(columns);
+        }
+        Reducer reducer = new Reducer(spec.reduction(), count, in, pairing.hasOnePositive() ? null : forward.counts());
+        double[] scales = new double[count];
+        for (int row = 0; row < count; row++) {
+            scales[row] = symmetric ? reducer.scale(row) / 2.0 : reducer.scale(row);
         }
         forward.finish(workers, scales);
         refuseOverflow(forward, call, false);
@@ -155,19 +161,16 @@ final class DenseLoss implements LossExecutor {
         Outcome outcome = new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, dBias, metrics);
         Refusals.check(outcome, out != null);
         if (out != null) {
-            switch (pairing) {
-                case TWO_VIEWS -> writeGradients(call, forward);
-                case DIAGONAL, APART -> {
-                    if (strips.areMany()) {
-                        double sum = 0.0;
-                        for (double scale : scales) {
-                            sum += Math.abs(scale);
-                        }
-                        writeStrips(call, forward, sum / temperature * (call.ofResident + call.ofColumns));
-                    } else {
-                        writeGradients(call, forward, ofColumns);
-                    }
+            if (pairing.isOneTower()) {
+                writeGradients(call, forward);
+            } else if (strips.areMany()) {
+                double sum = 0.0;
+                for (double scale : scales) {
+                    sum += Math.abs(scale);
                 }
+                writeStrips(call, forward, sum / temperature * (call.ofResident + call.ofColumns));
+            } else {
+                writeGradients(call, forward, ofColumns);
             }
         }
         return outcome;
@@ -182,20 +185,22 @@ final class DenseLoss implements LossExecutor {
         }
     }
 
-    /** The gradient of one tower, whose every row is a row, a column, and its positive's positive. */
+    /** The gradient of one tower, whose every row is a row, a column, and, of two views, its positive's positive. */
     private void writeGradients(Call call, DenseForward forward) {
         Gradients out = call.out;
         if (out.dQueries() == null && out.dKeys() == null) {
             return;
         }
-        double[] factors = forward.positiveFactors.clone();
-        for (int row = 0; row < factors.length; row++) {
-            factors[row] += forward.positiveFactors[pairing.positive(row, factors.length)];
-        }
         DenseGradient gradient = new DenseGradient(measure, call.rows)
-                .addNegatives(workers, call.excluded(0), call.rows, forward.slopes, forward.slopes)
-                .addPositives(pairing, call.rows, factors)
-                .throughNorms();
+                .addMeetings(workers, call.excluded(0), call.rows, forward.slopes, forward.slopes);
+        if (pairing.hasOnePositive()) {
+            double[] factors = forward.positiveFactors.clone();
+            for (int row = 0; row < factors.length; row++) {
+                factors[row] += forward.positiveFactors[pairing.positive(row, factors.length)];
+            }
+            gradient.addPositives(pairing, call.rows, factors);
+        }
+        gradient.throughNorms();
         DenseGradient.To queries = DenseGradient.To.all("dQueries", out.dQueries(), 0);
         DenseGradient.To keys = DenseGradient.To.all("dKeys", out.dKeys(), call.rows.count() / 2);
         gradient.check(queries).check(keys);
@@ -213,15 +218,15 @@ final class DenseLoss implements LossExecutor {
             factors[row] += ofColumns.positiveFactors[row];
         }
         Tower queries = new Tower("dQueries", call.rows, out.dQueries());
-        queries.addNegatives(call.excluded(0), columns, ofRows, slopesOfColumns);
+        queries.addMeetings(call.excluded(0), columns, ofRows, slopesOfColumns);
         queries.addPositives(call.positives, factors);
         Tower keys = new Tower("dKeys", call.positives, out.dKeys());
         keys.addPositives(call.rows, factors);
         if (columns == call.positives) {
-            keys.addNegatives(call.excluded(0).transposed(), call.rows, slopesOfColumns, ofRows);
+            keys.addMeetings(call.excluded(0).transposed(), call.rows, slopesOfColumns, ofRows);
         }
         Tower negatives = new Tower("dNegatives", columns, out.dNegatives());
-        negatives.addNegatives(call.excluded(0).transposed(), call.rows, null, ofRows);
+        negatives.addMeetings(call.excluded(0).transposed(), call.rows, null, ofRows);
         write(queries, keys, negatives);
     }
 
@@ -236,7 +241,7 @@ final class DenseLoss implements LossExecutor {
         boolean safe = most <= Float.MAX_VALUE / 2.0;
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
-            queries.addNegatives(call.excluded(strip), columns, forward.slopes, null);
+            queries.addMeetings(call.excluded(strip), columns, forward.slopes, null);
             strip(call, forward, strip, columns, safe);
         }
         write(queries, keys);
@@ -253,7 +258,7 @@ final class DenseLoss implements LossExecutor {
             return;
         }
         DenseGradient gradient = new DenseGradient(measure, columns)
-                .addNegatives(workers, call.excluded(strip).transposed(), call.rows, null, forward.slopes);
+                .addMeetings(workers, call.excluded(strip).transposed(), call.rows, null, forward.slopes);
         if (!apart && strip == 0) {
             gradient.addPositives(pairing, call.rows, forward.positiveFactors);
         }
@@ -276,14 +281,14 @@ final class DenseLoss implements LossExecutor {
             this.to = DenseGradient.To.all(name, matrix, 0);
         }
 
-        void addNegatives(Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
+        void addMeetings(Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
             if (gradient != null) {
-                gradient.addNegatives(workers, excluded, other, ofTarget, ofOther);
+                gradient.addMeetings(workers, excluded, other, ofTarget, ofOther);
             }
         }
 
         void addPositives(Embeddings positives, double[] factors) {
-            if (gradient != null) {
+            if (gradient != null && pairing.hasOnePositive()) {
                 gradient.addPositives(pairing, positives, factors);
             }
         }

@@ -3,8 +3,8 @@ package dev.infonce.internal.java;
 import dev.infonce.Inputs;
 
 /**
- * Which elements of rows times columns are no negatives: those of a pairing, and those of a row and a column of one group. Columns
- * may be a strip of all.
+ * Which elements of rows times columns are no negatives: those of a pairing, and those of a row and a column of one group, or label.
+ * Columns may be a strip of all.
  */
 public final class Exclusion {
     private static final int ALONE = -1;
@@ -19,7 +19,7 @@ public final class Exclusion {
         this.columns = columns;
     }
 
-    /** The groups of rows from a row on. */
+    /** The groups, or labels, of rows from a row on. */
     private record Groups(int[] all, int first) {
         int of(int row) {
             return Math.max(ALONE, all[first + row]);
@@ -33,6 +33,33 @@ public final class Exclusion {
         }
         int[] ofColumns = in.keyGroups() == null ? in.groups() : in.keyGroups();
         return new Exclusion(pairing, new Groups(in.groups(), 0), new Groups(ofColumns, Math.toIntExact(firstColumn)));
+    }
+
+    /** That of a call in which labels say who the positives are. */
+    static Exclusion ofLabels(Pairing pairing, Inputs in) {
+        int[] ofColumns = in.keyLabels() == null ? in.labels() : in.keyLabels();
+        return new Exclusion(pairing, new Groups(in.labels(), 0), new Groups(ofColumns, 0));
+    }
+
+    /**
+     * The columns of a block that are excluded by their group, or label, alone: of one label, the positives of the row.
+     *
+     * @param places takes where in the block they are, in rising order
+     * @return how many they are
+     */
+    int byGroup(int row, int rowCount, int firstColumn, int width, int[] places) {
+        int group = group(row);
+        if (group == ALONE) {
+            return 0;
+        }
+        int[] excluded = pairing.excluded(row, rowCount);
+        int count = 0;
+        for (int k = 0; k < width; k++) {
+            if (columns.of(firstColumn + k) == group && !contains(excluded, firstColumn + k)) {
+                places[count++] = k;
+            }
+        }
+        return count;
     }
 
     /** The same with rows and columns exchanged. */

@@ -50,7 +50,7 @@ public final class JavaPlanExecutor implements PlanExecutor {
                     Status.UNSUPPORTED,
                     "shape: the java device takes at most " + MOST_ROWS
                             + " queries, and more keys or negatives only where they are own ones of each query or at "
-                            + "least 16 times as many in two towers without symmetry; got " + shape);
+                            + "least 16 times as many in two towers without symmetry and class labels; got " + shape);
         }
         Room room = new Room(new Workers(threads), vectors && dtype == DType.FLOAT32, budget(loss, shape, options));
         this.withoutMetrics = executor(loss, shape, 0, room);

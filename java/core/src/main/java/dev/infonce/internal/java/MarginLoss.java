@@ -167,6 +167,7 @@ final class MarginLoss implements LossExecutor {
 
         private void tally(
                 int row, Embeddings positive, double toPositive, Embeddings negative, double toNegative, Tally tally) {
+            tally.row(positive == null ? 0 : 1, negative == null ? 0 : 1);
             if (positive != null && negative != null) {
                 tally.rank(toNegative < toPositive ? 1 : 0, toNegative == toPositive ? 1 : 0, topK);
             }

@@ -273,6 +273,7 @@ final class OwnNegatives implements LossExecutor {
                                     at,
                                     dim));
                     tally.effectiveNegatives(loss.effectiveNegatives(state), m);
+                    tally.row(1, m);
                 }
                 if (wantGradients) {
                     gradients(row, state, scale, chunk, similarities, writer, write);
@@ -308,7 +309,7 @@ final class OwnNegatives implements LossExecutor {
             double positiveFactor = scale * loss.positiveSlope(state) / temperature;
             measure.addGradient(positiveFactor, state.positive, x, at, y, at, dim, dx, 0);
             measure.addGradient(positiveFactor, state.positive, y, at, x, at, dim, dy, 0);
-            Slopes slopes = new Slopes(loss, temperature, 0.0, 1);
+            Slopes slopes = new Slopes(loss, temperature, rule, 1);
             slopes.keep(0, state, scale);
             double[] factors = new double[CHUNK];
             double[] dNegative = new double[dim];

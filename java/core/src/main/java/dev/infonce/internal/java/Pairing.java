@@ -2,7 +2,7 @@ package dev.infonce.internal.java;
 
 import dev.infonce.internal.LossSpec;
 
-/** Which row is a row's positive, and which columns are no negatives of it. */
+/** Which row is a row's positive, and which columns are no negatives of it, whatever groups and labels say. */
 public enum Pairing {
     /** Columns are the other tower: row i and column i are positives. */
     DIAGONAL {
@@ -40,12 +40,29 @@ public enum Pairing {
         public int[] excluded(int row, int rows) {
             return NONE;
         }
+    },
+    /** Rows and columns are one tower, and labels say which of the others are positives; no row is its own. */
+    TOWER_BY_LABELS {
+        @Override
+        public int[] excluded(int row, int rows) {
+            return new int[] {row};
+        }
+    },
+    /** Columns are the other tower, and labels say which of them are positives. */
+    TOWERS_BY_LABELS {
+        @Override
+        public int[] excluded(int row, int rows) {
+            return NONE;
+        }
     };
 
     private static final int[] NONE = {};
 
     /** That of a loss in which every row meets the same columns. */
     public static Pairing of(LossSpec loss) {
+        if (loss.hasPositivesByLabels()) {
+            return loss.oneTower() ? TOWER_BY_LABELS : TOWERS_BY_LABELS;
+        }
         return switch (loss.negatives()) {
             case IN_BATCH -> loss.oneTower() ? TWO_VIEWS : DIAGONAL;
             case SHARED -> APART;
@@ -53,18 +70,36 @@ public enum Pairing {
         };
     }
 
-    /** The index of a row's positive, of so many rows. */
-    public abstract int positive(int row, int rows);
+    /** The index of a row's positive, of so many rows; only where each has one. */
+    public int positive(int row, int rows) {
+        throw new IllegalStateException(this + " has any number of positives a row");
+    }
+
+    /** Whether each row has one positive; else labels say. */
+    public boolean hasOnePositive() {
+        return switch (this) {
+            case DIAGONAL, TWO_VIEWS, APART -> true;
+            case TOWER_BY_LABELS, TOWERS_BY_LABELS -> false;
+        };
+    }
+
+    /** Whether rows and columns are the same. */
+    public boolean isOneTower() {
+        return switch (this) {
+            case TWO_VIEWS, TOWER_BY_LABELS -> true;
+            case DIAGONAL, APART, TOWERS_BY_LABELS -> false;
+        };
+    }
 
     /** The columns that are no negatives of a row, the last first; the same with rows and columns exchanged. */
     public abstract int[] excluded(int row, int rows);
 
-    /** Negatives of each row, of so many columns. */
+    /** Negatives of each row, of so many columns, if groups and labels leave out none. */
     public long negatives(long columns) {
         return switch (this) {
-            case DIAGONAL -> columns - 1;
+            case DIAGONAL, TOWER_BY_LABELS -> columns - 1;
             case TWO_VIEWS -> columns - 2;
-            case APART -> columns;
+            case APART, TOWERS_BY_LABELS -> columns;
         };
     }
 

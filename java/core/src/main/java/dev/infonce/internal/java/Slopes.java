@@ -3,8 +3,9 @@ package dev.infonce.internal.java;
 import dev.infonce.internal.java.row.LogitFunction;
 import dev.infonce.internal.java.row.Row;
 import dev.infonce.internal.java.row.RowFunction;
+import dev.infonce.internal.java.row.RowRule;
 
-/** The derivatives of the objective by the similarities of the negatives, after the forward: f(z) times a row's coefficient. */
+/** The derivatives of the objective by the similarities of those that rows meet, after the forward. */
 final class Slopes {
     private final RowFunction.OfLogits loss;
     private final LogitFunction function;
@@ -13,22 +14,53 @@ final class Slopes {
     private final double[] reference;
     private final double[] coefficient;
 
-    Slopes(RowFunction.OfLogits loss, double temperature, double bias, int rows) {
+    /** Those by the similarities of several positives; null where each row has one, whose slope is apart. */
+    final OfPositives ofPositives;
+
+    Slopes(RowFunction.OfLogits loss, double temperature, RowRule rule, int rows) {
         this.loss = loss;
         this.function = loss.function;
         this.temperature = temperature;
-        this.bias = bias;
+        this.bias = rule.bias();
         this.reference = new double[rows];
         this.coefficient = new double[rows];
+        this.ofPositives = rule.aggregation() == null ? null : new OfPositives(rows);
     }
 
     /** Keeps what a row's slopes need. scale is the derivative of the objective by the row's loss. */
     void keep(int index, Row row, double scale) {
         reference[index] = row.reference;
         coefficient[index] = scale * loss.spread(row, loss.negativeSlope(row)) / temperature;
+        if (ofPositives != null) {
+            ofPositives.keep(index, row, scale);
+        }
     }
 
-    /** slope[k] += the derivative by s[k] for negatives k of one row. */
+    /** f(z) times a row's coefficient, and the same number for all positives of a row beside. */
+    final class OfPositives {
+        private final double[] reference;
+        private final double[] coefficient;
+        private final double[] share;
+
+        private OfPositives(int rows) {
+            this.reference = new double[rows];
+            this.coefficient = new double[rows];
+            this.share = new double[rows];
+        }
+
+        private void keep(int index, Row row, double scale) {
+            reference[index] = row.positives.reference;
+            coefficient[index] = scale * loss.spreadOfPositives(row) / temperature;
+            share[index] = scale * loss.shareOfPositive(row) / temperature;
+        }
+
+        /** The derivative by the similarity of a row and one of its positives. */
+        double at(int row, double s) {
+            return coefficient[row] * function.at((s - reference[row]) / temperature) + share[row];
+        }
+    }
+
+    /** slope[k] += the derivative by s[k] for negatives k of one row: f(z) times its coefficient. */
     void addOfRow(int row, double[] s, int count, double[] slope) {
         double rowReference = reference[row];
         double rowCoefficient = coefficient[row];

@@ -15,6 +15,8 @@ public final class Tally {
     private double potentials;
     private long effectiveRows;
     private double effectiveNegatives;
+    private long rowsWithoutPositives;
+    private long rowsWithoutNegatives;
 
     /** Between what numbers similarities lie. */
     public record Range(double least, double most) {
@@ -36,7 +38,7 @@ public final class Tally {
         return Math.clamp((double) (k - moreSimilar) / (1.0 + asSimilar), 0.0, 1.0);
     }
 
-    /** A row and its positive: their similarity and their unit vectors' squared distance. */
+    /** A row and its positive: their similarity and their unit vectors' squared distance; of several, the mean and NaN. */
     public void positive(double similarity, double squaredDistance) {
         positives++;
         positiveSimilarities += similarity;
@@ -65,6 +67,12 @@ public final class Tally {
         }
     }
 
+    /** How many positives and negatives a row has. */
+    public void row(long positivesOfRow, long negativesOfRow) {
+        rowsWithoutPositives += positivesOfRow == 0 ? 1 : 0;
+        rowsWithoutNegatives += negativesOfRow == 0 ? 1 : 0;
+    }
+
     /** The Gaussian potential whose mean's logarithm is the uniformity (2005.10242 eq. 2, t = 2). */
     static double potential(double squaredDistance) {
         return Math.exp(-2.0 * squaredDistance);
@@ -83,6 +91,8 @@ public final class Tally {
         potentials += other.potentials;
         effectiveRows += other.effectiveRows;
         effectiveNegatives += other.effectiveNegatives;
+        rowsWithoutPositives += other.rowsWithoutPositives;
+        rowsWithoutNegatives += other.rowsWithoutNegatives;
     }
 
     /** Means over empty sets are NaN. What roundings may have put out of its range is put back. */
@@ -97,7 +107,9 @@ public final class Tally {
                 mean(effectiveNegatives, effectiveRows),
                 rows,
                 zeroRows,
-                0);
+                0,
+                rowsWithoutPositives,
+                rowsWithoutNegatives);
     }
 
     private static double mean(double sum, long count) {

@@ -34,6 +34,7 @@ final class CallArguments {
     private long upstream;
     private long weights;
     private long labels;
+    private long keyLabels;
     private long groups;
     private long keyGroups;
     private long loss;
@@ -76,6 +77,7 @@ final class CallArguments {
         upstream = place(upstreamNumbers == null ? 0 : (long) upstreamNumbers.length * Float.BYTES);
         weights = place(in.weights() == null ? 0 : (long) in.weights().length * Float.BYTES);
         labels = place(in.labels());
+        keyLabels = place(in.keyLabels());
         groups = place(in.groups());
         keyGroups = place(in.keyGroups());
         outputsAt = size;
@@ -100,6 +102,7 @@ final class CallArguments {
             MemorySegment.copy(in.weights(), 0, block, ValueLayout.JAVA_FLOAT, weights, in.weights().length);
         }
         write(in.labels(), labels);
+        write(in.keyLabels(), keyLabels);
         write(in.groups(), groups);
         write(in.keyGroups(), keyGroups);
         if (metrics != NONE) {
@@ -155,6 +158,7 @@ final class CallArguments {
         pointer(inputs, nce_inputs.temperature$offset(), address, temperature);
         pointer(inputs, nce_inputs.weights$offset(), address, weights);
         pointer(inputs, nce_inputs.labels$offset(), address, labels);
+        pointer(inputs, nce_inputs.key_labels$offset(), address, keyLabels);
         pointer(inputs, nce_inputs.groups$offset(), address, groups);
         pointer(inputs, nce_inputs.key_groups$offset(), address, keyGroups);
         pointer(inputs, nce_inputs.upstream$offset(), address, upstream);
@@ -183,6 +187,7 @@ final class CallArguments {
         nce_inputs.bias(inputs, in.bias() == null ? ownBias : in.bias().segment());
         nce_inputs.weights(inputs, segment(in.weights()));
         nce_inputs.labels(inputs, segment(in.labels()));
+        nce_inputs.key_labels(inputs, segment(in.keyLabels()));
         nce_inputs.groups(inputs, segment(in.groups()));
         nce_inputs.key_groups(inputs, segment(in.keyGroups()));
         nce_inputs.upstream(inputs, segment(in.upstream()));

@@ -1,5 +1,6 @@
 package dev.infonce.internal.nativelib;
 
+import dev.infonce.Aggregation;
 import dev.infonce.DType;
 import dev.infonce.Distance;
 import dev.infonce.Isa;
@@ -32,6 +33,10 @@ final class NativeLoss {
                 nce_plan_desc.denominator(desc, denominator(terms.row()));
                 nce_plan_desc.margin(desc, terms.positiveMargin());
                 nce_plan_desc.class_prior(desc, terms.classPrior());
+                if (terms.aggregation() != null) {
+                    nce_plan_desc.positives(desc, infonce_h.NCE_POSITIVES_LABELS());
+                    nce_plan_desc.aggregation(desc, aggregation(terms.aggregation()));
+                }
             }
             case LossSpec.Terms.Distances terms -> {
                 nce_plan_desc.distance(desc, distance(terms.distance()));
@@ -84,6 +89,14 @@ final class NativeLoss {
         return switch (row) {
             case SOFTMAX, DEBIASED, LOGISTIC -> infonce_h.NCE_DENOMINATOR_ALL();
             case DECOUPLED -> infonce_h.NCE_DENOMINATOR_NEGATIVES();
+        };
+    }
+
+    private static int aggregation(Aggregation aggregation) {
+        return switch (aggregation) {
+            case OUTSIDE -> infonce_h.NCE_AGGREGATION_OUTSIDE();
+            case INSIDE -> infonce_h.NCE_AGGREGATION_INSIDE();
+            case SUM -> infonce_h.NCE_AGGREGATION_SUM();
         };
     }
 

@@ -25,6 +25,8 @@ public final class NativeMetrics {
                 nce_metrics.effective_negatives(struct),
                 nce_metrics.rows(struct),
                 nce_metrics.zero_rows(struct),
-                nce_metrics.non_finite_rows(struct));
+                nce_metrics.non_finite_rows(struct),
+                nce_metrics.rows_without_positives(struct),
+                nce_metrics.rows_without_negatives(struct));
     }
 }

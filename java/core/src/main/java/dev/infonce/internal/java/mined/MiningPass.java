@@ -78,6 +78,7 @@ final class MiningPass {
             Arrays.fill(slopesOfAnchor, 0.0);
         }
         if (labels[anchor] < 0) {
+            tallies[group].row(0, 0);
             return;
         }
         tower.distances(anchor, ofAnchor, 0);
@@ -122,6 +123,7 @@ final class MiningPass {
     private void tally(int anchor, double[] ofAnchor, AnchorMiner miner, Tally tally) {
         RowList positives = miner.positives();
         RowList negatives = miner.negatives();
+        tally.row(positives.size(), negatives.size());
         for (int k = 0; k < positives.size(); k++) {
             int row = positives.row(k);
             tally.positive(-ofAnchor[row], tower.unitSquaredDistance(anchor, row));

@@ -1,24 +1,24 @@
 package dev.infonce.internal.java.row;
 
-/** The function f of logits z = s / tau + bias whose values at the negatives a row's loss and its gradient are made of. */
+/** The function f of logits z = s / tau + bias whose values a row's loss and its gradient are made of. */
 public enum LogitFunction {
     /** e^z, relative to the largest similarity so far (online softmax), so that no logit is too large. */
     EXP {
         @Override
-        public void add(Row row, double[] s, int count) {
+        public void add(Sums sums, double[] s, int count) {
             if (count == 0) {
                 return;
             }
-            double max = row.value == 0.0 ? Double.NEGATIVE_INFINITY : row.reference;
-            double sum = row.value;
-            double moment = row.moment;
+            double max = sums.value == 0.0 ? Double.NEGATIVE_INFINITY : sums.reference;
+            double sum = sums.value;
+            double moment = sums.moment;
             double largest = max;
             for (int k = 0; k < count; k++) {
                 largest = Math.max(largest, s[k]);
             }
             if (largest > max) {
                 if (sum > 0.0) {
-                    double factor = Math.exp((max - largest) / row.temperature);
+                    double factor = Math.exp((max - largest) / sums.temperature);
                     moment = (moment + sum * (max - largest)) * factor;
                     sum *= factor;
                 }
@@ -26,14 +26,14 @@ public enum LogitFunction {
             }
             for (int k = 0; k < count; k++) {
                 double below = s[k] - max;
-                double e = Math.exp(below / row.temperature);
+                double e = Math.exp(below / sums.temperature);
                 sum += e;
                 moment += e * below;
             }
-            row.value = sum;
-            row.moment = moment;
-            row.reference = max;
-            row.origin = max;
+            sums.value = sum;
+            sums.moment = moment;
+            sums.reference = max;
+            sums.origin = max;
         }
 
         @Override
@@ -45,20 +45,20 @@ public enum LogitFunction {
     /** sigmoid(z), the slope of softplus(z). */
     LOGISTIC {
         @Override
-        public void add(Row row, double[] s, int count) {
-            double sum = row.value;
-            double moment = row.moment;
-            double sigmoids = row.sigmoids;
+        public void add(Sums sums, double[] s, int count) {
+            double sum = sums.value;
+            double moment = sums.moment;
+            double sigmoids = sums.sigmoids;
             for (int k = 0; k < count; k++) {
-                double z = s[k] / row.temperature + row.rule.bias();
+                double z = s[k] / sums.temperature + sums.bias;
                 double slope = sigmoid(z);
                 sum += softplus(z);
                 moment += slope * s[k];
                 sigmoids += slope;
             }
-            row.value = sum;
-            row.moment = moment;
-            row.sigmoids = sigmoids;
+            sums.value = sum;
+            sums.moment = moment;
+            sums.sigmoids = sigmoids;
         }
 
         @Override
@@ -67,8 +67,8 @@ public enum LogitFunction {
         }
     };
 
-    /** Adds negatives of similarities s[0] ... s[count - 1] to a row's sums. */
-    public abstract void add(Row row, double[] s, int count);
+    /** Adds vectors of similarities s[0] ... s[count - 1]. */
+    public abstract void add(Sums sums, double[] s, int count);
 
     /** f(z). */
     public abstract double at(double z);

@@ -1,40 +1,35 @@
 package dev.infonce.internal.java.row;
 
 /**
- * A row as {@link RowFunction.OfLogits} sees it: its positive, and sums over its negatives. Whoever makes the sums may use the
- * same object for row after row.
+ * A row as {@link RowFunction.OfLogits} sees it: its positive, or several, and sums over its negatives. Whoever makes the sums may
+ * use the same object for row after row.
  */
-public final class Row {
-    final double temperature;
-
+public final class Row extends Sums {
     final RowRule rule;
 
-    /** The similarity of the positive. */
+    /** The similarity of the positive, or the mean of those of several. */
     public double positive;
 
-    /** The sum of exp((s - reference) / tau), or of softplus(z); 0 for exp means that there are no negatives. */
-    public double value;
+    /** How many positives there are: 1, unless labels say. */
+    public long positiveCount = 1;
 
-    /** The sum of exp((s - reference) / tau) (s - origin), or of sigmoid(z) s. */
-    public double moment;
-
-    /** The sum of sigmoid(z); 0 for exp. */
-    public double sigmoids;
-
-    /** What exp takes off similarities. */
-    public double reference;
-
-    /** What moments of exp take off similarities. */
-    public double origin;
-
-    /** Whether every similarity, and every sum over them, is in the range of float64. */
-    public boolean isFinite() {
-        return Double.isFinite(positive) && Double.isFinite(value) && Double.isFinite(moment);
-    }
+    /** Sums over positives that labels say; null where each row has one. */
+    public final Sums positives;
 
     /** A row without negatives. */
     public Row(double temperature, RowRule rule) {
-        this.temperature = temperature;
+        super(temperature, rule.bias());
         this.rule = rule;
+        this.positives = rule.aggregation() == null ? null : new Sums(temperature, rule.bias());
+    }
+
+    /** Whether there is nothing to tell apart: no negatives, or no positives. */
+    boolean isEmpty() {
+        return value == 0.0 || positiveCount == 0;
+    }
+
+    /** Whether every similarity, and every sum over them, is in the range of float64. */
+    public boolean isFinite() {
+        return Double.isFinite(positive) && areFinite() && (positives == null || positives.areFinite());
     }
 }

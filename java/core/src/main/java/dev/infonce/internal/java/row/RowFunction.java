@@ -1,10 +1,12 @@
 package dev.infonce.internal.java.row;
 
-/** The mathematics of a row: how what it knows of its positive and its negatives becomes its loss, and the loss's slopes. */
+/** The mathematics of a row: how what it knows of its positives and its negatives becomes its loss, and the loss's slopes. */
 public sealed interface RowFunction {
     /**
      * Losses of logits z = s / tau + bias. The derivative by a negative's logit is f(z) times a coefficient of the row:
-     * spread(row, negativeSlope(row)).
+     * spread(row, negativeSlope(row)). With several positives, N and Q being ln of the sums of e^z over negatives and positives, l is a
+     * function of N - Q, which is what it is of one positive, and what {@link dev.infonce.Aggregation} adds; the derivative by a
+     * positive's logit is e^(z - Q) positiveExponentialSlope(row), and its share of positiveSlope(row).
      */
     enum OfLogits implements RowFunction {
         /**
@@ -21,6 +23,11 @@ public sealed interface RowFunction {
             double slopeOfOdds(double logOdds) {
                 return LogitFunction.sigmoid(logOdds);
             }
+
+            @Override
+            double restOfOdds(double logOdds) {
+                return LogitFunction.sigmoid(-logOdds);
+            }
         },
 
         /** l = LSE of the negatives' logits - the positive's logit, as DCL (2110.06848 eq. 6) has it. */
@@ -33,6 +40,11 @@ public sealed interface RowFunction {
             @Override
             double slopeOfOdds(double logOdds) {
                 return 1.0;
+            }
+
+            @Override
+            double restOfOdds(double logOdds) {
+                return 0.0;
             }
         },
 
@@ -162,9 +174,33 @@ public sealed interface RowFunction {
             this.function = function;
         }
 
-        /** ln of the odds of the negatives against the positive, whose margin is taken off. */
+        /** ln of the odds of the negatives against the positives, whose margin is taken off. Of one positive, by its own similarity. */
         static double logOdds(Row row) {
-            return (row.reference - row.positive + row.rule.positiveMargin()) / row.temperature + Math.log(row.value);
+            boolean one = row.positiveCount == 1;
+            double reference = one ? row.positive : row.positives.reference;
+            double logSum = one ? 0.0 : Math.log(row.positives.value);
+            return (row.reference - reference + row.rule.positiveMargin()) / row.temperature
+                    + (Math.log(row.value) - logSum);
+        }
+
+        /** What several positives add to the loss of their odds. */
+        private static double lossOfAggregation(Row row) {
+            if (row.positiveCount == 1) {
+                return 0.0;
+            }
+            return switch (row.rule.aggregation()) {
+                case OUTSIDE ->
+                    (row.positives.reference - row.positive) / row.temperature + Math.log(row.positives.value);
+                case INSIDE -> Math.log(row.positiveCount);
+                case SUM -> 0.0;
+            };
+        }
+
+        private static boolean isOutside(Row row) {
+            return switch (row.rule.aggregation()) {
+                case OUTSIDE -> true;
+                case INSIDE, SUM -> false;
+            };
         }
 
         /** The loss of a row that has negatives, by {@link #logOdds}; of functions of odds. */
@@ -177,18 +213,33 @@ public sealed interface RowFunction {
             throw new AssertionError(this);
         }
 
+        /** What {@link #slopeOfOdds} leaves of the derivative by ln of the whole denominator, without a subtraction. */
+        double restOfOdds(double logOdds) {
+            throw new AssertionError(this);
+        }
+
+        /** Whether a row with so many positives, by labels, and so many negatives has a share in a mean. */
+        public boolean counts(long positives, long negatives) {
+            return positives > 0 && (this != DECOUPLED || negatives > 0);
+        }
+
         /** The row's loss. */
         public double loss(Row row) {
-            return row.value == 0.0 ? 0.0 : lossOfOdds(logOdds(row));
+            return row.isEmpty() ? 0.0 : lossOfOdds(logOdds(row)) + lossOfAggregation(row);
         }
 
         /** The derivative of the loss by the temperature. */
         public double temperatureSlope(Row row) {
-            if (row.value == 0.0) {
+            if (row.isEmpty()) {
                 return 0.0;
             }
-            double meanAbovePositive = row.moment / row.value + (row.origin - row.positive) + row.rule.positiveMargin();
-            return negativeSlope(row) * -meanAbovePositive / (row.temperature * row.temperature);
+            double ofNegatives = row.meanAbove(row.positive) + row.rule.positiveMargin();
+            if (row.positiveCount == 1) {
+                return negativeSlope(row) * -ofNegatives / (row.temperature * row.temperature);
+            }
+            double among = row.positives.meanAbove(row.positive);
+            double pull = negativeSlope(row) * (ofNegatives - among) + (isOutside(row) ? among : 0.0);
+            return -pull / (row.temperature * row.temperature);
         }
 
         /** The derivative of the loss by the bias; 0 where logits have none. */
@@ -196,19 +247,31 @@ public sealed interface RowFunction {
             return 0.0;
         }
 
-        /** The derivative of the loss by the positive's logit. Never above 0. */
+        /** The derivative of the loss by the positive's logit; of several, what they share by their number. Never above 0. */
         public double positiveSlope(Row row) {
-            return -negativeSlope(row);
+            if (row.positiveCount == 1) {
+                return -negativeSlope(row);
+            }
+            return row.isEmpty() || !isOutside(row) ? 0.0 : -1.0;
+        }
+
+        /** What several positives share as their softmax does. */
+        public double positiveExponentialSlope(Row row) {
+            if (row.positiveCount == 1 || row.isEmpty()) {
+                return 0.0;
+            }
+            return isOutside(row) ? restOfOdds(logOdds(row)) : -negativeSlope(row);
         }
 
         /** What the derivatives by the negatives' logits are made of; none of them is larger. */
         public double negativeSlope(Row row) {
-            return row.value == 0.0 ? 0.0 : slopeOfOdds(logOdds(row));
+            return row.isEmpty() ? 0.0 : slopeOfOdds(logOdds(row));
         }
 
         /** No derivative by a logit of the row is larger. */
         public double largestSlope(Row row) {
-            return Math.max(negativeSlope(row), -positiveSlope(row));
+            double ofPositives = Math.max(-positiveSlope(row), Math.abs(positiveExponentialSlope(row)));
+            return Math.max(negativeSlope(row), ofPositives);
         }
 
         /** The coefficient of f(z) when a slope is spread over the row's negatives. Linear in the slope. */
@@ -216,9 +279,20 @@ public sealed interface RowFunction {
             return row.value == 0.0 ? 0.0 : slope / row.value;
         }
 
-        /** exp(entropy of the softmax over the negatives), or NaN where the loss has no softmax or no negatives. */
+        /** The coefficient of e^z, relative to their reference, at several positives. */
+        public double spreadOfPositives(Row row) {
+            double slope = positiveExponentialSlope(row);
+            return slope == 0.0 ? 0.0 : slope / row.positives.value;
+        }
+
+        /** What each of several positives has beside. */
+        public double shareOfPositive(Row row) {
+            return row.positiveCount == 0 ? 0.0 : positiveSlope(row) / row.positiveCount;
+        }
+
+        /** exp(entropy of the softmax over the negatives), or NaN where the loss has no softmax, or the row no loss. */
         public double effectiveNegatives(Row row) {
-            if (row.value == 0.0) {
+            if (row.isEmpty()) {
                 return Double.NaN;
             }
             double logSum = (row.reference - row.origin) / row.temperature + Math.log(row.value);

@@ -1,5 +1,7 @@
 package dev.infonce.internal.java.row;
 
+import dev.infonce.Aggregation;
+
 /**
  * What the rows of a loss have in common.
  *
@@ -7,11 +9,13 @@ package dev.infonce.internal.java.row;
  * @param positiveMargin what is taken off the similarity of the positive
  * @param bias what is added to every logit; 0 unless they are on their own
  * @param classPrior how likely a negative is a positive, 0 unless the loss is debiased
- * @param negatives how many each row has
+ * @param negatives how many each row has, where all have as many
+ * @param aggregation how several positives make one loss; null where each row has one
  */
-public record RowRule(double share, double positiveMargin, double bias, double classPrior, long negatives) {
+public record RowRule(
+        double share, double positiveMargin, double bias, double classPrior, long negatives, Aggregation aggregation) {
     /** The same with another bias. */
     public RowRule withBias(double bias) {
-        return new RowRule(share, positiveMargin, bias, classPrior, negatives);
+        return new RowRule(share, positiveMargin, bias, classPrior, negatives, aggregation);
     }
 }

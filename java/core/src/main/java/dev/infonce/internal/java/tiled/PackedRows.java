@@ -152,6 +152,33 @@ final class PackedRows {
         return total;
     }
 
+    /** Likewise of a row and one that is given as it is. */
+    float similarity(int row, float[] other) {
+        float[] x = rows[row / SIDE];
+        float total = 0f;
+        for (int first = 0; first < dim; first += Tiles.CHUNK) {
+            float sum = 0f;
+            int end = Math.min(first + Tiles.CHUNK, dim);
+            for (int d = first; d < end; d++) {
+                sum = Math.fma(other[d], x[at(row % SIDE, d / GROUP * GROUP) + d % GROUP], sum);
+            }
+            total = first == 0 ? sum : total + sum;
+        }
+        return total;
+    }
+
+    /** Adds a row times a factor. */
+    void addRow(int row, double factor, double[] sums) {
+        float[] block = rows[row / SIDE];
+        for (int d = 0; d < dim; d += GROUP) {
+            int at = at(row % SIDE, d);
+            int width = Math.min(GROUP, dim - d);
+            for (int k = 0; k < width; k++) {
+                sums[d + k] += factor * block[at + k];
+            }
+        }
+    }
+
     /** The squared distance of the unit vectors of a row and of one of another tower. */
     double squaredUnitDistance(int row, PackedRows other, int otherRow, boolean unit) {
         float[] x = rows[row / SIDE];

@@ -82,7 +82,7 @@ final class TileBackward {
                 for (int r = 0; r < TileLayout.height(block, layout.xCount); r++) {
                     int row = block * Tiles.SIDE + r;
                     gather(totals[block], r, sums);
-                    addRow(coefficients.positive[row], space.z, row, sums);
+                    space.z.addRow(row, coefficients.positive[row], sums);
                     finish(space.x, row, sums);
                     writer.write(row, sums, 0);
                 }
@@ -145,13 +145,27 @@ final class TileBackward {
 
     /** The tile of G, in the scratch's values. */
     private float[] tileOfG(int x, int y, int height, TileWorkspace.Scratch scratch) {
+        boolean classes = call.classesMeet(x, y);
         float[] f = call.kept(x, y);
         if (f == null) {
             f = scratch.f;
             call.similarities(x, y, scratch.similarities);
-            call.evaluate(x, y, call.isMasked(x, y), scratch.similarities, scratch.values, f);
+            call.evaluate(x, y, !classes && call.isMasked(x, y), scratch.similarities, scratch.values, f);
         }
-        call.tiles().combine(f, height, coefficients.x[x], coefficients.y[y], scratch.values);
+        if (classes) {
+            call.tiles()
+                    .combineClasses(
+                            f,
+                            height,
+                            call.classes().x[x],
+                            call.classes().y[y],
+                            coefficients.xClasses[x],
+                            coefficients.yClasses[y],
+                            scratch.values);
+            call.clearSelf(x, y, scratch.values);
+        } else {
+            call.tiles().combine(f, height, coefficients.x[x], coefficients.y[y], scratch.values);
+        }
         return scratch.values;
     }
 
@@ -178,7 +192,9 @@ final class TileBackward {
                     gather(space.xSums()[group][inStrip], r, sums);
                 }
             }
-            addRow(coefficients.positive[row], space.positives(), space.positiveOf(row), sums);
+            if (layout.pairing.hasOnePositive()) {
+                space.positives().addRow(space.positiveOf(row), coefficients.positive[row], sums);
+            }
             finish(space.x, row, sums);
             writer.write(row < half ? row : row - half, sums, 0);
         }
@@ -193,8 +209,8 @@ final class TileBackward {
             if (products()) {
                 gather(space.ySums()[block], r, sums);
             }
-            if (layout.positivesInY && row < layout.xCount) {
-                addRow(coefficients.positive[row], space.x, row, sums);
+            if (layout.positivesInY && layout.pairing.hasOnePositive() && row < layout.xCount) {
+                space.x.addRow(row, coefficients.positive[row], sums);
             }
             finish(space.y, row, sums);
             writer.write(firstColumn + row, sums, 0);
@@ -207,7 +223,7 @@ final class TileBackward {
         for (int r = 0; r < TileLayout.height(block, space.z.count()); r++) {
             int row = block * Tiles.SIDE + r;
             Arrays.fill(sums, 0.0);
-            addRow(coefficients.positive[row], space.x, row, sums);
+            space.x.addRow(row, coefficients.positive[row], sums);
             finish(space.z, row, sums);
             writer.write(row, sums, 0);
         }
@@ -229,17 +245,6 @@ final class TileBackward {
         }
     }
 
-    private void addRow(double factor, PackedRows rows, int row, double[] sums) {
-        float[] block = rows.rows[row / Tiles.SIDE];
-        for (int d = 0; d < layout.dim; d += GROUP) {
-            int at = PackedRows.at(row % Tiles.SIDE, d);
-            int width = Math.min(GROUP, layout.dim - d);
-            for (int k = 0; k < width; k++) {
-                sums[d + k] += factor * block[at + k];
-            }
-        }
-    }
-
     private double along(PackedRows rows, int row, double[] sums) {
         float[] block = rows.rows[row / Tiles.SIDE];
         double along = 0.0;
@@ -257,7 +262,7 @@ final class TileBackward {
     private void finish(PackedRows rows, int row, double[] sums) {
         double factor = coefficients.largest / call.temperature();
         if (layout.cosine) {
-            addRow(-along(rows, row, sums), rows, row, sums);
+            rows.addRow(row, -along(rows, row, sums), sums);
             factor *= rows.inverseNorms[row];
         }
         for (int d = 0; d < sums.length; d++) {

@@ -11,6 +11,7 @@ import dev.infonce.internal.java.vector.Tiles;
  * @param rule what the call's rows have in common
  * @param shift the bias in units of similarities
  * @param keep whether a backward pass will come
+ * @param classes who is whose positive, where labels say; else null
  */
 record TileCall(
         Tiles tiles,
@@ -22,7 +23,8 @@ record TileCall(
         float shift,
         boolean keep,
         TileWorkspace.Strip strip,
-        Exclusion excluded) {
+        Exclusion excluded,
+        TileClasses classes) {
     private static final float[] ZEROS = new float[Tiles.SIDE];
 
     /** For the first strip. */
@@ -33,7 +35,8 @@ record TileCall(
             double temperature,
             double bias,
             boolean keep,
-            Exclusion excluded) {
+            Exclusion excluded,
+            TileClasses classes) {
         this(
                 tiles,
                 space,
@@ -44,16 +47,39 @@ record TileCall(
                 (float) (bias * temperature),
                 keep,
                 space.strip(0),
-                excluded);
+                excluded,
+                classes);
     }
 
     /** The same for another strip. */
     TileCall of(int number, Exclusion excludedOfStrip) {
         return new TileCall(
-                tiles, space, workers, temperature, rule, factor, shift, keep, space.strip(number), excludedOfStrip);
+                tiles,
+                space,
+                workers,
+                temperature,
+                rule,
+                factor,
+                shift,
+                keep,
+                space.strip(number),
+                excludedOfStrip,
+                classes);
     }
 
-    /** Whether a tile has elements that are no negatives, or lanes beyond X. */
+    /** Whether labels make some elements of a tile positives, or one is of a row and itself. */
+    boolean classesMeet(int x, int y) {
+        return classes != null && classes.meet(x, y);
+    }
+
+    /** Makes the elements of a tile 0 that are of a row and itself. */
+    void clearSelf(int x, int y, float[] tile) {
+        for (int i = 0; layout().isOneTower() && x == y && i < TileLayout.height(y, layout().yCount); i++) {
+            tile[i * Tiles.SIDE + i] = 0f;
+        }
+    }
+
+    /** Whether a tile has elements that are no negatives, or lanes beyond X; of tiles whose classes do not meet. */
     boolean isMasked(int x, int y) {
         return layout().isMasked(x, y)
                 || excluded.haveCommonGroup(

@@ -1,6 +1,7 @@
 package dev.infonce.internal.java.tiled;
 
 import dev.infonce.internal.java.vector.Tiles;
+import java.util.Arrays;
 
 /**
  * What the backward pass multiplies f by. All coefficients are divided by the largest slope of a logit, so that gradients as
@@ -12,7 +13,12 @@ final class TileCoefficients {
 
     final float[][] y;
 
-    /** Of each row's positive. */
+    /** Of tiles whose classes meet, by block of X, and of Y; null unless labels say who the positives are. */
+    final Tiles.ClassCoefficients[] xClasses;
+
+    final Tiles.ClassCoefficients[] yClasses;
+
+    /** Of each row's positive, where each has one. */
     final double[] positive;
 
     /** The largest slope; 0 if all are. */
@@ -33,21 +39,36 @@ final class TileCoefficients {
         this.x = new float[layout.xBlocks][Tiles.SIDE];
         this.y = layout.isOneTower() ? x : new float[layout.yBlocks][Tiles.SIDE]; // 0, unless columns have losses
         this.positive = new double[count];
+        boolean several = !layout.pairing.hasOnePositive();
+        this.xClasses = several ? classes(x) : null;
+        this.yClasses = !several ? null : layout.isOneTower() ? xClasses : classes(y);
         if (most == 0.0) {
             return;
         }
         for (int i = 0; i < count; i++) {
             double scale = scales[i] / most;
-            positive[i] = scale * rows.positiveSlope(i);
+            if (several) {
+                Tiles.ClassCoefficients of = xClasses[i / Tiles.SIDE];
+                of.alike()[i % Tiles.SIDE] = (float) (scale * rows.spreadOfPositives(i));
+                of.shares()[i % Tiles.SIDE] = (float) (scale * rows.shareOfPositive(i));
+            } else {
+                positive[i] = scale * rows.positiveSlope(i);
+            }
             x[i / Tiles.SIDE][i % Tiles.SIDE] = (float) rows.spread(i, scale * rows.negativeSlope(i));
             if (columns != null) {
                 positive[i] += scale * columns.positiveSlope(i);
                 y[i / Tiles.SIDE][i % Tiles.SIDE] = (float) columns.spread(i, scale * columns.negativeSlope(i));
             }
         }
-        if (layout.isOneTower()) {
+        if (layout.isOneTower() && !several) {
             addBothViews(count / 2);
         }
+    }
+
+    private static Tiles.ClassCoefficients[] classes(float[][] others) {
+        return Arrays.stream(others)
+                .map(block -> new Tiles.ClassCoefficients(block, new float[Tiles.SIDE], new float[Tiles.SIDE]))
+                .toArray(Tiles.ClassCoefficients[]::new);
     }
 
     /** Both rows of a positive pair feel both of their losses. */

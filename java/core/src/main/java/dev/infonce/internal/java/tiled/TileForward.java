@@ -22,8 +22,12 @@ final class TileForward {
         this.metrics = metrics;
     }
 
-    /** All positives' similarities, before the first strip. */
+    /** All positives' similarities, or their means, before the first strip. */
     void findPositives() {
+        if (call.classes() != null) {
+            call.classes().findPositives(call.workers(), space);
+            return;
+        }
         call.workers().run(layout.xBlocks, this::findPositives);
     }
 
@@ -62,6 +66,10 @@ final class TileForward {
         if (layout.biased) {
             clear(space.rowSigmoids[yGroup], xBegin, xEnd);
         }
+        if (call.classes() != null) {
+            clear(space.positiveValue[yGroup], xBegin, xEnd);
+            clear(space.positiveMoment[yGroup], xBegin, xEnd);
+        }
         if (metrics != null) {
             metrics.clear(yGroup, xBegin, xEnd);
         }
@@ -99,8 +107,11 @@ final class TileForward {
         float[] f = kept == null ? scratch.f : kept;
         int height = TileLayout.height(y, layout.yCount);
         scratch.rows.origin = call.origin(x);
-        boolean masked = call.isMasked(x, y);
-        if (isOnePass(masked)) {
+        boolean classes = call.classesMeet(x, y);
+        boolean masked = !classes && call.isMasked(x, y);
+        if (classes) {
+            classes(x, y, yGroup, f, scratch);
+        } else if (isOnePass(masked)) {
             call.similarities(x, y, f);
             if (metrics != null) {
                 metrics.add(call, x, y, false, yGroup, f, scratch);
@@ -123,6 +134,26 @@ final class TileForward {
         if (layout.biased) {
             tiles.sumRows(f, f, scratch.similarities, height, scratch.rows);
             add(scratch.rows.value, space.rowSigmoids[yGroup], x);
+        }
+    }
+
+    /** The sums of negatives, and of positives by labels. */
+    private void classes(int x, int y, int yGroup, float[] f, TileWorkspace.Scratch scratch) {
+        call.similarities(x, y, scratch.similarities);
+        call.evaluate(x, y, false, scratch.similarities, scratch.values, f);
+        call.clearSelf(x, y, f);
+        tiles.sumClasses(
+                f,
+                scratch.similarities,
+                TileLayout.height(y, layout.yCount),
+                call.classes().x[x],
+                call.classes().y[y],
+                scratch.rows,
+                scratch.positives);
+        add(scratch.positives.value, space.positiveValue[yGroup], x);
+        add(scratch.positives.moment, space.positiveMoment[yGroup], x);
+        if (metrics != null) {
+            metrics.addOthers(call, x, y, yGroup, scratch.similarities, scratch);
         }
     }
 

@@ -27,7 +27,7 @@ public final class TileLayout {
     /** Rows of Z, which are the positives where Y does not hold all of them all the time; else 0. */
     final int zCount;
 
-    /** Whether Z's rows are in Y too, so that its gradient is Y's. */
+    /** Whether positives are rows of Y, so that theirs is Y's gradient, even if Z holds them too. */
     final boolean positivesInY;
 
     final int xBlocks;
@@ -50,7 +50,7 @@ public final class TileLayout {
         this.xCount = Math.toIntExact(spec.rows(shape).losses());
         this.yCount = strips.count(0);
         this.positivesInY = switch (pairing) {
-            case DIAGONAL, TWO_VIEWS -> true;
+            case DIAGONAL, TWO_VIEWS, TOWER_BY_LABELS, TOWERS_BY_LABELS -> true;
             case APART -> false;
         };
         this.zCount = positivesInY && !strips.areMany() ? 0 : n;
@@ -103,10 +103,7 @@ public final class TileLayout {
 
     /** Whether X and Y are the same rows. */
     boolean isOneTower() {
-        return switch (pairing) {
-            case DIAGONAL, APART -> false;
-            case TWO_VIEWS -> true;
-        };
+        return pairing.isOneTower();
     }
 
     /** Negatives of each row. */
@@ -129,8 +126,8 @@ public final class TileLayout {
             return true;
         }
         return switch (pairing) {
-            case APART -> false;
-            case DIAGONAL -> x == y;
+            case APART, TOWERS_BY_LABELS -> false;
+            case DIAGONAL, TOWER_BY_LABELS -> x == y;
             case TWO_VIEWS -> overlaps(x, y, 0) || overlaps(x, y, xCount / 2) || overlaps(x, y, -xCount / 2);
         };
     }

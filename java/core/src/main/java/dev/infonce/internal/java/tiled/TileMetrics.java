@@ -11,6 +11,7 @@ final class TileMetrics {
 
     private final TileWorkspace space;
     private final TileLayout first;
+    private final TileClasses classes; // null unless labels say who the positives are
     private final int topK;
 
     /** Of a strip, by group of Y and row. */
@@ -37,8 +38,9 @@ final class TileMetrics {
     private long negatives; // of a row, if groups exclude none
     private long zeroRows;
 
-    TileMetrics(TileWorkspace space, int topK) {
+    TileMetrics(TileWorkspace space, TileClasses classes, int topK) {
         this.space = space;
+        this.classes = classes;
         this.first = space.layout;
         this.topK = topK;
         int rows = first.xBlocks * Tiles.SIDE;
@@ -106,10 +108,24 @@ final class TileMetrics {
             call.uncountMasked(x, y, positive, scratch.metrics, excluded);
             TileForward.add(excluded, byGroup[yGroup], x);
         }
-        TileForward.add(scratch.metrics.above, above[yGroup], x);
-        TileForward.add(scratch.metrics.same, same[yGroup], x);
-        TileForward.add(scratch.metrics.similarity, similarity[yGroup], x);
-        TileForward.add(scratch.metrics.potential, potential[yGroup], x);
+        addSums(x, yGroup, scratch.metrics);
+    }
+
+    /** Adds a tile of similarities some of which are of positives, or of a row and itself. Overwrites the scratch's values. */
+    void addOthers(TileCall call, int x, int y, int yGroup, float[] similarities, TileWorkspace.Scratch scratch) {
+        int height = TileLayout.height(y, call.layout().yCount);
+        Tiles tiles = call.tiles();
+        tiles.potentials(similarities, height, xInverses[x], yInverses[y], yFactors[y], scratch.values);
+        tiles.sumMetricsOfOthers(
+                similarities, scratch.values, height, classes.x[x], classes.y[y], space.positive[x], scratch.metrics);
+        addSums(x, yGroup, scratch.metrics);
+    }
+
+    private void addSums(int x, int yGroup, Tiles.MetricSums sums) {
+        TileForward.add(sums.above, above[yGroup], x);
+        TileForward.add(sums.same, same[yGroup], x);
+        TileForward.add(sums.similarity, similarity[yGroup], x);
+        TileForward.add(sums.potential, potential[yGroup], x);
     }
 
     /** A strip of columns has been. */
@@ -126,14 +142,22 @@ final class TileMetrics {
     Metrics metrics(TileRows rows) {
         Tally tally = new Tally();
         for (int i = 0; i < first.xCount; i++) {
-            tally.rank((long) allAbove[i], (long) allSame[i], topK);
-            tally.positive(
-                    space.positive[i / Tiles.SIDE][i % Tiles.SIDE],
-                    space.x.squaredUnitDistance(i, space.positives(), space.positiveOf(i), first.cosine));
-            long count = negatives - (long) allByGroup[i];
+            long count = classes == null ? negatives - (long) allByGroup[i] : classes.negatives(i);
+            long positives = classes == null ? 1 : classes.positives(i);
+            tally.row(positives, count);
             tally.negatives(count, allSimilarity[i], allPotential[i] * (space.x.isZero(i) ? 1.0 : UNIT));
-            tally.effectiveNegatives(rows.effectiveNegatives(i), count);
+            if (positives > 0) {
+                tally.rank((long) allAbove[i], (long) allSame[i], topK);
+                tally.positive(space.positive[i / Tiles.SIDE][i % Tiles.SIDE], squaredDistanceOfPositive(i));
+                tally.effectiveNegatives(rows.effectiveNegatives(i), count);
+            }
         }
         return tally.metrics(first.xCount, zeroRows, first.cosine ? new Tally.Range(-1.0, 1.0) : Tally.Range.ALL);
+    }
+
+    private double squaredDistanceOfPositive(int row) {
+        return classes == null
+                ? space.x.squaredUnitDistance(row, space.positives(), space.positiveOf(row), first.cosine)
+                : Double.NaN;
     }
 }

@@ -35,6 +35,12 @@ final class TileRows {
         row.moment = moment[i];
         row.sigmoids = sigmoids == null ? 0.0 : sigmoids[i];
         row.origin = call.origin(block)[i % Tiles.SIDE];
+        if (row.positives != null) {
+            row.positiveCount = call.classes().positives(i);
+            row.positives.value = call.space().allPositiveValue[i];
+            row.positives.moment = call.space().allPositiveMoment[i];
+            row.positives.origin = row.origin;
+        }
         return row;
     }
 
@@ -68,6 +74,16 @@ final class TileRows {
 
     double negativeSlope(int i) {
         return loss.negativeSlope(at(i));
+    }
+
+    /** The coefficient of f at several positives. */
+    double spreadOfPositives(int i) {
+        return loss.spreadOfPositives(at(i));
+    }
+
+    /** What each of several positives has beside. */
+    double shareOfPositive(int i) {
+        return loss.shareOfPositive(at(i));
     }
 
     /** The coefficient of f for a negative slope. */

@@ -35,11 +35,18 @@ public final class TileWorkspace {
     final double[][] columnValue;
     final double[][] columnMoment;
 
+    /** Partial sums over positives by labels, by row and group; null where each row has one. */
+    final double[][] positiveValue;
+
+    final double[][] positiveMoment;
+
     /** Sums over all negatives so far. */
     final double[] value;
 
     final double[] moment;
     final double[] sigmoids; // null likewise
+    final double[] allPositiveValue; // null likewise
+    final double[] allPositiveMoment;
 
     private final ColumnStrips columns;
     private final Strip[] strips; // the first, those between, the last
@@ -78,6 +85,11 @@ public final class TileWorkspace {
         this.value = new double[rows];
         this.moment = new double[rows];
         this.sigmoids = layout.biased ? new double[rows] : null;
+        boolean several = !layout.pairing.hasOnePositive();
+        this.positiveValue = several ? new double[groups][rows] : null;
+        this.positiveMoment = several ? new double[groups][rows] : null;
+        this.allPositiveValue = several ? new double[rows] : null;
+        this.allPositiveMoment = several ? new double[rows] : null;
         int columnGroups = layout.symmetric ? strips[0].cuts.xGroups : 0;
         this.columnValue = new double[columnGroups][layout.yBlocks * Tiles.SIDE];
         this.columnMoment = new double[columnGroups][layout.yBlocks * Tiles.SIDE];
@@ -146,6 +158,10 @@ public final class TileWorkspace {
         if (sigmoids != null) {
             Arrays.fill(sigmoids, 0.0);
         }
+        if (positiveValue != null) {
+            Arrays.fill(allPositiveValue, 0.0);
+            Arrays.fill(allPositiveMoment, 0.0);
+        }
     }
 
     /** Adds those of a strip's groups. */
@@ -154,6 +170,10 @@ public final class TileWorkspace {
         addGroups(rowMoment, groups, moment);
         if (sigmoids != null) {
             addGroups(rowSigmoids, groups, sigmoids);
+        }
+        if (positiveValue != null) {
+            addGroups(positiveValue, groups, allPositiveValue);
+            addGroups(positiveMoment, groups, allPositiveMoment);
         }
     }
 
@@ -248,6 +268,7 @@ public final class TileWorkspace {
         final float[] f = tile();
         final float[] values = tile();
         final Tiles.RowSums rows = new Tiles.RowSums();
+        final Tiles.RowSums positives = new Tiles.RowSums();
         final Tiles.ColumnSums columns = new Tiles.ColumnSums();
         final Tiles.MetricSums metrics = new Tiles.MetricSums();
         private float[] sums;

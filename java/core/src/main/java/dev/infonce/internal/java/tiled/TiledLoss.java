@@ -16,6 +16,7 @@ import dev.infonce.internal.java.Reducer;
 import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.vector.Tiles;
 import dev.infonce.internal.java.vector.VectorModule;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
@@ -92,7 +93,8 @@ public final class TiledLoss implements LossExecutor {
             space = new TileWorkspace(layout, strips, budget);
         }
         readRows(space, in);
-        TileCall call = new TileCall(tiles, space, workers, temperature, bias, out != null, excluded(in, 0));
+        TileClasses classes = layout.pairing.hasOnePositive() ? null : TileClasses.of(layout, in);
+        TileCall call = new TileCall(tiles, space, workers, temperature, bias, out != null, excluded(in, 0), classes);
         Outcome outcome = tryTiles(call, in, out);
         if (outcome == null) {
             outcome = plain.run(in, temperature, out);
@@ -170,7 +172,7 @@ public final class TiledLoss implements LossExecutor {
         if (space.z != null) {
             others.add(space.z);
         }
-        TileMetrics metrics = topK == 0 ? null : new TileMetrics(space, topK);
+        TileMetrics metrics = topK == 0 ? null : new TileMetrics(space, call.classes(), topK);
         space.clearRowSums();
         for (int strip = 0; strip < strips.count(); strip++) {
             readStrip(space, in, strip);
@@ -184,7 +186,7 @@ public final class TiledLoss implements LossExecutor {
             }
             forward.run();
         }
-        Reducer reducer = new Reducer(reduction, layout.xCount, in);
+        Reducer reducer = new Reducer(reduction, layout.xCount, in, counts(call.classes()));
         TileRows rows = new TileRows(call, space.value, space.moment, space.sigmoids, layout.xCount);
         TileRows columns = layout.symmetric ? columns(call) : null;
         double[] losses = rows.losses();
@@ -209,6 +211,16 @@ public final class TiledLoss implements LossExecutor {
             goBack(call, new TileCoefficients(layout, rows, columns, scales), in, out);
         }
         return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, dBias, found);
+    }
+
+    /** Which rows have a share in a mean, 1 or 0; null if all. */
+    private double[] counts(TileClasses classes) {
+        if (classes == null) {
+            return null;
+        }
+        double[] counts = new double[layout.xCount];
+        Arrays.setAll(counts, row -> layout.loss.counts(classes.positives(row), classes.negatives(row)) ? 1.0 : 0.0);
+        return counts;
     }
 
     private TileRows columns(TileCall call) {

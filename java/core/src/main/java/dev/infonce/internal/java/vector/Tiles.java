@@ -52,6 +52,29 @@ public interface Tiles {
     /** Sums over j: how many s are above positive[i], how many equal it, s itself, and potentials. */
     void sumMetrics(float[] s, float[] potentials, int height, float[] positive, MetricSums sums);
 
+    /**
+     * The sums of sumRows in two parts: of the elements of one class, xClasses[i] = yClasses[j], and of the others. Origins are those
+     * of the others.
+     */
+    void sumClasses(float[] f, float[] s, int height, int[] xClasses, int[] yClasses, RowSums others, RowSums alike);
+
+    /** The sums of sumMetrics without elements of one class. */
+    void sumMetricsOfOthers(
+            float[] s,
+            float[] potentials,
+            int height,
+            int[] xClasses,
+            int[] yClasses,
+            float[] positive,
+            MetricSums sums);
+
+    /**
+     * The tile of G of two classes: g = f (x.others[i] + y.others[j]), or, of elements of one class, f (x.alike[i] + y.alike[j]) +
+     * x.shares[i] + y.shares[j].
+     */
+    void combineClasses(
+            float[] f, int height, int[] xClasses, int[] yClasses, ClassCoefficients x, ClassCoefficients y, float[] g);
+
     /** The tile of G: g = f (xCoefficients[i] + yCoefficients[j]). */
     void combine(float[] f, int height, float[] xCoefficients, float[] yCoefficients, float[] g);
 
@@ -66,6 +89,15 @@ public interface Tiles {
         /** Sums of f (s - origin). */
         public final float[] moment = new float[SIDE];
     }
+
+    /**
+     * What f is multiplied by, and what is added, in a block.
+     *
+     * @param others factors of elements of different classes
+     * @param alike factors of elements of one class
+     * @param shares what elements of one class have beside
+     */
+    record ClassCoefficients(float[] others, float[] alike, float[] shares) {}
 
     /** Sums over rows of X, {@value #LANES} partial sums a column, as whole vectors are added. */
     final class ColumnSums {

@@ -88,6 +88,40 @@ final class VectorTiles implements Tiles {
     }
 
     @Override
+    public void sumClasses(
+            float[] f, float[] s, int height, int[] xClasses, int[] yClasses, RowSums others, RowSums alike) {
+        for (int i = 0; i < SIDE; i += Lanes.COUNT) {
+            ClassTile.sums(f, s, i, height, xClasses, yClasses, others, alike);
+        }
+    }
+
+    @Override
+    public void sumMetricsOfOthers(
+            float[] s,
+            float[] potentials,
+            int height,
+            int[] xClasses,
+            int[] yClasses,
+            float[] positive,
+            MetricSums sums) {
+        for (int i = 0; i < SIDE; i += Lanes.COUNT) {
+            ClassTile.metricSums(s, potentials, i, height, xClasses, yClasses, positive, sums);
+        }
+    }
+
+    @Override
+    public void combineClasses(
+            float[] f,
+            int height,
+            int[] xClasses,
+            int[] yClasses,
+            ClassCoefficients x,
+            ClassCoefficients y,
+            float[] g) {
+        ClassTile.combine(f, height, xClasses, yClasses, x, y, g);
+    }
+
+    @Override
     public void combine(float[] f, int height, float[] xCoefficients, float[] yCoefficients, float[] g) {
         TileSums.combine(f, height, xCoefficients, yCoefficients, g);
     }

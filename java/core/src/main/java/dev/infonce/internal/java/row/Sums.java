@@ -1,0 +1,39 @@
+package dev.infonce.internal.java.row;
+
+/** Sums over vectors that a row meets, all negatives or all positives, as {@link LogitFunction} adds them. */
+public class Sums {
+    final double temperature;
+
+    final double bias;
+
+    /** The sum of exp((s - reference) / tau), or of softplus(z); 0 for exp means that there are no such vectors. */
+    public double value;
+
+    /** The sum of exp((s - reference) / tau) (s - origin), or of sigmoid(z) s. */
+    public double moment;
+
+    /** The sum of sigmoid(z); 0 for exp. */
+    public double sigmoids;
+
+    /** What exp takes off similarities. */
+    public double reference;
+
+    /** What moments of exp take off similarities. */
+    public double origin;
+
+    /** Over nothing. */
+    Sums(double temperature, double bias) {
+        this.temperature = temperature;
+        this.bias = bias;
+    }
+
+    /** Of sums of exp: how far the mean of the similarities, weighted by exp, is above another. */
+    final double meanAbove(double similarity) {
+        return moment / value + (origin - similarity);
+    }
+
+    /** Whether every sum is in the range of float64. */
+    final boolean areFinite() {
+        return Double.isFinite(value) && Double.isFinite(moment);
+    }
+}
