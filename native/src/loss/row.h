@@ -427,8 +427,8 @@ NCE_HOST_DEVICE inline LabelledResult labelled_result(const RowRule& rule, const
   const double of_negatives = online ? (sums.maximum - positives.similarity) + mean : mean;
   double among_positives = 0.0;
   if (positives.count != 1.0) {
-    among_positives = positives.sums.weighted / positives.sums.value - positives.similarity;
-    if (online) among_positives += positives.sums.maximum;
+    // Differences first, as those of near similarities are exact.
+    among_positives = (positives.sums.maximum - positives.similarity) + positives.sums.weighted / positives.sums.value;
   }
   double pull = masses_of_odds(rule, odds).negatives * (of_negatives - among_positives + rule.margin);
   if (rule.aggregation == NCE_AGGREGATION_OUTSIDE) pull += among_positives;

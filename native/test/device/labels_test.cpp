@@ -202,6 +202,23 @@ TEST_P(Labels, EqualVectors) {
   EXPECT_NEAR(result.metrics.top1_accuracy, 1.0 / 13.0, 1e-12);
 }
 
+/// The mean similarity of a row's positives ties with that of its negatives to the bit, however many they are.
+TEST_P(Labels, CollapsedModelsAreAsGoodAsChance) {
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16}) {
+    for (const int32_t of_a_class : {3, 5, 70}) {
+      if (!turn()) continue;
+      Problem problem =
+          problem_of({.kind = kSupCon, .dtype = dtype, .size = {105, 0, 7}, .tau = of_a_class == 5 ? 0.01 : 0.3});
+      for (std::size_t i = 0; i < problem.queries.size(); ++i) {
+        problem.queries[i] = oracle::rounded(0.1 + 0.3 * static_cast<double>(i % 7), dtype);
+      }
+      for (int32_t i = 0; i < 210; ++i) problem.labels[static_cast<std::size_t>(i)] = i / of_a_class;
+      SCOPED_TRACE(problem.label() + ", " + std::to_string(of_a_class) + " rows a class");
+      EXPECT_NEAR(run(problem).metrics.top1_accuracy, 1.0 / (211.0 - of_a_class), 1e-12);
+    }
+  }
+}
+
 /// c orthonormal classes of k equal rows each.
 TEST_P(Labels, OrthonormalClasses) {
   constexpr int64_t kClasses = 6, kRows = 5;

@@ -92,7 +92,10 @@ TEST_P(LargeLogits, From1To1e19KeepTheDigitsOfDenseGradients) {
           Bounds bounds{.loss = promise,
                         .loss_floor = wide ? 1e-300 : 1e-6,
                         .gradient = half ? 5e-3 : promise,
-                        .terms = half ? 5e-5 : 0x1p-24,
+                        // Positives by labels are in G too.
+                        .terms = !half            ? 0x1p-24
+                                 : kind.by_labels ? 5e-3
+                                                  : 5e-5,
                         .temperature = promise,
                         .metrics = 1e-4 * (1.0 + size),
                         .effective = wide ? 1e-9 : 1e-4,

@@ -248,11 +248,17 @@ class Forward {
              [&](int64_t i) { state_.positive[i] = mean_positive_similarity(i); });
   }
 
+  /// The parts are divided before they are added: then the mean of equal numbers is that number.
   double mean_positive_similarity(int64_t i) const {
+    const double count = state_.positive_count[i];
+    if (count == 0.0) return 0.0;
     const int64_t stride = padded(problem_.x_rows);
-    double sum = 0.0;
-    for (int64_t g = 0; g < scratch_.groups.y; ++g) sum += scratch_.positive_similarity[g * stride + i];
-    return state_.positive_count[i] > 0.0 ? sum / state_.positive_count[i] : 0.0;
+    double high = 0.0, low = 0.0;
+    for (int64_t g = 0; g < scratch_.groups.y; ++g) {
+      high += scratch_.positive_high[g * stride + i];
+      low += scratch_.positive_low[g * stride + i];
+    }
+    return high / count + low / count;
   }
 
   /// `all`: else only the sums of similarities of positives by labels.
@@ -287,9 +293,11 @@ class Forward {
         .kept = kept,
         .scratch = space};
     if (problem_.by_labels) {
-      task.positive_similarity = scratch_.positive_similarity + row_shift;
-      std::fill(task.positive_similarity + x_begin * kernels_.width, task.positive_similarity + x_end * kernels_.width,
-                0.0);
+      task.positive_high = scratch_.positive_high + row_shift;
+      task.positive_low = scratch_.positive_low + row_shift;
+      for (double* sums : {task.positive_high, task.positive_low}) {
+        std::fill(sums + x_begin * kernels_.width, sums + x_end * kernels_.width, 0.0);
+      }
     }
     if (!all) return kernels_.forward(task);
     task.rows = shifted(scratch_.rows, row_shift);

@@ -88,11 +88,14 @@ struct ForwardTask {
   int64_t x_block;           ///< panels of X that stay in cache while Y passes
   const double* x_positive;  ///< s+ of rows of X; kLogistic does not read it but for metrics
   const double* y_positive;  ///< s+ of rows of Y, if columns are wanted
-  Sums rows;                 ///< value null: not wanted, and nothing but positive_similarity is
+  Sums rows;                 ///< value null: not wanted, and nothing but positive_high and _low is
   Sums positives;            ///< likewise of positives by labels, never of columns; value null: there are none
-  double* positive_similarity = nullptr;  ///< of positives by labels, sum of s; null: there are none
-  Sums columns;                           ///< value null: not wanted
-  MetricSums metrics;                     ///< above null: not wanted
+  /// Of positives by labels, sums of s in two parts, so that equal numbers have their mean exactly; null: there are
+  /// none.
+  double* positive_high = nullptr;
+  double* positive_low = nullptr;
+  Sums columns;        ///< value null: not wanted
+  MetricSums metrics;  ///< above null: not wanted
   KeptTiles<Real> kept;
   Real* scratch;  ///< Kernels::forward_scratch elements
 };

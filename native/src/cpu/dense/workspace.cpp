@@ -141,7 +141,8 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   const int64_t positive_sums = problem.by_labels ? row_sums : 0;
   positives = {carver.take<double>(positive_sums), carver.take<double>(positive_sums),
                carver.take<double>(positive_sums), nullptr};
-  positive_similarity = carver.take<double>(positive_sums);
+  positive_high = carver.take<double>(positive_sums);
+  positive_low = carver.take<double>(positive_sums);
   zeros = carver.take<double>(problem.by_labels ? x : 0);
   const bool metrics = problem.desc.metrics != 0;
   count = carver.take<double>(metrics ? row_sums : 0);

@@ -142,7 +142,7 @@ struct ForwardScratch {
   Sums rows;
   Sums columns;
   Sums positives;  ///< by labels, as are the next two; else null
-  double* positive_similarity;
+  double *positive_high, *positive_low;
   double* zeros;  ///< what weighted sums are relative to
   double *count, *above, *tied, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;

@@ -114,7 +114,7 @@ class Forward {
     const Matrix y = y_matrix(call_, rows_, 0);
     tile::Operands operands = operands_of(call_, index_, x(), problem_.x_rows, y.to, y.rows);
     operands.kept_groups = tile::kSameGroup;
-    // Of what metrics sum up, the number and the similarities; the rest goes where sums of negatives come to lie.
+    // Of what metrics sum up, the number and the similarities; ranks go where sums of negatives come to lie.
     launch_sum_tiles({.operands = operands,
                       .x_positive = nullptr,
                       .y_positive = nullptr,
@@ -126,8 +126,8 @@ class Forward {
                       .metrics = {.count = scratch_.positive_count,
                                   .above = scratch_.rows.maximum,
                                   .tied = scratch_.rows.value,
-                                  .similarity = scratch_.positive_similarity,
-                                  .uniformity = scratch_.rows.weighted,
+                                  .similarity = scratch_.positive_high,
+                                  .uniformity = scratch_.positive_low,
                                   .x_inverse_norms = nullptr,
                                   .y_inverse_norms = nullptr,
                                   .y_factors = nullptr}},
@@ -138,7 +138,8 @@ class Forward {
                              .groups = scratch_.groups.y,
                              .stride = padded_rows(problem_.x_rows),
                              .counts = scratch_.positive_count,
-                             .similarities = scratch_.positive_similarity,
+                             .high = scratch_.positive_high,
+                             .low = scratch_.positive_low,
                              .count = state_.positive_count,
                              .positive = state_.positive},
                             call_.stream);

@@ -9,13 +9,15 @@ namespace {
 __global__ void finish_positives(const FinishPositivesParams p) {
   const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
   if (!concerns(p.call, p.method) || i >= p.rows) return;
-  double count = 0.0, similarity = 0.0;
+  double count = 0.0, high = 0.0, low = 0.0;
   for (int64_t g = 0; g < p.groups; ++g) {
     count += p.counts[g * p.stride + i];
-    similarity += p.similarities[g * p.stride + i];
+    high += p.high[g * p.stride + i];
+    low += p.low[g * p.stride + i];
   }
   p.count[i] = count;
-  p.positive[i] = count > 0.0 ? similarity / count : 0.0;
+  // The parts are divided before they are added: then the mean of equal numbers is that number.
+  p.positive[i] = count > 0.0 ? high / count + low / count : 0.0;
 }
 
 /// One block, as rows are few beside their pairs.

@@ -182,8 +182,9 @@ struct FinishPositivesParams {
   int64_t rows;
   int32_t groups;
   int64_t stride;
-  const double* counts;        ///< [groups][stride], see MetricSums
-  const double* similarities;  ///< likewise
+  const double* counts;  ///< [groups][stride], see MetricSums
+  const double* high;    ///< likewise the similarities, in two parts
+  const double* low;
   double* count;
   double* positive;  ///< the mean; 0 without positives
 };

@@ -109,7 +109,8 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   positives = {carver.take<double>(positive_sums), carver.take<double>(positive_sums),
                carver.take<double>(positive_sums), nullptr};
   positive_count = carver.take<double>(positive_sums);
-  positive_similarity = carver.take<double>(positive_sums);
+  positive_high = carver.take<double>(positive_sums);
+  positive_low = carver.take<double>(positive_sums);
   const bool metrics = problem.desc.metrics != 0;
   count = carver.take<double>(metrics ? row_sums : 0);
   above = carver.take<double>(metrics ? row_sums : 0);

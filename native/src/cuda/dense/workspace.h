@@ -87,8 +87,8 @@ struct MethodForward {
 
   Groups groups;  ///< 0 without columns
   Sums rows, columns;
-  Sums positives;                                ///< by labels, as are the next two
-  double *positive_count, *positive_similarity;  ///< see MetricSums
+  Sums positives;                                         ///< by labels, as are the next three
+  double *positive_count, *positive_high, *positive_low;  ///< see MetricSums
   double *count, *above, *tied, *similarity, *uniformity;
   void *x_inverse, *y_inverse, *y_factors;  ///< float, or double for kFloat64
 };

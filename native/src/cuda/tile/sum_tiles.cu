@@ -387,8 +387,15 @@ NCE_DEVICE Real cosine_of_distance(Real s, bool rooted, Real x_inverse, Real y_i
   return static_cast<Real>(0.5) * (norms - square);
 }
 
+/// The first half of a number's digits: the sum of a tile's row of them is exact where they are equal.
+NCE_DEVICE float high_part(float value) { return __uint_as_float(__float_as_uint(value) & 0xfffff000u); }
+NCE_DEVICE double high_part(double value) {
+  return __longlong_as_double(__double_as_longlong(value) & ~int64_t{0x7ffffff});
+}
+
 /// From a tile of products, or of distances' similarities, to parts of its rows' sums: counts of negatives in
-/// rows.value, similarities in rows.weighted, uniformity in rows.maximum.
+/// rows.value, similarities in rows.weighted, uniformity in rows.maximum, or without it what high_part leaves of the
+/// similarities.
 template <typename S>
 NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& space, const Place<S>& place,
                              const Corner& corner, Fragment<S>& tile) {
@@ -421,8 +428,12 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
                           : s == space.x_positives[row] ? kTie<Real>
                                                         : Real{0};
         ranks[i] += kNegative<Real> + rank;
+        if (y_factors == nullptr) {
+          sum[i] += high_part(s);
+          uniformity[i] += s - high_part(s);
+          continue;
+        }
         sum[i] += s;
-        if (y_factors == nullptr) continue;
         Real cosine = s;
         if (distances) {
           cosine = cosine_of_distance(s, similarity.kind == Similarity<S>::Kind::kDistance, x_inverse[corner.x + row],

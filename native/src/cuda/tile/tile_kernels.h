@@ -183,7 +183,8 @@ struct MetricSums {
   /// null: cos is s. Distances: from them and these of the caller's rows.
   const void* x_inverse_norms;
   const void* y_inverse_norms;
-  const void* y_factors;  ///< null: no uniformity is wanted
+  const void* y_factors;  ///< null: instead of uniformity, similarity is in two parts, so that equal numbers have their
+                          ///< mean exactly
 };
 
 /// Rows and columns (where wanted) of all tiles. Grid: x_groups x y_groups blocks; group g of G owns the tiles

@@ -128,6 +128,8 @@ __attribute__((noinline, no_sanitize("thread"))) T atomicCAS(T* at, T expected, 
 }
 
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
+inline long long __double_as_longlong(double x) { return std::bit_cast<long long>(x); }
+inline double __longlong_as_double(long long x) { return std::bit_cast<double>(x); }
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 
 // The runtime.

@@ -214,16 +214,31 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
   add_row<Real>(weighted, task.rows.weighted + tile.x_first);
 }
 
+/// The first half of a number's digits: the sum of a tile's row of them is exact where they are equal.
+template <typename Real>
+inline Vec<Real> high_part(const Vec<Real>& value) {
+  constexpr int kLowBits = sizeof(Real) == 4 ? 12 : 27;
+  const auto bits = reinterpret_cast<Bits<Real>>(value);
+  return reinterpret_cast<Vec<Real>>(bits >> kLowBits << kLowBits);
+}
+
 /// Sums over positives by labels of their similarities.
 template <typename Real>
 void add_positive_similarities(const ForwardTask<Real>& task, const Tile<Real>& tile) {
   Mask<Real> mask(task.operands, tile);
-  Vec<Real> sum[kVectors] = {};
+  Vec<Real> high[kVectors] = {};
+  Vec<Real> low[kVectors] = {};
   for (int64_t j = 0; j < tile.y_count; ++j) {
     mask.select(j);
-    for (int v = 0; v < kVectors; ++v) sum[v] += mask.of_positive(v, tile.at(j, v), Real{0});
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<Real> s = mask.of_positive(v, tile.at(j, v), Real{0});
+      const Vec<Real> part = high_part<Real>(s);
+      high[v] += part;
+      low[v] += s - part;
+    }
   }
-  add_row<Real>(sum, task.positive_similarity + tile.x_first);
+  add_row<Real>(high, task.positive_high + tile.x_first);
+  add_row<Real>(low, task.positive_low + tile.x_first);
 }
 
 /// Sums over negatives and over positives by labels, of a tile that has both: an exponential belongs to one of them.
