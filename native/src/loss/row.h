@@ -411,7 +411,7 @@ struct LabelledResult {
 };
 
 /// A row from the sums over its negatives and its positives. Unless kOnline, those weighted by similarities are
-/// relative to the positives' mean, and those of positives to 0.
+/// relative to the positives' mean.
 NCE_HOST_DEVICE inline LabelledResult labelled_result(const RowRule& rule, const RowSums& sums,
                                                       const Positives& positives, const Scaling& scaling) {
   const LogSum none{0.0, -HUGE_VAL};
@@ -427,8 +427,9 @@ NCE_HOST_DEVICE inline LabelledResult labelled_result(const RowRule& rule, const
   const double of_negatives = online ? (sums.maximum - positives.similarity) + mean : mean;
   double among_positives = 0.0;
   if (positives.count != 1.0) {
+    const double mean_of_positives = positives.sums.weighted / positives.sums.value;
     // Differences first, as those of near similarities are exact.
-    among_positives = (positives.sums.maximum - positives.similarity) + positives.sums.weighted / positives.sums.value;
+    among_positives = online ? (positives.sums.maximum - positives.similarity) + mean_of_positives : mean_of_positives;
   }
   double pull = masses_of_odds(rule, odds).negatives * (of_negatives - among_positives + rule.margin);
   if (rule.aggregation == NCE_AGGREGATION_OUTSIDE) pull += among_positives;

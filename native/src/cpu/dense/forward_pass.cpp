@@ -398,10 +398,12 @@ class Forward {
   }
 
   loss::RowResult labelled_result(loss::RowSums sums, int64_t i) const {
-    const loss::Positives positives{.sums = sums_of(scratch_.positives, scratch_.groups.y, padded(problem_.x_rows), i),
-                                    .similarity = mean_positive_similarity(i),
-                                    .count = state_.positive_count[i]};
-    if (call_.form != Form::kOnline) sums.weighted -= sums.value * positives.similarity;
+    loss::Positives positives{.sums = sums_of(scratch_.positives, scratch_.groups.y, padded(problem_.x_rows), i),
+                              .similarity = mean_positive_similarity(i),
+                              .count = state_.positive_count[i]};
+    if (call_.form != Form::kOnline) {
+      for (loss::RowSums* each : {&sums, &positives.sums}) each->weighted -= each->value * positives.similarity;
+    }
     const loss::LabelledResult result = loss::labelled_result(problem_.row, sums, positives, call_.scaling());
     state_.positive[i] = positives.similarity;
     state_.positive_lse[i] = result.positives;

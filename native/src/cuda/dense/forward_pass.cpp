@@ -109,28 +109,19 @@ class Forward {
             .y_factors = scratch_.y_factors};
   }
 
-  /// Before negatives are summed, since ranks are of the positives' mean similarity.
+  /// Of positives by labels first the similarities, then their exponentials relative to the mean. Before negatives are
+  /// summed, since ranks are of that mean.
   void sum_positives() const {
-    const Matrix y = y_matrix(call_, rows_, 0);
-    tile::Operands operands = operands_of(call_, index_, x(), problem_.x_rows, y.to, y.rows);
-    operands.kept_groups = tile::kSameGroup;
-    // Of what metrics sum up, the number and the similarities; ranks go where sums of negatives come to lie.
-    launch_sum_tiles({.operands = operands,
-                      .x_positive = nullptr,
-                      .y_positive = nullptr,
-                      .x_groups = scratch_.groups.x,
-                      .y_groups = scratch_.groups.y,
-                      .add = false,
-                      .rows = scratch_.positives,
-                      .columns = {},
-                      .metrics = {.count = scratch_.positive_count,
-                                  .above = scratch_.rows.maximum,
-                                  .tied = scratch_.rows.value,
-                                  .similarity = scratch_.positive_high,
-                                  .uniformity = scratch_.positive_low,
-                                  .x_inverse_norms = nullptr,
-                                  .y_inverse_norms = nullptr,
-                                  .y_factors = nullptr}},
+    // Of what metrics sum up, the number and the similarities; all else goes where sums of negatives come to lie.
+    launch_sum_tiles(positives(nullptr, scratch_.rows,
+                               {.count = scratch_.positive_count,
+                                .above = scratch_.positives.value,
+                                .tied = scratch_.positives.weighted,
+                                .similarity = scratch_.positive_high,
+                                .uniformity = scratch_.positive_low,
+                                .x_inverse_norms = nullptr,
+                                .y_inverse_norms = nullptr,
+                                .y_factors = nullptr}),
                      method_.arithmetic, call_.stream);
     launch_finish_positives({.call = call_.call_state,
                              .method = index_,
@@ -144,6 +135,22 @@ class Forward {
                              .positive = state_.positive},
                             call_.stream);
     weigh_rows(call_, index_);
+    launch_sum_tiles(positives(state_.positive, scratch_.positives, {}), method_.arithmetic, call_.stream);
+  }
+
+  tile::SumTilesParams positives(const double* relative_to, const Sums& sums, const MetricSums& metrics) const {
+    const Matrix y = y_matrix(call_, rows_, 0);
+    tile::Operands operands = operands_of(call_, index_, x(), problem_.x_rows, y.to, y.rows);
+    operands.kept_groups = tile::kSameGroup;
+    return {.operands = operands,
+            .x_positive = relative_to,
+            .y_positive = nullptr,
+            .x_groups = scratch_.groups.x,
+            .y_groups = scratch_.groups.y,
+            .add = false,
+            .rows = sums,
+            .columns = {},
+            .metrics = metrics};
   }
 
   void sum_tiles(int64_t strip) const {
