@@ -306,6 +306,8 @@ public final class Oracle {
         double tau = c.temperature();
         addSimilarityGradient(i, j, s, slope / tau);
         dTemperature -= slope * (s - from) / (tau * tau);
+        // Few positives share a row's slope: the rounding of one's share moves their mean by its distance from it.
+        temperatureByRow += Math.abs(slope * (s - from)) / (tau * tau);
         temperatureSize += Math.abs(slope) * (Math.abs(s) + Math.abs(from)) / (tau * tau);
     }
 
