@@ -166,7 +166,13 @@ nce_plan_desc grouped(nce_plan_desc desc) {
   return desc;
 }
 
-const std::array<nce_plan_desc, 9> kPlans = {
+nce_plan_desc by_labels(nce_plan_desc desc) {
+  desc.positives = NCE_POSITIVES_LABELS;
+  return desc;
+}
+
+const std::array<nce_plan_desc, 10> kPlans = {
+    by_labels(plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH, kRows)),
     grouped(plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH, kRows)),
     plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN, 2),
     plan_of(NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED, 6),
@@ -205,7 +211,7 @@ TEST(ApiMemory, NoOutputMayShareAByteWithAnythingElse) {
 
 TEST(ApiMemory, BlocksOfOneMatrixInterleaveOnlyWhileTheyDoNotWrap) {
   const ContextOwner context = open_cpu();
-  Rooms rooms(context, kPlans[0]);
+  Rooms rooms(context, kPlans[1]);
   constexpr int64_t kWide = 2 * kDim + 1;
   for (int64_t shift = 0; shift < 2 * kWide; ++shift) {
     rooms.furnish();

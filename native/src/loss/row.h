@@ -369,11 +369,6 @@ struct Positives {
   double count;
 };
 
-/// Whether a row with so many positives and negatives has a loss, and a share in a mean.
-NCE_HOST_DEVICE inline bool has_loss(const RowRule& rule, double positives, double negatives) {
-  return positives > 0.0 && (rule.function != RowFunction::kDecoupled || negatives > 0.0);
-}
-
 /// Of one positive, its logit as it is: sums have rounded it.
 NCE_HOST_DEVICE inline LogSum positives_of(const Positives& positives, const Scaling& scaling) {
   if (positives.count == 0.0) return {0.0, -HUGE_VAL};

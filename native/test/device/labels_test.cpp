@@ -202,19 +202,94 @@ TEST_P(Labels, EqualVectors) {
   EXPECT_NEAR(result.metrics.top1_accuracy, 1.0 / 13.0, 1e-12);
 }
 
+/// A backward pass alone leaves rows without positives out of the mean too.
+TEST_P(Labels, CallsApartCountTheSameRows) {
+  for (const Kind& kind : kAllKinds) {
+    if (!turn()) continue;
+    Problem problem = labelled(kind);
+    SCOPED_TRACE(problem.label());
+    const Result together = run(problem);
+    ASSERT_GT(together.metrics.rows_without_positives, 0);
+    EXPECT_EQ(run(problem, Calls::kSeparate).difference(together), "");
+  }
+}
+
+/// Exponentials of logits as large as these have a shift, which constants have not.
+TEST_P(Labels, AtTheLargestBoundedLogits) {
+  if (!turn()) return;
+  check_dense(problem_of({.kind = kSupConOutsideTwoTowers, .size = {8, 1000, 4}, .tau = 1.0 / 81.0, .seed = 9}));
+}
+
+TEST_P(Labels, EqualRowsOfALabelHaveNoDirection) {
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+    if (!turn()) continue;
+    Problem problem = problem_of({.kind = kSupCon,
+                                  .measure = NCE_SIMILARITY_NEG_EUCLIDEAN,
+                                  .dtype = dtype,
+                                  .size = {20, 0, 7},
+                                  .tau = 0.5,
+                                  .seed = 10});
+    for (std::size_t pair = 0; pair < 10; ++pair) {
+      std::copy_n(problem.queries.begin() + static_cast<std::ptrdiff_t>(14 * pair), 7,
+                  problem.queries.begin() + static_cast<std::ptrdiff_t>(14 * pair + 7));
+      problem.labels[2 * pair] = problem.labels[2 * pair + 1] = static_cast<int32_t>(pair % 4);
+    }
+    check_dense(problem);
+  }
+}
+
+/// Slopes pass through float divided by the largest, or what is left of tiny ones would be 0.
+TEST_P(Labels, TinyUpstream) {
+  if (!turn()) return;
+  Problem problem = problem_of(
+      {.kind = kSupConOutsideTwoTowers, .measure = NCE_SIMILARITY_DOT, .size = {20, 30, 9}, .tau = 0.5, .seed = 11});
+  for (double& x : problem.queries) x = std::ldexp(x, -33);
+  for (double& x : problem.keys) x = std::ldexp(x, 33);
+  const Result before = run(problem);
+  problem.upstream = {1e-40F};
+  const auto upstream = static_cast<double>(problem.upstream[0]);
+  const Result tiny = run(problem);
+  for (std::size_t i = 0; i < tiny.d_queries.size(); ++i) {
+    const double expected = upstream * before.d_queries[i];
+    EXPECT_NEAR(tiny.d_queries[i], expected, 1e-3 * upstream * largest(before.d_queries));
+  }
+}
+
+/// Whose similarities say nothing of their cosines.
+TEST_P(Labels, UniformityOfTinyRows) {
+  if (emulated()) GTEST_SKIP() << "on CUDA cosines come from products, which are 0 there, with labels and without";
+  Problem problem = problem_of({.kind = kSupConOutsideTwoTowers,
+                                .measure = NCE_SIMILARITY_DOT,
+                                .dtype = NCE_DTYPE_FLOAT64,
+                                .size = {20, 31, 7},
+                                .seed = 4});
+  for (auto* matrix : matrices(problem)) {
+    for (double& x : *matrix) x = std::ldexp(x, -560);
+  }
+  EXPECT_NEAR(run(problem).metrics.uniformity, answer_to(problem).metrics.uniformity, 1e-6);
+}
+
 /// The mean similarity of a row's positives ties with that of its negatives to the bit, however many they are.
 TEST_P(Labels, CollapsedModelsAreAsGoodAsChance) {
   for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16}) {
-    for (const int32_t of_a_class : {3, 5, 70}) {
+    for (const int32_t of_a_class : {3, 5, 50, 70, 105}) {
       if (!turn()) continue;
-      Problem problem =
-          problem_of({.kind = kSupCon, .dtype = dtype, .size = {105, 0, 7}, .tau = of_a_class == 5 ? 0.01 : 0.3});
+      Problem problem = problem_of({.kind = kSupCon,
+                                    .measure = of_a_class < 50 ? NCE_SIMILARITY_COSINE : NCE_SIMILARITY_DOT,
+                                    .dtype = dtype,
+                                    .size = {105, 0, 7},
+                                    .tau = of_a_class == 5 ? 0.01 : 0.3});
       for (std::size_t i = 0; i < problem.queries.size(); ++i) {
-        problem.queries[i] = oracle::rounded(0.1 + 0.3 * static_cast<double>(i % 7), dtype);
+        problem.queries[i] = oracle::rounded(0.1 + 0.13 * static_cast<double>(i % 7) / of_a_class, dtype);
       }
       for (int32_t i = 0; i < 210; ++i) problem.labels[static_cast<std::size_t>(i)] = i / of_a_class;
       SCOPED_TRACE(problem.label() + ", " + std::to_string(of_a_class) + " rows a class");
-      EXPECT_NEAR(run(problem).metrics.top1_accuracy, 1.0 / (211.0 - of_a_class), 1e-12);
+      double expected = 0.0;
+      for (int32_t i = 0; i < 210; ++i) {
+        const int32_t alike = std::min((i / of_a_class + 1) * of_a_class, 210) - i / of_a_class * of_a_class;
+        expected += 1.0 / (211.0 - alike) / 210.0;
+      }
+      EXPECT_NEAR(run(problem).metrics.top1_accuracy, expected, 1e-12);
     }
   }
 }

@@ -238,15 +238,12 @@ class DensePlan final : public Plan {
     });
   }
 
-  /// Takes rows without a loss out of a mean.
+  /// Takes rows without positives out of a mean.
   void weigh_counted_rows(Call& call) const {
-    const double others = static_cast<double>(problem_.y_rows) - (problem_.tower ? 1.0 : 0.0);
     call.weight_sum = 0.0;
     for (int64_t i = 0; i < problem_.x_rows; ++i) {
-      const double positives = call.state.positive_count[i];
-      const bool counts = loss::has_loss(problem_.row, positives, others - positives);
       const float weight = call.in.weights == nullptr ? 1.0F : call.in.weights[i];
-      call.state.counted_weights[i] = counts ? weight : 0.0F;
+      call.state.counted_weights[i] = call.state.positive_count[i] > 0.0 ? weight : 0.0F;
       call.weight_sum += static_cast<double>(call.state.counted_weights[i]);
     }
     call.reducer.weights = call.state.counted_weights;

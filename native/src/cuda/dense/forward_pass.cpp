@@ -346,10 +346,8 @@ void weigh_rows(const Call& call, int32_t index) {
   const Problem& problem = call.problem;
   launch_weigh_rows({.call = call.call_state,
                      .method = index,
-                     .rule = problem.row,
                      .given = call.in.weights,
                      .positive_count = call.state.positive_count,
-                     .others = static_cast<double>(problem.y_rows - (problem.tower ? 1 : 0)),
                      .rows = problem.x_rows,
                      .weights = call.state.counted_weights},
                     call.stream);

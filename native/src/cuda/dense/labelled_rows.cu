@@ -25,9 +25,8 @@ __global__ void weigh_rows(const WeighRowsParams p) {
   if (!concerns(p.call, p.method)) return;
   double sum = 0.0;
   for (int64_t i = threadIdx.x; i < p.rows; i += kBlockThreads) {
-    const double positives = p.positive_count[i];
     const float weight = p.given == nullptr ? 1.0f : p.given[i];
-    p.weights[i] = loss::has_loss(p.rule, positives, p.others - positives) ? weight : 0.0f;
+    p.weights[i] = p.positive_count[i] > 0.0 ? weight : 0.0f;
     sum += static_cast<double>(p.weights[i]);
   }
   sum = combine_block<Sum>(sum);

@@ -190,14 +190,12 @@ struct FinishPositivesParams {
 };
 void launch_finish_positives(const FinishPositivesParams& params, cudaStream_t stream);
 
-/// Takes rows without a loss out of a mean: fills weights, and CallState::weight_sum with their sum.
+/// Takes rows without positives out of a mean: fills weights, and CallState::weight_sum with their sum.
 struct WeighRowsParams {
   CallState* call;
   int32_t method;
-  loss::RowRule rule;
   const float* given;  ///< null: all 1
   const double* positive_count;
-  double others;  ///< rows that each is compared with
   int64_t rows;
   float* weights;
 };
