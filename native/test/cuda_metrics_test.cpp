@@ -75,7 +75,8 @@ TEST_P(CudaMetrics, AStructThatIsTooSmallOrTooLargeIsRefusedAndStaysAsItWas) {
     const Room room = MetricsCall::room_of(size);
     EXPECT_EQ(call_.ended(room), NCE_STATUS_INVALID_ARGUMENT) << size;
     EXPECT_EQ(std::string(nce_last_error()), "outputs->metrics->struct_size is " + std::to_string(size) +
-                                                 "; allowed: 88 to 4096, as sizeof of the struct");
+                                                 "; allowed: " + std::to_string(kKnown) +
+                                                 " to 4096, as sizeof of the struct");
     EXPECT_EQ(call_.after(), room) << size;
     EXPECT_TRUE(call_.untouched()) << size;
   }
