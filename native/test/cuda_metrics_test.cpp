@@ -102,8 +102,8 @@ TEST_P(CudaMetrics, FieldsThatTheLibraryDoesNotKnowMustBeZero) {
     Room room = MetricsCall::room_of(at + 1);
     room[at] = 1;
     EXPECT_EQ(call_.ended(room), NCE_STATUS_INVALID_ARGUMENT) << at;
-    EXPECT_EQ(std::string(nce_last_error()),
-              "outputs->metrics sets fields beyond the 88 bytes that this library knows; they must be 0");
+    EXPECT_EQ(std::string(nce_last_error()), "outputs->metrics sets fields beyond the " + std::to_string(kKnown) +
+                                                 " bytes that this library knows; they must be 0");
     EXPECT_EQ(call_.after(), room) << at;
   }
 }
