@@ -11,7 +11,6 @@ struct Side {
   loss::Excluded excluded;
   bool add;  ///< the sums go on with those of the strip before
   const RowRange* y_range;
-  tile::Coefficients coefficients;
   bool turned;  ///< X are the columns
   GradientCut cut;
   void* sums;
@@ -107,7 +106,6 @@ class Backward {
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = strip > 0,
             .y_range = &state_.ranges[problem_.tower ? 0 : 1],
-            .coefficients = coefficients(scratch_.x_coefficients, scratch_.x_references),
             .turned = false,
             .cut = cuts_.x,
             .sums = scratch_.x_sums,
@@ -133,7 +131,6 @@ class Backward {
             .excluded = KeyStrips::excluded_in(problem_, strip),
             .add = false,
             .y_range = &state_.ranges[0],
-            .coefficients = turned(coefficients(scratch_.x_coefficients, scratch_.x_references)),
             .turned = true,
             .cut = cuts_.y,
             .sums = scratch_.y_sums,
@@ -153,7 +150,6 @@ class Backward {
             .excluded = loss::Excluded::kNone,
             .add = false,
             .y_range = nullptr,
-            .coefficients = {},
             .turned = false,
             .cut = {},
             .sums = nullptr,
@@ -209,7 +205,8 @@ class Backward {
   /// Sums over the negatives of rows [begin, end) of one chunk.
   void sum(const Side& side, int64_t begin, int64_t end) const {
     if (!side.target.wanted() || begin == end || side.y_rows == 0) return;
-    sum(side, begin, end, operands(side), side.coefficients, side.add);
+    sum(side, begin, end, operands(side), coefficients_of(side, scratch_.x_coefficients, scratch_.x_references),
+        side.add);
     if (!problem_.by_labels) return;
     // Positives go by exponentials and by constants of their own, in two more passes that add to the first.
     tile::Operands positives = operands(side);
@@ -217,13 +214,15 @@ class Backward {
     const bool exponentials = !(problem_.row.function == loss::RowFunction::kDecoupled &&
                                 problem_.row.aggregation == NCE_AGGREGATION_OUTSIDE);
     if (exponentials) {
-      sum(side, begin, end, positives, labelled(side, scratch_.positive_as, scratch_.positive_references), true);
+      sum(side, begin, end, positives, coefficients_of(side, scratch_.positive_as, scratch_.positive_references), true);
     }
     positives.constant = true;
-    sum(side, begin, end, positives, labelled(side, scratch_.positive_constants, scratch_.positive_references), true);
+    sum(side, begin, end, positives, coefficients_of(side, scratch_.positive_constants, scratch_.positive_references),
+        true);
   }
 
-  tile::Coefficients labelled(const Side& side, const void* of_rows, const void* references) const {
+  /// As the side has them.
+  tile::Coefficients coefficients_of(const Side& side, const void* of_rows, const void* references) const {
     const tile::Coefficients of_pass = coefficients(of_rows, references);
     return side.turned ? turned(of_pass) : of_pass;
   }
