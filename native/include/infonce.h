@@ -177,6 +177,18 @@ typedef enum nce_denominator {
                                    that it is pulled less. A row without negatives has the loss 0 */
 } nce_denominator;
 
+/*
+ * Which negatives of INFONCE and NT_XENT are left out because they are so similar that they are likely no negatives
+ * (2402.16829, 2506.05176). s_i+ is the similarity of the positive of row i, which is never left out itself. Compared strictly,
+ * as the arithmetic of the call has both similarities, so that with a margin of 0 a copy of the positive stays; nothing is
+ * differentiated through it. A column of a symmetric loss leaves out by its own positive.
+ */
+typedef enum nce_threshold {
+  NCE_THRESHOLD_NONE = 0,     /* none */
+  NCE_THRESHOLD_ABSOLUTE = 1, /* those with s_ij > s_i+ - threshold_margin */
+  NCE_THRESHOLD_RELATIVE = 2  /* those with s_ij > s_i+ - |s_i+| threshold_margin */
+} nce_threshold;
+
 /* Which triplets of one tower a mined triplet loss is made of; a is an anchor, p another row of its label, n a row of
    another label, and a tie goes to the smaller index. */
 typedef enum nce_mining {
@@ -296,7 +308,9 @@ typedef struct nce_plan_desc {
   double class_prior;  /* in [0, 1); INFONCE and NT_XENT with COSINE, ALL and without groups only. Above 0: how likely a
                           negative is really a positive, for which the sum over negatives is corrected, see debiased below */
   int32_t aggregation; /* nce_aggregation; with positives = 1 only */
-  int32_t reserved;    /* 0 */
+  int32_t threshold;   /* nce_threshold; INFONCE (not with negatives OWN) and NT_XENT, not with positives or class_prior */
+  double threshold_margin; /* finite, of size at most 1e100; RELATIVE: >= 0; 0 without threshold. Below 0 a negative may be
+                              that much more similar than the positive */
 } nce_plan_desc;
 
 /*

@@ -58,7 +58,8 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, positives),
     NCE_FIELD(nce_plan_desc, class_prior),
     NCE_FIELD(nce_plan_desc, aggregation),
-    NCE_FIELD(nce_plan_desc, reserved),
+    NCE_FIELD(nce_plan_desc, threshold),
+    NCE_FIELD(nce_plan_desc, threshold_margin),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),

@@ -76,6 +76,7 @@ void check_enums(const nce_plan_desc& desc) {
   check_enum(desc.groups, 1, "desc->groups", "0 or 1");
   check_enum(desc.positives, NCE_POSITIVES_LABELS, "desc->positives", "0 (PAIRED), 1 (LABELS)");
   check_enum(desc.aggregation, NCE_AGGREGATION_SUM, "desc->aggregation", "0 (OUTSIDE), 1 (INSIDE), 2 (SUM)");
+  check_enum(desc.threshold, NCE_THRESHOLD_RELATIVE, "desc->threshold", "0 (NONE), 1 (ABSOLUTE), 2 (RELATIVE)");
 }
 
 void check_positives(const nce_plan_desc& desc, const LossRule& rule) {
@@ -110,6 +111,29 @@ void check_groups(const nce_plan_desc& desc, const LossRule& rule) {
   }
   if (rule.reduces_negatives && desc.negative_reduction == NCE_REDUCTION_MEAN) {
     refuse_argument(given + "desc->negative_reduction is 0 (MEAN): groups leave every row another number of negatives");
+  }
+}
+
+void check_threshold(const nce_plan_desc& desc, const LossRule& rule) {
+  const std::string margin = "desc->threshold_margin is " + std::to_string(desc.threshold_margin) + "; allowed: ";
+  if (desc.threshold == NCE_THRESHOLD_NONE) {
+    if (desc.threshold_margin != 0.0) refuse_argument(margin + "0, because desc->threshold is 0 (NONE)");
+    return;
+  }
+  const std::string given = "desc->threshold is " + std::to_string(desc.threshold) + "; allowed: 0, because ";
+  if (!loss::has_denominator(rule)) refuse_argument(given + rule.name + " does not use it");
+  if (desc.negatives == NCE_NEGATIVES_OWN) {
+    refuse_argument(given + "negatives of a row's own (desc->negatives 2) are left out by the caller");
+  }
+  if (desc.positives != NCE_POSITIVES_PAIRED) {
+    refuse_argument(given + "desc->positives is 1: labels already say who is no negative");
+  }
+  if (desc.class_prior != 0.0) {
+    refuse_argument(given + "desc->class_prior corrects sums that still have what a threshold leaves out");
+  }
+  const double least = desc.threshold == NCE_THRESHOLD_RELATIVE ? 0.0 : -kLargestMargin;
+  if (!(desc.threshold_margin >= least && desc.threshold_margin <= kLargestMargin)) {
+    refuse_argument(margin + (desc.threshold == NCE_THRESHOLD_RELATIVE ? "0 to 1e100" : "-1e100 to 1e100"));
   }
 }
 
@@ -162,7 +186,7 @@ void check_combinations(const nce_plan_desc& desc) {
   if (!loss::has_denominator(rule)) unused(desc.denominator, "desc->denominator");
   if (!loss::has_soft_margin(rule)) unused(desc.soft_margin, "desc->soft_margin");
   check_mining(desc, rule);
-  check_zero(desc.reserved, "desc->reserved", "it is reserved");
+  check_threshold(desc, rule);
 }
 
 void check_dtypes(const nce_plan_desc& desc) {

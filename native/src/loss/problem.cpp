@@ -47,6 +47,7 @@ Problem::Problem(const nce_plan_desc& description)
       symmetric(desc.symmetric != 0),
       excluded(Excluded::kNone),
       grouped(desc.groups != 0),
+      threshold{static_cast<nce_threshold>(desc.threshold), desc.threshold_margin},
       by_labels(desc.positives == NCE_POSITIVES_LABELS),
       x_rows(desc.n),
       y_rows(0),

@@ -82,6 +82,7 @@ struct Problem {
   bool symmetric;
   Excluded excluded;
   bool grouped;    ///< rows and columns of one group are no negatives of each other
+  Threshold threshold;  ///< negatives above it are left out
   bool by_labels;  ///< rows and columns of one label are positives of each other, and there are no others
   int64_t x_rows;
   int64_t y_rows;

@@ -38,6 +38,27 @@ struct Scaling {
   double log_scale;  ///< kBounded: sums are of e^(z - log_scale)
 };
 
+/// Which negatives of a row are too similar to be left among them.
+struct Threshold {
+  nce_threshold kind;
+  double margin;
+
+  NCE_HOST_DEVICE bool any() const { return kind != NCE_THRESHOLD_NONE; }
+};
+
+/// What similarities of a row must not exceed. Found once a call and row: it would not be the same bits everywhere.
+NCE_HOST_DEVICE inline double limit_of(const Threshold& threshold, double positive) {
+  switch (threshold.kind) {
+    case NCE_THRESHOLD_NONE:
+      return HUGE_VAL;
+    case NCE_THRESHOLD_ABSOLUTE:
+      return positive - threshold.margin;
+    case NCE_THRESHOLD_RELATIVE:
+      return positive - std::fabs(positive) * threshold.margin;
+  }
+  return std::nan("");
+}
+
 /// A bound of |s| from the largest norms of rows on both sides.
 NCE_HOST_DEVICE inline double largest_similarity(nce_similarity similarity, double x_norm, double y_norm) {
   switch (similarity) {

@@ -446,6 +446,33 @@ public class infonce_h extends infonce_h$shared {
     public static int NCE_DENOMINATOR_NEGATIVES() {
         return NCE_DENOMINATOR_NEGATIVES;
     }
+    private static final int NCE_THRESHOLD_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_threshold.NCE_THRESHOLD_NONE = 0
+     * }
+     */
+    public static int NCE_THRESHOLD_NONE() {
+        return NCE_THRESHOLD_NONE;
+    }
+    private static final int NCE_THRESHOLD_ABSOLUTE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_threshold.NCE_THRESHOLD_ABSOLUTE = 1
+     * }
+     */
+    public static int NCE_THRESHOLD_ABSOLUTE() {
+        return NCE_THRESHOLD_ABSOLUTE;
+    }
+    private static final int NCE_THRESHOLD_RELATIVE = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_threshold.NCE_THRESHOLD_RELATIVE = 2
+     * }
+     */
+    public static int NCE_THRESHOLD_RELATIVE() {
+        return NCE_THRESHOLD_RELATIVE;
+    }
     private static final int NCE_MINING_NONE = (int)0L;
     /**
      * {@snippet lang=c :

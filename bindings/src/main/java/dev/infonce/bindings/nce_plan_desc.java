@@ -40,7 +40,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t positives;
  *     double class_prior;
  *     int32_t aggregation;
- *     int32_t reserved;
+ *     int32_t threshold;
+ *     double threshold_margin;
  * }
  * }
  */
@@ -76,7 +77,8 @@ public class nce_plan_desc {
         infonce_h.C_INT.withName("positives"),
         infonce_h.C_DOUBLE.withName("class_prior"),
         infonce_h.C_INT.withName("aggregation"),
-        infonce_h.C_INT.withName("reserved")
+        infonce_h.C_INT.withName("threshold"),
+        infonce_h.C_DOUBLE.withName("threshold_margin")
     ).withName("nce_plan_desc");
 
     /**
@@ -1186,48 +1188,92 @@ public class nce_plan_desc {
         struct.set(aggregation$LAYOUT, aggregation$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt threshold$LAYOUT = (OfInt)$LAYOUT.select(groupElement("threshold"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t threshold
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt threshold$layout() {
+        return threshold$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long threshold$OFFSET = $LAYOUT.byteOffset(groupElement("threshold"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t threshold
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long threshold$offset() {
+        return threshold$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t threshold
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int threshold(MemorySegment struct) {
+        return struct.get(threshold$LAYOUT, threshold$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t threshold
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void threshold(MemorySegment struct, int fieldValue) {
+        struct.set(threshold$LAYOUT, threshold$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble threshold_margin$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("threshold_margin"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double threshold_margin
+     * }
+     */
+    public static final OfDouble threshold_margin$layout() {
+        return threshold_margin$LAYOUT;
+    }
+
+    private static final long threshold_margin$OFFSET = $LAYOUT.byteOffset(groupElement("threshold_margin"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double threshold_margin
+     * }
+     */
+    public static final long threshold_margin$offset() {
+        return threshold_margin$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double threshold_margin
+     * }
+     */
+    public static double threshold_margin(MemorySegment struct) {
+        return struct.get(threshold_margin$LAYOUT, threshold_margin$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double threshold_margin
+     * }
+     */
+    public static void threshold_margin(MemorySegment struct, double fieldValue) {
+        struct.set(threshold_margin$LAYOUT, threshold_margin$OFFSET, fieldValue);
     }
 
     /**
