@@ -38,7 +38,9 @@ class Dense {
   }
 
   Answer run() {
+    if (desc_.threshold != NCE_THRESHOLD_NONE) find_limits();
     Answer answer = answer_of(problem_, losses());
+    answer.limit_gap = limit_gap_;
     const auto queries = static_cast<int64_t>(problem_.queries.size()) / dim_;
     answer.d_queries = gradient(queries, [&](int64_t i) { return row_gradient(i); });
     if (shape_.tower) {
@@ -69,6 +71,40 @@ class Dense {
     return shape_.shared || (i != j && !(shape_.tower && j == partner(i)));
   }
 
+  /// What the row leaves out, its column may have, and the other way round.
+  bool in_row(int64_t i, int64_t j) const { return is_negative(i, j) && up_to(i, i, j); }
+  bool in_column(int64_t i, int64_t j) const { return is_negative(i, j) && up_to(j, i, j); }
+  bool up_to(int64_t limit, int64_t i, int64_t j) const {
+    return limits_.empty() || !(matrix_->s(i, j) > limits_.data()[limit]);
+  }
+
+  Number limit_of(Number positive) const {
+    const auto margin = static_cast<Number>(desc_.threshold_margin);
+    switch (static_cast<nce_threshold>(desc_.threshold)) {
+      case NCE_THRESHOLD_NONE:
+        break;
+      case NCE_THRESHOLD_ABSOLUTE:
+        return positive - margin;
+      case NCE_THRESHOLD_RELATIVE:
+        return positive - std::abs(positive) * margin;
+    }
+    unknown("no such threshold");
+  }
+
+  void find_limits() {
+    for (int64_t i = 0; i < nx_; ++i) limits_.push_back(limit_of(positive_pair(i).similarity.s));
+    for (int64_t i = 0; i < nx_; ++i) {
+      for (int64_t j = 0; j < ny_; ++j) {
+        if (!is_negative(i, j)) continue;
+        const auto gap = [&](int64_t of) {
+          return static_cast<double>(std::abs(matrix_->s(i, j) - limits_.data()[of]));
+        };
+        limit_gap_ = std::min(limit_gap_, gap(i));
+        if (symmetric()) limit_gap_ = std::min(limit_gap_, gap(j));
+      }
+    }
+  }
+
   std::vector<RowSums<Number>> losses() {
     const auto rows = static_cast<std::size_t>(shape_.rows);
     rows_.resize(rows);
@@ -82,7 +118,7 @@ class Dense {
       const Number s = positive.similarity.s;
       const auto negatives = [&](const auto& visit) {
         for (int64_t j = 0; j < ny_; ++j) {
-          if (is_negative(i, j)) visit(j);
+          if (in_row(i, j)) visit(j);
         }
       };
       rows_[k] = {RowLoss<Number>(desc_, problem_.tau, problem_.bias, &s,
@@ -93,7 +129,7 @@ class Dense {
         columns_[k] = {RowLoss<Number>(desc_, problem_.tau, problem_.bias, &s,
                                        [&](const auto& visit) {
                                          for (int64_t j = 0; j < nx_; ++j) {
-                                           if (is_negative(j, i)) visit(matrix_->s(j, i));
+                                           if (in_column(j, i)) visit(matrix_->s(j, i));
                                          }
                                        }),
                        weight * slope};
@@ -110,9 +146,10 @@ class Dense {
 
   /// d objective / d s_ij, by row i and, where columns have losses, by column j.
   Number slope(int64_t i, int64_t j, Number s) const {
-    Number result = rows_.data()[i].by_negative(s);
-    if (shape_.tower) result += rows_.data()[j].by_negative(s);
-    if (symmetric()) result += columns_.data()[j].by_negative(s);
+    Number result = 0;
+    if (up_to(i, i, j)) result += rows_.data()[i].by_negative(s);
+    if (shape_.tower && up_to(j, i, j)) result += rows_.data()[j].by_negative(s);
+    if (symmetric() && up_to(j, i, j)) result += columns_.data()[j].by_negative(s);
     return result;
   }
 
@@ -169,6 +206,8 @@ class Dense {
   int64_t nx_, ny_;
   std::unique_ptr<SimilarityMatrix<Number>> matrix_;
   std::vector<Anchor<Number>> rows_, columns_;
+  std::vector<Number> limits_;  ///< of rows and of columns; empty without a threshold
+  double limit_gap_ = HUGE_VAL;
 };
 
 }  // namespace

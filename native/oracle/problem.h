@@ -57,6 +57,8 @@ struct Kind {
   bool soft_margin = false;
   bool by_labels = false;  ///< positives of a row are those of its label
   nce_aggregation aggregation = NCE_AGGREGATION_OUTSIDE;
+  nce_threshold threshold = NCE_THRESHOLD_NONE;
+  double threshold_margin = 0.0;
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -183,6 +185,46 @@ inline constexpr Kind kDenseKinds[] = {kInfoNce,          kSymmetric,     kShare
                                        kNtXentOneMatrix,  kDcl,           kSymmetricMargin, kGrouped,
                                        kSymmetricGrouped, kNtXentGrouped, kNtLogistic,      kNtLogisticOneMatrix,
                                        kSigLip,           kSigLipGrouped, kSupCon,          kSupConTwoTowers};
+inline constexpr Kind kAbsolute = {.name = "InfoNCE, absolute threshold",
+                                   .loss = NCE_LOSS_INFONCE,
+                                   .negatives = NCE_NEGATIVES_IN_BATCH,
+                                   .threshold = NCE_THRESHOLD_ABSOLUTE,
+                                   .threshold_margin = 0.6};
+inline constexpr Kind kSymmetricRelative = {.name = "InfoNCE symmetric, margin, relative threshold",
+                                            .loss = NCE_LOSS_INFONCE,
+                                            .negatives = NCE_NEGATIVES_IN_BATCH,
+                                            .symmetric = true,
+                                            .margin = 0.2,
+                                            .threshold = NCE_THRESHOLD_RELATIVE,
+                                            .threshold_margin = 0.7};
+inline constexpr Kind kSymmetricGroupedAbsolute = {.name = "InfoNCE symmetric, groups, absolute threshold",
+                                                   .loss = NCE_LOSS_INFONCE,
+                                                   .negatives = NCE_NEGATIVES_IN_BATCH,
+                                                   .symmetric = true,
+                                                   .grouped = true,
+                                                   .threshold = NCE_THRESHOLD_ABSOLUTE,
+                                                   .threshold_margin = 0.5};
+inline constexpr Kind kSharedRelative = {.name = "InfoNCE shared, relative threshold",
+                                         .loss = NCE_LOSS_INFONCE,
+                                         .negatives = NCE_NEGATIVES_SHARED,
+                                         .threshold = NCE_THRESHOLD_RELATIVE,
+                                         .threshold_margin = 0.8};
+inline constexpr Kind kNtXentAbsolute = {.name = "NT-Xent, absolute threshold",
+                                         .loss = NCE_LOSS_NT_XENT,
+                                         .negatives = NCE_NEGATIVES_IN_BATCH,
+                                         .threshold = NCE_THRESHOLD_ABSOLUTE,
+                                         .threshold_margin = 0.6};
+inline constexpr Kind kDclRelative = {.name = "DCL one matrix, groups, relative threshold",
+                                      .loss = NCE_LOSS_NT_XENT,
+                                      .negatives = NCE_NEGATIVES_IN_BATCH,
+                                      .one_matrix = true,
+                                      .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                      .grouped = true,
+                                      .threshold = NCE_THRESHOLD_RELATIVE,
+                                      .threshold_margin = 0.6};
+/// Of which data may be so near to a limit that rounding decides, see limit_gap.
+inline constexpr Kind kThresholdKinds[] = {kAbsolute,       kSymmetricRelative, kSymmetricGroupedAbsolute,
+                                           kSharedRelative, kNtXentAbsolute,    kDclRelative};
 /// The rest of those whose positives are by labels.
 inline constexpr Kind kLabelledKinds[] = {kSupConInside, kSupConOutsideTwoTowers, kMultiInstance, kSupConDecoupled,
                                           kMultiInstanceDecoupled};

@@ -90,7 +90,7 @@ TEST(ApiPlan, RefusesMalformedDescriptions) {
       {in_batch, [](auto& d) { d.threshold = 3; }, "desc->threshold"},
       {in_batch, [](auto& d) { d.threshold_margin = 0.1; }, "desc->threshold_margin"},
       {in_batch, [](auto& d) { d.threshold = 1, d.threshold_margin = 2e100; }, "desc->threshold_margin"},
-      {in_batch, [](auto& d) { d.threshold = 1, d.threshold_margin = std::nan(""); }, "desc->threshold_margin"},
+      {in_batch, [](auto& d) { d.threshold = 1, d.threshold_margin = kNan; }, "desc->threshold_margin"},
       {in_batch, [](auto& d) { d.threshold = 2, d.threshold_margin = -0.1; }, "desc->threshold_margin"},
       {in_batch, [](auto& d) { d.threshold = 1, d.positives = 1; }, "desc->threshold"},
       {in_batch, [](auto& d) { d.threshold = 1, d.class_prior = 0.1; }, "desc->threshold"},

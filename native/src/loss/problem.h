@@ -81,9 +81,9 @@ struct Problem {
   bool shared;
   bool symmetric;
   Excluded excluded;
-  bool grouped;    ///< rows and columns of one group are no negatives of each other
+  bool grouped;         ///< rows and columns of one group are no negatives of each other
   Threshold threshold;  ///< negatives above it are left out
-  bool by_labels;  ///< rows and columns of one label are positives of each other, and there are no others
+  bool by_labels;       ///< rows and columns of one label are positives of each other, and there are no others
   int64_t x_rows;
   int64_t y_rows;
   int64_t z_rows;  ///< 0 unless shared

@@ -134,6 +134,8 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .x_groups = call.x_groups,
           .y_groups = call.y_groups,
           .labels = problem.by_labels,
+          .x_limits = call.state.limits,
+          .y_limits = problem.tower || problem.symmetric ? call.state.limits : nullptr,
           .form = call.form,
           .inverse_temperature = 1.0 / call.tau(),
           .logit_shift = call.bias * call.tau(),

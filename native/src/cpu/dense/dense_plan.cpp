@@ -458,8 +458,10 @@ class DensePlan final : public Plan {
   KeptTiles<Real> kept_tiles(const Call& call, const Kernels<Real>& kernels, const Panels<Real>& panels,
                              Carver& carver) const {
     const KeptSpace<Real> space(carver, carved_, key_strips_, kernels, panels, necessary_with(carver, kernels, panels));
+    // One f cannot be 0 for a row and not for a column.
+    const bool both_limited = problem_.threshold.any() && !by_rows(problem_);
     return {space.tiles, space.count, panels.y_count, 0,
-            call.form != Form::kOnline && problem_.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN};
+            call.form != Form::kOnline && problem_.similarity != NCE_SIMILARITY_NEG_EUCLIDEAN && !both_limited};
   }
 
   /// Returns whether kept tiles are left for another backward pass.

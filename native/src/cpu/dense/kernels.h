@@ -46,6 +46,9 @@ struct Operands {
   const int32_t* x_groups;
   const int32_t* y_groups;
   bool labels;  ///< groups are labels: rows of one are positives of each other
+  /// A row's negatives are those up to its limit, whatever a column has of them, and likewise a column's; null: all.
+  const double* x_limits;
+  const double* y_limits;
   Form form;
   double inverse_temperature;
   double logit_shift;       ///< kLogistic: z = (s + logit_shift) / tau, the bias in units of s
@@ -74,7 +77,7 @@ struct KeptTiles {
   int64_t count;
   int64_t y_panels;
   int64_t x_first;  ///< the panel of X whose tiles come first
-  bool slopes;      ///< they hold f, 0 where excluded (not kOnline); else similarities
+  bool slopes;      ///< they hold f, 0 where excluded (not kOnline); else similarities, always with y_limits
 
   int64_t number(int64_t x_panel, int64_t y_panel) const { return (x_panel - x_first) * y_panels + y_panel; }
 };

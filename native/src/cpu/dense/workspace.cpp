@@ -86,6 +86,7 @@ State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips
   z_factors = scaled ? carver.take<double>(z) : nullptr;
   center = problem.euclidean() ? carver.take<double>(problem.desc.dim + kCenterPadding) : nullptr;
   positive = carver.take<double>(x);
+  limits = problem.threshold.any() ? carver.take<double>(x) : nullptr;
   row_lse = carver.take<loss::LogSum>(x);
   row_slope = carver.take<double>(x);
   column_lse = problem.symmetric ? carver.take<loss::LogSum>(y) : nullptr;

@@ -75,6 +75,7 @@ struct State {
   double *x_factors, *y_factors, *z_factors;  ///< where words may be two bfloat16: see Operands
   double* center;                             ///< room for find_center; Euclidean only
   double* positive;                           ///< s+, or of positives by labels the mean s
+  double* limits;                             ///< see Operands; null without a threshold
   loss::LogSum *row_lse, *column_lse;
   // Null unless positives are by labels.
   double* positive_count;

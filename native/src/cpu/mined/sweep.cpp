@@ -56,6 +56,8 @@ class Sweep {
                       .x_groups = nullptr,
                       .y_groups = nullptr,
                       .labels = false,
+                      .x_limits = nullptr,
+                      .y_limits = nullptr,
                       .form = loss::Form::kBounded,
                       .inverse_temperature = 1.0,
                       .logit_shift = 0.0,

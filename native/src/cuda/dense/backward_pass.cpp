@@ -36,7 +36,7 @@ class Backward {
         tensor_(tile::is_tensor(method_.arithmetic)),
         rows_(carver, call.carved, state_, method_),
         cuts_(call.cuts[static_cast<std::size_t>(index)]),
-        tiles_(uses_gradient_tiles(method_, call.problem.desc.dim, call.architecture)),
+        tiles_(!call.problem.threshold.any() && uses_gradient_tiles(method_, call.problem.desc.dim, call.architecture)),
         scratch_(carver, call.carved, state_, method_, cuts_, call.strips.many()) {}
 
   void enqueue() const {
@@ -205,6 +205,7 @@ class Backward {
   /// Sums over the negatives of rows [begin, end) of one chunk.
   void sum(const Side& side, int64_t begin, int64_t end) const {
     if (!side.target.wanted() || begin == end || side.y_rows == 0) return;
+    if (problem_.threshold.any()) return sum_limited(side, begin, end);
     sum(side, begin, end, operands(side), coefficients_of(side, scratch_.x_coefficients, scratch_.x_references),
         side.add);
     if (!problem_.by_labels) return;
@@ -219,6 +220,21 @@ class Backward {
     positives.constant = true;
     sum(side, begin, end, positives, coefficients_of(side, scratch_.positive_constants, scratch_.positive_references),
         true);
+  }
+
+  /// What rows leave out, columns may have, and the other way round: a pass for each, the second adding to the first.
+  void sum_limited(const Side& side, int64_t begin, int64_t end) const {
+    const tile::Coefficients both = coefficients(scratch_.x_coefficients, scratch_.x_references);
+    tile::Operands operands = this->operands(side);
+    const auto pass = [&](const tile::Coefficients& of_pass, bool of_columns, bool add) {
+      const bool of_y = side.turned != of_columns;
+      operands.x.limits = of_y ? nullptr : state_.limits;
+      operands.y.limits = of_y ? state_.limits : nullptr;
+      sum(side, begin, end, operands, side.turned ? turned(of_pass) : of_pass, add);
+    };
+    pass({.x = both.x, .y = nullptr, .x_references = both.x_references, .y_references = nullptr}, false, side.add);
+    if (both.y == nullptr) return;
+    pass({.x = nullptr, .y = both.y, .x_references = nullptr, .y_references = both.y_references}, true, true);
   }
 
   /// As the side has them.

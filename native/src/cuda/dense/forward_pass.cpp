@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "cuda/dense/packing.h"
 
@@ -25,6 +26,7 @@ class Forward {
     pack(call_, index_, rows_, x_matrix(call_, rows_));
     if (!problem_.tower && !call_.strips.many()) pack(call_, index_, rows_, y_matrix(call_, rows_, 0));
     if (!problem_.by_labels) find_positives();
+    if (problem_.threshold.any()) find_limits();
     if (metrics_ && !problem_.cosine()) prepare_row_metrics();
     for (int64_t strip = 0; call_.has_y() && strip < call_.strips.count(); ++strip) {
       if (call_.strips.many()) pack(call_, index_, rows_, y_matrix(call_, rows_, strip));
@@ -71,6 +73,17 @@ class Forward {
                            .count = count,
                            .similarities = state_.positive},
                           method_.arithmetic, call_.stream);
+  }
+
+  void find_limits() const {
+    launch_find_limits({.call = call_.call_state,
+                        .method = index_,
+                        .rows = problem_.x_rows,
+                        .allocated = state_.x_allocated,
+                        .threshold = problem_.threshold,
+                        .positive = state_.positive,
+                        .limits = state_.limits},
+                       call_.stream);
   }
 
   void prepare_row_metrics() const {
@@ -157,6 +170,8 @@ class Forward {
     const Matrix y = y_matrix(call_, rows_, strip);
     tile::Operands operands = operands_of(call_, index_, x(), problem_.x_rows, y.to, y.rows);
     operands.excluded = KeyStrips::excluded_in(problem_, strip);
+    operands.x.limits = state_.limits;
+    const bool columns_apart = problem_.symmetric && problem_.threshold.any();
     launch_sum_tiles({.operands = operands,
                       .x_positive = state_.positive,
                       .y_positive = problem_.symmetric ? state_.positive : nullptr,
@@ -164,8 +179,27 @@ class Forward {
                       .y_groups = scratch_.groups.y,
                       .add = strip > 0,
                       .rows = scratch_.rows,
-                      .columns = scratch_.columns,
+                      .columns = columns_apart ? Sums{} : scratch_.columns,
                       .metrics = metric_sums()},
+                     method_.arithmetic, call_.stream);
+    if (columns_apart) sum_columns(operands);
+  }
+
+  /// Columns as rows, where the two leave out different pairs.
+  void sum_columns(const tile::Operands& of_rows) const {
+    tile::Operands operands = of_rows;
+    std::swap(operands.x, operands.y);
+    operands.x.limits = state_.limits;
+    operands.y.limits = nullptr;
+    launch_sum_tiles({.operands = operands,
+                      .x_positive = state_.positive,
+                      .y_positive = nullptr,
+                      .x_groups = scratch_.groups.y,
+                      .y_groups = scratch_.groups.x,
+                      .add = false,
+                      .rows = scratch_.columns,
+                      .columns = {},
+                      .metrics = {}},
                      method_.arithmetic, call_.stream);
   }
 

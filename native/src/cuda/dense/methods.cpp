@@ -115,7 +115,7 @@ GradientCut cut_gradient(const Method& method, const GradientSide& side, int64_t
                          const Architecture& architecture) {
   if (side.x_rows == 0 || side.y_rows == 0) return {};
   const int64_t pitch = tile::packed_pitch(method.arithmetic, side.dim);
-  const bool tiles = uses_gradient_tiles(method, side.dim, architecture);
+  const bool tiles = !side.limited && uses_gradient_tiles(method, side.dim, architecture);
   const tile::TileSize square = tile::tile_size(method.arithmetic, method.planes);
   const tile::GradientTileSize oblong = tile::gradient_tile_size(method.planes, pitch);
   const int64_t x_tile = tiles ? tile::kGradientXRows : square.side;

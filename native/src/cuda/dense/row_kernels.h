@@ -175,6 +175,17 @@ struct LabelledRows {
   loss::LogSum* lse;
 };
 
+/// limits[i] = what similarities of row i must not exceed, from that of its positive; 0 for padding.
+struct FindLimitsParams {
+  const CallState* call;
+  int32_t method;
+  int64_t rows, allocated;
+  loss::Threshold threshold;
+  const double* positive;
+  double* limits;
+};
+void launch_find_limits(const FindLimitsParams& params, cudaStream_t stream);
+
 /// Counts the positives of each row and takes the mean of their similarities.
 struct FinishPositivesParams {
   const CallState* call;

@@ -56,6 +56,7 @@ State::State(Carver& carver, const Problem& problem, const Problem& carved)
   z_norms = y_norms;
   if (problem.shared) z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
   positive = carver.take<double>(problem.x_rows);
+  limits = problem.threshold.any() ? carver.take<double>(x_allocated) : nullptr;
   row_lse = carver.take<loss::LogSum>(problem.x_rows);
   row_slope = carver.take<double>(problem.x_rows);
   column_lse = carver.take<loss::LogSum>(problem.symmetric ? problem.y_rows : 0);
@@ -225,12 +226,14 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
                        .y_rows = carved.y_rows,
                        .dim = carved.desc.dim,
                        .distances = problem.euclidean(),
-                       .whole = strips.many()};
+                       .whole = strips.many(),
+                       .limited = problem.threshold.any()};
   const GradientSide y{.x_rows = problem.tower ? 0 : carved.y_rows,
                        .y_rows = carved.x_rows,
                        .dim = carved.desc.dim,
                        .distances = problem.euclidean(),
-                       .whole = false};
+                       .whole = false,
+                       .limited = problem.threshold.any()};
   const auto bytes_of = [&](const Method& method, const MethodCuts& cuts) {
     return workspace_bytes(problem, strips, method, cuts, NCE_PASS_FORWARD_BACKWARD, architecture);
   };

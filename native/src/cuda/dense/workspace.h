@@ -24,6 +24,7 @@ struct State {
   RowRange* ranges;                               ///< of X, Y, Z
   Norms x_norms, y_norms, z_norms;
   double* positive;  ///< s+, or of positives by labels the mean s
+  double* limits;    ///< see tile::Operand; null without a threshold
   loss::LogSum *row_lse, *column_lse;
   double *row_slope, *column_slope;  ///< see loss::RowResult
   double* bias_slope;                ///< of rows, likewise; null: the loss has no bias

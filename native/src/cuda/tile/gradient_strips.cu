@@ -143,6 +143,8 @@ NCE_DEVICE void make_g(const Operands& operands, const StripSpace<S>& space, Fra
   } else {
     similarity.apply_products(new_place(), space.x.factors, space.y.factors, tile);
   }
+  leave_out_of_rows(operands, {range.x_first, range.y_first}, new_place(), tile);
+  leave_out_of_columns(operands, {range.x_first, range.y_first}, new_place(), tile);
   __syncthreads();
   const Place<S> place = new_place();
   const Temperature<Real> temperature = gradient_temperature<Real>(operands);

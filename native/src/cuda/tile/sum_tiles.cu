@@ -38,7 +38,7 @@ struct SumSpace {
   Real* x_factors;  ///< [kSide]
   Real* x_positives;
   Real* y_factors;
-  Real* y_positives;
+  Real* y_positives;  ///< where rows have limits, which columns are never summed with: these
   Parts<Real> rows;
   Parts<Real> columns;
 
@@ -497,7 +497,8 @@ NCE_DEVICE SumTask<typename S::Real> make_task(const SumTilesParams& params) {
       params.operands.call->form};
 }
 
-template <typename S>
+/// kLimited: rows have limits. Kernels of their own, since others have no registers left.
+template <typename S, bool kLimited>
 class SumBlock {
   using Real = typename S::Real;
 
@@ -520,6 +521,10 @@ class SumBlock {
         mainloop.multiply_tile(stream.slabs_of_pass(), tile);
         make_distances(tile);
         mark_groups(params_.operands, Mask(params_.operands, corner().x, corner().y), corner(), place(), tile);
+        if constexpr (kLimited) {
+          mark_above(Similarity<S>(params_.operands), place(), space_.x_factors, space_.y_positives, space_.y_factors,
+                     tile);
+        }
         if (params_.metrics.above != nullptr) sum_metrics(tile);
         sum(tile);
         __syncthreads();  // the parts are there for all, and all have done with the factors
@@ -557,12 +562,16 @@ class SumBlock {
   NCE_DEVICE void bring(const Operand& operand, const double* positives, int64_t row, int at, Real* factors,
                         Real* positive) const {
     factors[at] = similarity_factor<Real>(params_.operands, operand, row);
-    positive[at] = positives != nullptr && row < operand.rows ? static_cast<Real>(positives[row]) : Real{0};
+    if (positive != nullptr)
+      positive[at] = positives != nullptr && row < operand.rows ? static_cast<Real>(positives[row]) : Real{0};
   }
 
   NCE_DEVICE void start_rows() {
     with_own_row(thread_index<false>(), [&](int row) {
       bring(params_.operands.x, params_.x_positive, corner().x + row, row, space_.x_factors, space_.x_positives);
+      if constexpr (kLimited) {
+        space_.y_positives[row] = static_cast<Real>(params_.operands.x.limits[corner().x + row]);
+      }
       put_row(row, params_.add ? load_sums(params_.rows, row_place(row)) : RunningSums::empty());
     });
   }
@@ -570,7 +579,7 @@ class SumBlock {
   NCE_DEVICE void start_columns() {
     with_own_column(thread_index<false>(), [&](int column) {
       bring(params_.operands.y, columns_wanted() ? params_.y_positive : nullptr, corner().y + column, column,
-            space_.y_factors, space_.y_positives);
+            space_.y_factors, kLimited ? nullptr : space_.y_positives);
     });
   }
 
@@ -599,7 +608,7 @@ class SumBlock {
     const Similarity<S> similarity(params_.operands);
     if (!similarity.distances()) similarity.apply_products(place, space_.x_factors, space_.y_factors, tile);
     apply_mask(Mask(params_.operands, corner().x, corner().y), place, tile);
-    if (params_.operands.x.groups != nullptr) replace_marks(kNothing<Real>, tile);
+    if (kLimited || params_.operands.x.groups != nullptr) replace_marks(kNothing<Real>, tile);
     const Temperature<Real>& temperature = task_.temperature;
     const TileSums<S> sums(space_, place, tile);
     switch (task_.form) {
@@ -673,8 +682,12 @@ class SumBlock {
   int y_ = 0;
 };
 
-template <typename S>
-__global__ void __launch_bounds__(S::kThreads, S::kSize.blocks_a_multiprocessor) sum_tiles(SumTilesParams params) {
+/// What is compared with limits takes registers too, of which float has none to spare for a second block.
+template <typename S, bool kLimited>
+constexpr int kSumBlocks = kLimited && S::kArithmetic == Arithmetic::kFloat32 ? 1 : S::kSize.blocks_a_multiprocessor;
+
+template <typename S, bool kLimited>
+__global__ void __launch_bounds__(S::kThreads, kSumBlocks<S, kLimited>) sum_tiles(SumTilesParams params) {
   if constexpr (S::kTensor && !kTensorCores) {
     trap();
   } else {
@@ -683,7 +696,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kSize.blocks_a_multiprocessor)
     const SumSpace<S> space(shared_memory());
     if (threadIdx.x == 0) *space.task = make_task<S>(params);
     __syncthreads();
-    SumBlock<S>(params, space).run();
+    SumBlock<S, kLimited>(params, space).run();
   }
 }
 
@@ -693,7 +706,14 @@ void launch_sum_tiles(const SumTilesParams& params, Arithmetic arithmetic, cudaS
   const dim3 grid(static_cast<unsigned>(params.x_groups) * static_cast<unsigned>(params.y_groups));
   with_shape(arithmetic, params.operands.planes, params.operands.from_caller, [&](auto shape) {
     using S = decltype(shape);
-    launch({"sum_tiles", grid, S::kThreads, SumSpace<S>::kBytes, stream}, sum_tiles<S>, params);
+    const auto launch_as = [&](auto kernel) {
+      launch({"sum_tiles", grid, S::kThreads, SumSpace<S>::kBytes, stream}, kernel, params);
+    };
+    if (params.operands.x.limits != nullptr) {
+      launch_as(sum_tiles<S, true>);
+    } else {
+      launch_as(sum_tiles<S, false>);
+    }
   });
 }
 

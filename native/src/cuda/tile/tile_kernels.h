@@ -148,6 +148,7 @@ struct Operand {
   const void* squares;   ///< Euclidean similarities (never with tensor arithmetic): squared norms, float or double
   CallerRows caller{};   ///< Operands::from_caller
   const int32_t* groups = nullptr;  ///< or labels, see Operands::kept_groups; null: there are neither
+  const double* limits = nullptr;   ///< pairs whose similarity is above their row's are not kept, padded; null: all are
 };
 
 /// Which pairs groups let be kept: as the marks that a tile's row begins with, which change where groups are one.
@@ -156,6 +157,7 @@ constexpr uint32_t kSameGroup = ~0u;  ///< of one group >= 0
 
 /// The two matrices, of one pitch, the similarity between their rows, and the call they belong to.
 /// Products of two planes are (low high + high low) + high high, summed so that X and Y may change places.
+/// Limits are of one side at most; gradient_tiles has none.
 /// s_ij = product_ij * product_scale * (x.scales[i] * y.scales[j]), in float for tensor arithmetic; Euclidean:
 /// -(x.squares[i] + y.squares[j] - 2 product_ij), or minus its root, from differences of rows where that cancels.
 struct Operands {

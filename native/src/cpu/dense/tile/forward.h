@@ -34,7 +34,7 @@ void add_tile(const ForwardTask<Real>& task, const Tile<Real>& tile, const Scale
               const ColumnLanes<Real>& lanes, bool keep) {
   const bool metrics = task.metrics.above != nullptr;
   if constexpr (kWordElements == 2) {
-    if (task.operands.form == Form::kBounded && !metrics) {
+    if (task.operands.form == Form::kBounded && !metrics && task.operands.x_limits == nullptr) {
       return add_bounded<Real, kMasked, true>(task, tile, scale, lanes, keep);
     }
     apply_factors(task.operands, tile);

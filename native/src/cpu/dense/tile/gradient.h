@@ -40,6 +40,10 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
   Mask<Real> mask(task.operands, tile);
   const bool over_distance = task.operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
   [[maybe_unused]] const auto shift = static_cast<Real>(task.operands.logit_shift);
+  const auto of_row = [&](int v, const Vec<Real>& value) { return kMasked ? mask.apply(v, value, Real{0}) : value; };
+  const auto of_column = [&](int v, const Vec<Real>& value) {
+    return kMasked ? mask.of_column(v, value, Real{0}) : value;
+  };
   for (int64_t j = 0; j < tile.y_count; ++j) {
     if constexpr (kMasked) mask.select(j);
     const int64_t row = tile.y_first + j;
@@ -52,19 +56,20 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> g;
       if constexpr (kForm == Form::kBounded) {
-        g = exp2_scaled<Real>(s, scale) * (x.a[v] + b);
+        g = exp2_scaled<Real>(s, scale) * (of_row(v, x.a[v]) + of_column(v, broadcast(b)));
       } else if constexpr (kForm == Form::kOnline) {
         // Without coefficients there is no reference, and the exponential could overflow.
         g = Vec<Real>{};
-        if (task.x_coefficients != nullptr) g += exp2_clamped<Real>(s - x.references[v], scale) * x.a[v];
-        if (task.y_coefficients != nullptr) g += exp2_clamped<Real>(s - y_reference, scale) * b;
+        if (task.x_coefficients != nullptr) g += of_row(v, exp2_clamped<Real>(s - x.references[v], scale) * x.a[v]);
+        if (task.y_coefficients != nullptr) g += of_column(v, exp2_clamped<Real>(s - y_reference, scale) * b);
       } else {
         const Vec<Real> shifted = s + shift;
         const Vec<Real> e = exp2_clamped<Real>(shifted > Real{0} ? -shifted : shifted, scale);
-        g = (shifted > Real{0} ? broadcast(Real{1}) : e) / (e + Real{1}) * (x.a[v] + b);
+        g = (shifted > Real{0} ? broadcast(Real{1}) : e) / (e + Real{1}) *
+            (of_row(v, x.a[v]) + of_column(v, broadcast(b)));
       }
       if (over_distance) g = s == Real{0} ? Vec<Real>{} : g / -s;
-      if constexpr (kMasked) g = mask.apply(v, g, Real{0});
+      if constexpr (kMasked) g = mask.of_either(v, g, Real{0});
       tile.put(j, v, g);
     }
   }

@@ -39,16 +39,24 @@ class Mask {
         half_(operands.views_half),
         x_first_(tile.x_first),
         y_first_(tile.y_first),
-        y_groups_(operands.y_groups) {
+        tile_(tile),
+        y_groups_(operands.y_groups),
+        x_limited_(operands.x_limits != nullptr),
+        y_limits_(operands.y_limits) {
     Index index[kWidth<Real>];
     for (int l = 0; l < kWidth<Real>; ++l) index[l] = static_cast<Index>(l < tile.x_count ? l : kOutside);
     for (int v = 0; v < kVectors; ++v) __builtin_memcpy(&lanes_[v], index + v * kLanes<Real>, sizeof lanes_[v]);
     load_groups(operands, tile, groups_);
+    for (int v = 0; v < kVectors; ++v) {
+      limits_[v] = Vec<Real>{};
+      of_row_[v] = of_column_[v] = ~Int<Real>{};
+    }
+    if (x_limited_) load_row<Real>(operands.x_limits + tile.x_first, limits_);
   }
 
   /// Whether any element of the tile is not a negative.
   static bool needed(const Operands<Real>& operands, const Tile<Real>& tile) {
-    if (tile.x_count < kWidth<Real>) return true;
+    if (tile.x_count < kWidth<Real> || operands.x_limits != nullptr) return true;
     if (operands.excluded != Excluded::kNone && overlap(tile, 0)) return true;
     if (operands.excluded == Excluded::kViews &&
         (overlap(tile, operands.views_half) || overlap(tile, -operands.views_half))) {
@@ -62,16 +70,28 @@ class Mask {
     return operands.labels && share_groups(operands, tile);
   }
 
-  /// Aims at row j of the tile.
+  /// Aims at row j of the tile, which with limits holds similarities.
   void select(int64_t j) {
     const int64_t row = y_first_ + j;
     self_ = excluded_ == Excluded::kNone ? kNowhere : lane_of(row);
     other_ = excluded_ == Excluded::kViews ? lane_of(row < half_ ? row + half_ : row - half_) : kNowhere;
     group_ = y_groups_ == nullptr ? kNobody : group_of(y_groups_[row]);
+    if (x_limited_) {
+      for (int v = 0; v < kVectors; ++v) of_row_[v] = tile_.at(j, v) <= limits_[v];
+    }
+    if (y_limits_ != nullptr) {
+      const auto limit = static_cast<Real>(y_limits_[row]);
+      for (int v = 0; v < kVectors; ++v) of_column_[v] = tile_.at(j, v) <= limit;
+    }
   }
 
   Vec<Real> apply(int v, const Vec<Real>& value, Real otherwise) const {
-    return (compared(v) & (groups_[v] != group_)) ? value : broadcast(otherwise);
+    return (compared(v) & (groups_[v] != group_) & of_row_[v]) ? value : broadcast(otherwise);
+  }
+
+  /// The same of negatives of the tile's columns.
+  Vec<Real> of_column(int v, const Vec<Real>& value, Real otherwise) const {
+    return (compared(v) & (groups_[v] != group_) & of_column_[v]) ? value : broadcast(otherwise);
   }
 
   /// The value of a positive by labels.
@@ -130,7 +150,13 @@ class Mask {
   int64_t half_;
   int64_t x_first_;
   int64_t y_first_;
+  Tile<Real> tile_;
   const int32_t* y_groups_;
+  bool x_limited_;
+  const double* y_limits_;
+  Vec<Real> limits_[kVectors];
+  Int<Real> of_row_[kVectors];  ///< whether limits let it be a negative
+  Int<Real> of_column_[kVectors];
   Int<Real> lanes_[kVectors];
   Int<Real> groups_[kVectors];
   Index self_ = kNowhere;

@@ -108,13 +108,15 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
     exp2_scaled<Real, kVectors>(s, scale, e);
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
+      Vec<Real> of_column = e[v];
+      if constexpr (kMasked && kColumns) of_column = mask.of_column(v, e[v], Real{0});
       if constexpr (kMasked) e[v] = mask.apply(v, e[v], Real{0});
       if constexpr (kKeep) tile.put(j, v, e[v]);
       value[v] += e[v];
       weighted[v] += e[v] * (s[v] - positive[v]);
       if constexpr (kColumns) {
-        column_value += e[v];
-        column_weighted += e[v] * (s[v] - column_positive);
+        column_value += of_column;
+        column_weighted += of_column * (s[v] - column_positive);
       }
     }
     if constexpr (kColumns) {
@@ -191,7 +193,7 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
       Vec<Real> top = old;
       for (int v = 0; v < kVectors; ++v) {
         Vec<Real> s = tile.at(j, v);
-        if constexpr (kMasked) s = mask.apply(v, s, Simd<Real>::kLowest);
+        if constexpr (kMasked) s = mask.of_column(v, s, Simd<Real>::kLowest);
         top = larger<Real>(top, s);
       }
       const Vec<Real> factor = exp2_clamped<Real>(old - top, scale);
@@ -201,7 +203,7 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
       for (int v = 0; v < kVectors; ++v) {
         const Vec<Real> s = tile.at(j, v);
         Vec<Real> e = exp2_clamped<Real>(s - top, scale);
-        if constexpr (kMasked) e = mask.apply(v, e, Real{0});
+        if constexpr (kMasked) e = mask.of_column(v, e, Real{0});
         column_value += e;
         column_weighted += e * (s - top);
       }
