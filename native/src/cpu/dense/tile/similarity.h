@@ -56,7 +56,8 @@ class Mask {
 
   /// Whether any element of the tile is not a negative.
   static bool needed(const Operands<Real>& operands, const Tile<Real>& tile) {
-    if (tile.x_count < kWidth<Real> || operands.x_limits != nullptr) return true;
+    if (tile.x_count < kWidth<Real>) return true;
+    if (operands.x_limits != nullptr && may_exceed(operands, tile)) return true;
     if (operands.excluded != Excluded::kNone && overlap(tile, 0)) return true;
     if (operands.excluded == Excluded::kViews &&
         (overlap(tile, operands.views_half) || overlap(tile, -operands.views_half))) {
@@ -134,6 +135,24 @@ class Mask {
       for (int v = 0; v < kVectors; ++v) shared |= groups[v] == group;
     }
     return any<Real>(shared);
+  }
+
+  /// Whether an element may be above its row's limit or its column's. Of products that are no similarities yet, any
+  /// may.
+  static bool may_exceed(const Operands<Real>& operands, const Tile<Real>& tile) {
+    const bool products = kWordElements == 2 || operands.similarity == NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN ||
+                          operands.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+    if (products) return true;
+    Vec<Real> limits[kVectors];
+    load_row<Real>(operands.x_limits + tile.x_first, limits);
+    Int<Real> above{};
+    for (int64_t j = 0; j < tile.y_count; ++j) {
+      for (int v = 0; v < kVectors; ++v) above |= tile.at(j, v) > limits[v];
+      if (operands.y_limits == nullptr) continue;
+      const auto limit = static_cast<Real>(operands.y_limits[tile.y_first + j]);
+      for (int v = 0; v < kVectors; ++v) above |= tile.at(j, v) > limit;
+    }
+    return any<Real>(above);
   }
 
   static bool overlap(const Tile<Real>& tile, int64_t shift) {
