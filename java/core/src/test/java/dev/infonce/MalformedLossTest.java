@@ -88,7 +88,7 @@ class MalformedLossTest {
                         () -> InfoNce.withTemperature(1)
                                 .excluding(Exclude.sameGroup())
                                 .withSharedNegatives(),
-                        "excluded: an InfoNce that excludes keys has IN_BATCH negatives, but got SHARED"),
+                        "excluded: an InfoNce that excludes groups has IN_BATCH negatives, but got SHARED"),
                 argument(
                         "own negatives with groups",
                         () -> InfoNce.withTemperature(1).withOwnNegatives().excluding(Exclude.sameGroup()),
