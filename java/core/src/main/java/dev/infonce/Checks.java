@@ -43,6 +43,10 @@ final class Checks {
             argument(
                     !excluded.groups(),
                     "classPrior: a debiased loss excludes no groups, as these leave rows different numbers of negatives");
+            argument(
+                    excluded.threshold().isNone(),
+                    "classPrior: a debiased loss has no threshold, as that leaves rows different numbers of negatives, but got %s",
+                    excluded.threshold());
         }
     }
 

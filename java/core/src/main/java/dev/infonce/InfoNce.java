@@ -19,7 +19,7 @@ import java.util.Objects;
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
  * @param classPrior how likely a negative is really a positive, for which the sum over negatives is corrected; 0 for no
  *     correction; in [0, 1), and above 0 only of cosines, with the denominator ALL and nothing excluded
- * @param excluded which other keys are no negatives; in-batch only
+ * @param excluded which other keys are no negatives; groups in-batch only, a threshold not with own negatives
  * @param reduction how row losses become the loss
  */
 public record InfoNce(
@@ -36,8 +36,8 @@ public record InfoNce(
     /**
      * Checks the loss.
      *
-     * @throws IllegalArgumentException if the temperature or the margin is out of range, negatives are PAIRED, or a symmetric
-     *     loss, or one that excludes keys, is not in-batch
+     * @throws IllegalArgumentException if the temperature, the margin or the prior is out of range, negatives are PAIRED, a
+     *     symmetric loss, or one that excludes groups, is not in-batch, or one with own negatives has a threshold
      * @throws NullPointerException if an argument is null
      */
     public InfoNce {
@@ -51,17 +51,26 @@ public record InfoNce(
         Objects.requireNonNull(reduction, "reduction");
         switch (negatives) {
             case IN_BATCH -> {}
-            case SHARED, OWN -> {
+            case SHARED -> checkInBatch(isSymmetric, excluded, negatives);
+            case OWN -> {
+                checkInBatch(isSymmetric, excluded, negatives);
                 Checks.argument(
-                        !isSymmetric, "isSymmetric: a symmetric InfoNce has IN_BATCH negatives, but got %s", negatives);
-                Checks.argument(
-                        !excluded.groups(),
-                        "excluded: an InfoNce that excludes keys has IN_BATCH negatives, but got %s",
-                        negatives);
+                        excluded.threshold().isNone(),
+                        "excluded: an InfoNce with a threshold has IN_BATCH or SHARED negatives, as OWN ones are chosen for "
+                                + "being similar, but got %s",
+                        excluded.threshold());
             }
             case PAIRED ->
                 throw Checks.invalid("negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got %s", negatives);
         }
+    }
+
+    private static void checkInBatch(boolean isSymmetric, Exclude excluded, Negatives negatives) {
+        Checks.argument(!isSymmetric, "isSymmetric: a symmetric InfoNce has IN_BATCH negatives, but got %s", negatives);
+        Checks.argument(
+                !excluded.groups(),
+                "excluded: an InfoNce that excludes groups has IN_BATCH negatives, but got %s",
+                negatives);
     }
 
     /**
@@ -144,10 +153,12 @@ public record InfoNce(
     }
 
     /**
-     * The same loss without some keys among the negatives.
+     * The same loss without some keys among the negatives: {@code excluding(Exclude.sameGroup())}, {@code
+     * excluding(Exclude.aboveThreshold(Threshold.relative(0.05)))}, or one {@link Exclude#and} the other.
      *
      * @param excluded which
      * @return a new loss
+     * @throws IllegalArgumentException if the loss is debiased, or has negatives that do not go with the rule
      */
     public InfoNce excluding(Exclude excluded) {
         return Components.with(this, "excluded", excluded);

@@ -88,10 +88,12 @@ public record NtXent(
     }
 
     /**
-     * The same loss without some rows among the negatives.
+     * The same loss without some rows among the negatives: {@code excluding(Exclude.sameGroup())}, {@code
+     * excluding(Exclude.aboveThreshold(Threshold.relative(0.05)))}, or one {@link Exclude#and} the other.
      *
      * @param excluded which
      * @return a new loss
+     * @throws IllegalArgumentException if the loss is debiased
      */
     public NtXent excluding(Exclude excluded) {
         return Components.with(this, "excluded", excluded);

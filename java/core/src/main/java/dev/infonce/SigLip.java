@@ -13,7 +13,7 @@ import java.util.Objects;
  * @param temperature tau, in [1e-9, 1e9]; a call may bring another
  * @param bias what is added to every logit, in [-1e30, 1e30]; a call may bring another. Metrics are of s, and have none
  * @param similarity s
- * @param excluded which other keys are no negatives
+ * @param excluded which other keys are no negatives; groups only
  * @param reduction how row losses become the loss
  */
 public record SigLip(
@@ -22,7 +22,7 @@ public record SigLip(
     /**
      * Checks the loss.
      *
-     * @throws IllegalArgumentException if the temperature or the bias is out of range
+     * @throws IllegalArgumentException if the temperature or the bias is out of range, or there is a threshold
      * @throws NullPointerException if an argument is null
      */
     public SigLip {
@@ -30,6 +30,10 @@ public record SigLip(
         Checks.bias(bias);
         Objects.requireNonNull(similarity, "similarity");
         Objects.requireNonNull(excluded, "excluded");
+        Checks.argument(
+                excluded.threshold().isNone(),
+                "excluded: a SigLip has no threshold, as it compares no pair with a positive, but got %s",
+                excluded.threshold());
         Objects.requireNonNull(reduction, "reduction");
     }
 
@@ -59,6 +63,7 @@ public record SigLip(
      *
      * @param excluded which
      * @return a new loss
+     * @throws IllegalArgumentException if it has a threshold
      */
     public SigLip excluding(Exclude excluded) {
         return Components.with(this, "excluded", excluded);

@@ -26,6 +26,11 @@ class MalformedLossTest {
         assertThat(CpuOptions.defaults()).isEqualTo(new CpuOptions(0, Isa.BEST));
         assertThat(PlanOptions.defaults().withTopK(1).withWorkspaceBudget(-1).workspaceBudgetBytes())
                 .isEqualTo(-1);
+        assertThat(Threshold.absolute(-1e100).margin()).isEqualTo(-1e100);
+        assertThat(Threshold.relative(1e100).margin()).isEqualTo(1e100);
+        Exclude above = Exclude.aboveThreshold(Threshold.relative(0));
+        assertThat(Exclude.sameGroup().and(above)).isEqualTo(new Exclude(true, Threshold.relative(0)));
+        assertThat(above.and(Exclude.sameGroup())).isEqualTo(above.and(above).and(Exclude.sameGroup()));
         assertThat(Triplet.withMargin(0).margin()).isZero();
         assertThat(Triplet.withMargin(0)
                         .mining(Mining.SEMI_HARD)
@@ -88,12 +93,60 @@ class MalformedLossTest {
                         () -> InfoNce.withTemperature(1)
                                 .excluding(Exclude.sameGroup())
                                 .withSharedNegatives(),
-                        "excluded: an InfoNce that excludes keys has IN_BATCH negatives, but got SHARED"),
+                        "excluded: an InfoNce that excludes groups has IN_BATCH negatives, but got SHARED"),
                 argument(
                         "own negatives with groups",
                         () -> InfoNce.withTemperature(1).withOwnNegatives().excluding(Exclude.sameGroup()),
                         "excluded",
                         "OWN"),
+                argument(
+                        "own negatives with a threshold",
+                        () -> InfoNce.withTemperature(1)
+                                .withOwnNegatives()
+                                .excluding(Exclude.aboveThreshold(Threshold.relative(0.05))),
+                        "excluded: an InfoNce with a threshold has IN_BATCH or SHARED negatives, as OWN ones are chosen for being"
+                                + " similar, but got Threshold[kind=RELATIVE, margin=0.05]"),
+                argument(
+                        "debiased with a threshold",
+                        () -> NtXent.withTemperature(1)
+                                .debiased(0.1)
+                                .excluding(Exclude.aboveThreshold(Threshold.absolute(0.1))),
+                        "classPrior: a debiased loss has no threshold",
+                        "ABSOLUTE"),
+                argument(
+                        "SigLip with a threshold",
+                        () -> SigLip.learned().excluding(Exclude.aboveThreshold(Threshold.absolute(0))),
+                        "excluded: a SigLip has no threshold, as it compares no pair with a positive",
+                        "ABSOLUTE"),
+                argument(
+                        "threshold of another loss",
+                        () -> SupCon.withTemperature(1)
+                                .with(Map.of("excluded", Exclude.aboveThreshold(Threshold.absolute(0)))),
+                        "excluded: SupCon has none"),
+                argument(
+                        "absolute margin too large",
+                        () -> Threshold.absolute(-2e100),
+                        "margin: of an absolute threshold must be in [-1e100, 1e100], but got -2.0E100"),
+                argument("absolute margin infinite", () -> Threshold.absolute(1.0 / 0), "margin", "Infinity"),
+                argument("absolute margin NaN", () -> Threshold.absolute(Double.NaN), "margin", "NaN"),
+                argument(
+                        "relative margin negative",
+                        () -> Threshold.relative(-0.1),
+                        "margin: of a relative threshold must be in [0, 1e100], but got -0.1"),
+                argument("relative margin too large", () -> Threshold.relative(1e101), "margin", "1.0E101"),
+                argument("relative margin NaN", () -> Threshold.relative(Double.NaN), "margin", "NaN"),
+                argument(
+                        "margin of no threshold",
+                        () -> new Threshold(Threshold.Kind.NONE, 0.1),
+                        "margin: must be 0 without a threshold, but got 0.1"),
+                argument(
+                        "two thresholds",
+                        () -> Exclude.aboveThreshold(Threshold.absolute(0.1))
+                                .and(Exclude.aboveThreshold(Threshold.relative(0.1))),
+                        "other: a rule has one threshold, but got Threshold[kind=ABSOLUTE, margin=0.1]",
+                        "RELATIVE"),
+                new Malformed(
+                        "no threshold", NullPointerException.class, () -> Exclude.aboveThreshold(null), "threshold"),
                 argument(
                         "symmetric with own negatives",
                         () -> InfoNce.withTemperature(1).withOwnNegatives().symmetric(),

@@ -17,6 +17,7 @@ import dev.infonce.Shape;
 import dev.infonce.SigLip;
 import dev.infonce.Similarity;
 import dev.infonce.SupCon;
+import dev.infonce.Threshold;
 import dev.infonce.Triplet;
 import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
@@ -34,6 +35,7 @@ import dev.infonce.internal.java.row.RowRule;
  * @param symmetric whether columns have a loss too
  * @param labels whether rows have labels
  * @param groups whether rows have groups, and those of one group are no negatives of each other
+ * @param threshold above which similarity rows have no negatives
  * @param reduction how row losses become the loss
  */
 public record LossSpec(
@@ -47,6 +49,7 @@ public record LossSpec(
         boolean symmetric,
         boolean labels,
         boolean groups,
+        Threshold threshold,
         Reduction reduction) {
     /** The rows of a matrix that a loss does not take. */
     public static final long NONE = -1;
@@ -150,6 +153,7 @@ public record LossSpec(
         private boolean symmetric;
         private boolean labels;
         private boolean groups;
+        private Threshold threshold = Threshold.none();
 
         Draft(ContrastiveLoss loss) {
             this.loss = loss;
@@ -242,6 +246,7 @@ public record LossSpec(
 
         Draft excluding(Exclude excluded) {
             groups = excluded.groups();
+            threshold = excluded.threshold();
             return this;
         }
 
@@ -262,6 +267,7 @@ public record LossSpec(
                     symmetric,
                     labels,
                     groups,
+                    threshold,
                     loss.reduction());
         }
     }
@@ -363,8 +369,15 @@ public record LossSpec(
         };
         return switch (terms) {
             case Terms.Logits logits ->
-                new RowRule(share, logits.positiveMargin(), bias, logits.classPrior(), count, logits.aggregation());
-            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, count, null);
+                new RowRule(
+                        share,
+                        logits.positiveMargin(),
+                        bias,
+                        logits.classPrior(),
+                        count,
+                        logits.aggregation(),
+                        threshold);
+            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, count, null, threshold);
         };
     }
 

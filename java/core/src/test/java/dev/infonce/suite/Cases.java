@@ -6,16 +6,20 @@ import dev.infonce.DType;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
+import dev.infonce.InfoNce;
 import dev.infonce.Mining;
 import dev.infonce.Negatives;
+import dev.infonce.NtXent;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
+import dev.infonce.Threshold;
 import dev.infonce.Triplet;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.LongFunction;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -85,6 +89,47 @@ public final class Cases {
         return plain && loss.components().containsKey("excluded") && loss.negatives() == Negatives.IN_BATCH
                 ? Stream.of(loss, loss.with(Map.of("excluded", Exclude.sameGroup())))
                 : Stream.of(loss);
+    }
+
+    /** Every loss that can have a threshold, alone and with all that goes with one, at thresholds that many negatives exceed. */
+    static List<ContrastiveLoss> withThresholds(Similarity s, double tau) {
+        boolean bounded = switch (s) {
+            case COSINE, DOT -> true;
+            case NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> false;
+        };
+        List<Threshold> thresholds =
+                List.of(Threshold.absolute(bounded ? 0.5 : 0.7), Threshold.relative(bounded ? 0.6 : 1.5));
+        InfoNce infoNce = InfoNce.withTemperature(tau).withSimilarity(s);
+        NtXent ntXent = NtXent.withTemperature(tau).withSimilarity(s);
+        List<ContrastiveLoss> losses = new ArrayList<>();
+        for (Threshold threshold : thresholds) {
+            Exclude above = Exclude.aboveThreshold(threshold);
+            Exclude both = Exclude.sameGroup().and(above);
+            losses.addAll(List.of(
+                    infoNce.excluding(above),
+                    infoNce.excluding(both),
+                    infoNce.withSharedNegatives().excluding(above),
+                    infoNce.symmetric().excluding(above),
+                    infoNce.symmetric().decoupled().withPositiveMargin(0.2).excluding(both),
+                    ntXent.excluding(above),
+                    ntXent.decoupled().withPositiveMargin(0.2).excluding(both)));
+        }
+        return losses;
+    }
+
+    /**
+     * The case of the first seed from one on in which no negative is nearer to its limit than a distance, so that roundings leave it
+     * on its side, and some are above and some below.
+     */
+    static Case awayFromLimits(double distance, long seed, LongFunction<Case> cases) {
+        for (long other = seed; other < seed + 1000; other++) {
+            Case c = cases.apply(other);
+            double left = Oracle.shareWithinLimits(c);
+            if (left > 0 && left < 1 && Oracle.distanceFromLimits(c) > distance) {
+                return c;
+            }
+        }
+        throw new AssertionError("no case is so far from its limits: " + cases.apply(seed));
     }
 
     /** Those that go to columns, towers and own negatives are debiased too, of cosines. */

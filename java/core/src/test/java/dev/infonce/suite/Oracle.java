@@ -3,6 +3,7 @@ package dev.infonce.suite;
 import dev.infonce.Aggregation;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
+import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
 import dev.infonce.Metrics;
 import dev.infonce.NtLogistic;
@@ -12,9 +13,12 @@ import dev.infonce.Reduction;
 import dev.infonce.SigLip;
 import dev.infonce.Similarity;
 import dev.infonce.SupCon;
+import dev.infonce.Threshold;
 import dev.infonce.Triplet;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.DoubleSummaryStatistics;
+import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleBinaryOperator;
 import java.util.stream.IntStream;
@@ -57,7 +61,66 @@ public final class Oracle {
         this.units = IntStream.range(0, vectors.length).mapToObj(this::unit).toArray(double[][]::new);
         this.rowLosses = new double[c.rows()];
         this.rowSizes = new double[c.rows()];
-        this.terms = Terms.of(c);
+        this.terms = withinLimits(Terms.of(c));
+    }
+
+    /** The terms without negatives that are too similar, in view of their own positive's similarity. */
+    private Terms withinLimits(Terms all) {
+        Threshold threshold = threshold(c);
+        if (threshold.isNone()) {
+            return all;
+        }
+        List<Terms.Term> terms = new ArrayList<>();
+        for (Terms.Term term : all.terms()) {
+            double limit = limit(threshold, term);
+            int[] left = Arrays.stream(term.negatives())
+                    .filter(j -> !(similarity(term.anchor(), j) > limit))
+                    .toArray();
+            terms.add(new Terms.Term(term.row(), term.share(), term.anchor(), term.positives(), left));
+        }
+        return new Terms(terms, all.rows());
+    }
+
+    private double limit(Threshold threshold, Terms.Term term) {
+        double positive = similarity(term.anchor(), term.positive());
+        return switch (threshold.kind()) {
+            case NONE -> Double.POSITIVE_INFINITY;
+            case ABSOLUTE -> positive - threshold.margin();
+            case RELATIVE -> positive - threshold.margin() * Math.abs(positive);
+        };
+    }
+
+    private static Threshold threshold(Case c) {
+        return c.loss().components().get("excluded") instanceof Exclude excluded
+                ? excluded.threshold()
+                : Threshold.none();
+    }
+
+    /** How near the similarity of a negative comes to its limit: what is nearer than an arithmetic errs may be on either side of it. */
+    static double distanceFromLimits(Case c) {
+        Threshold threshold = threshold(c);
+        Oracle oracle = new Oracle(c);
+        double least = Double.POSITIVE_INFINITY;
+        for (Terms.Term term : Terms.of(c).terms()) {
+            double limit = oracle.limit(threshold, term);
+            for (int j : term.negatives()) {
+                least = Math.min(least, Math.abs(oracle.similarity(term.anchor(), j) - limit));
+            }
+        }
+        return least;
+    }
+
+    /** How many negatives are left of how many, over all terms. */
+    static double shareWithinLimits(Case c) {
+        double left = 0;
+        double all = 0;
+        for (Terms.Term term : new Oracle(c).terms.terms()) {
+            left += term.negatives().length;
+        }
+        for (Terms.Term term : Terms.of(c).terms()) {
+            all += term.negatives().length;
+        }
+        return left / all;
     }
 
     private double[] unit(int i) {

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The oracle is right, so that what agrees with it is. */
@@ -88,6 +89,21 @@ class OracleTest {
                 Compare.relative(exact.dTemperature(), numeric.dTemperature(), BOUND, what + ": dTemperature");
                 Compare.relative(exact.dBias(), numeric.dBias(), BOUND, what + ": dBias");
             }
+        }
+    }
+
+    /** Where limits move with the inputs, but no negative comes to the other side of one. */
+    @ParameterizedTest
+    @EnumSource
+    void gradientsWithThresholdsAreThoseOfCentralDifferences(Similarity similarity) {
+        for (ContrastiveLoss loss : Cases.withThresholds(similarity, 0.4)) {
+            Case c = Cases.awayFromLimits(0.02, SEED, seed -> Cases.random(loss, 4, 6, 3, DType.FLOAT64, seed));
+            Result exact = Oracle.evaluate(c);
+            Result numeric = CentralDifferences.of(c, Oracle::objective);
+            Compare.frobenius(exact.dQueries(), numeric.dQueries(), BOUND, c + ": dQueries");
+            Compare.frobenius(exact.dKeys(), numeric.dKeys(), BOUND, c + ": dKeys");
+            Compare.frobenius(exact.dNegatives(), numeric.dNegatives(), BOUND, c + ": dNegatives");
+            Compare.relative(exact.dTemperature(), numeric.dTemperature(), BOUND, c + ": dTemperature");
         }
     }
 

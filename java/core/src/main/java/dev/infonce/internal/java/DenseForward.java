@@ -25,6 +25,7 @@ final class DenseForward {
     private final long[] asSimilar;
     private final Tally[] tallies; // of strips
     private final long[] negatives; // of rows
+    private final double[] limits; // of rows; null where they have none
 
     final double[] losses;
     final double[] temperatureSlopes;
@@ -67,6 +68,10 @@ final class DenseForward {
             if (pairing.hasOnePositive()) {
                 states[row].positive = positiveSimilarity(row);
             }
+        }
+        this.limits = rule.hasLimits() ? new double[count] : null;
+        for (int row = 0; limits != null && row < count; row++) {
+            limits[row] = rule.threshold().limit(states[row].positive);
         }
         this.negatives = new long[count];
         this.moreSimilar = new long[count];
@@ -171,6 +176,9 @@ final class DenseForward {
                     loss.function.add(states[row].positives, ofPositives, alike);
                 }
                 int kept = excluded.drop(row, count, similarities, firstColumn, width);
+                if (limits != null) {
+                    kept = dropAbove(limits[row], similarities, kept);
+                }
                 negatives[row] += kept;
                 loss.function.add(states[row], similarities, kept);
                 if (topK > 0) {
@@ -185,6 +193,17 @@ final class DenseForward {
                 }
             }
         }
+    }
+
+    /** Moves the values above a limit out of the first count of values, the rest keeping its order; how many stay. */
+    private static int dropAbove(double limit, double[] values, int count) {
+        int kept = 0;
+        for (int k = 0; k < count; k++) {
+            if (!(values[k] > limit)) {
+                values[kept++] = values[k];
+            }
+        }
+        return kept;
     }
 
     private void finish(int strip, double[] scales) {
@@ -252,9 +271,10 @@ final class DenseForward {
             cosines[k] = Tally.potential(Math.max(squaredDistance, 0.0));
         }
         excluded.clear(row, count, cosines, firstColumn, width);
+        double limit = limits == null ? Double.POSITIVE_INFINITY : limits[row];
         double sum = 0.0;
         for (int k = 0; k < width; k++) {
-            sum += cosines[k];
+            sum += similarities[k] > limit ? 0.0 : cosines[k];
         }
         return sum;
     }

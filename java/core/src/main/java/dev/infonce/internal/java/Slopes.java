@@ -13,6 +13,8 @@ final class Slopes {
     private final double bias;
     private final double[] reference;
     private final double[] coefficient;
+    private final double[] limit; // null where rows have none
+    private final RowRule rule;
 
     /** Those by the similarities of several positives; null where each row has one, whose slope is apart. */
     final OfPositives ofPositives;
@@ -24,6 +26,8 @@ final class Slopes {
         this.bias = rule.bias();
         this.reference = new double[rows];
         this.coefficient = new double[rows];
+        this.rule = rule;
+        this.limit = rule.hasLimits() ? new double[rows] : null;
         this.ofPositives = rule.aggregation() == null ? null : new OfPositives(rows);
     }
 
@@ -31,6 +35,9 @@ final class Slopes {
     void keep(int index, Row row, double scale) {
         reference[index] = row.reference;
         coefficient[index] = scale * loss.spread(row, loss.negativeSlope(row)) / temperature;
+        if (limit != null) {
+            limit[index] = rule.threshold().limit(row.positive);
+        }
         if (ofPositives != null) {
             ofPositives.keep(index, row, scale);
         }
@@ -60,18 +67,24 @@ final class Slopes {
         }
     }
 
-    /** slope[k] += the derivative by s[k] for negatives k of one row: f(z) times its coefficient. */
+    /** slope[k] += the derivative by s[k] for negatives k of one row: f(z) times its coefficient, or 0 above its limit. */
     void addOfRow(int row, double[] s, int count, double[] slope) {
         double rowReference = reference[row];
         double rowCoefficient = coefficient[row];
+        double rowLimit = limit == null ? Double.POSITIVE_INFINITY : limit[row];
         for (int k = 0; k < count; k++) {
-            slope[k] += rowCoefficient * function.at((s[k] - rowReference) / temperature + bias);
+            if (!(s[k] > rowLimit)) {
+                slope[k] += rowCoefficient * function.at((s[k] - rowReference) / temperature + bias);
+            }
         }
     }
 
     /** slope[k] += the derivative by s[k], s[k] being one column's similarity in row firstRow + k. */
     void addOfRows(int firstRow, double[] s, int count, double[] slope) {
         for (int k = 0; k < count; k++) {
+            if (limit != null && s[k] > limit[firstRow + k]) {
+                continue;
+            }
             double z = (s[k] - reference[firstRow + k]) / temperature + bias;
             slope[k] += coefficient[firstRow + k] * function.at(z);
         }

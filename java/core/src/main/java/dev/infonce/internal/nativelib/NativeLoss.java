@@ -11,6 +11,7 @@ import dev.infonce.Precision;
 import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import dev.infonce.Similarity;
+import dev.infonce.Threshold;
 import dev.infonce.bindings.infonce_h;
 import dev.infonce.bindings.nce_plan_desc;
 import dev.infonce.internal.LossSpec;
@@ -52,6 +53,8 @@ final class NativeLoss {
             nce_plan_desc.negative_reduction(desc, reduction(loss.negativeReduction()));
         }
         nce_plan_desc.groups(desc, loss.groups() ? 1 : 0);
+        nce_plan_desc.threshold(desc, threshold(loss.threshold().kind()));
+        nce_plan_desc.threshold_margin(desc, loss.threshold().margin());
         nce_plan_desc.symmetric(desc, loss.symmetric() ? 1 : 0);
         nce_plan_desc.reduction(desc, reduction(loss.reduction()));
         nce_plan_desc.dtype(desc, dtype(dtype));
@@ -108,6 +111,14 @@ final class NativeLoss {
             case SEMI_HARD -> infonce_h.NCE_MINING_SEMI_HARD();
             case EASY_POSITIVE -> infonce_h.NCE_MINING_EASY_POSITIVE();
             case BATCH_EASY -> infonce_h.NCE_MINING_BATCH_EASY();
+        };
+    }
+
+    private static int threshold(Threshold.Kind kind) {
+        return switch (kind) {
+            case NONE -> infonce_h.NCE_THRESHOLD_NONE();
+            case ABSOLUTE -> infonce_h.NCE_THRESHOLD_ABSOLUTE();
+            case RELATIVE -> infonce_h.NCE_THRESHOLD_RELATIVE();
         };
     }
 

@@ -1,6 +1,7 @@
 package dev.infonce.internal.java.row;
 
 import dev.infonce.Aggregation;
+import dev.infonce.Threshold;
 
 /**
  * What the rows of a loss have in common.
@@ -11,11 +12,23 @@ import dev.infonce.Aggregation;
  * @param classPrior how likely a negative is a positive, 0 unless the loss is debiased
  * @param negatives how many each row has, where all have as many
  * @param aggregation how several positives make one loss; null where each row has one
+ * @param threshold above which similarity a row has no negatives
  */
 public record RowRule(
-        double share, double positiveMargin, double bias, double classPrior, long negatives, Aggregation aggregation) {
+        double share,
+        double positiveMargin,
+        double bias,
+        double classPrior,
+        long negatives,
+        Aggregation aggregation,
+        Threshold threshold) {
     /** The same with another bias. */
     public RowRule withBias(double bias) {
-        return new RowRule(share, positiveMargin, bias, classPrior, negatives, aggregation);
+        return new RowRule(share, positiveMargin, bias, classPrior, negatives, aggregation, threshold);
+    }
+
+    /** Whether rows have limits. */
+    public boolean hasLimits() {
+        return !threshold.isNone();
     }
 }

@@ -145,6 +145,9 @@ final class TileBackward {
 
     /** The tile of G, in the scratch's values. */
     private float[] tileOfG(int x, int y, int height, TileWorkspace.Scratch scratch) {
+        if (layout.limited) {
+            return limitedTileOfG(x, y, height, scratch);
+        }
         boolean classes = call.classesMeet(x, y);
         float[] f = call.kept(x, y);
         if (f == null) {
@@ -165,6 +168,34 @@ final class TileBackward {
             call.clearSelf(x, y, scratch.values);
         } else {
             call.tiles().combine(f, height, coefficients.x[x], coefficients.y[y], scratch.values);
+        }
+        return scratch.values;
+    }
+
+    /** The same of rows that have limits. */
+    private float[] limitedTileOfG(int x, int y, int height, TileWorkspace.Scratch scratch) {
+        float[] kept = call.kept(x, y);
+        float[] f = kept;
+        boolean above = kept != null && call.isKeptAsSimilarities(x, y);
+        float[] similarities = above ? kept : scratch.similarities;
+        if (kept == null || above) {
+            boolean masked = call.isMasked(x, y);
+            if (kept == null) {
+                call.similarities(x, y, similarities);
+                above = call.isLimited(x, y, masked, similarities);
+            }
+            f = scratch.f;
+            call.evaluate(x, y, masked, similarities, scratch.values, f);
+        }
+        float[] ofRows = coefficients.x[x];
+        float[] ofColumns = coefficients.y[y];
+        if (above) {
+            float[] limits = call.limits(x);
+            call.tiles()
+                    .combineWithin(
+                            f, similarities, height, ofRows, ofColumns, limits, call.columnLimits(y), scratch.values);
+        } else {
+            call.tiles().combine(f, height, ofRows, ofColumns, scratch.values);
         }
         return scratch.values;
     }

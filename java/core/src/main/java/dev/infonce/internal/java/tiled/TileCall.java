@@ -4,6 +4,7 @@ import dev.infonce.internal.java.Exclusion;
 import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.row.RowRule;
 import dev.infonce.internal.java.vector.Tiles;
+import java.util.Arrays;
 
 /**
  * What both passes of a call share, for one strip of columns.
@@ -26,6 +27,13 @@ record TileCall(
         Exclusion excluded,
         TileClasses classes) {
     private static final float[] ZEROS = new float[Tiles.SIDE];
+    private static final float[] NO_LIMITS = noLimits();
+
+    private static float[] noLimits() {
+        float[] limits = new float[Tiles.SIDE];
+        Arrays.fill(limits, Float.POSITIVE_INFINITY);
+        return limits;
+    }
 
     /** For the first strip. */
     TileCall(
@@ -91,14 +99,37 @@ record TileCall(
 
     /** Makes a masked tile's elements 0 that are no negatives, and lanes beyond X. */
     void clearMasked(int x, int y, float[] tile) {
-        layout().clearMasked(x, y, tile);
+        fillMasked(x, y, tile, 0f);
+    }
+
+    /** Gives a masked tile's elements that are no negatives a value, and lanes beyond X 0. */
+    void fillMasked(int x, int y, float[] tile, float value) {
+        layout().fillMasked(x, y, tile, value);
         if (hasGroups()) {
             forEach(x, y, (i, j) -> {
                 if (excluded.areOfOneGroup(x * Tiles.SIDE + i, y * Tiles.SIDE + j)) {
-                    tile[j * Tiles.SIDE + i] = 0f;
+                    tile[j * Tiles.SIDE + i] = value;
                 }
             });
         }
+    }
+
+    /** The limits of the rows of a block of X. */
+    float[] limits(int x) {
+        return space.limits[x];
+    }
+
+    /** The limits of a block of Y as rows of their own losses, infinite where they have none. */
+    float[] columnLimits(int y) {
+        return layout().columnsHaveLosses() ? space.limits[y] : NO_LIMITS;
+    }
+
+    /** Whether a tile, masked or not, has to be compared with limits: one whose similarities are all below has them in vain. */
+    boolean isLimited(int x, int y, boolean masked, float[] similarities) {
+        return layout().limited
+                && (masked
+                        || tiles.areAbove(
+                                similarities, TileLayout.height(y, layout().yCount), limits(x), columnLimits(y)));
     }
 
     /** Takes off a masked tile's counts what clearMasked has put there, and counts what groups exclude. */
@@ -141,7 +172,21 @@ record TileCall(
 
     /** The place where a tile's f is kept from the forward to the backward pass; null if it is not. */
     float[] kept(int xBlock, int yBlock) {
-        return space.kept(strip.firstTile() + (long) xBlock * layout().yBlocks + yBlock);
+        return space.kept(number(xBlock, yBlock));
+    }
+
+    /** Says of a tile that is kept whether it is kept as similarities, which limits are compared with, in place of f. */
+    void keepAsSimilarities(int xBlock, int yBlock, boolean similarities) {
+        space.keepAsSimilarities(number(xBlock, yBlock), similarities);
+    }
+
+    /** Whether a tile that is kept is. */
+    boolean isKeptAsSimilarities(int xBlock, int yBlock) {
+        return space.isKeptAsSimilarities(number(xBlock, yBlock));
+    }
+
+    private long number(int xBlock, int yBlock) {
+        return strip.firstTile() + (long) xBlock * layout().yBlocks + yBlock;
     }
 
     /** Similarities of a tile. */

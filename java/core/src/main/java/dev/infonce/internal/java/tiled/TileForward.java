@@ -53,7 +53,16 @@ final class TileForward {
         for (int i = 0; i < TileLayout.height(block, layout.xCount); i++) {
             int row = block * Tiles.SIDE + i;
             space.positive[block][i] = space.x.similarity(row, space.positives(), space.positiveOf(row));
+            if (layout.limited) {
+                space.limits[block][i] = roundedDown(call.rule().threshold().limit(space.positive[block][i]));
+            }
         }
+    }
+
+    /** The same similarities are above it as above the limit. */
+    private static float roundedDown(double limit) {
+        float near = (float) limit;
+        return Math.min(TileWorkspace.LARGEST_LIMIT, near > limit ? Math.nextDown(near) : near);
     }
 
     private void group(int xGroup, int yGroup, TileWorkspace.Scratch scratch) {
@@ -111,13 +120,11 @@ final class TileForward {
         boolean masked = !classes && call.isMasked(x, y);
         if (classes) {
             classes(x, y, yGroup, f, scratch);
+        } else if (layout.limited) {
+            limited(x, y, masked, yGroup, kept, scratch);
         } else if (isOnePass(masked)) {
             call.similarities(x, y, f);
-            if (metrics != null) {
-                metrics.add(call, x, y, false, yGroup, f, scratch);
-            }
-            tiles.exponentialSums(
-                    f, height, call.factor(), kept != null, scratch.rows, layout.symmetric ? scratch.columns : null);
+            onePass(x, y, yGroup, f, kept != null, scratch);
         } else {
             call.similarities(x, y, scratch.similarities);
             call.evaluate(x, y, masked, scratch.similarities, scratch.values, f);
@@ -134,6 +141,47 @@ final class TileForward {
         if (layout.biased) {
             tiles.sumRows(f, f, scratch.similarities, height, scratch.rows);
             add(scratch.rows.value, space.rowSigmoids[yGroup], x);
+        }
+    }
+
+    /** Of a tile of similarities without elements that are no negatives; f replaces them if wanted. */
+    private void onePass(int x, int y, int yGroup, float[] tile, boolean replace, TileWorkspace.Scratch scratch) {
+        if (metrics != null) {
+            metrics.add(call, x, y, false, yGroup, tile, scratch);
+        }
+        tiles.exponentialSums(
+                tile,
+                TileLayout.height(y, layout.yCount),
+                call.factor(),
+                replace,
+                scratch.rows,
+                layout.symmetric ? scratch.columns : null);
+    }
+
+    /** Of a tile whose rows, and columns if they have losses, have limits; an element may be in one of both losses. */
+    private void limited(int x, int y, boolean masked, int yGroup, float[] kept, TileWorkspace.Scratch scratch) {
+        float[] similarities = kept == null ? scratch.similarities : kept;
+        call.similarities(x, y, similarities);
+        boolean above = call.isLimited(x, y, masked, similarities);
+        if (kept != null) {
+            call.keepAsSimilarities(x, y, above);
+        }
+        if (!above) {
+            onePass(x, y, yGroup, similarities, kept != null, scratch);
+            return;
+        }
+        int height = TileLayout.height(y, layout.yCount);
+        float[] f = scratch.f;
+        float[] within = scratch.values;
+        call.evaluate(x, y, masked, similarities, within, f);
+        tiles.clearAbove(f, similarities, height, call.limits(x), within);
+        tiles.sumRows(within, within, similarities, height, scratch.rows);
+        if (layout.symmetric) {
+            tiles.clearAboveOfColumns(f, similarities, height, call.columnLimits(y), within);
+            tiles.sumColumns(within, similarities, height, scratch.columns);
+        }
+        if (metrics != null) {
+            metrics.addLimited(call, x, y, masked, yGroup, similarities, scratch);
         }
     }
 

@@ -39,6 +39,9 @@ public final class TileLayout {
     /** Whether logits have a bias. */
     final boolean biased;
 
+    /** Whether rows have limits, above which they have no negatives. */
+    final boolean limited;
+
     /** That of a loss in which every row meets the same columns, and which fits, with the first strip of its columns. */
     public TileLayout(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape, ColumnStrips strips) {
         int n = Math.toIntExact(shape.n());
@@ -58,6 +61,7 @@ public final class TileLayout {
         this.yBlocks = blocks(yCount);
         this.rule = spec.rowRule(pairing.negatives(strips.columns()), 0.0);
         this.biased = spec.hasBias();
+        this.limited = rule.hasLimits();
     }
 
     private TileLayout(TileLayout first, int columns) {
@@ -74,6 +78,7 @@ public final class TileLayout {
         this.yBlocks = blocks(columns);
         this.rule = first.rule;
         this.biased = first.biased;
+        this.limited = first.limited;
     }
 
     /** The same with a strip of columns that holds no positives. */
@@ -104,6 +109,11 @@ public final class TileLayout {
     /** Whether X and Y are the same rows. */
     boolean isOneTower() {
         return pairing.isOneTower();
+    }
+
+    /** Whether a column of a tile is in other rows' losses and has a loss itself. */
+    boolean columnsHaveLosses() {
+        return symmetric || isOneTower();
     }
 
     /** Negatives of each row. */
@@ -137,8 +147,8 @@ public final class TileLayout {
         return Math.abs(distance) < Tiles.SIDE;
     }
 
-    /** Makes a tile's elements 0 that are no negatives, and lanes beyond X. */
-    void clearMasked(int x, int y, float[] tile) {
+    /** Gives a tile's elements that are no negatives a value, and lanes beyond X 0. */
+    void fillMasked(int x, int y, float[] tile, float value) {
         int width = height(x, xCount);
         for (int j = 0; j < height(y, yCount); j++) {
             for (int i = width; i < Tiles.SIDE; i++) {
@@ -147,14 +157,26 @@ public final class TileLayout {
             for (int row : pairing.excluded(y * Tiles.SIDE + j, yCount)) {
                 int i = row - x * Tiles.SIDE;
                 if (i >= 0 && i < width) {
-                    tile[j * Tiles.SIDE + i] = 0f;
+                    tile[j * Tiles.SIDE + i] = value;
+                }
+            }
+        }
+    }
+
+    /** Takes one off the count of each row for each of its elements that fillMasked has given a value. */
+    void uncountMasked(int x, int y, float[] counts) {
+        for (int j = 0; j < height(y, yCount); j++) {
+            for (int row : pairing.excluded(y * Tiles.SIDE + j, yCount)) {
+                int i = row - x * Tiles.SIDE;
+                if (i >= 0 && i < Tiles.SIDE) {
+                    counts[i]--;
                 }
             }
         }
     }
 
     /**
-     * Takes one off the count of each row whose positive is below 0, or is 0, for every 0 that clearMasked puts in the row.
+     * Takes one off the count of each row whose positive is below 0, or is 0, for every 0 that fillMasked puts in the row.
      */
     void uncountMasked(int x, int y, float[] positive, float[] above, float[] same) {
         for (int j = 0; j < height(y, yCount); j++) {

@@ -15,7 +15,7 @@ final class TileMetrics {
     private final int topK;
 
     /** Of a strip, by group of Y and row. */
-    private final double[][] byGroup;
+    private final double[][] absent;
 
     private final double[][] above;
 
@@ -24,7 +24,7 @@ final class TileMetrics {
     private final double[][] potential;
 
     /** Of all strips, by row. */
-    private final double[] allByGroup;
+    private final double[] allAbsent;
 
     private final double[] allAbove;
 
@@ -35,7 +35,7 @@ final class TileMetrics {
     private final float[][] xInverses;
     private final float[][] yInverses;
     private final float[][] yFactors;
-    private long negatives; // of a row, if groups exclude none
+    private long negatives; // of a row, if neither groups nor limits make any absent
     private long zeroRows;
 
     TileMetrics(TileWorkspace space, TileClasses classes, int topK) {
@@ -45,12 +45,12 @@ final class TileMetrics {
         this.topK = topK;
         int rows = first.xBlocks * Tiles.SIDE;
         int groups = space.mostGroups;
-        this.byGroup = new double[groups][rows];
+        this.absent = new double[groups][rows];
         this.above = new double[groups][rows];
         this.same = new double[groups][rows];
         this.similarity = new double[groups][rows];
         this.potential = new double[groups][rows];
-        this.allByGroup = new double[rows];
+        this.allAbsent = new double[rows];
         this.allAbove = new double[rows];
         this.allSame = new double[rows];
         this.allSimilarity = new double[rows];
@@ -79,7 +79,7 @@ final class TileMetrics {
     }
 
     void clear(int yGroup, int xBegin, int xEnd) {
-        for (double[][] sums : new double[][][] {byGroup, above, same, similarity, potential}) {
+        for (double[][] sums : new double[][][] {absent, above, same, similarity, potential}) {
             Arrays.fill(sums[yGroup], xBegin * Tiles.SIDE, xEnd * Tiles.SIDE, 0.0);
         }
     }
@@ -106,9 +106,39 @@ final class TileMetrics {
         if (masked) {
             float[] excluded = new float[Tiles.SIDE];
             call.uncountMasked(x, y, positive, scratch.metrics, excluded);
-            TileForward.add(excluded, byGroup[yGroup], x);
+            TileForward.add(excluded, absent[yGroup], x);
         }
         addSums(x, yGroup, scratch.metrics);
+    }
+
+    /** Adds a tile of similarities that rows have limits for. Overwrites the scratch's similarities and values. */
+    void addLimited(
+            TileCall call,
+            int x,
+            int y,
+            boolean masked,
+            int yGroup,
+            float[] similarities,
+            TileWorkspace.Scratch scratch) {
+        int height = TileLayout.height(y, call.layout().yCount);
+        Tiles tiles = call.tiles();
+        tiles.potentials(similarities, height, xInverses[x], yInverses[y], yFactors[y], scratch.values);
+        float[] own = similarities;
+        if (masked) {
+            own = scratch.similarities;
+            if (own != similarities) { // kept for the backward pass
+                System.arraycopy(similarities, 0, own, 0, height * Tiles.SIDE);
+            }
+            call.fillMasked(
+                    x, y, own, Float.MAX_VALUE); // above every limit, and finite: other tiles may find it beyond X
+        }
+        Tiles.MetricSums sums = scratch.metrics;
+        tiles.sumMetricsWithin(own, scratch.values, height, space.positive[x], call.limits(x), sums);
+        if (masked) {
+            call.layout().uncountMasked(x, y, sums.absent); // they are in no count of negatives
+        }
+        TileForward.add(sums.absent, absent[yGroup], x);
+        addSums(x, yGroup, sums);
     }
 
     /** Adds a tile of similarities some of which are of positives, or of a row and itself. Overwrites the scratch's values. */
@@ -132,7 +162,7 @@ final class TileMetrics {
     void end(TileCall call) {
         negatives += call.layout().negatives();
         int groups = call.cuts().yGroups;
-        TileWorkspace.addGroups(byGroup, groups, allByGroup);
+        TileWorkspace.addGroups(absent, groups, allAbsent);
         TileWorkspace.addGroups(above, groups, allAbove);
         TileWorkspace.addGroups(same, groups, allSame);
         TileWorkspace.addGroups(similarity, groups, allSimilarity);
@@ -142,7 +172,7 @@ final class TileMetrics {
     Metrics metrics(TileRows rows) {
         Tally tally = new Tally();
         for (int i = 0; i < first.xCount; i++) {
-            long count = classes == null ? negatives - (long) allByGroup[i] : classes.negatives(i);
+            long count = classes == null ? negatives - (long) allAbsent[i] : classes.negatives(i);
             long positives = classes == null ? 1 : classes.positives(i);
             tally.row(positives, count);
             tally.negatives(count, allSimilarity[i], allPotential[i] * (space.x.isZero(i) ? 1.0 : UNIT));

@@ -12,6 +12,9 @@ public final class TileWorkspace {
     private static final long TILE_BYTES = (long) Tiles.SIDE * Tiles.SIDE * Float.BYTES;
     private static final int LEAST_PART_KEPT = 20; // less would take memory for nothing that could be noticed
 
+    /** Beyond all similarities. */
+    static final float LARGEST_LIMIT = Float.MAX_VALUE / 2;
+
     /** That of the first strip. */
     final TileLayout layout;
 
@@ -23,6 +26,9 @@ public final class TileWorkspace {
 
     /** Of each row, by block. */
     final float[][] positive;
+
+    /** The largest similarities that negatives of each row, by block, may have; null where they may have any. */
+    final float[][] limits;
 
     /** The most groups of Y that any strip has in its forward pass. */
     final int mostGroups;
@@ -52,6 +58,7 @@ public final class TileWorkspace {
     private final Strip[] strips; // the first, those between, the last
     private final int keptTiles;
     private float[][] kept;
+    private boolean[] keptSimilarities;
     private float[][][] xSums;
     private double[][] xTotals;
     private double[][] ySums;
@@ -73,6 +80,7 @@ public final class TileWorkspace {
         this.y = tower ? x : new PackedRows(layout.yCount, layout.dim, false, true);
         this.z = layout.zCount == 0 ? null : new PackedRows(layout.zCount, layout.dim, false, false);
         this.positive = new float[layout.xBlocks][Tiles.SIDE];
+        this.limits = layout.limited ? new float[layout.xBlocks][Tiles.SIDE] : null;
         int groups = 0;
         for (Strip strip : strips) {
             groups = Math.max(groups, strip.cuts.yGroups);
@@ -202,7 +210,17 @@ public final class TileWorkspace {
     void prepareKept() {
         if (kept == null) {
             kept = new float[keptTiles][];
+            keptSimilarities = new boolean[layout.limited ? keptTiles : 0];
         }
+    }
+
+    /** Whether a tile that is kept holds similarities in place of f. */
+    boolean isKeptAsSimilarities(long number) {
+        return layout.limited && keptSimilarities[(int) number];
+    }
+
+    void keepAsSimilarities(long number, boolean similarities) {
+        keptSimilarities[(int) number] = similarities;
     }
 
     /** To be called before sums are asked for; ofY: those of Y too. */

@@ -75,6 +75,32 @@ public interface Tiles {
     void combineClasses(
             float[] f, int height, int[] xClasses, int[] yClasses, ClassCoefficients x, ClassCoefficients y, float[] g);
 
+    /** Whether an s is above its row's limit, limits[i], or its column's, columnLimits[j]. */
+    boolean areAbove(float[] s, int height, float[] limits, float[] columnLimits);
+
+    /** out = f, or 0 where s is above limits[i]. */
+    void clearAbove(float[] f, float[] s, int height, float[] limits, float[] out);
+
+    /** out = f, or 0 where s is above columnLimits[j]. */
+    void clearAboveOfColumns(float[] f, float[] s, int height, float[] columnLimits, float[] out);
+
+    /** The sums of sumMetrics without elements above limits[i], and how many these are. */
+    void sumMetricsWithin(float[] s, float[] potentials, int height, float[] positive, float[] limits, MetricSums sums);
+
+    /**
+     * The tile of G of rows with limits: combine without xCoefficients[i] where s is above limits[i], and without yCoefficients[j] where it
+     * is above columnLimits[j].
+     */
+    void combineWithin(
+            float[] f,
+            float[] s,
+            int height,
+            float[] xCoefficients,
+            float[] yCoefficients,
+            float[] limits,
+            float[] columnLimits,
+            float[] g);
+
     /** The tile of G: g = f (xCoefficients[i] + yCoefficients[j]). */
     void combine(float[] f, int height, float[] xCoefficients, float[] yCoefficients, float[] g);
 
@@ -146,6 +172,9 @@ public interface Tiles {
 
         /** Sums of potentials. */
         public final float[] potential = new float[SIDE];
+
+        /** Of sumMetricsWithin: how many similarities are above the limit. */
+        public final float[] absent = new float[SIDE];
     }
 
     /**

@@ -122,6 +122,42 @@ final class VectorTiles implements Tiles {
     }
 
     @Override
+    public boolean areAbove(float[] s, int height, float[] limits, float[] columnLimits) {
+        return LimitTile.areAbove(s, height, limits, columnLimits);
+    }
+
+    @Override
+    public void clearAbove(float[] f, float[] s, int height, float[] limits, float[] out) {
+        LimitTile.clearAbove(f, s, height, limits, out);
+    }
+
+    @Override
+    public void clearAboveOfColumns(float[] f, float[] s, int height, float[] columnLimits, float[] out) {
+        LimitTile.clearAboveOfColumns(f, s, height, columnLimits, out);
+    }
+
+    @Override
+    public void sumMetricsWithin(
+            float[] s, float[] potentials, int height, float[] positive, float[] limits, MetricSums sums) {
+        for (int i = 0; i < SIDE; i += Lanes.COUNT) {
+            LimitTile.metricSums(s, potentials, i, height, positive, limits, sums);
+        }
+    }
+
+    @Override
+    public void combineWithin(
+            float[] f,
+            float[] s,
+            int height,
+            float[] xCoefficients,
+            float[] yCoefficients,
+            float[] limits,
+            float[] columnLimits,
+            float[] g) {
+        LimitTile.combine(f, s, height, xCoefficients, yCoefficients, limits, columnLimits, g);
+    }
+
+    @Override
     public void combine(float[] f, int height, float[] xCoefficients, float[] yCoefficients, float[] g) {
         TileSums.combine(f, height, xCoefficients, yCoefficients, g);
     }
