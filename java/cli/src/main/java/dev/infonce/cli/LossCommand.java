@@ -15,6 +15,7 @@ import dev.infonce.PlanOptions;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
 import dev.infonce.Status;
+import dev.infonce.Threshold;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.lang.foreign.Arena;
@@ -107,6 +108,16 @@ final class LossCommand implements Callable<Integer> {
             paramLabel = "FILE",
             description = "Likewise for each key of two towers (default: key i is of the group of query i).")
     String keyGroups;
+
+    @Option(
+            names = "--exclude-above",
+            paramLabel = "KIND:MARGIN",
+            converter = ThresholdConverter.class,
+            description =
+                    "For ${bundle:with a threshold}: negatives more similar than the row's positive less a margin are left out;"
+                            + " absolute:MARGIN, or relative:MARGIN for a share of the positive's similarity (default: none"
+                            + " are).")
+    Threshold excludeAbove;
 
     @Option(
             names = "--weights",

@@ -21,17 +21,20 @@ import picocli.CommandLine.Model.CommandSpec;
 final class LossHelp extends ResourceBundle implements IModelTransformer {
     private static final int WIDTH = 80;
 
-    private static final Map<String, Supplier<String>> TEXTS = Map.of(
-            "with negatives", () -> String.join(", ", words(kind -> kind.can(ContrastiveLoss::takesNegatives))),
-            "with labels", () -> String.join(", ", words(LossHelp::takesPairLabels)),
-            "with aggregation", () -> spoken(words(kind -> kind.has("aggregation"))),
-            "with a bias", () -> spoken(words(kind -> kind.has("bias"))),
-            "with a margin", () -> spoken(words(kind -> kind.has("margin"))),
-            "with a distance", () -> spoken(words(kind -> kind.has("distance"))),
-            "with a denominator", () -> spoken(words(kind -> kind.has("denominator"))),
-            "with a negative reduction", () -> spoken(words(kind -> kind.has("negativeReduction"))),
-            "with mining", () -> spoken(words(kind -> kind.has("mining"))),
-            "matrices", LossHelp::matrices);
+    private static final Map<String, Supplier<String>> TEXTS = Map.ofEntries(
+            Map.entry(
+                    "with negatives",
+                    () -> String.join(", ", words(kind -> kind.can(ContrastiveLoss::takesNegatives)))),
+            Map.entry("with labels", () -> String.join(", ", words(LossHelp::takesPairLabels))),
+            Map.entry("with aggregation", () -> spoken(words(kind -> kind.has("aggregation")))),
+            Map.entry("with a bias", () -> spoken(words(kind -> kind.has("bias")))),
+            Map.entry("with a margin", () -> spoken(words(kind -> kind.has("margin")))),
+            Map.entry("with a distance", () -> spoken(words(kind -> kind.has("distance")))),
+            Map.entry("with a denominator", () -> spoken(words(kind -> kind.has("denominator")))),
+            Map.entry("with a negative reduction", () -> spoken(words(kind -> kind.has("negativeReduction")))),
+            Map.entry("with a threshold", () -> spoken(words(LossKind::takesThreshold))),
+            Map.entry("with mining", () -> spoken(words(kind -> kind.has("mining")))),
+            Map.entry("matrices", LossHelp::matrices));
 
     /** Annotations have the texts as {@code ${bundle:...}}. */
     @Override

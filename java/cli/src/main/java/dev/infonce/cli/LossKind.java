@@ -1,6 +1,8 @@
 package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
+import dev.infonce.Exclude;
+import dev.infonce.Threshold;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
@@ -43,6 +45,19 @@ record LossKind(ContrastiveLoss loss) {
     /** Whether every form is so. */
     boolean must(Predicate<ContrastiveLoss> property) {
         return forms(loss).stream().allMatch(property);
+    }
+
+    /** Whether negatives may be left out because they are too similar. */
+    boolean takesThreshold() {
+        if (!has("excluded")) {
+            return false;
+        }
+        try {
+            loss.with(Map.of("excluded", Exclude.aboveThreshold(Threshold.relative(0))));
+            return true;
+        } catch (IllegalArgumentException _) {
+            return false;
+        }
     }
 
     boolean has(String component) {

@@ -40,7 +40,7 @@ final class LossOptions {
         options.take("aggregation", command.aggregation);
         options.take("positiveMargin", command.positiveMargin);
         options.take("classPrior", command.classPrior);
-        options.takeGroups(command);
+        options.takeExclusions(command);
         options.take("negativeReduction", command.negativeReduction);
         options.take(MINING, command.mining);
         options.take("softMargin", command.softMargin);
@@ -101,8 +101,22 @@ final class LossOptions {
         }
     }
 
-    /** Groups are what is excluded. */
-    private void takeGroups(LossCommand command) {
+    /** Groups, and what is above a threshold. */
+    private void takeExclusions(LossCommand command) {
+        checkGroups(command);
+        if (!kind.takesThreshold()) {
+            forbid(command.excludeAbove, "--exclude-above");
+        }
+        Exclude excluded = command.groups == null ? Exclude.nothing() : Exclude.sameGroup();
+        if (command.excludeAbove != null) {
+            excluded = excluded.and(Exclude.aboveThreshold(command.excludeAbove));
+        }
+        if (kind.has("excluded")) {
+            components.put("excluded", excluded);
+        }
+    }
+
+    private void checkGroups(LossCommand command) {
         if (!kind.has("excluded")) {
             forbid(command.groups, "--groups");
         }
@@ -115,7 +129,6 @@ final class LossOptions {
         if (command.negatives != null) {
             throw new IllegalArgumentException("--groups has no meaning with --negatives");
         }
-        components.put("excluded", Exclude.sameGroup());
     }
 
     /** The option named after a component, which has no default. */

@@ -2,8 +2,10 @@ package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
+import dev.infonce.Exclude;
 import dev.infonce.Negatives;
 import dev.infonce.Reduction;
+import dev.infonce.Threshold;
 import dev.infonce.suite.Case;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -27,6 +29,7 @@ final class CaseFiles {
         Files.createDirectories(folder);
         List<String> arguments = new ArrayList<>(List.of("loss", "--loss", new LossKind(c.loss()).word()));
         addOptions(arguments, c.loss());
+        addThreshold(arguments, c.loss());
         add(arguments, "queries", matrix(folder, "queries", c.dtype(), c.queries()));
         if (c.keys() != null) {
             add(arguments, "keys", matrix(folder, "keys", c.dtype(), c.keys()));
@@ -102,6 +105,14 @@ final class CaseFiles {
                 add(arguments, option, value instanceof Enum<?> word ? word(word) : value);
             }
         });
+    }
+
+    private static void addThreshold(List<String> arguments, ContrastiveLoss loss) {
+        if (loss.components().get("excluded") instanceof Exclude excluded
+                && !excluded.threshold().isNone()) {
+            Threshold threshold = excluded.threshold();
+            add(arguments, "exclude-above", word(threshold.kind()) + ":" + threshold.margin());
+        }
     }
 
     private static String word(Enum<?> value) {

@@ -122,6 +122,21 @@ class CommandLineMisuseTest {
                 "--loss supcon --queries q --row-labels y --aggregation mean --temperature 1; 'mean' is none of outside",
                 "--loss supcon --queries q --row-labels y --class-prior 0.1 --temperature 1; --class-prior has no",
                 "--loss supcon --queries q --row-labels y --groups y --temperature 1; --groups has no meaning",
+                "--loss supcon --queries q --row-labels y --exclude-above absolute:0 --temperature 1;"
+                        + " --exclude-above has no meaning for --loss supcon",
+                "--loss siglip --queries q --keys k --exclude-above absolute:0 --temperature 1;"
+                        + " --exclude-above has no meaning for --loss siglip",
+                "--loss nt-logistic --queries q --exclude-above relative:0 --temperature 1; --exclude-above has no meaning",
+                "--loss infonce --queries q --keys k --exclude-above 0.1 --temperature 1;"
+                        + " '0.1' is neither absolute:MARGIN nor relative:MARGIN",
+                "--loss infonce --queries q --keys k --exclude-above none:0 --temperature 1; 'none:0' is neither",
+                "--loss infonce --queries q --keys k --exclude-above absolute: --temperature 1; has no number",
+                "--loss infonce --queries q --keys k --exclude-above absolute:warm --temperature 1; has no number",
+                "--loss infonce --queries q --keys k --exclude-above absolute:NaN --temperature 1; --exclude-above",
+                "--loss infonce --queries q --keys k --exclude-above absolute:1e101 --temperature 1; [-1e100, 1e100]",
+                "--loss ntxent --queries q --exclude-above relative:-0.1 --temperature 1; must be in [0, 1e100]",
+                "--loss ntxent --queries q --exclude-above relative:0 --class-prior 0.1 --temperature 1;"
+                        + " a debiased loss has no threshold",
                 "--loss infonce --queries q --keys k --aggregation sum --temperature 1; --aggregation has no meaning",
                 "--loss infonce --queries q --keys k --key-labels y --temperature 1; --key-labels has no meaning",
             })
@@ -149,6 +164,8 @@ class CommandLineMisuseTest {
                 "--loss infonce --queries q --keys two --temperature 1; two.npy has 2 rows; needed are at least the 3",
                 "--loss infonce --queries q --keys k --negatives wide --temperature 1; --negatives: ",
                 "--loss infonce --queries q --keys k --negatives cube2 --temperature 1; cube2.npy has shape 2 x 1 x 4",
+                "--loss infonce --queries q --keys k --negatives cube --exclude-above absolute:0 --temperature 1;"
+                        + " cube.npy has 3 dimensions",
                 "--loss infonce --queries two --keys k --negatives n --temperature 1; k.npy has shape 3 x 4",
                 "--loss symmetric --queries two --keys k --temperature 1; k.npy has shape 3 x 4",
                 "--loss ntxent --queries q --temperature 1; q.npy has 3 rows; one tower of two views needs an even number",

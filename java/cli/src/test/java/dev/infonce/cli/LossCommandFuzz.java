@@ -60,6 +60,20 @@ public final class LossCommandFuzz {
         word(in, arguments, "--similarity", 4, "cosine", "dot", "neg-squared-euclidean", "neg-euclidean", "cos");
         word(in, arguments, "--denominator", 3, "all", "negatives", "own");
         word(in, arguments, "--class-prior", 5, "0", "0.1", "0.99", "1", "x");
+        word(
+                in,
+                arguments,
+                "--exclude-above",
+                4,
+                "absolute:0.1",
+                "absolute:-1e100",
+                "relative:0",
+                "relative:0.05",
+                "relative:-1",
+                "absolute:NaN",
+                "absolute:",
+                "x:1",
+                "");
         word(in, arguments, "--aggregation", 3, "outside", "inside", "sum", "mean");
         number(in, arguments, "--positive-margin", 3);
         word(in, arguments, "--distance", 3, "euclidean", "squared-euclidean", "cosine");

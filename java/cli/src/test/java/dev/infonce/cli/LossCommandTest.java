@@ -12,6 +12,7 @@ import dev.infonce.Metrics;
 import dev.infonce.Mining;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
+import dev.infonce.Similarity;
 import dev.infonce.Triplet;
 import dev.infonce.cli.npy.NpyArray;
 import dev.infonce.cli.npy.NpyFile;
@@ -80,6 +81,16 @@ class LossCommandTest {
         Case c = random(Triplet.withMargin(0.9), 6, 6, DType.FLOAT32);
         String without = Cli.run(arguments(c)).out();
         assertThat(Cli.run(arguments(c, "--temperature", "0.07")).out()).isEqualTo(without);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void thresholdsGoWithGroupsMarginsAndNegatives(Similarity similarity) throws IOException {
+        for (ContrastiveLoss loss : Cases.withThresholds(similarity, 0.4)) {
+            assertAsOracle(
+                    "java",
+                    Cases.awayFromLimits(1e-5, SEED, seed -> Cases.random(loss, 6, 8, DIM, DType.FLOAT32, seed)));
+        }
     }
 
     private void assertAsOracle(String device, Case c) throws IOException {

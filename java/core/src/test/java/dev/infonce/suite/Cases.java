@@ -92,7 +92,7 @@ public final class Cases {
     }
 
     /** Every loss that can have a threshold, alone and with all that goes with one, at thresholds that many negatives exceed. */
-    static List<ContrastiveLoss> withThresholds(Similarity s, double tau) {
+    public static List<ContrastiveLoss> withThresholds(Similarity s, double tau) {
         boolean bounded = switch (s) {
             case COSINE, DOT -> true;
             case NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> false;
@@ -121,7 +121,7 @@ public final class Cases {
      * The case of the first seed from one on in which no negative is nearer to its limit than a distance, so that roundings leave it
      * on its side, and some are above and some below.
      */
-    static Case awayFromLimits(double distance, long seed, LongFunction<Case> cases) {
+    public static Case awayFromLimits(double distance, long seed, LongFunction<Case> cases) {
         for (long other = seed; other < seed + 1000; other++) {
             Case c = cases.apply(other);
             double left = Oracle.shareWithinLimits(c);

@@ -99,6 +99,9 @@ public final class Oracle {
     /** How near the similarity of a negative comes to its limit: what is nearer than an arithmetic errs may be on either side of it. */
     static double distanceFromLimits(Case c) {
         Threshold threshold = threshold(c);
+        if (threshold.isNone()) {
+            return Double.POSITIVE_INFINITY;
+        }
         Oracle oracle = new Oracle(c);
         double least = Double.POSITIVE_INFINITY;
         for (Terms.Term term : Terms.of(c).terms()) {
