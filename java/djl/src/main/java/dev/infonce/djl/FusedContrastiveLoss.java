@@ -37,7 +37,7 @@ import java.util.Map;
 public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
     private final Device device;
     private final ContrastiveLoss loss;
-    private final boolean hasLearnedTemperature;
+    private final LearnedLogits learned;
     private final Map<PlanKey, Plan> plans = new HashMap<>();
     private GradientResult last;
 
@@ -50,10 +50,10 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
      * @param loss with reduction mean or sum: a training loss is one number
      */
     public FusedContrastiveLoss(Device device, ContrastiveLoss loss) {
-        this(device, loss, false);
+        this(device, loss, LearnedLogits.NOTHING);
     }
 
-    private FusedContrastiveLoss(Device device, ContrastiveLoss loss, boolean hasLearnedTemperature) {
+    private FusedContrastiveLoss(Device device, ContrastiveLoss loss, LearnedLogits learned) {
         super(loss.getClass().getSimpleName());
         if (loss.reduction() == Reduction.NONE) {
             throw new IllegalArgumentException(
@@ -61,12 +61,26 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
         }
         this.device = device;
         this.loss = loss;
-        this.hasLearnedTemperature = hasLearnedTemperature;
+        this.learned = learned;
     }
 
     /** The same, but the last of the predictions is ln(temperature), which gets its gradient; see {@link LogTemperature}. */
     public static FusedContrastiveLoss withLearnedTemperature(Device device, ContrastiveLoss loss) {
-        return new FusedContrastiveLoss(device, loss, true);
+        return new FusedContrastiveLoss(device, loss, LearnedLogits.TEMPERATURE);
+    }
+
+    /**
+     * The same, but the last two of the predictions are ln(temperature) and the bias, which get their gradients; see {@link
+     * LogTemperature} and {@link LogitBias}.
+     *
+     * @throws IllegalArgumentException if the loss has no bias
+     */
+    public static FusedContrastiveLoss withLearnedTemperatureAndBias(Device device, ContrastiveLoss loss) {
+        if (!loss.hasBias()) {
+            throw new IllegalArgumentException(
+                    "loss is " + loss.getClass().getSimpleName() + ", which has no bias; allowed is SigLip");
+        }
+        return new FusedContrastiveLoss(device, loss, LearnedLogits.TEMPERATURE_AND_BIAS);
     }
 
     /**
@@ -74,14 +88,14 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
      *
      * @param labels what the loss needs of whole numbers, one a row: labels, or groups of rows, and behind them those of the keys of
      *     two towers where these are not those of their queries; numbers below 0 are like no other, and in no group
-     * @param predictions queries, and keys, negatives and the learned temperature where the loss has them
+     * @param predictions queries, and keys, negatives and the learned temperature and bias where the loss has them
      * @return a scalar of the first prediction's manager
      * @throws IllegalArgumentException if there are too few or too many arrays, or shapes that do not fit
      * @throws dev.infonce.InfoNceException if the device refuses, for example a row that is not finite
      */
     @Override
     public NDArray evaluate(NDList labels, NDList predictions) {
-        LossArrays arrays = LossArrays.of(loss, predictions, hasLearnedTemperature);
+        LossArrays arrays = LossArrays.of(loss, predictions, learned);
         NDList embeddings = arrays.embeddings();
         NDManager manager = arrays.queries().getManager();
         try (NDManager scope = manager.newSubManager()) {
@@ -91,10 +105,13 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
             Plan plan = plans.computeIfAbsent(
                     new PlanKey(arrays.shape(loss), type), key -> device.plan(loss, key.shape(), key.type()));
             last = plan.forwardBackward(inputs, outputs(gradients));
-            if (hasLearnedTemperature) {
-                NDArray logTemperature = arrays.logTemperature();
-                embeddings.add(logTemperature);
-                gradients.add(scope.full(logTemperature.getShape(), (float) last.dLogTemperature()));
+            if (arrays.logTemperature() != null) {
+                embeddings.add(arrays.logTemperature());
+                gradients.add(scope.full(arrays.logTemperature().getShape(), (float) last.dLogTemperature()));
+            }
+            if (arrays.bias() != null) {
+                embeddings.add(arrays.bias());
+                gradients.add(scope.full(arrays.bias().getShape(), (float) last.dBias()));
             }
             NDArray result = Autograd.scalar(last.loss(), embeddings, onDeviceOf(embeddings, gradients));
             result.attach(manager);
@@ -126,9 +143,10 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
             inputs = inputs.withNegatives(NdMatrix.of("negatives", arrays.negatives()));
         }
         if (arrays.logTemperature() != null) {
-            inputs = inputs.withLogTemperature(arrays.logTemperature()
-                    .toType(ai.djl.ndarray.types.DataType.FLOAT64, true)
-                    .toDoubleArray()[0]);
+            inputs = inputs.withLogTemperature(number(arrays.logTemperature()));
+        }
+        if (arrays.bias() != null) {
+            inputs = inputs.withBias(number(arrays.bias()));
         }
         if (loss.takesClassLabels()) {
             Object[] ofRows = ids(present(labels, "a whole number a row"));
@@ -142,6 +160,12 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
             return inputs.withLabels(intLabels(labels));
         }
         return loss.takesGroups() ? withGroups(inputs, labels) : inputs;
+    }
+
+    private static double number(NDArray array) {
+        try (NDArray wide = array.toType(ai.djl.ndarray.types.DataType.FLOAT64, true)) {
+            return wide.toDoubleArray()[0];
+        }
     }
 
     private Inputs withGroups(Inputs inputs, NDList labels) {

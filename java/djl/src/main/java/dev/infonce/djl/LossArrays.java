@@ -12,32 +12,36 @@ import dev.infonce.Shape;
  * @param keys null for a tower in one array
  * @param negatives null unless the loss takes negatives of their own
  * @param logTemperature one number, null unless the temperature is learned
+ * @param bias one number, null unless the bias is learned
  */
-record LossArrays(NDArray queries, NDArray keys, NDArray negatives, NDArray logTemperature) {
+record LossArrays(NDArray queries, NDArray keys, NDArray negatives, NDArray logTemperature, NDArray bias) {
 
-    /** Takes the predictions apart: queries, keys, negatives as the loss needs them, then ln(tau) if it is learned. */
-    static LossArrays of(ContrastiveLoss loss, NDList predictions, boolean hasLogTemperature) {
-        int extra = hasLogTemperature ? 1 : 0;
+    /** Takes the predictions apart: queries, keys, negatives as the loss needs them, then the numbers that are learned. */
+    static LossArrays of(ContrastiveLoss loss, NDList predictions, LearnedLogits learned) {
+        int extra = learned.count();
         int most = (loss.isMined() ? 1 : loss.takesNegatives() ? 3 : 2) + extra;
         int least = loss.isOneTower() && !loss.isMined() ? most - 1 : most;
         int size = predictions.size();
         if (size < least || size > most) {
             String allowed = least == most ? "" + least : least + " or " + most;
-            throw new IllegalArgumentException(
-                    "predictions: " + size + " arrays, " + loss.getClass().getSimpleName() + " takes " + allowed
-                            + (hasLogTemperature ? ", the last being ln(temperature)" : ""));
+            throw new IllegalArgumentException("predictions: " + size + " arrays, "
+                    + loss.getClass().getSimpleName() + " takes " + allowed + learned.words());
         }
         int data = size - extra;
-        NDArray logTemperature = hasLogTemperature ? predictions.get(size - 1) : null;
-        if (hasLogTemperature && logTemperature.size() != 1) {
-            throw new IllegalArgumentException("ln(temperature), the last of the predictions, has shape "
-                    + logTemperature.getShape() + ", allowed is one number");
-        }
         return new LossArrays(
                 predictions.get(0),
                 data > 1 ? predictions.get(1) : null,
                 data > 2 ? predictions.get(2) : null,
-                logTemperature);
+                extra > 0 ? number("ln(temperature)", predictions.get(data)) : null,
+                extra > 1 ? number("the bias", predictions.get(data + 1)) : null);
+    }
+
+    private static NDArray number(String name, NDArray array) {
+        if (array.size() != 1) {
+            throw new IllegalArgumentException(
+                    name + " of the predictions has shape " + array.getShape() + ", allowed is one number");
+        }
+        return array;
     }
 
     /** Those that get a gradient, in the order of the roles. */

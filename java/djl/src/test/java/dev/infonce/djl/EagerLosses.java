@@ -31,6 +31,15 @@ final class EagerLosses {
         return isSymmetric ? rows.add(diagonalLoss(logits.transpose())).div(2) : rows;
     }
 
+    /** SigLIP of cosines: mean over queries of the sum over keys of softplus(-+(s / tau + bias)). */
+    static NDArray sigLip(NDArray queries, NDArray keys, NDArray temperature, NDArray bias) {
+        NDArray logits =
+                unit(queries).matMul(unit(keys).transpose()).div(temperature).add(bias);
+        int rows = (int) logits.getShape().get(0);
+        NDArray signs = logits.getManager().eye(rows).mul(-2).add(1);
+        return logits.mul(signs).exp().add(1).log().sum().div(rows);
+    }
+
     /** Triplet loss with Euclidean distances. */
     static NDArray triplet(NDArray anchors, NDArray positives, NDArray negatives, double margin) {
         return distance(anchors, positives)

@@ -32,6 +32,7 @@ import dev.infonce.Negatives;
 import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
 import dev.infonce.Reduction;
+import dev.infonce.SigLip;
 import dev.infonce.Triplet;
 import dev.infonce.djl.simclr.TorchRuntime;
 import dev.infonce.suite.Case;
@@ -171,13 +172,51 @@ class FusedContrastiveLossTest {
     void symmetricInfoNceWithALearnedTemperatureGivesItsGradientToo() {
         InfoNce loss = InfoNce.withTemperature(1).symmetric();
         try (FusedContrastiveLoss fused = FusedContrastiveLoss.withLearnedTemperature(device, loss)) {
-            Outcome actual = train(2, 0.3, z -> fused.evaluate(new NDList(), z));
+            Outcome actual = train(2, List.of(new LogTemperature(0.3)), z -> fused.evaluate(new NDList(), z));
             Outcome expected = train(
                     2,
-                    0.3,
+                    List.of(new LogTemperature(0.3)),
                     z -> EagerLosses.infoNce(z.get(0), z.get(1), z.get(2).exp(), true));
             assertSame(actual, expected);
             assertThat(fused.lastResult().temperature()).isCloseTo(0.3, within(1e-7));
+        }
+    }
+
+    @Test
+    void sigLipWithALearnedTemperatureAndBiasGivesTheirGradientsToo() {
+        SigLip loss = SigLip.learned();
+        try (FusedContrastiveLoss fused = FusedContrastiveLoss.withLearnedTemperatureAndBias(device, loss)) {
+            Outcome actual = train(
+                    2, List.of(new LogTemperature(0.3), new LogitBias(-1.5)), z -> fused.evaluate(new NDList(), z));
+            Outcome expected = train(
+                    2,
+                    List.of(new LogTemperature(0.3), new LogitBias(-1.5)),
+                    z -> EagerLosses.sigLip(z.get(0), z.get(1), z.get(2).exp(), z.get(3)));
+            assertSame(actual, expected);
+            assertThat(fused.lastResult().temperature()).isCloseTo(0.3, within(1e-7));
+        }
+    }
+
+    @Test
+    void aLearnedBiasWantsALossThatHasOneAndOneNumber() {
+        assertThatThrownBy(
+                        () -> FusedContrastiveLoss.withLearnedTemperatureAndBias(device, InfoNce.withTemperature(0.1)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("loss is InfoNce, which has no bias; allowed is SigLip");
+        assertThatThrownBy(() -> new LogitBias(Double.NaN))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("initialBias is NaN");
+        try (NDManager manager = engine.newBaseManager(ai.djl.Device.cpu());
+                FusedContrastiveLoss fused =
+                        FusedContrastiveLoss.withLearnedTemperatureAndBias(device, SigLip.learned())) {
+            NDArray rows = manager.ones(new Shape(4, 3));
+            NDArray one = manager.ones(new Shape(1));
+            assertThatThrownBy(() -> fused.evaluate(new NDList(), new NDList(rows, rows, one)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("predictions: 3 arrays, SigLip takes 4, the last being ln(temperature) and the bias");
+            assertThatThrownBy(() -> fused.evaluate(new NDList(), new NDList(rows, rows, one, rows)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("the bias of the predictions has shape (4, 3), allowed is one number");
         }
     }
 
@@ -323,11 +362,11 @@ class FusedContrastiveLossTest {
     }
 
     private static Outcome train(int towers, Function<NDList, NDArray> loss) {
-        return train(towers, Double.NaN, loss);
+        return train(towers, List.of(), loss);
     }
 
     /** One forward and backward pass of a two-layer network over the inputs of each tower. */
-    private static Outcome train(int towers, double learnedTemperature, Function<NDList, NDArray> loss) {
+    private static Outcome train(int towers, List<LearnedNumber> learned, Function<NDList, NDArray> loss) {
         SplittableRandom random = new SplittableRandom(7);
         try (NDManager manager = engine.newBaseManager(ai.djl.Device.cpu())) {
             SequentialBlock network = new SequentialBlock()
@@ -341,11 +380,10 @@ class FusedContrastiveLossTest {
                         new ai.djl.ndarray.index.NDIndex("..."),
                         random(manager, random, weight.getShape().getShape()));
             }
-            LogTemperature temperature = new LogTemperature(Double.isNaN(learnedTemperature) ? 1 : learnedTemperature);
-            temperature.initialize(manager, DataType.FLOAT32, new Shape(ROWS, OUTPUTS));
             List<Parameter> parameters = new ArrayList<>(network.getParameters().values());
-            if (!Double.isNaN(learnedTemperature)) {
-                parameters.addAll(temperature.getParameters().values());
+            for (LearnedNumber number : learned) {
+                number.initialize(manager, DataType.FLOAT32, new Shape(ROWS, OUTPUTS));
+                parameters.addAll(number.getParameters().values());
             }
             ParameterStore store = new ParameterStore(manager, false);
             NDList inputs = new NDList();
@@ -358,8 +396,8 @@ class FusedContrastiveLossTest {
                 for (NDArray input : inputs) {
                     predictions.addAll(network.forward(store, new NDList(input), true));
                 }
-                if (!Double.isNaN(learnedTemperature)) {
-                    predictions = temperature.forward(store, predictions, true);
+                for (LearnedNumber number : learned) {
+                    predictions = number.forward(store, predictions, true);
                 }
                 NDArray result = loss.apply(predictions);
                 assertThat(result.size()).isEqualTo(1);

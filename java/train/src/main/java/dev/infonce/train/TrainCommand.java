@@ -4,6 +4,7 @@ import dev.infonce.cli.CommandRunner;
 import dev.infonce.cli.CommonOptions;
 import dev.infonce.djl.simclr.SimClrTraining;
 import dev.infonce.djl.simclr.TrainOptions;
+import dev.infonce.djl.simclr.TrainingLoss;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -18,7 +19,7 @@ import picocli.CommandLine.Spec;
         name = "infonce train",
         sortOptions = false,
         description = {
-            "Trains a small image encoder on Fashion-MNIST without labels (SimCLR, with this library's NT-Xent),",
+            "Trains a small image encoder on Fashion-MNIST without labels (SimCLR, with this library's NT-Xent, or another loss),",
             "then measures it with a k-nearest-neighbour classifier and a linear probe and writes a report."
         },
         footer = {
@@ -67,6 +68,14 @@ public final class TrainCommand implements Callable<Integer> {
             description = "Seed of all randomness (default: ${DEFAULT-VALUE}).")
     private long seed;
 
+    @Option(
+            names = "--loss",
+            paramLabel = "NAME",
+            description =
+                    "What is learned by: ntxent, dcl, supcon (which sees the labels), siglip, nt-logistic or triplet"
+                            + " (default: ntxent).")
+    private String loss;
+
     @Option(names = "--batch", paramLabel = "N", description = "Images a step, 2 to 16384 (default: 256).")
     private Integer batch;
 
@@ -105,10 +114,25 @@ public final class TrainCommand implements Callable<Integer> {
         return SimClrTraining.run(options(), System.out, System.err);
     }
 
+    private TrainingLoss trainingLoss() {
+        return loss == null ? null : TrainingLoss.ofWord(loss);
+    }
+
     private TrainOptions options() {
         try {
             return new TrainOptions(
-                    data, out, overwrite, epochs, steps, quick, seed, batch, device, resume, requireGain);
+                    data,
+                    out,
+                    overwrite,
+                    epochs,
+                    steps,
+                    quick,
+                    seed,
+                    trainingLoss(),
+                    batch,
+                    device,
+                    resume,
+                    requireGain);
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), e.getMessage(), e);
         }

@@ -28,7 +28,7 @@ class TrainCommandTest {
         assertThat(out.toString())
                 .startsWith("Usage: infonce train")
                 .contains("--data", "--out", "--epochs", "--steps", "--quick", "--seed", "--batch", "--device")
-                .contains("--resume", "--require-gain", "--overwrite");
+                .contains("--resume", "--require-gain", "--overwrite", "--loss", "nt-logistic");
     }
 
     @ParameterizedTest
@@ -44,6 +44,9 @@ class TrainCommandTest {
                 "--batch 16385; batch",
                 "--seed 1.5; --seed",
                 "--device tpu; device",
+                "--loss foo; --loss is foo, allowed are ntxent, dcl, supcon, siglip, nt-logistic, triplet",
+                "--loss; --loss",
+                "--resume run --loss dcl; --loss",
                 "--require-gain much; --require-gain",
                 "--overwrite; --overwrite",
                 "--data; --data",

@@ -23,6 +23,7 @@ public final class ViewPipeline implements AutoCloseable {
     private final int threads;
     private final ExecutorService workers;
     private final float[][] buffers;
+    private final int[][] drawn;
     private final List<Future<?>> pending = new ArrayList<>();
     private long pendingStep = -1;
     private int[] order;
@@ -51,6 +52,7 @@ public final class ViewPipeline implements AutoCloseable {
         this.workers = Executors.newFixedThreadPool(
                 threads, Thread.ofPlatform().daemon().name("views-", 0).factory());
         this.buffers = new float[2][2 * batch * images.pixelsPerImage()];
+        this.drawn = new int[2][batch];
     }
 
     /** Steps of an epoch. */
@@ -74,28 +76,38 @@ public final class ViewPipeline implements AutoCloseable {
         return buffers[(int) (step & 1)];
     }
 
+    /**
+     * The images that the step's batch shows, in its order.
+     *
+     * @param step the one last taken
+     * @return batch indices; the array is reused by the step after the next
+     */
+    public int[] images(long step) {
+        return drawn[(int) (step & 1)];
+    }
+
     private void start(long step) {
         long epoch = step / stepsPerEpoch();
         if (epoch != orderEpoch) {
             order = shuffled(epoch);
             orderEpoch = epoch;
         }
-        int[] current = order;
-        int first = (int) (step % stepsPerEpoch()) * batch;
+        int[] current = drawn[(int) (step & 1)];
+        System.arraycopy(order, (int) (step % stepsPerEpoch()) * batch, current, 0, batch);
         float[] target = buffers[(int) (step & 1)];
         int views = 2 * batch;
         for (int t = 0; t < threads; t++) {
             int from = (int) ((long) views * t / threads);
             int to = (int) ((long) views * (t + 1) / threads);
-            pending.add(workers.submit(() -> fill(current, first, target, step, from, to)));
+            pending.add(workers.submit(() -> fill(current, target, step, from, to)));
         }
         pendingStep = step;
     }
 
-    private void fill(int[] current, int first, float[] target, long step, int from, int to) {
+    private void fill(int[] current, float[] target, long step, int from, int to) {
         int size = images.pixelsPerImage();
         for (int view = from; view < to; view++) {
-            int image = current[first + view % batch];
+            int image = current[view % batch];
             SplittableRandom random = new SplittableRandom(mix(mix(seed, step), view));
             maker.make(images.pixels(), image * size, target, view * size, random);
             for (int p = view * size; p < (view + 1) * size; p++) {

@@ -41,6 +41,8 @@ public final class HtmlReport {
         Map<String, String> parts = new LinkedHashMap<>();
         parts.put("title", "SimCLR on Fashion-MNIST, trained with infonce");
         parts.put("summary", summary());
+        parts.put("loss", report.recipe().loss().title());
+        parts.put("labels", report.recipe().loss().seesClasses() ? "learned from all labels" : "never saw a label");
         parts.put("cards", cards());
         parts.put("probeImages", thousands(report.probeImages()));
         parts.put("testImages", thousands(report.testImages()));
@@ -69,8 +71,9 @@ public final class HtmlReport {
                 : "";
         return String.format(
                 Locale.ROOT,
-                "A small convolutional encoder learned from %s images without labels, %d steps of %d images, in %.0f seconds.%s",
+                "A small convolutional encoder learned from %s images %s labels, %d steps of %d images, in %.0f seconds.%s",
                 thousands(report.trainImages()),
+                report.recipe().loss().seesClasses() ? "with" : "without",
                 report.stepsDone(),
                 report.recipe().batch(),
                 report.timings().get("trainingSeconds"),
@@ -172,6 +175,12 @@ public final class HtmlReport {
                 .forEach(c -> encoder.append(encoder.isEmpty() ? "" : ", ")
                         .append(c.filters() + "·" + c.kernel() + "×" + c.kernel()
                                 + (c.stride() > 1 ? " /" + c.stride() : "")));
+        StringBuilder loss = new StringBuilder();
+        report.recipe().contrastiveLoss().components().forEach((name, value) -> {
+            if (value instanceof Double number && number != 0) {
+                loss.append(entry(name, plain(number)));
+            }
+        });
         return entry("recipe", report.recipe().name())
                 + entry("encoder, convolutions", encoder.toString())
                 + entry(
@@ -180,7 +189,8 @@ public final class HtmlReport {
                 + entry(
                         "steps × batch",
                         report.stepsDone() + " × " + report.recipe().batch())
-                + entry("temperature", plain(report.recipe().temperature()))
+                + entry("loss", report.recipe().loss().title())
+                + loss
                 + entry("AdamW, peak learning rate", plain(report.recipe().learningRate()))
                 + entry("weight decay", plain(report.recipe().weightDecay()))
                 + entry("seed", Long.toString(report.seed()));

@@ -3,6 +3,7 @@ package dev.infonce.djl.simclr;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.index.NDIndex;
 import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
 import dev.infonce.djl.files.AtomicFile;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -39,10 +40,12 @@ record Checkpoint(
         List<GeometryPoint> snapshots,
         List<float[]> arrays) {
     private static final byte[] MAGIC = "infonce".getBytes(StandardCharsets.US_ASCII);
-    private static final char FORMAT = '2';
+    private static final char FORMAT = '3';
     private static final int HASH_BYTES = 32;
     private static final long MAX_BYTES = 1L << 30;
-    private static final Gson GSON = new Gson();
+    // a metric that has no meaning for a loss is NaN
+    private static final Gson GSON =
+            new GsonBuilder().serializeSpecialFloatingPointValues().create();
 
     /** Checks that nothing is missing and that the parts fit together. */
     Checkpoint {

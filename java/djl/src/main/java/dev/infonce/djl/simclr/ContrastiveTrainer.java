@@ -6,18 +6,20 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
+import dev.infonce.ContrastiveLoss;
 import dev.infonce.Device;
 import dev.infonce.GradientResult;
 import dev.infonce.Metrics;
-import dev.infonce.NtXent;
 import dev.infonce.djl.FusedContrastiveLoss;
 import dev.infonce.djl.data.FixedViews;
 import dev.infonce.djl.data.ImageSet;
 import dev.infonce.djl.data.ViewPipeline;
 import dev.infonce.djl.eval.Geometry;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.function.IntUnaryOperator;
 
 /**
  * A training run that can be advanced step by step, saved and continued. What a step does depends on the recipe, the
@@ -37,6 +39,7 @@ final class ContrastiveTrainer implements AutoCloseable {
     private final AdamW optimizer;
     private final ViewPipeline views;
     private final FusedContrastiveLoss loss;
+    private final IntUnaryOperator labels;
     private final List<CurvePoint> curve = new ArrayList<>();
     private final List<GeometryPoint> snapshots = new ArrayList<>();
     private final NDArray firstViews;
@@ -62,7 +65,11 @@ final class ContrastiveTrainer implements AutoCloseable {
         secondViews = fixedViews(images.first(SNAPSHOT_IMAGES), 2);
         model = new SimClrModel(manager, recipe, seed);
         optimizer = new AdamW(manager, model.learnedParameters(), recipe.weightDecay());
-        loss = new FusedContrastiveLoss(device, NtXent.withTemperature(recipe.temperature()));
+        ContrastiveLoss kind = recipe.contrastiveLoss();
+        loss = kind.hasBias()
+                ? FusedContrastiveLoss.withLearnedTemperatureAndBias(device, kind)
+                : new FusedContrastiveLoss(device, kind);
+        labels = labels(kind, images);
         views = new ViewPipeline(
                 images.first(recipe.images()),
                 recipe.views(),
@@ -95,7 +102,7 @@ final class ContrastiveTrainer implements AutoCloseable {
             NDArray images = scope.create(batch, new Shape(2L * recipe.batch(), 1, height, width));
             try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
                 NDArray projections = model.projections(model.features(images, true), true);
-                collector.backward(loss.evaluate(new NDList(), new NDList(projections)));
+                collector.backward(loss.evaluate(labels(scope, index), model.predictions(projections)));
             }
             optimizer.step(learningRate);
         }
@@ -117,6 +124,24 @@ final class ContrastiveTrainer implements AutoCloseable {
             snapshots.add(snapshot());
         }
         return point;
+    }
+
+    /** The label of an image, or null where the loss takes none: its class, or its own number, so that only its views are alike. */
+    private IntUnaryOperator labels(ContrastiveLoss kind, ImageSet images) {
+        if (!kind.takesLabels()) {
+            return null;
+        }
+        return recipe.loss().seesClasses() ? images::label : IntUnaryOperator.identity();
+    }
+
+    private NDList labels(NDManager scope, int step) {
+        if (labels == null) {
+            return new NDList();
+        }
+        int[] drawn = views.images(step);
+        int[] ofViews = new int[2 * drawn.length];
+        Arrays.setAll(ofViews, view -> labels.applyAsInt(drawn[view % drawn.length]));
+        return new NDList(scope.create(ofViews));
     }
 
     private NDArray fixedViews(ImageSet images, long number) {

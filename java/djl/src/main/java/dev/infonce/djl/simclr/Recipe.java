@@ -1,5 +1,6 @@
 package dev.infonce.djl.simclr;
 
+import dev.infonce.ContrastiveLoss;
 import dev.infonce.djl.data.ViewSettings;
 import java.util.List;
 import java.util.Objects;
@@ -12,7 +13,8 @@ import java.util.Objects;
  * @param headHidden width of the projection head's hidden layer
  * @param headOutput dimension of the projections
  * @param views how views are made
- * @param temperature of NT-Xent
+ * @param loss what is learned by
+ * @param temperature of NT-Xent; other losses have numbers of their own
  * @param learningRate peak, reached after the warm-up
  * @param weightDecay of AdamW
  * @param warmUp share of the steps with linearly growing learning rate
@@ -26,6 +28,7 @@ public record Recipe(
         int headHidden,
         int headOutput,
         ViewSettings views,
+        TrainingLoss loss,
         double temperature,
         double learningRate,
         double weightDecay,
@@ -66,6 +69,7 @@ public record Recipe(
         convolutions = List.copyOf(convolutions);
         Objects.requireNonNull(name, "name");
         Objects.requireNonNull(views, "views");
+        Objects.requireNonNull(loss, "loss");
         require(!convolutions.isEmpty(), "convolutions", convolutions.size(), "1 or more");
         require(headHidden >= 1, "headHidden", headHidden, "1 or more");
         require(headOutput >= 1, "headOutput", headOutput, "1 or more");
@@ -100,6 +104,7 @@ public record Recipe(
                 128,
                 64,
                 new ViewSettings(0.45, 0.2, 0.5, 0.4, 0.2),
+                TrainingLoss.NTXENT,
                 0.2,
                 5e-3,
                 1e-4,
@@ -117,6 +122,7 @@ public record Recipe(
                 128,
                 64,
                 new ViewSettings(0.6, 0.15, 0.5, 0.2, 0.1),
+                TrainingLoss.NTXENT,
                 0.1,
                 6e-3,
                 1e-4,
@@ -124,6 +130,24 @@ public record Recipe(
                 20_000,
                 256,
                 156);
+    }
+
+    /** The same with another loss. */
+    public Recipe withLoss(TrainingLoss newLoss) {
+        return new Recipe(
+                name,
+                convolutions,
+                headHidden,
+                headOutput,
+                views,
+                newLoss,
+                temperature,
+                learningRate,
+                weightDecay,
+                warmUp,
+                images,
+                batch,
+                steps);
     }
 
     /** The same with another batch size. */
@@ -134,6 +158,7 @@ public record Recipe(
                 headHidden,
                 headOutput,
                 views,
+                loss,
                 temperature,
                 learningRate,
                 weightDecay,
@@ -151,6 +176,7 @@ public record Recipe(
                 headHidden,
                 headOutput,
                 views,
+                loss,
                 temperature,
                 learningRate,
                 weightDecay,
@@ -168,6 +194,7 @@ public record Recipe(
                 headHidden,
                 headOutput,
                 views,
+                loss,
                 temperature,
                 learningRate,
                 weightDecay,
@@ -185,6 +212,11 @@ public record Recipe(
     /** Test images on the maps, whose time grows with the square of their number. */
     public int mapImages() {
         return name.equals(QUICK) ? QUICK_MAP_IMAGES : MAP_IMAGES;
+    }
+
+    /** The loss with its numbers. */
+    public ContrastiveLoss contrastiveLoss() {
+        return loss.withTemperature(temperature);
     }
 
     /** Features that the encoder gives for an image. */

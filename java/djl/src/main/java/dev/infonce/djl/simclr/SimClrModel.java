@@ -16,13 +16,17 @@ import ai.djl.nn.norm.BatchNorm;
 import ai.djl.nn.pooling.Pool;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.Pair;
+import dev.infonce.ContrastiveLoss;
+import dev.infonce.djl.LogTemperature;
+import dev.infonce.djl.LogitBias;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
- * The encoder, whose features are what is learned, and the projection head, which only the loss sees. Owns its
- * parameters; close ends them. For use by one thread.
+ * The encoder, whose features are what is learned, the projection head, which only the loss sees, and, of a loss with a bias, its
+ * temperature and bias. Owns its parameters; close ends them. For use by one thread.
  */
 public final class SimClrModel implements AutoCloseable {
     private static final int HEIGHT = 28;
@@ -31,6 +35,8 @@ public final class SimClrModel implements AutoCloseable {
     private final ParameterStore store;
     private final Block encoder;
     private final Block head;
+    private final Block learnedLogits;
+    private final boolean isOneTower;
     private final List<Parameter> parameters = new ArrayList<>();
 
     /** A model with random weights that depend on the recipe and the seed alone. */
@@ -42,7 +48,15 @@ public final class SimClrModel implements AutoCloseable {
         head = head(recipe, random);
         encoder.initialize(manager, DataType.FLOAT32, new Shape(1, 1, HEIGHT, HEIGHT));
         head.initialize(manager, DataType.FLOAT32, new Shape(1, recipe.features()));
-        for (Block block : List.of(encoder, head)) {
+        ContrastiveLoss loss = recipe.contrastiveLoss();
+        isOneTower = loss.isOneTower();
+        learnedLogits = loss.hasBias() ? learnedLogits(loss.components()) : null;
+        List<Block> blocks = new ArrayList<>(List.of(encoder, head));
+        if (learnedLogits != null) {
+            learnedLogits.initialize(manager, DataType.FLOAT32, new Shape(1, recipe.headOutput()));
+            blocks.add(learnedLogits);
+        }
+        for (Block block : blocks) {
             for (Pair<String, Parameter> named : block.getParameters()) {
                 parameters.add(named.getValue());
             }
@@ -69,6 +83,17 @@ public final class SimClrModel implements AutoCloseable {
         return head.forward(store, new NDList(features), isTraining).singletonOrThrow();
     }
 
+    /**
+     * What the loss is given of projections.
+     *
+     * @param projections of an even number of views, view i and view i + count / 2 being of one image
+     * @return one tower, or the halves as two, and ln(temperature) and bias where these are learned
+     */
+    public NDList predictions(NDArray projections) {
+        NDList towers = isOneTower ? new NDList(projections) : projections.split(2);
+        return learnedLogits == null ? towers : learnedLogits.forward(store, towers, true);
+    }
+
     /** All parameters in a fixed order, the running statistics of batch normalisation included. */
     public List<Parameter> parameters() {
         return List.copyOf(parameters);
@@ -77,6 +102,12 @@ public final class SimClrModel implements AutoCloseable {
     /** Those that are learned by gradients, in the same order. */
     public List<Parameter> learnedParameters() {
         return parameters.stream().filter(Parameter::requiresGradient).toList();
+    }
+
+    private static Block learnedLogits(Map<String, Object> start) {
+        return new SequentialBlock()
+                .add(new LogTemperature((double) start.get("temperature")))
+                .add(new LogitBias((double) start.get("bias")));
     }
 
     private static Block encoder(Recipe recipe, SplittableRandom random) {

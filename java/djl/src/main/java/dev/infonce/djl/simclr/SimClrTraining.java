@@ -87,8 +87,8 @@ public final class SimClrTraining {
         try (Device device = device();
                 NDManager manager = engine.newBaseManager(ai.djl.Device.cpu());
                 ContrastiveTrainer trainer = new ContrastiveTrainer(manager, recipe, seed, images, device)) {
-            out.println("loss on " + device.name() + " (" + device.description() + "), encoder on PyTorch "
-                    + engine.getVersion());
+            out.println(recipe.loss().title() + " loss on " + device.name() + " (" + device.description()
+                    + "), encoder on PyTorch " + engine.getVersion());
             out.printf(
                     Locale.ROOT,
                     "%s recipe: %d steps of %d images (%.1f epochs), seed %d, into %s%n",

@@ -13,6 +13,7 @@ import java.util.List;
  * @param steps optimiser steps, 1 to 1 000 000; null: the recipe's
  * @param quick the smoke recipe: fewer images, smaller encoder
  * @param seed decides weights, order and views
+ * @param loss what is learned by; null: NT-Xent
  * @param batch images a step, 2 to 16384; null: the recipe's
  * @param device computes the loss: best, java, cpu or cuda
  * @param resume folder of an earlier run, whose recipe, seed and steps then hold; null: start anew
@@ -26,6 +27,7 @@ public record TrainOptions(
         Integer steps,
         boolean quick,
         long seed,
+        TrainingLoss loss,
         Integer batch,
         String device,
         Path resume,
@@ -41,9 +43,15 @@ public record TrainOptions(
         require(device != null && DEVICES.contains(device), "--device is " + device + ", allowed are " + DEVICES);
         require(
                 resume == null
-                        || (epochs == null && steps == null && batch == null && !quick && seed == 0 && out == null),
+                        || (epochs == null
+                                && steps == null
+                                && loss == null
+                                && batch == null
+                                && !quick
+                                && seed == 0
+                                && out == null),
                 "--resume goes on with the run's own settings in its own folder; "
-                        + "--epochs, --steps, --batch, --quick, --seed and --out cannot be given with it");
+                        + "--epochs, --steps, --loss, --batch, --quick, --seed and --out cannot be given with it");
         require(!overwrite || out != null, "--overwrite needs --out, the folder whose results are to be replaced");
         require(
                 requireGain == null || Double.isFinite(requireGain),
@@ -52,13 +60,16 @@ public record TrainOptions(
 
     /** The default run. */
     public static TrainOptions defaults() {
-        return new TrainOptions(null, null, false, null, null, false, 0, null, "best", null, null);
+        return new TrainOptions(null, null, false, null, null, false, 0, null, null, "best", null, null);
     }
 
     /** The recipe that these options ask for, given how many training images there are. */
     Recipe recipe(int available) {
         Recipe recipe = quick ? Recipe.quick() : Recipe.standard();
         recipe = recipe.withImages(Math.min(recipe.images(), available));
+        if (loss != null) {
+            recipe = recipe.withLoss(loss);
+        }
         if (batch != null) {
             recipe = recipe.withBatch(batch);
         }

@@ -2,6 +2,7 @@ package dev.infonce.djl.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.infonce.djl.TestData;
 import java.util.Arrays;
@@ -49,6 +50,25 @@ class ViewPipelineTest {
             Set<String> first = epoch(pipeline, 0);
             Set<String> second = epoch(pipeline, 5);
             assertThat(first).hasSize(40).isEqualTo(second);
+        }
+    }
+
+    @Test
+    void theImagesOfABatchAreThoseItsViewsShow() {
+        ImageSet images = TestData.bars(40, 1);
+        try (ViewPipeline pipeline = pipeline(images, ViewSettings.identity(), 3, 2)) {
+            for (int step = 0; step < 7; step++) {
+                float[] views = pipeline.take(step);
+                int[] drawn = pipeline.images(step);
+                assertThat(drawn).hasSize(views.length / SIZE / 2).doesNotHaveDuplicates();
+                for (int view = 0; view < 2 * drawn.length; view++) {
+                    int image = drawn[view % drawn.length];
+                    for (int pixel = 0; pixel < SIZE; pixel++) {
+                        double expected = ((images.pixels()[image * SIZE + pixel] & 0xff) / 255.0 - 0.286) / 0.353;
+                        assertThat((double) views[view * SIZE + pixel]).isCloseTo(expected, within(1e-5));
+                    }
+                }
+            }
         }
     }
 

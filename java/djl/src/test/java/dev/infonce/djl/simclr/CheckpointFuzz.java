@@ -12,7 +12,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * read, or refused with an {@link IOException} that gives a reason.
  */
 public final class CheckpointFuzz {
-    private static final byte[] BEGINNING = {'i', 'n', 'f', 'o', 'n', 'c', 'e', '2'};
+    private static final byte[] BEGINNING = {'i', 'n', 'f', 'o', 'n', 'c', 'e', '3'};
     private static final AtomicLong CALLS = new AtomicLong();
 
     private CheckpointFuzz() {}

@@ -82,7 +82,7 @@ class CheckpointTest {
     void anotherVersionOfTheFormatIsNamed() throws IOException {
         byte[] older = whole.clone();
         older[7] = '1';
-        assertRefused(older, "format '1', but this version of infonce reads format '2'");
+        assertRefused(older, "format '1', but this version of infonce reads format '3'");
         older[7] = 0;
         assertRefused(older, "format '\\0'");
     }

@@ -29,6 +29,9 @@ class RecipeTest {
         assertThat(options(11, null, false, null, null).recipe(ALL).steps()).isEqualTo(2574);
         assertThat(options(null, 7, true, 64, null).recipe(ALL))
                 .isEqualTo(Recipe.quick().withBatch(64).withSteps(7));
+        TrainOptions triplets = new TrainOptions(
+                null, null, false, null, null, false, 0, TrainingLoss.TRIPLET, null, "best", null, null);
+        assertThat(triplets.recipe(ALL)).isEqualTo(Recipe.standard().withLoss(TrainingLoss.TRIPLET));
         assertThat(Recipe.standard().probeImages()).isEqualTo(ALL);
         assertThat(Recipe.quick().probeImages()).isEqualTo(5000);
         assertThat(Recipe.quick().withImages(300).probeImages()).isEqualTo(300);
@@ -46,17 +49,19 @@ class RecipeTest {
         assertThatThrownBy(() -> options(null, 5, false, null, Path.of("run"))).hasMessageContaining("--resume");
         assertThatThrownBy(() -> options(null, null, true, null, Path.of("run")))
                 .hasMessageContaining("--quick");
-        assertThatThrownBy(() -> new TrainOptions(null, null, false, null, null, false, 0, null, "tpu", null, null))
+        assertThatThrownBy(
+                        () -> new TrainOptions(null, null, false, null, null, false, 0, null, null, "tpu", null, null))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("--device is tpu");
-        assertThatThrownBy(
-                        () -> new TrainOptions(null, null, false, null, null, false, 0, null, "best", null, Double.NaN))
+        assertThatThrownBy(() ->
+                        new TrainOptions(null, null, false, null, null, false, 0, null, null, "best", null, Double.NaN))
                 .hasMessageContaining("--require-gain");
-        assertThatThrownBy(() -> new TrainOptions(null, null, true, null, null, false, 0, null, "best", null, null))
+        assertThatThrownBy(
+                        () -> new TrainOptions(null, null, true, null, null, false, 0, null, null, "best", null, null))
                 .hasMessageContaining("--overwrite");
     }
 
     private static TrainOptions options(Integer epochs, Integer steps, boolean quick, Integer batch, Path resume) {
-        return new TrainOptions(null, null, false, epochs, steps, quick, 0, batch, "best", resume, null);
+        return new TrainOptions(null, null, false, epochs, steps, quick, 0, null, batch, "best", resume, null);
     }
 }

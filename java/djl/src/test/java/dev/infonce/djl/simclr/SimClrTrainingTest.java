@@ -53,6 +53,7 @@ class SimClrTrainingTest {
         assertThat(linear).isEqualTo(1);
         String html = Files.readString(run.resolve("report.html"));
         assertThat(html).contains("Raw pixels are a strong baseline").contains("data:image/png;base64,");
+        assertThat(html).contains("NT-Xent loss", "without labels", "never saw a label");
         assertThat(html).doesNotContain("{{").doesNotContain("<link").doesNotContain("src=\"http");
 
         text.reset();
@@ -62,7 +63,7 @@ class SimClrTrainingTest {
         String json = Files.readString(run.resolve("report.json"));
         assertFailed(options(data, run, 2, null, null), run + ": is not empty", "--overwrite");
         assertThat(run.resolve("report.json")).hasContent(json);
-        TrainOptions again = new TrainOptions(data, run, true, null, 2, false, 0, 20, "best", null, null);
+        TrainOptions again = new TrainOptions(data, run, true, null, 2, false, 0, null, 20, "best", null, null);
         assertThat(run(again)).isZero();
         assertThat(Files.readString(run.resolve("report.json"))).contains("\"stepsDone\":2");
         try (Stream<Path> files = Files.list(run)) {
@@ -72,11 +73,32 @@ class SimClrTrainingTest {
     }
 
     @Test
+    void aReportOfALossThatSeesLabelsSaysSoAndLeavesOutWhatItDoesNotMeasure() throws IOException {
+        Path data = TestData.write(folder.resolve("data"), TestData.bars(200, 1), TestData.bars(100, 2));
+        Path run = folder.resolve("run");
+        int status =
+                run(new TrainOptions(data, run, false, null, 2, true, 0, TrainingLoss.SUPCON, 20, "best", null, null));
+        assertThat(status).as(text.toString(StandardCharsets.UTF_8)).isZero();
+        assertThat(text.toString(StandardCharsets.UTF_8)).contains("SupCon loss on ");
+        assertThat(Files.readString(run.resolve("report.html")))
+                .contains("SupCon loss", "with labels", "learned from all labels")
+                .doesNotContain("without labels");
+        JsonObject report = JsonParser.parseString(Files.readString(run.resolve("report.json")))
+                .getAsJsonObject();
+        assertThat(report.getAsJsonArray("curve")
+                        .get(0)
+                        .getAsJsonObject()
+                        .get("alignment")
+                        .isJsonNull())
+                .isTrue();
+    }
+
+    @Test
     void thePlaceOfTheResultsIsTriedBeforeTheWork() throws IOException {
         Path run = Files.createDirectories(folder.resolve("run/report.html")).getParent();
         // The data is looked for later: there is none.
         TrainOptions options =
-                new TrainOptions(folder.resolve("none"), run, true, null, 1, false, 0, 20, "best", null, null);
+                new TrainOptions(folder.resolve("none"), run, true, null, 1, false, 0, null, 20, "best", null, null);
         assertFailed(options, run.resolve("report.html") + ": is a folder");
     }
 
@@ -110,6 +132,6 @@ class SimClrTrainingTest {
 
     private static TrainOptions options(Path data, Path run, Integer steps, Path resume, Double gain) {
         boolean isNew = resume == null;
-        return new TrainOptions(data, run, false, null, steps, isNew, 0, isNew ? 20 : null, "best", resume, gain);
+        return new TrainOptions(data, run, false, null, steps, isNew, 0, null, isNew ? 20 : null, "best", resume, gain);
     }
 }
