@@ -9,6 +9,7 @@ import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
 import dev.infonce.Metrics;
 import dev.infonce.NtXent;
+import dev.infonce.PlanOptions;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -70,6 +71,24 @@ class GroupsTest extends DeviceSuite {
             Case c = Cases.random(loss, N, N + 40, 7, dtype, SEED);
             Result other = Result.of(device, renamed(c, group -> group < 0 ? group - 5 : Integer.MAX_VALUE - group));
             Compare.assertSameBits(other, Result.of(device, c), what(c, SEED));
+        }
+    }
+
+    /** Where what is excluded is 0 in a tile, that 0 would be more similar than the positive. */
+    @ParameterizedTest
+    @MethodSource("losses")
+    void positivesBelowZeroAreRankedAmongTheRest(ContrastiveLoss loss) {
+        Case c = Cases.random(loss, 33, 40, 7, DType.FLOAT32, SEED);
+        double[][] opposite = Arrays.stream(c.keys())
+                .map(row -> Arrays.stream(row).map(v -> -v).toArray())
+                .toArray(double[][]::new);
+        Case of = c.withMatrices(c.queries(), opposite, null);
+        for (int k = 1; k <= 65; k += 4) {
+            Metrics expected = Oracle.evaluate(of, k).metrics();
+            PlanOptions options = PlanOptions.defaults().withTopK(k);
+            Metrics actual = Result.of(device, of, options).metrics();
+            Compare.assertClose(actual, expected, Tolerances.of(deviceName, of).metric(), what(of, k));
+            assertThat(expected.positiveSimilarity()).isNegative();
         }
     }
 
