@@ -192,6 +192,8 @@ def kernel_name(kernel, plan):
     shape = f"(Arithmetic){plan['arithmetic']}, {plan['planes']}"
     if kernel == "gradient_tiles":
         return f"gradient_tiles<GradientShape<{shape}, {plan['pitch']}> >"
+    if kernel == "sum_tiles":
+        return f"sum_tiles<Shape<{shape}>, false>"  # without limits
     return f"{kernel}<Shape<{shape}> >"
 
 

@@ -682,9 +682,9 @@ class SumBlock {
   int y_ = 0;
 };
 
-/// What is compared with limits takes registers too, of which float has none to spare for a second block.
+/// What is compared with limits takes registers too, of which only tensor products leave some for a second block.
 template <typename S, bool kLimited>
-constexpr int kSumBlocks = kLimited && S::kArithmetic == Arithmetic::kFloat32 ? 1 : S::kSize.blocks_a_multiprocessor;
+constexpr int kSumBlocks = kLimited && !S::kTensor ? 1 : S::kSize.blocks_a_multiprocessor;
 
 template <typename S, bool kLimited>
 __global__ void __launch_bounds__(S::kThreads, kSumBlocks<S, kLimited>) sum_tiles(SumTilesParams params) {
