@@ -53,15 +53,16 @@ TEST_P(CudaKeyStrips, HaveTheAnswersOfKeysAtOnce) {
   constexpr nce_dtype kTypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16};
   uint64_t seed = 8100;
   std::size_t turn = 0, number = 0;
-  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip}) {
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip, oracle::kAbsolute,
+                           oracle::kSharedRelative}) {
     for (std::size_t i = 0; i < std::size(kTypes); ++i) {
       if (!runs(number++, 3)) continue;
-      const Problem problem = problem_of({.kind = kind,
-                                          .measure = kSimilarities[(turn + i) % std::size(kSimilarities)],
-                                          .dtype = kTypes[i],
-                                          .size = {5, 1200, 12},
-                                          .tau = 0.4,
-                                          .seed = ++seed});
+      const Problem problem = decided_problem_of({.kind = kind,
+                                                  .measure = kSimilarities[(turn + i) % std::size(kSimilarities)],
+                                                  .dtype = kTypes[i],
+                                                  .size = {5, 1200, 12},
+                                                  .tau = 0.4,
+                                                  .seed = ++seed});
       SCOPED_TRACE(problem.label());
       const Result together = run_in_strips(problem, Calls::kTogether);
       expect_close(problem, together, answer_to(problem), dense_bounds(problem));

@@ -79,6 +79,9 @@ class DeviceTest : public testing::TestWithParam<TestDevice> {
   }
   /// Right to more digits than the device has.
   static Answer answer_to(const Problem& problem);
+  /// With the first seed from the given one on with which no similarity is so near to a threshold's limit that rounding
+  /// would decide.
+  static Problem decided_problem_of(Case of);
   void expect_close(const Problem& problem, const Result& result, const Answer& answer, const Bounds& bounds);
   /// Runs, and expects the answer within what dense losses, or rowwise ones, promise on this device.
   void check_dense(const Problem& problem);
