@@ -338,45 +338,45 @@ class Forward {
     const int64_t y_end = std::min(problem_.y_rows, task.y_end * kernels_.width);
     for (int64_t i = task.x_begin * kernels_.width; i < x_end; ++i) {
       double sum = 0.0;
-      const double limit = state_.limits == nullptr ? 0.0 : limit_by_rows(i);
+      const double limit = state_.limits == nullptr ? kInfinity : limit_by_rows(i);
       for (int64_t j = task.y_begin * kernels_.width; j < y_end; ++j) {
-        if (!is_negative(i, j) ||
-            (state_.limits != nullptr && similarity_by_rows(i, call_.y, call_.y_norms, j) > limit)) {
-          continue;
-        }
-        sum += std::exp(
-            -2.0 * unit_distance_squared(call_.x, state_.x_norms, i, call_.y, call_.y_norms, j, problem_.desc.dim));
+        if (!is_negative(i, j)) continue;
+        const double distance = unit_distance(i, call_.y, call_.y_norms, j);
+        if (similarity_of_units(distance, state_.x_norms.norm(i), call_.y_norms.norm(j)) > limit) continue;
+        sum += std::exp(-2.0 * distance);
       }
       task.metrics.uniformity[i] = sum / uniformity_factor(i);
     }
   }
 
+  /// |x^ - y^|^2 of row i of X and row j of Y.
+  double unit_distance(int64_t i, const RowSource& y, const Norms& y_norms, int64_t j) const {
+    return unit_distance_squared(call_.x, state_.x_norms, i, y, y_norms, j, problem_.desc.dim);
+  }
+
   /// As tiles have it but for rounding, and of equal rows the same.
-  double similarity_by_rows(int64_t i, const RowSource& y, const Norms& y_norms, int64_t j) const {
-    const double x_norm = state_.x_norms.norm(i), y_norm = y_norms.norm(j);
-    const double cosine =
-        1.0 - 0.5 * unit_distance_squared(call_.x, state_.x_norms, i, y, y_norms, j, problem_.desc.dim);
+  double similarity_of_units(double unit_distance, double x_norm, double y_norm) const {
+    const double cosine = 1.0 - 0.5 * unit_distance;
+    const double squared = std::max(0.0, x_norm * x_norm + y_norm * y_norm - 2.0 * x_norm * y_norm * cosine);
     switch (problem_.similarity) {
       case NCE_SIMILARITY_COSINE:
         return cosine;
       case NCE_SIMILARITY_DOT:
         return x_norm * y_norm * cosine;
       case NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN:
-        return -squared_distance(x_norm, y_norm, cosine);
+        return -squared;
       case NCE_SIMILARITY_NEG_EUCLIDEAN:
-        return -std::sqrt(squared_distance(x_norm, y_norm, cosine));
+        return -std::sqrt(squared);
     }
     return std::nan("");
-  }
-
-  static double squared_distance(double x_norm, double y_norm, double cosine) {
-    return std::max(0.0, x_norm * x_norm + y_norm * y_norm - 2.0 * x_norm * y_norm * cosine);
   }
 
   double limit_by_rows(int64_t i) const {
     const RowSource& positives = problem_.tower ? call_.x : problem_.shared ? call_.z : call_.y;
     const Norms& norms = problem_.tower ? state_.x_norms : problem_.shared ? state_.z_norms : call_.y_norms;
-    return loss::limit_of(problem_.threshold, similarity_by_rows(i, positives, norms, problem_.positive_row(i)));
+    const int64_t row = problem_.positive_row(i);
+    return loss::limit_of(problem_.threshold, similarity_of_units(unit_distance(i, positives, norms, row),
+                                                                  state_.x_norms.norm(i), norms.norm(row)));
   }
 
   bool is_negative(int64_t i, int64_t j) const {

@@ -36,7 +36,6 @@ class Backward {
         tensor_(tile::is_tensor(method_.arithmetic)),
         rows_(carver, call.carved, state_, method_),
         cuts_(call.cuts[static_cast<std::size_t>(index)]),
-        tiles_(!call.problem.threshold.any() && uses_gradient_tiles(method_, call.problem.desc.dim, call.architecture)),
         scratch_(carver, call.carved, state_, method_, cuts_, call.strips.many()) {}
 
   void enqueue() const {
@@ -253,7 +252,7 @@ class Backward {
                                           .cut = side.cut.of(end - begin),
                                           .add = add,
                                           .sums = side.sums};
-    if (tiles_) return tile::launch_gradient_tiles(params, method_.arithmetic, call_.stream);
+    if (side.cut.tiles) return tile::launch_gradient_tiles(params, method_.arithmetic, call_.stream);
     const bool distances = problem_.euclidean();
     tile::launch_gradient_strips(
         {.of = params, .scratch = scratch_.scratch, .g_sums = distances ? side.g_sums : nullptr}, method_.arithmetic,
@@ -310,7 +309,6 @@ class Backward {
   const bool tensor_;
   const MethodState rows_;
   const MethodCuts& cuts_;
-  const bool tiles_;
   const MethodBackward scratch_;
 };
 

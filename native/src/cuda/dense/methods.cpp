@@ -128,6 +128,7 @@ GradientCut cut_gradient(const Method& method, const GradientSide& side, int64_t
   const int64_t real = tile::real_bytes(method.arithmetic);
   const auto cut_into = [&](int64_t chunks, int64_t shares) {
     GradientCut cut{};
+    cut.tiles = tiles;
     cut.chunk_rows = tile::padded_rows(divide_up(side.x_rows, chunks));
     cut.tile_rows = x_tile;
     cut.chunk.x_tiles = divide_up(std::min(cut.chunk_rows, side.x_rows), x_tile);

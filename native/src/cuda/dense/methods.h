@@ -74,6 +74,7 @@ struct GradientSide {
 /// How a side's gradient is cut: rows of X come in chunks, one after the other in the memory of one, and a chunk's
 /// tiles in the shares of a launch.
 struct GradientCut {
+  bool tiles;          ///< sums come from gradient_tiles rather than from gradient_strips
   int64_t chunk_rows;  ///< a multiple of kRowMultiple; the last chunk may have fewer
   int64_t tile_rows;   ///< of X in a tile
   tile::Cut chunk;

@@ -199,7 +199,7 @@ struct Corner {
   int64_t y;
 };
 
-/// Stands for a product of a row and a column whose groups, or whose limit, do not let it be kept.
+/// Stands for a product of a row and a column whose groups do not let it be kept.
 template <typename Real>
 constexpr Real kOneGroup = -static_cast<Real>(INFINITY);
 
@@ -331,30 +331,8 @@ struct Similarity {
   }
 };
 
-/// Marks likewise products, or what apply_distances has made of them, whose similarity is above their row's limit.
-template <typename S>
-NCE_DEVICE void mark_above(const Similarity<S>& similarity, const Place<S>& place, const typename S::Real* x_factors,
-                           const typename S::Real* x_limits, const typename S::Real* y_factors, Fragment<S>& tile) {
-  using Real = typename S::Real;
-  const bool made = similarity.distances();
-  NCE_UNROLL
-  for (int r = 0; r < S::kRowOctets; ++r) {
-    const Real limit = x_limits[place.row(r)];
-    NCE_UNROLL
-    for (int c = 0; c < S::kColumnOctets; ++c) {
-      NCE_UNROLL
-      for (int e = 0; e < 2; ++e) {
-        const Real s = made ? tile.at(r, c, e)
-                            : similarity.of(tile.at(r, c, e), x_factors[place.row(r)], y_factors[place.column(c, e)]);
-        if (s > limit) tile.at(r, c, e) = kOneGroup<Real>;
-      }
-      // Else the compiler makes several columns' similarities at once.
-      __syncwarp();
-    }
-  }
-}
-
-/// Replaces similarities above their row's limit, or their column's, by kNothing, if there are limits.
+/// Replaces similarities above their row's limit, or their column's, by kNothing, if there are limits. Two functions,
+/// as one would read a limit an element, for which there are no registers.
 template <typename S>
 NCE_DEVICE void leave_out_of_rows(const Operands& operands, const Corner& corner, const Place<S>& place,
                                   Fragment<S>& tile) {

@@ -38,7 +38,7 @@ struct SumSpace {
   Real* x_factors;  ///< [kSide]
   Real* x_positives;
   Real* y_factors;
-  Real* y_positives;  ///< where rows have limits, which columns are never summed with: these
+  Real* y_positives;
   Parts<Real> rows;
   Parts<Real> columns;
 
@@ -396,7 +396,7 @@ NCE_DEVICE double high_part(double value) {
 /// From a tile of products, or of distances' similarities, to parts of its rows' sums: counts of negatives in
 /// rows.value, similarities in rows.weighted, uniformity in rows.maximum, or without it what high_part leaves of the
 /// similarities.
-template <typename S>
+template <bool kLimited, typename S>
 NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& space, const Place<S>& place,
                              const Corner& corner, Fragment<S>& tile) {
   using Real = typename S::Real;
@@ -424,6 +424,7 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
         const Real product = tile.at(r, c, at % 2);
         if (!mask.keeps(row, column) || product == kOneGroup<Real>) continue;
         const Real s = distances ? product : similarity.of(product, space.x_factors[row], space.y_factors[column]);
+        if (kLimited && s > static_cast<Real>(params.operands.x.limits[corner.x + row])) continue;
         const Real rank = s > space.x_positives[row]    ? kAbove<Real>
                           : s == space.x_positives[row] ? kTie<Real>
                                                         : Real{0};
@@ -521,10 +522,6 @@ class SumBlock {
         mainloop.multiply_tile(stream.slabs_of_pass(), tile);
         make_distances(tile);
         mark_groups(params_.operands, Mask(params_.operands, corner().x, corner().y), corner(), place(), tile);
-        if constexpr (kLimited) {
-          mark_above(Similarity<S>(params_.operands), place(), space_.x_factors, space_.y_positives, space_.y_factors,
-                     tile);
-        }
         if (params_.metrics.above != nullptr) sum_metrics(tile);
         sum(tile);
         __syncthreads();  // the parts are there for all, and all have done with the factors
@@ -562,16 +559,12 @@ class SumBlock {
   NCE_DEVICE void bring(const Operand& operand, const double* positives, int64_t row, int at, Real* factors,
                         Real* positive) const {
     factors[at] = similarity_factor<Real>(params_.operands, operand, row);
-    if (positive != nullptr)
-      positive[at] = positives != nullptr && row < operand.rows ? static_cast<Real>(positives[row]) : Real{0};
+    positive[at] = positives != nullptr && row < operand.rows ? static_cast<Real>(positives[row]) : Real{0};
   }
 
   NCE_DEVICE void start_rows() {
     with_own_row(thread_index<false>(), [&](int row) {
       bring(params_.operands.x, params_.x_positive, corner().x + row, row, space_.x_factors, space_.x_positives);
-      if constexpr (kLimited) {
-        space_.y_positives[row] = static_cast<Real>(params_.operands.x.limits[corner().x + row]);
-      }
       put_row(row, params_.add ? load_sums(params_.rows, row_place(row)) : RunningSums::empty());
     });
   }
@@ -579,7 +572,7 @@ class SumBlock {
   NCE_DEVICE void start_columns() {
     with_own_column(thread_index<false>(), [&](int column) {
       bring(params_.operands.y, columns_wanted() ? params_.y_positive : nullptr, corner().y + column, column,
-            space_.y_factors, kLimited ? nullptr : space_.y_positives);
+            space_.y_factors, space_.y_positives);
     });
   }
 
@@ -595,7 +588,7 @@ class SumBlock {
   }
 
   NCE_DEVICE void sum_metrics(Fragment<S>& tile) {
-    metric_parts(params_, space_, place(), corner(), tile);
+    metric_parts<kLimited>(params_, space_, place(), corner(), tile);
     __syncthreads();
     with_own_row(thread_index<false>(), [&](int row) {
       add_metrics<S>(params_.metrics, row_place(row), space_.rows, row, y_ == 0 && !params_.add);
@@ -607,8 +600,9 @@ class SumBlock {
     const Place<S> place = this->place();
     const Similarity<S> similarity(params_.operands);
     if (!similarity.distances()) similarity.apply_products(place, space_.x_factors, space_.y_factors, tile);
+    if constexpr (kLimited) leave_out_of_rows(params_.operands, corner(), place, tile);
     apply_mask(Mask(params_.operands, corner().x, corner().y), place, tile);
-    if (kLimited || params_.operands.x.groups != nullptr) replace_marks(kNothing<Real>, tile);
+    if (params_.operands.x.groups != nullptr) replace_marks(kNothing<Real>, tile);
     const Temperature<Real>& temperature = task_.temperature;
     const TileSums<S> sums(space_, place, tile);
     switch (task_.form) {

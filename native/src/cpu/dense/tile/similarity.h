@@ -87,12 +87,12 @@ class Mask {
   }
 
   Vec<Real> apply(int v, const Vec<Real>& value, Real otherwise) const {
-    return (compared(v) & (groups_[v] != group_) & of_row_[v]) ? value : broadcast(otherwise);
+    return (negative(v) & of_row_[v]) ? value : broadcast(otherwise);
   }
 
   /// The same of negatives of the tile's columns.
   Vec<Real> of_column(int v, const Vec<Real>& value, Real otherwise) const {
-    return (compared(v) & (groups_[v] != group_) & of_column_[v]) ? value : broadcast(otherwise);
+    return (negative(v) & of_column_[v]) ? value : broadcast(otherwise);
   }
 
   /// The value of a positive by labels.
@@ -114,6 +114,8 @@ class Mask {
   static constexpr Index kNobody = -2;
 
   Int<Real> compared(int v) const { return (lanes_[v] != self_) & (lanes_[v] != other_) & (lanes_[v] != kOutside); }
+
+  Int<Real> negative(int v) const { return compared(v) & (groups_[v] != group_); }
 
   static Index group_of(int32_t group) { return group < 0 ? kNobody : Index{group}; }
 

@@ -25,7 +25,6 @@ final class DenseForward {
     private final long[] asSimilar;
     private final Tally[] tallies; // of strips
     private final long[] negatives; // of rows
-    private final double[] limits; // of rows; null where they have none
 
     final double[] losses;
     final double[] temperatureSlopes;
@@ -67,11 +66,8 @@ final class DenseForward {
             states[row] = new Row(temperature, rule);
             if (pairing.hasOnePositive()) {
                 states[row].positive = positiveSimilarity(row);
+                states[row].limit = rule.threshold().limit(states[row].positive);
             }
-        }
-        this.limits = rule.hasLimits() ? new double[count] : null;
-        for (int row = 0; limits != null && row < count; row++) {
-            limits[row] = rule.threshold().limit(states[row].positive);
         }
         this.negatives = new long[count];
         this.moreSimilar = new long[count];
@@ -176,8 +172,8 @@ final class DenseForward {
                     loss.function.add(states[row].positives, ofPositives, alike);
                 }
                 int kept = excluded.drop(row, count, similarities, firstColumn, width);
-                if (limits != null) {
-                    kept = dropAbove(limits[row], similarities, kept);
+                if (states[row].limit < Double.POSITIVE_INFINITY) {
+                    kept = dropAbove(states[row].limit, similarities, kept);
                 }
                 negatives[row] += kept;
                 loss.function.add(states[row], similarities, kept);
@@ -271,7 +267,7 @@ final class DenseForward {
             cosines[k] = Tally.potential(Math.max(squaredDistance, 0.0));
         }
         excluded.clear(row, count, cosines, firstColumn, width);
-        double limit = limits == null ? Double.POSITIVE_INFINITY : limits[row];
+        double limit = states[row].limit;
         double sum = 0.0;
         for (int k = 0; k < width; k++) {
             sum += similarities[k] > limit ? 0.0 : cosines[k];

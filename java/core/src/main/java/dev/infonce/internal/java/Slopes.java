@@ -13,8 +13,7 @@ final class Slopes {
     private final double bias;
     private final double[] reference;
     private final double[] coefficient;
-    private final double[] limit; // null where rows have none
-    private final RowRule rule;
+    private final double[] limit;
 
     /** Those by the similarities of several positives; null where each row has one, whose slope is apart. */
     final OfPositives ofPositives;
@@ -26,8 +25,7 @@ final class Slopes {
         this.bias = rule.bias();
         this.reference = new double[rows];
         this.coefficient = new double[rows];
-        this.rule = rule;
-        this.limit = rule.hasLimits() ? new double[rows] : null;
+        this.limit = new double[rows];
         this.ofPositives = rule.aggregation() == null ? null : new OfPositives(rows);
     }
 
@@ -35,9 +33,7 @@ final class Slopes {
     void keep(int index, Row row, double scale) {
         reference[index] = row.reference;
         coefficient[index] = scale * loss.spread(row, loss.negativeSlope(row)) / temperature;
-        if (limit != null) {
-            limit[index] = rule.threshold().limit(row.positive);
-        }
+        limit[index] = row.limit;
         if (ofPositives != null) {
             ofPositives.keep(index, row, scale);
         }
@@ -71,7 +67,7 @@ final class Slopes {
     void addOfRow(int row, double[] s, int count, double[] slope) {
         double rowReference = reference[row];
         double rowCoefficient = coefficient[row];
-        double rowLimit = limit == null ? Double.POSITIVE_INFINITY : limit[row];
+        double rowLimit = limit[row];
         for (int k = 0; k < count; k++) {
             if (!(s[k] > rowLimit)) {
                 slope[k] += rowCoefficient * function.at((s[k] - rowReference) / temperature + bias);
@@ -82,7 +78,7 @@ final class Slopes {
     /** slope[k] += the derivative by s[k], s[k] being one column's similarity in row firstRow + k. */
     void addOfRows(int firstRow, double[] s, int count, double[] slope) {
         for (int k = 0; k < count; k++) {
-            if (limit != null && s[k] > limit[firstRow + k]) {
+            if (s[k] > limit[firstRow + k]) {
                 continue;
             }
             double z = (s[k] - reference[firstRow + k]) / temperature + bias;

@@ -134,6 +134,25 @@ public record Recipe(
 
     /** The same with another loss. */
     public Recipe withLoss(TrainingLoss newLoss) {
+        return with(newLoss, images, batch, steps);
+    }
+
+    /** The same with another batch size. */
+    public Recipe withBatch(int newBatch) {
+        return with(loss, images, newBatch, steps);
+    }
+
+    /** The same with another number of steps. */
+    public Recipe withSteps(int newSteps) {
+        return with(loss, images, batch, newSteps);
+    }
+
+    /** The same with at most this many images. */
+    public Recipe withImages(int newImages) {
+        return with(loss, newImages, batch, steps);
+    }
+
+    private Recipe with(TrainingLoss newLoss, int newImages, int newBatch, int newSteps) {
         return new Recipe(
                 name,
                 convolutions,
@@ -145,63 +164,9 @@ public record Recipe(
                 learningRate,
                 weightDecay,
                 warmUp,
-                images,
-                batch,
-                steps);
-    }
-
-    /** The same with another batch size. */
-    public Recipe withBatch(int newBatch) {
-        return new Recipe(
-                name,
-                convolutions,
-                headHidden,
-                headOutput,
-                views,
-                loss,
-                temperature,
-                learningRate,
-                weightDecay,
-                warmUp,
-                images,
-                newBatch,
-                steps);
-    }
-
-    /** The same with another number of steps. */
-    public Recipe withSteps(int newSteps) {
-        return new Recipe(
-                name,
-                convolutions,
-                headHidden,
-                headOutput,
-                views,
-                loss,
-                temperature,
-                learningRate,
-                weightDecay,
-                warmUp,
-                images,
-                batch,
-                newSteps);
-    }
-
-    /** The same with at most this many images. */
-    public Recipe withImages(int newImages) {
-        return new Recipe(
-                name,
-                convolutions,
-                headHidden,
-                headOutput,
-                views,
-                loss,
-                temperature,
-                learningRate,
-                weightDecay,
-                warmUp,
                 newImages,
-                batch,
-                steps);
+                newBatch,
+                newSteps);
     }
 
     /** Labelled images that probes learn from, the first ones: all would take the quick recipe longer than training. */

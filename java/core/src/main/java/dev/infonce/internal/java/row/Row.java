@@ -10,6 +10,9 @@ public final class Row extends Sums {
     /** The similarity of the positive, or the mean of those of several. */
     public double positive;
 
+    /** Above which similarity there are no negatives. */
+    public double limit = Double.POSITIVE_INFINITY;
+
     /** How many positives there are: 1, unless labels say. */
     public long positiveCount = 1;
 
