@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "fuzz/call.h"
 #include "test/allocation/allocator.h"
@@ -171,6 +172,12 @@ nce_plan_desc decode_plan(Decoder& from) {
     desc.positives = NCE_POSITIVES_LABELS;
     desc.aggregation = from.below(3);
   }
+  const bool compared = desc.negatives != NCE_NEGATIVES_OWN && desc.positives == NCE_POSITIVES_PAIRED;
+  if (compared && (desc.loss == NCE_LOSS_INFONCE || desc.loss == NCE_LOSS_NT_XENT) && from.once_in(3)) {
+    desc.threshold = from.once_in(2) ? int32_t{NCE_THRESHOLD_ABSOLUTE} : int32_t{NCE_THRESHOLD_RELATIVE};
+    desc.threshold_margin = 0.125 * from.below(8);
+    if (desc.threshold == NCE_THRESHOLD_ABSOLUTE) desc.threshold_margin -= 0.5;
+  }
   return desc;
 }
 
@@ -193,7 +200,7 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
                              &desc.groups,
                              &desc.mining,
                              &desc.soft_margin,
-                             &desc.reserved,
+                             &desc.threshold,
                              &desc.positives,
                              &desc.aggregation};
   switch (from.below(4)) {
@@ -207,6 +214,7 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
     }
     case 2:
       desc.margin = from.number<double>();
+      if (from.once_in(2)) std::swap(desc.margin, desc.threshold_margin);
       break;
     default:
       desc.struct_size = wrong_size(from, sizeof desc);
