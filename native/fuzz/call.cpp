@@ -300,7 +300,7 @@ void Arguments::spoil(Decoder& from) {
       in.reserved = hostile32();
       break;
     case 5:
-      out.reserved = hostile32();
+      out.accumulate = hostile32();
       break;
     case 6:
       in.queries = nullptr;

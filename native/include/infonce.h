@@ -189,6 +189,16 @@ typedef enum nce_threshold {
   NCE_THRESHOLD_RELATIVE = 2  /* those with s_ij > s_i+ - |s_i+| threshold_margin */
 } nce_threshold;
 
+/*
+ * Further pairs whose similarities are negatives of row i, beside those of query i and the other keys. Bits of
+ * nce_plan_desc.blocks; with all three, the loss of GTE (2308.03281 eq. 3).
+ */
+typedef enum nce_block {
+  NCE_BLOCK_QUERY_QUERY = 1, /* query i and each other query */
+  NCE_BLOCK_KEY_QUERY = 2,   /* key i and each other query */
+  NCE_BLOCK_KEY_KEY = 4      /* key i and each other of the first n keys */
+} nce_block;
+
 /* Which triplets of one tower a mined triplet loss is made of; a is an anchor, p another row of its label, n a row of
    another label, and a tie goes to the smaller index. */
 typedef enum nce_mining {
@@ -311,6 +321,11 @@ typedef struct nce_plan_desc {
   int32_t threshold;   /* nce_threshold; INFONCE (not with negatives OWN) and NT_XENT, not with positives or class_prior */
   double threshold_margin; /* finite, of size at most 1e100; RELATIVE: >= 0; 0 without threshold. Below 0 a negative may be
                               that much more similar than the positive */
+  double loss_weight; /* what the loss and its gradients are multiplied by, and metrics are not; finite, > 0; or 0 for 1 */
+  int32_t blocks;   /* nce_block, or'ed; INFONCE in-batch, not with symmetric, positives or class_prior. Groups say of two
+                       queries, and of two keys, what they say of a query and a key; a threshold is row i's own; and metrics
+                       but effective_negatives are of the other keys alone */
+  int32_t reserved; /* 0 */
 } nce_plan_desc;
 
 /*
@@ -371,7 +386,8 @@ typedef struct nce_metrics {
 /* What a call writes. NULL: not wanted. Matrices and arrays are in memory of the context; gradients are shaped as inputs. */
 typedef struct nce_outputs {
   uint32_t struct_size;
-  int32_t reserved;
+  int32_t accumulate;  /* 0: what is there is overwritten; 1: the loss and all gradients, each in its own type, are added to
+                          it, and metrics are overwritten */
   double *loss;        /* one number, or r numbers for NONE; ignored by nce_backward */
   void *d_queries;     /* gradients, times upstream; ignored by nce_forward */
   void *d_keys;

@@ -179,7 +179,7 @@ TEST(ApiCall, RefusesMalformedStructs) {
       {kOwn, [](auto& b) { b.out.struct_size = 8; }, "outputs->struct_size"},
       {kOwn, [](auto& b) { b.metrics.struct_size = 1; }, "outputs->metrics->struct_size"},
       {kOwn, [](auto& b) { b.in.reserved = 1; }, "inputs->reserved"},
-      {kOwn, [](auto& b) { b.out.reserved = 1; }, "outputs->reserved"},
+      {kOwn, [](auto& b) { b.out.accumulate = 1; }, "outputs->accumulate"},
       {kOwn, [](auto& b) { b.in.temperature_form = 2; }, "inputs->temperature_form"},
       {kOwn, [](auto& b) { b.in.upstream_per_row = -1; }, "inputs->upstream_per_row"},
       {kOwn, [](auto& b) { b.in.upstream_per_row = 1; }, "inputs->upstream_per_row"},

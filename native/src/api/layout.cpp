@@ -60,6 +60,9 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, aggregation),
     NCE_FIELD(nce_plan_desc, threshold),
     NCE_FIELD(nce_plan_desc, threshold_margin),
+    NCE_FIELD(nce_plan_desc, loss_weight),
+    NCE_FIELD(nce_plan_desc, blocks),
+    NCE_FIELD(nce_plan_desc, reserved),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),
@@ -99,7 +102,7 @@ constexpr nce_layout kLayout[] = {
 
     NCE_STRUCT(nce_outputs),
     NCE_FIELD(nce_outputs, struct_size),
-    NCE_FIELD(nce_outputs, reserved),
+    NCE_FIELD(nce_outputs, accumulate),
     NCE_FIELD(nce_outputs, loss),
     NCE_FIELD(nce_outputs, d_queries),
     NCE_FIELD(nce_outputs, d_keys),

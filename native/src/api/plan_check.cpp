@@ -186,6 +186,9 @@ void check_combinations(const nce_plan_desc& desc) {
   if (!loss::has_denominator(rule)) unused(desc.denominator, "desc->denominator");
   if (!loss::has_soft_margin(rule)) unused(desc.soft_margin, "desc->soft_margin");
   check_mining(desc, rule);
+  check_zero(desc.blocks, "desc->blocks", "no plan has blocks");
+  if (desc.loss_weight != 0.0) refuse_argument("desc->loss_weight: no plan has one");
+  check_zero(desc.reserved, "desc->reserved", "it is reserved");
   check_threshold(desc, rule);
 }
 

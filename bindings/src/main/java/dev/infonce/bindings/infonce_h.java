@@ -473,6 +473,33 @@ public class infonce_h extends infonce_h$shared {
     public static int NCE_THRESHOLD_RELATIVE() {
         return NCE_THRESHOLD_RELATIVE;
     }
+    private static final int NCE_BLOCK_QUERY_QUERY = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_block.NCE_BLOCK_QUERY_QUERY = 1
+     * }
+     */
+    public static int NCE_BLOCK_QUERY_QUERY() {
+        return NCE_BLOCK_QUERY_QUERY;
+    }
+    private static final int NCE_BLOCK_KEY_QUERY = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_block.NCE_BLOCK_KEY_QUERY = 2
+     * }
+     */
+    public static int NCE_BLOCK_KEY_QUERY() {
+        return NCE_BLOCK_KEY_QUERY;
+    }
+    private static final int NCE_BLOCK_KEY_KEY = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_block.NCE_BLOCK_KEY_KEY = 4
+     * }
+     */
+    public static int NCE_BLOCK_KEY_KEY() {
+        return NCE_BLOCK_KEY_KEY;
+    }
     private static final int NCE_MINING_NONE = (int)0L;
     /**
      * {@snippet lang=c :

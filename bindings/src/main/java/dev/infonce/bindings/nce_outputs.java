@@ -16,7 +16,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  * {@snippet lang=c :
  * struct nce_outputs {
  *     uint32_t struct_size;
- *     int32_t reserved;
+ *     int32_t accumulate;
  *     double *loss;
  *     void *d_queries;
  *     void *d_keys;
@@ -38,7 +38,7 @@ public class nce_outputs {
 
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         infonce_h.C_INT.withName("struct_size"),
-        infonce_h.C_INT.withName("reserved"),
+        infonce_h.C_INT.withName("accumulate"),
         infonce_h.C_POINTER.withName("loss"),
         infonce_h.C_POINTER.withName("d_queries"),
         infonce_h.C_POINTER.withName("d_keys"),
@@ -102,48 +102,48 @@ public class nce_outputs {
         struct.set(struct_size$LAYOUT, struct_size$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt accumulate$LAYOUT = (OfInt)$LAYOUT.select(groupElement("accumulate"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t accumulate
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt accumulate$layout() {
+        return accumulate$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long accumulate$OFFSET = $LAYOUT.byteOffset(groupElement("accumulate"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t accumulate
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long accumulate$offset() {
+        return accumulate$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t accumulate
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int accumulate(MemorySegment struct) {
+        return struct.get(accumulate$LAYOUT, accumulate$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t accumulate
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void accumulate(MemorySegment struct, int fieldValue) {
+        struct.set(accumulate$LAYOUT, accumulate$OFFSET, fieldValue);
     }
 
     private static final AddressLayout loss$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("loss"));

@@ -42,6 +42,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t aggregation;
  *     int32_t threshold;
  *     double threshold_margin;
+ *     double loss_weight;
+ *     int32_t blocks;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -78,7 +81,10 @@ public class nce_plan_desc {
         infonce_h.C_DOUBLE.withName("class_prior"),
         infonce_h.C_INT.withName("aggregation"),
         infonce_h.C_INT.withName("threshold"),
-        infonce_h.C_DOUBLE.withName("threshold_margin")
+        infonce_h.C_DOUBLE.withName("threshold_margin"),
+        infonce_h.C_DOUBLE.withName("loss_weight"),
+        infonce_h.C_INT.withName("blocks"),
+        infonce_h.C_INT.withName("reserved")
     ).withName("nce_plan_desc");
 
     /**
@@ -1274,6 +1280,138 @@ public class nce_plan_desc {
      */
     public static void threshold_margin(MemorySegment struct, double fieldValue) {
         struct.set(threshold_margin$LAYOUT, threshold_margin$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble loss_weight$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("loss_weight"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double loss_weight
+     * }
+     */
+    public static final OfDouble loss_weight$layout() {
+        return loss_weight$LAYOUT;
+    }
+
+    private static final long loss_weight$OFFSET = $LAYOUT.byteOffset(groupElement("loss_weight"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double loss_weight
+     * }
+     */
+    public static final long loss_weight$offset() {
+        return loss_weight$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double loss_weight
+     * }
+     */
+    public static double loss_weight(MemorySegment struct) {
+        return struct.get(loss_weight$LAYOUT, loss_weight$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double loss_weight
+     * }
+     */
+    public static void loss_weight(MemorySegment struct, double fieldValue) {
+        struct.set(loss_weight$LAYOUT, loss_weight$OFFSET, fieldValue);
+    }
+
+    private static final OfInt blocks$LAYOUT = (OfInt)$LAYOUT.select(groupElement("blocks"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t blocks
+     * }
+     */
+    public static final OfInt blocks$layout() {
+        return blocks$LAYOUT;
+    }
+
+    private static final long blocks$OFFSET = $LAYOUT.byteOffset(groupElement("blocks"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t blocks
+     * }
+     */
+    public static final long blocks$offset() {
+        return blocks$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t blocks
+     * }
+     */
+    public static int blocks(MemorySegment struct) {
+        return struct.get(blocks$LAYOUT, blocks$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t blocks
+     * }
+     */
+    public static void blocks(MemorySegment struct, int fieldValue) {
+        struct.set(blocks$LAYOUT, blocks$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
