@@ -59,6 +59,7 @@ struct Kind {
   nce_aggregation aggregation = NCE_AGGREGATION_OUTSIDE;
   nce_threshold threshold = NCE_THRESHOLD_NONE;
   double threshold_margin = 0.0;
+  int32_t blocks = 0;
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -225,6 +226,44 @@ inline constexpr Kind kDclRelative = {.name = "DCL one matrix, groups, relative 
 /// Of which data may be so near to a limit that rounding decides, see limit_gap.
 inline constexpr Kind kThresholdKinds[] = {kAbsolute,       kSymmetricRelative, kSymmetricGroupedAbsolute,
                                            kSharedRelative, kNtXentAbsolute,    kDclRelative};
+constexpr Kind blocks_kind(const char* name, int32_t blocks) {
+  return {.name = name, .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .blocks = blocks};
+}
+inline constexpr int32_t kAllBlocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY;
+inline constexpr Kind kGte = blocks_kind("GTE", kAllBlocks);
+inline constexpr Kind kBlocksGrouped = {.name = "InfoNCE of queries and of keys, groups, margin",
+                                        .loss = NCE_LOSS_INFONCE,
+                                        .negatives = NCE_NEGATIVES_IN_BATCH,
+                                        .margin = 0.2,
+                                        .grouped = true,
+                                        .blocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_KEY};
+inline constexpr Kind kGteDecoupled = {.name = "GTE decoupled, groups",
+                                       .loss = NCE_LOSS_INFONCE,
+                                       .negatives = NCE_NEGATIVES_IN_BATCH,
+                                       .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                       .grouped = true,
+                                       .blocks = kAllBlocks};
+inline constexpr Kind kBlockKinds[] = {blocks_kind("InfoNCE of queries", NCE_BLOCK_QUERY_QUERY),
+                                       blocks_kind("InfoNCE of columns", NCE_BLOCK_KEY_QUERY),
+                                       blocks_kind("InfoNCE of keys", NCE_BLOCK_KEY_KEY),
+                                       kGte,
+                                       kBlocksGrouped,
+                                       kGteDecoupled};
+inline constexpr Kind kGteAbsolute = {.name = "GTE, absolute threshold",
+                                      .loss = NCE_LOSS_INFONCE,
+                                      .negatives = NCE_NEGATIVES_IN_BATCH,
+                                      .threshold = NCE_THRESHOLD_ABSOLUTE,
+                                      .threshold_margin = 0.6,
+                                      .blocks = kAllBlocks};
+inline constexpr Kind kBlocksRelative = {.name = "InfoNCE of columns and of keys, groups, relative threshold",
+                                         .loss = NCE_LOSS_INFONCE,
+                                         .negatives = NCE_NEGATIVES_IN_BATCH,
+                                         .grouped = true,
+                                         .threshold = NCE_THRESHOLD_RELATIVE,
+                                         .threshold_margin = 0.7,
+                                         .blocks = NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY};
+/// Likewise with a threshold, see kThresholdKinds.
+inline constexpr Kind kBlockThresholdKinds[] = {kGteAbsolute, kBlocksRelative};
 /// The rest of those whose positives are by labels.
 inline constexpr Kind kLabelledKinds[] = {kSupConInside, kSupConOutsideTwoTowers, kMultiInstance, kSupConDecoupled,
                                           kMultiInstanceDecoupled};

@@ -24,6 +24,9 @@ Answer mined_oracle(const Problem& problem, int64_t samples);
 /// And those whose rows have several positives by labels.
 template <typename Number>
 Answer labelled_oracle(const Problem& problem, int64_t samples);
+/// And those whose rows have negatives among other pairs than of a query and a key.
+template <typename Number>
+Answer blocks_oracle(const Problem& problem, int64_t samples);
 
 std::vector<int64_t> sample_rows(int64_t rows, int64_t samples);
 

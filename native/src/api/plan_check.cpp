@@ -137,6 +137,25 @@ void check_threshold(const nce_plan_desc& desc, const LossRule& rule) {
   }
 }
 
+void check_blocks(const nce_plan_desc& desc) {
+  constexpr int32_t kAll = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY;
+  const std::string given = "desc->blocks is " + std::to_string(desc.blocks) + "; allowed: ";
+  if ((desc.blocks & ~kAll) != 0) {
+    refuse_argument(given + "1 (QUERY_QUERY), 2 (KEY_QUERY), 4 (KEY_KEY) and their sums, or 0");
+  }
+  const std::string none = given + "0, because ";
+  if (desc.loss != NCE_LOSS_INFONCE || desc.negatives != NCE_NEGATIVES_IN_BATCH) {
+    refuse_argument(none + "only NCE_LOSS_INFONCE with NCE_NEGATIVES_IN_BATCH has other pairs to take");
+  }
+  if (desc.symmetric != 0) refuse_argument(none + "desc->symmetric is 1, and columns have a softmax of their own");
+  if (desc.positives != NCE_POSITIVES_PAIRED) {
+    refuse_argument(none + "desc->positives is 1: what labels call positive may be in any block");
+  }
+  if (desc.class_prior != 0.0) {
+    refuse_argument(none + "desc->class_prior corrects sums over the keys alone");
+  }
+}
+
 /// Triplets are mined exactly where negatives are those of the batch.
 void check_mining(const nce_plan_desc& desc, const LossRule& rule) {
   const bool mined =
@@ -186,7 +205,7 @@ void check_combinations(const nce_plan_desc& desc) {
   if (!loss::has_denominator(rule)) unused(desc.denominator, "desc->denominator");
   if (!loss::has_soft_margin(rule)) unused(desc.soft_margin, "desc->soft_margin");
   check_mining(desc, rule);
-  check_zero(desc.blocks, "desc->blocks", "no plan has blocks");
+  if (desc.blocks != 0) check_blocks(desc);
   if (desc.loss_weight != 0.0) refuse_argument("desc->loss_weight: no plan has one");
   check_zero(desc.reserved, "desc->reserved", "it is reserved");
   check_threshold(desc, rule);

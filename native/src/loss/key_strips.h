@@ -10,7 +10,7 @@ namespace nce::loss {
 
 /// Whether gradients of negatives need the sums of their own row of X alone, so that a strip of whole rows can go
 /// forward and backward while its tiles are kept.
-inline bool by_rows(const Problem& problem) { return !problem.tower && !problem.symmetric; }
+inline bool by_rows(const Problem& problem) { return !problem.tower && !problem.symmetric && !problem.blocks.any(); }
 
 /// How Y is cut. Strips are whole units of rows and as long as the first, which has at least the rows of X, so that it
 /// holds all that are no negatives; the last may be shorter.

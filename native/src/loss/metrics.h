@@ -25,8 +25,9 @@ struct MetricTotals {
   double effective_negatives;
   int64_t positives;
   int64_t negatives;
-  int64_t mixed;  ///< rows with a softmax over negatives
-  double top1;    ///< of rank_credit
+  int64_t further_negatives;  ///< at most so many, of blocks, that are in a softmax alone
+  int64_t mixed;              ///< rows with a softmax over negatives
+  double top1;                ///< of rank_credit
   double topk;
   int64_t zero_rows;
   int64_t rows_without_positives;
@@ -47,6 +48,7 @@ struct MetricTotals {
     effective_negatives += of.effective_negatives;
     positives += of.positives;
     negatives += of.negatives;
+    further_negatives += of.further_negatives;
     mixed += of.mixed;
     top1 += of.top1;
     topk += of.topk;
@@ -121,8 +123,8 @@ NCE_HOST_DEVICE inline nce_metrics metrics_of(RowFunction function, const Simila
       within(mean_of(totals.negative_similarity, totals.negatives) / share, range.smallest, range.largest);
   metrics.alignment = within(mean_of(totals.alignment, totals.positives), 0.0, 4.0);
   metrics.uniformity = within(std::log(mean_of(totals.uniformity, totals.negatives)), -8.0, 0.0);
-  metrics.effective_negatives =
-      within(mean_of(totals.effective_negatives, mixed), 1.0, mean_of(static_cast<double>(totals.negatives), mixed));
+  const auto negatives = static_cast<double>(totals.negatives + totals.further_negatives);
+  metrics.effective_negatives = within(mean_of(totals.effective_negatives, mixed), 1.0, mean_of(negatives, mixed));
   metrics.rows = rows;
   metrics.zero_rows = totals.zero_rows;
   metrics.rows_without_positives = totals.rows_without_positives;

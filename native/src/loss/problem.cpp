@@ -48,6 +48,8 @@ Problem::Problem(const nce_plan_desc& description)
       excluded(Excluded::kNone),
       grouped(desc.groups != 0),
       threshold{static_cast<nce_threshold>(desc.threshold), desc.threshold_margin},
+      blocks{(desc.blocks & NCE_BLOCK_QUERY_QUERY) != 0, (desc.blocks & NCE_BLOCK_KEY_QUERY) != 0,
+             (desc.blocks & NCE_BLOCK_KEY_KEY) != 0},
       by_labels(desc.positives == NCE_POSITIVES_LABELS),
       x_rows(desc.n),
       y_rows(0),

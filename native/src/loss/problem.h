@@ -47,6 +47,16 @@ constexpr Arrangement arrangement_of(const LossRule& rule, nce_negatives negativ
   return {};
 }
 
+/// Pairs whose similarities are negatives of a row beside those of its query and the other keys, see nce_block.
+struct Blocks {
+  bool query_query;
+  bool key_query;
+  bool key_key;
+
+  bool any() const { return query_query || key_query || key_key; }
+  int64_t count() const { return int64_t{query_query} + int64_t{key_query} + int64_t{key_key}; }
+};
+
 /// Scratch for kept tiles where the caller leaves it to the library and the backend has no better number.
 constexpr int64_t kDefaultBudget = int64_t{256} << 20;
 
@@ -83,7 +93,8 @@ struct Problem {
   Excluded excluded;
   bool grouped;         ///< rows and columns of one group are no negatives of each other
   Threshold threshold;  ///< negatives above it are left out
-  bool by_labels;       ///< rows and columns of one label are positives of each other, and there are no others
+  Blocks blocks;
+  bool by_labels;  ///< rows and columns of one label are positives of each other, and there are no others
   int64_t x_rows;
   int64_t y_rows;
   int64_t z_rows;  ///< 0 unless shared
@@ -92,6 +103,9 @@ struct Problem {
   int64_t budget_or(int64_t default_bytes) const {
     return desc.workspace_budget_bytes < 0 ? default_bytes : desc.workspace_budget_bytes;
   }
+
+  /// Pairs of blocks that are negatives of all rows together, if nothing is left out.
+  int64_t block_pairs() const { return blocks.count() * x_rows * (x_rows - 1); }
 
   bool has_keys() const { return key_rows >= 0; }
   bool has_negatives() const { return negative_rows >= 0; }

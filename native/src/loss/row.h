@@ -234,6 +234,24 @@ NCE_HOST_DEVICE RowSums merged(const Sums& sums, int64_t groups, int64_t stride,
   return total;
 }
 
+/// The sums over two parts of a row's negatives as those over both.
+template <typename Logit>
+NCE_HOST_DEVICE RowSums joined(const RowSums& a, const RowSums& b, Form form, const Logit& logit) {
+  if (a.value == 0.0) return b;
+  if (b.value == 0.0) return a;
+  const bool online = form == Form::kOnline;
+  RowSums total{online ? std::fmax(a.maximum, b.maximum) : 0.0, 0.0, 0.0, 0.0};
+  const auto add = [&](const RowSums& part) {
+    const double factor = online ? std::exp(logit(part.maximum - total.maximum)) : 1.0;
+    total.value += factor * part.value;
+    total.weighted += factor * (online ? moved(part.weighted, part.value, part.maximum, total.maximum) : part.weighted);
+    total.sigmoid += part.sigmoid;
+  };
+  add(a);
+  add(b);
+  return total;
+}
+
 /// ln of the sum of e^z over negatives in two parts, maximum / tau + log_sum. As one number it would be rounded where
 /// logits are large, and every exponential against it be wrong by a factor.
 struct LogSum {

@@ -110,6 +110,7 @@ class Backward {
       }
       if (x.wanted() || y.wanted()) run_strip(x, y, begin, end);
     }
+    if (problem_.blocks.key_key && y.wanted()) multiply_keys();
     write_number_gradients(call_, scratch_);
     if (call_.out.d_temperature != nullptr && !std::isfinite(*call_.out.d_temperature)) overflow_ = true;
     const Side<Real> z = z_side();
@@ -187,9 +188,11 @@ class Backward {
 
   void multiply_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end) {
     if (products()) {
-      if (y.wanted()) copy_row_blocks(begin, end);
+      if (y.wanted()) copy_row_blocks(panels_.x, begin, end);
       const int64_t groups = scratch_.strips.y_groups;
-      call_.pool.parallel_for(groups, [&](int64_t group, int worker) {
+      const int64_t of_queries = x.wanted() ? scratch_.strips.query_groups : 0;
+      call_.pool.parallel_for(groups + of_queries, [&](int64_t group, int worker) {
+        if (group >= groups) return multiply_queries(begin, end, group - groups, worker);
         // Rounded up, so that the larger groups are begun first and the threads end together.
         const int64_t y_begin = (panels_.y_count * group + groups - 1) / groups;
         const int64_t y_end = (panels_.y_count * (group + 1) + groups - 1) / groups;
@@ -210,6 +213,36 @@ class Backward {
           finish_summed_y(y, panel, first + panel - y_begin, worker);
       });
       y_summed_ = true;
+    }
+  }
+
+  /// Queries against a group of themselves, for the rows of panels [begin, end).
+  void multiply_queries(int64_t begin, int64_t end, int64_t group, int worker) const {
+    const int64_t groups = scratch_.strips.query_groups;
+    GradientTask<Real> task = square_task(query_operands(call_, panels_), begin, end, panels_.x_count * group / groups,
+                                          panels_.x_count * (group + 1) / groups, worker);
+    const int64_t place = scratch_.strips.y_groups + group;
+    task.x_sums = scratch_.x_sums + place * sums_stride();
+    if (problem_.euclidean()) task.x_g_sums = scratch_.x_g_sums + place * g_sums_stride();
+    kernels_.gradient(task);
+  }
+
+  /// The keys that are positives against themselves, added to the sums of keys.
+  void multiply_keys() {
+    if (!products()) return;
+    const int64_t groups = std::min(scratch_.strips.y_groups, panels_.x_count);
+    for (int64_t begin = 0; begin < panels_.x_count; begin += scratch_.strips.length) {
+      const int64_t end = std::min(panels_.x_count, begin + scratch_.strips.length);
+      copy_row_blocks(panels_.y, begin, end);
+      call_.pool.parallel_for(groups, [&](int64_t group, int worker) {
+        const int64_t first = panels_.x_count * group / groups;
+        GradientTask<Real> task = square_task(key_operands(call_, panels_), begin, end, first,
+                                              panels_.x_count * (group + 1) / groups, worker);
+        task.x_rows = scratch_.x_rows;
+        task.y_sums = scratch_.y_sums + first * scratch_.row_stride;
+        if (problem_.euclidean()) task.y_g_sums = scratch_.y_g_sums + first * kernels_.width;
+        kernels_.gradient(task);
+      });
     }
   }
 
@@ -272,16 +305,27 @@ class Backward {
       task.y_coefficients = task.x_coefficients;
       task.y_references = task.x_references;
       task.y_positives = task.x_positives;
-    } else if (problem_.symmetric) {
+    } else if (problem_.symmetric || problem_.blocks.key_query) {
       task.y_coefficients = scratch_.y_coefficients;
       task.y_references = online ? scratch_.y_references : nullptr;
     }
     return task;
   }
 
-  void copy_row_blocks(int64_t begin, int64_t end) const {
+  /// Of rows that all have a loss, against one another; nothing of it was kept.
+  GradientTask<Real> square_task(const Operands<Real>& operands, int64_t begin, int64_t end, int64_t y_begin,
+                                 int64_t y_end, int worker) const {
+    GradientTask<Real> task = gradient_task(begin, end, y_begin, y_end, worker);
+    task.operands = operands;
+    task.kept = {};
+    task.y_coefficients = task.x_coefficients;
+    task.y_references = task.x_references;
+    return task;
+  }
+
+  void copy_row_blocks(const Real* panels, int64_t begin, int64_t end) const {
     call_.pool.parallel_for(end - begin, [&](int64_t task, int) {
-      kernels_.row_blocks(panels_.x + (begin + task) * panels_.stride, problem_.desc.dim,
+      kernels_.row_blocks(panels + (begin + task) * panels_.stride, problem_.desc.dim,
                           scratch_.x_rows + task * scratch_.row_stride / kernels_.word_elements);
     });
   }
@@ -293,18 +337,21 @@ class Backward {
     const double* row_blocks = nullptr;
   };
 
+  /// Groups of sums of X.
+  int64_t x_groups() const { return scratch_.strips.y_groups + scratch_.strips.query_groups; }
+
   void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker) {
     const int64_t first = panel * kernels_.width;
     if (!side.target.wanted(first, std::min(first + kernels_.width, side.rows))) return;
     double g_sums[kRowPadding] = {};
     if (products() && problem_.euclidean()) {
-      for (int64_t g = 0; g < scratch_.strips.y_groups; ++g) {
+      for (int64_t g = 0; g < x_groups(); ++g) {
         const double* const from = scratch_.x_g_sums + g * g_sums_stride() + in_strip * kernels_.width;
         for (int64_t l = 0; l < kernels_.width; ++l) g_sums[l] += largest_ * from[l];
       }
     }
     PanelSums sums;
-    if (products()) sums = {scratch_.x_sums + in_strip * panels_.sums_stride, scratch_.strips.y_groups, nullptr};
+    if (products()) sums = {scratch_.x_sums + in_strip * panels_.sums_stride, x_groups(), nullptr};
     finish_panel(side, panel, worker, g_sums, sums);
   }
 

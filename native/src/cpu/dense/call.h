@@ -135,12 +135,38 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .y_groups = call.y_groups,
           .labels = problem.by_labels,
           .x_limits = call.state.limits,
-          .y_limits = problem.tower || problem.symmetric ? call.state.limits : nullptr,
+          .y_limits = problem.tower || problem.symmetric || problem.blocks.key_query ? call.state.limits : nullptr,
           .form = call.form,
           .inverse_temperature = 1.0 / call.tau(),
           .logit_shift = call.bias * call.tau(),
           .x_factors = factors ? call.state.x_factors : nullptr,
           .y_factors = factors ? call.state.y_factors : nullptr};
+}
+
+/// The queries on both sides.
+template <typename Real>
+Operands<Real> query_operands(const Call& call, const Panels<Real>& panels) {
+  Operands<Real> operands = tile_operands(call, panels);
+  operands.y = operands.x;
+  operands.y_rows = operands.x_rows;
+  operands.y_squares = operands.x_squares;
+  operands.y_groups = operands.x_groups;
+  operands.y_limits = operands.x_limits;
+  operands.y_factors = operands.x_factors;
+  return operands;
+}
+
+/// The keys that are positives on both sides.
+template <typename Real>
+Operands<Real> key_operands(const Call& call, const Panels<Real>& panels) {
+  Operands<Real> operands = tile_operands(call, panels);
+  operands.x = operands.y;
+  operands.y_rows = operands.x_rows;
+  operands.x_squares = operands.y_squares;
+  operands.x_groups = operands.y_groups;
+  operands.y_limits = operands.x_limits;
+  operands.x_factors = operands.y_factors;
+  return operands;
 }
 
 /// A panel whose rows are the positives of panel `panel` of X: of Y, of Z, or gathered into `space` (one tower).

@@ -1,6 +1,7 @@
 #include "cpu/dense/coefficients.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace nce::cpu::dense {
 namespace {
@@ -27,6 +28,7 @@ class CoefficientsOfRows {
     });
     if (!problem_.by_labels) finish_positives();
     if (end_ == problem_.x_rows) clear_padding();
+    if (problem_.blocks.key_query) copy_to_columns();
     return largest_;
   }
 
@@ -129,6 +131,15 @@ class CoefficientsOfRows {
     }
     if (!problem_.symmetric) return;
     for (double* numbers : {scratch_.y_coefficients, scratch_.y_references}) clear(numbers, problem_.y_rows);
+  }
+
+  /// Columns go by the coefficients of their rows. Others have none, and a reference against which nothing overflows.
+  void copy_to_columns() const {
+    const auto copy = [&](const double* from, double* to, double beyond) {
+      std::fill(std::copy_n(from, problem_.x_rows, to), to + padded(problem_.y_rows), beyond);
+    };
+    copy(scratch_.x_coefficients, scratch_.y_coefficients, 0.0);
+    copy(scratch_.x_references, scratch_.y_references, static_cast<double>(std::numeric_limits<Real>::max()));
   }
 
   const Call& call_;

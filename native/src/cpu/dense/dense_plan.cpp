@@ -423,7 +423,8 @@ class DensePlan final : public Plan {
       const NormRange z = range_of(call.state.z_norms, carved_.z_rows);
       const double other = std::max(y.largest, z.largest);
       range = {std::min({x.smallest, y.smallest, z.smallest}), std::max(x.largest, other)};
-      largest = loss::largest_similarity(problem_.similarity, x.largest, other);
+      largest = loss::largest_similarity(problem_.similarity, problem_.blocks.key_key ? range.largest : x.largest,
+                                         problem_.blocks.query_query ? range.largest : other);
     }
     const double logit = largest / call.tau() + std::fabs(call.bias);
     const bool single = problem_.dtype != NCE_DTYPE_FLOAT64;

@@ -35,13 +35,19 @@ long double size_of(nce_similarity similarity, const Element* x, const Element* 
 template <typename Element>
 bool is_far(const Call& call, int64_t row, long double largest) {
   const Problem& problem = call.problem;
-  const Element* const x = call.x.row<Element>(row);
-  const auto far = [&](const RowSource& source, int64_t other) {
-    return !(size_of(problem.similarity, x, source.row<Element>(other), problem.desc.dim) <= largest);
+  const auto far_from = [&](const RowSource& of_row, const RowSource& source, int64_t other) {
+    return !(size_of(problem.similarity, of_row.row<Element>(row), source.row<Element>(other), problem.desc.dim) <=
+             largest);
   };
+  const auto far = [&](const RowSource& source, int64_t other) { return far_from(call.x, source, other); };
   if (problem.shared && far(call.z, row)) return true;
   for (int64_t j = 0; j < problem.y_rows; ++j) {
     if (!(problem.tower && j == row) && far(call.y, j)) return true;
+  }
+  for (int64_t j = 0; problem.blocks.any() && j < problem.x_rows; ++j) {
+    if (j == row) continue;
+    if (problem.blocks.query_query && far(call.x, j)) return true;
+    if (problem.blocks.key_key && far_from(call.y, call.y, j)) return true;
   }
   return false;
 }

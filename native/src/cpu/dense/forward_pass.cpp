@@ -60,6 +60,8 @@ class Forward {
   void sum_rows(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
     if (problem_.by_labels && metrics_) rank_positives(begin, end);
     sum_tiles(kept, begin, end, true);
+    if (problem_.blocks.query_query) sum_square(query_operands(call_, panels_), scratch_.of_queries);
+    if (problem_.blocks.key_key) sum_square(key_operands(call_, panels_), scratch_.of_keys);
     finish_rows(begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
   }
 
@@ -209,6 +211,16 @@ class Forward {
         if (state_.limits != nullptr) state_.limits[row] = loss::limit_of(problem_.threshold, result[l]);
       }
     });
+    if (problem_.blocks.key_query) fill_beyond_positives();
+  }
+
+  /// What columns bring that are nobody's positive, and whose sums nobody reads.
+  void fill_beyond_positives() const {
+    const int64_t begin = panels_.x_count * kernels_.width;
+    const int64_t end = padded(problem_.y_rows);
+    if (begin >= end) return;
+    std::fill(state_.positive + begin, state_.positive + end, 0.0);
+    if (state_.limits != nullptr) std::fill(state_.limits + begin, state_.limits + end, kInfinity);
   }
 
   void prepare_row_metrics() const {
@@ -273,26 +285,55 @@ class Forward {
     });
   }
 
+  /// Panels of X that stay in cache: half of the second-level cache is for these, the rest for panels of Y and
+  /// prefetched lines.
+  int64_t block_of_panels() const {
+    const int64_t panel_bytes = panels_.stride * static_cast<int64_t>(sizeof(Real));
+    return std::clamp<int64_t>(second_level_cache_bytes() / 2 / panel_bytes, 1, kLargestBlock);
+  }
+
+  /// Sums over a matrix of as many rows as have a loss, against itself.
+  void sum_square(const Operands<Real>& operands, const Sums& sums) const {
+    const Groups& groups = scratch_.square;
+    call_.pool.parallel_for(groups.x * groups.y, [&](int64_t part, int worker) {
+      const int64_t x_group = part % groups.x;
+      const int64_t y_group = part / groups.x;
+      const ForwardTask<Real> task{.operands = operands,
+                                   .x_begin = panels_.x_count * x_group / groups.x,
+                                   .x_end = panels_.x_count * (x_group + 1) / groups.x,
+                                   .y_begin = panels_.x_count * y_group / groups.y,
+                                   .y_end = panels_.x_count * (y_group + 1) / groups.y,
+                                   .x_block = block_of_panels(),
+                                   .x_positive = state_.positive,
+                                   .y_positive = nullptr,
+                                   .rows = shifted(sums, y_group * padded(problem_.x_rows)),
+                                   .positives = {},
+                                   .columns = {},
+                                   .metrics = {},
+                                   .kept = {},
+                                   .scratch = scratch_.workers + worker * scratch_.worker_stride};
+      clear(task.rows, task.x_begin, task.x_end);
+      kernels_.forward(task);
+    });
+  }
+
   void sum_group(const KeptTiles<Real>& kept, int64_t x_begin, int64_t x_end, int64_t x_group, int64_t y_group,
                  Real* space, bool all) const {
-    const int64_t panel_bytes = panels_.stride * static_cast<int64_t>(sizeof(Real));
     const int64_t row_shift = (scratch_.first_group + y_group) * padded(problem_.x_rows);
-    ForwardTask<Real> task{
-        .operands = tile_operands(call_, panels_),
-        .x_begin = x_begin,
-        .x_end = x_end,
-        .y_begin = panels_.y_count * y_group / scratch_.groups.y,
-        .y_end = panels_.y_count * (y_group + 1) / scratch_.groups.y,
-        // Half of the second-level cache is for these panels of X, the rest for panels of Y and prefetched lines.
-        .x_block = std::clamp<int64_t>(second_level_cache_bytes() / 2 / panel_bytes, 1, kLargestBlock),
-        .x_positive = problem_.by_labels ? scratch_.zeros : state_.positive,
-        .y_positive = nullptr,
-        .rows = {},
-        .positives = {},
-        .columns = {},
-        .metrics = {},
-        .kept = kept,
-        .scratch = space};
+    ForwardTask<Real> task{.operands = tile_operands(call_, panels_),
+                           .x_begin = x_begin,
+                           .x_end = x_end,
+                           .y_begin = panels_.y_count * y_group / scratch_.groups.y,
+                           .y_end = panels_.y_count * (y_group + 1) / scratch_.groups.y,
+                           .x_block = block_of_panels(),
+                           .x_positive = problem_.by_labels ? scratch_.zeros : state_.positive,
+                           .y_positive = nullptr,
+                           .rows = {},
+                           .positives = {},
+                           .columns = {},
+                           .metrics = {},
+                           .kept = kept,
+                           .scratch = space};
     if (problem_.by_labels) {
       task.positive_high = scratch_.positive_high + row_shift;
       task.positive_low = scratch_.positive_low + row_shift;
@@ -307,7 +348,7 @@ class Forward {
       task.positives = shifted(scratch_.positives, row_shift);
       clear(task.positives, task.x_begin, task.x_end);
     }
-    if (problem_.symmetric) {
+    if (problem_.symmetric || problem_.blocks.key_query) {
       task.y_positive = state_.positive;
       task.columns = shifted(scratch_.columns, x_group * padded(problem_.y_rows));
       clear(task.columns, task.y_begin, task.y_end);
@@ -417,7 +458,7 @@ class Forward {
     const int64_t stride = padded(problem_.x_rows);
     const loss::Scaling scaling = call_.scaling();
     for_rows(call_.pool, begin, end, [&](int64_t i) {
-      const loss::RowSums sums = sums_of(scratch_.rows, summed_groups(), stride, i);
+      const loss::RowSums sums = with_blocks(sums_of(scratch_.rows, summed_groups(), stride, i), i);
       const loss::RowResult row = problem_.by_labels
                                       ? labelled_result(sums, i)
                                       : loss::row_result(problem_.row, sums, state_.positive[i], scaling);
@@ -428,6 +469,18 @@ class Forward {
       if (metrics_) scratch_.entropy[i] = row.entropy;
       if (problem_.symmetric) finish_column(i);
     });
+  }
+
+  loss::RowSums with_blocks(loss::RowSums sums, int64_t i) const {
+    const int64_t stride = padded(problem_.x_rows);
+    const auto join = [&](const loss::RowSums& part) {
+      sums = loss::joined(sums, part, call_.form, [this](double s) { return s / call_.tau(); });
+    };
+    const loss::Blocks& blocks = problem_.blocks;
+    if (blocks.query_query) join(sums_of(scratch_.of_queries, scratch_.square.y, stride, i));
+    if (blocks.key_query) join(sums_of(scratch_.columns, scratch_.groups.x, padded(problem_.y_rows), i));
+    if (blocks.key_key) join(sums_of(scratch_.of_keys, scratch_.square.y, stride, i));
+    return sums;
   }
 
   loss::RowResult labelled_result(loss::RowSums sums, int64_t i) const {
@@ -508,6 +561,7 @@ class Forward {
       if (!problem_.by_labels) totals.alignment += scratch_.alignment[i];
       totals.add_entropy(scratch_.entropy[i]);
     }
+    totals.further_negatives = problem_.block_pairs();
     totals.zero_rows = count_zero(state_.x_norms, rows) + zero_columns();
     if (call_.z_apart) totals.zero_rows += count_zero(state_.z_norms, problem_.z_rows);
     const nce_metrics metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals, rows);

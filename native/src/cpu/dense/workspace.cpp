@@ -85,8 +85,9 @@ State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips
   y_factors = !scaled ? nullptr : problem.tower ? x_factors : carver.take<double>(y);
   z_factors = scaled ? carver.take<double>(z) : nullptr;
   center = problem.euclidean() ? carver.take<double>(problem.desc.dim + kCenterPadding) : nullptr;
-  positive = carver.take<double>(x);
-  limits = problem.threshold.any() ? carver.take<double>(x) : nullptr;
+  const int64_t positives = problem.blocks.key_query ? y : x;
+  positive = carver.take<double>(positives);
+  limits = problem.threshold.any() ? carver.take<double>(positives) : nullptr;
   row_lse = carver.take<loss::LogSum>(x);
   row_slope = carver.take<double>(x);
   column_lse = problem.symmetric ? carver.take<loss::LogSum>(y) : nullptr;
@@ -130,15 +131,23 @@ Groups Groups::of_strip(int64_t x_panels) const {
 template <typename Real>
 ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, const KeyStrips& key_strips,
                                      const Kernels<Real>& kernels, const Panels<Real>& panels, int threads)
-    : groups(panels.x_count, panels.y_count), first_group(key_strips.many() ? 1 : 0) {
+    : groups(panels.x_count, panels.y_count),
+      first_group(key_strips.many() ? 1 : 0),
+      square(panels.x_count, panels.x_count) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
   const int64_t row_sums = (groups.y + first_group) * x;
   rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums),
           problem.has_bias() ? carver.take<double>(row_sums) : nullptr};
-  const int64_t column_sums = problem.symmetric ? groups.x * y : 0;
+  const int64_t column_sums = problem.symmetric || problem.blocks.key_query ? groups.x * y : 0;
   columns = {carver.take<double>(column_sums), carver.take<double>(column_sums), carver.take<double>(column_sums),
              nullptr};
+  const auto square_sums = [&](bool wanted) -> Sums {
+    const int64_t sums = wanted ? square.y * x : 0;
+    return {carver.take<double>(sums), carver.take<double>(sums), carver.take<double>(sums), nullptr};
+  };
+  of_queries = square_sums(problem.blocks.query_query);
+  of_keys = square_sums(problem.blocks.key_key);
   const int64_t positive_sums = problem.by_labels ? row_sums : 0;
   positives = {carver.take<double>(positive_sums), carver.take<double>(positive_sums),
                carver.take<double>(positive_sums), nullptr};
@@ -194,7 +203,8 @@ Strips::Strips(const Problem& problem, const Kernels<Real>& kernels, const Panel
   }
   y_groups =
       std::clamp<int64_t>(kStripBytes / (group * panel_bytes), 1, std::min(y_groups, std::max<int64_t>(1, y_panels)));
-  int64_t longest = std::clamp(kStripBytes / (y_groups * panel_bytes), group, kLongestStrip);
+  query_groups = problem.blocks.query_query ? std::min(y_groups, x_panels) : 0;
+  int64_t longest = std::clamp(kStripBytes / ((y_groups + query_groups) * panel_bytes), group, kLongestStrip);
   if (by_rows(problem)) {
     const int64_t row_of_tiles = std::max<int64_t>(1, y_panels) * kernels.width * kernels.width * kSize;
     const int64_t kept = kStripTileBytes / row_of_tiles;
@@ -225,8 +235,9 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   positive_references = carver.take<double>(labelled);
   positive_constants = carver.take<double>(labelled);
   const int64_t strip = std::min(strips.length, panels.x_count);
-  x_sums = carver.take<Real>(strips.y_groups * strip * panels.sums_stride);
-  x_g_sums = carver.take<double>(problem.euclidean() ? strips.y_groups * strip * kernels.width : 0);
+  const int64_t x_groups = strips.y_groups + strips.query_groups;
+  x_sums = carver.take<Real>(x_groups * strip * panels.sums_stride);
+  x_g_sums = carver.take<double>(problem.euclidean() ? x_groups * strip * kernels.width : 0);
   x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride / kernels.word_elements);
   const int64_t totals = key_strips.many() ? panels.x_count : 0;
   x_totals = carver.take<double>(totals * row_stride);

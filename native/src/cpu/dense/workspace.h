@@ -74,8 +74,9 @@ struct State {
   double *x_squares, *y_squares, *z_squares;
   double *x_factors, *y_factors, *z_factors;  ///< where words may be two bfloat16: see Operands
   double* center;                             ///< room for find_center; Euclidean only
-  double* positive;                           ///< s+, or of positives by labels the mean s
-  double* limits;                             ///< see Operands; null without a threshold
+  // Of rows, and where columns of the first rows have sums too, with as many numbers as there are columns.
+  double* positive;  ///< s+, or of positives by labels the mean s
+  double* limits;    ///< see Operands; null without a threshold
   loss::LogSum *row_lse, *column_lse;
   // Null unless positives are by labels.
   double* positive_count;
@@ -108,6 +109,7 @@ struct Strips {
 
   int64_t length;  ///< panels of X in a strip but the last
   int64_t y_groups;
+  int64_t query_groups;  ///< of queries as what others are compared with; 0: they are not
 };
 
 /// The tiles that fit what the budget leaves beyond `necessary` bytes.
@@ -142,6 +144,9 @@ struct ForwardScratch {
   int64_t first_group;  ///< of a strip's own
   Sums rows;
   Sums columns;
+  Groups square;  ///< of queries, or of the first keys, against themselves
+  Sums of_queries;
+  Sums of_keys;
   Sums positives;  ///< by labels, as are the next two; else null
   double *positive_high, *positive_low;
   double* zeros;  ///< what weighted sums are relative to
@@ -161,8 +166,8 @@ struct BackwardScratch {
                   const Panels<Real>& panels, int threads);
 
   Strips strips;
-  int64_t row_stride;  ///< elements of a panel in row blocks
-  double *x_coefficients, *y_coefficients;
+  int64_t row_stride;                       ///< elements of a panel in row blocks
+  double *x_coefficients, *y_coefficients;  ///< of Y where Blocks::key_query: those of the first rows, and zeros
   double *x_references, *y_references;
   double* positive_coefficients;
   double *row_factors, *column_factors;
@@ -170,7 +175,7 @@ struct BackwardScratch {
   // Of positives by labels, else null.
   loss::LabelledMasses* labelled_masses;
   double *positive_as, *positive_references, *positive_constants;
-  Real* x_sums;      ///< [group][panels of a strip][panel stride]
+  Real* x_sums;      ///< [group, last those of queries][panels of a strip][panel stride]
   double* x_g_sums;  ///< [group][panels of a strip][width]; Euclidean only
   Real* x_rows;      ///< a strip of X in row blocks; not for one tower
   double* x_totals;  ///< X in row blocks, the sums over strips of Y; null without strips

@@ -420,7 +420,9 @@ class Gradient {
         if (task_.y_first) {
           for (int64_t i = 0; i < kBlock; ++i) to[i] = task_.y_scale * static_cast<double>(from[i]);
         } else {
-          for (int64_t i = 0; i < kBlock; ++i) to[i] += task_.y_scale * static_cast<double>(from[i]);
+          // Rows that Y lacks may be others' here.
+          for (int64_t i = 0; i < rows(panel, panel + 1) * kRowBlock<Real>; ++i)
+            to[i] += task_.y_scale * static_cast<double>(from[i]);
         }
       }
     }
