@@ -53,7 +53,7 @@ struct Blocks {
   bool key_query;
   bool key_key;
 
-  bool any() const { return query_query || key_query || key_key; }
+  NCE_HOST_DEVICE bool any() const { return query_query || key_query || key_key; }
   int64_t count() const { return int64_t{query_query} + int64_t{key_query} + int64_t{key_key}; }
 };
 

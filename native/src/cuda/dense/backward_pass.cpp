@@ -9,7 +9,8 @@ struct Side {
   PackedMatrix y;  ///< what they are compared with
   int64_t y_rows;  ///< 0: nothing, they are positives only
   loss::Excluded excluded;
-  bool add;  ///< the sums go on with those of the strip before
+  bool square;  ///< its first rows, as many as have a loss, are compared with one another too
+  bool add;     ///< the sums go on with those of the strip before
   const RowRange* y_range;
   bool turned;  ///< X are the columns
   GradientCut cut;
@@ -66,7 +67,7 @@ class Backward {
             .similarity = problem_.similarity,
             .rows = problem_.x_rows,
             .x_allocated = state_.x_allocated,
-            .y_allocated = problem_.symmetric ? state_.y_allocated : 0,
+            .y_allocated = problem_.symmetric || columns_as_rows(problem_) ? state_.y_allocated : 0,
             .views_half = problem_.views_half(),
             .positive = state_.positive,
             .row_lse = state_.row_lse,
@@ -80,6 +81,7 @@ class Backward {
             .x_references = scratch_.x_references,
             .y_coefficients = scratch_.y_coefficients,
             .y_references = scratch_.y_references,
+            .columns_as_rows = columns_as_rows(problem_),
             .positive_coefficients = scratch_.positive_coefficients,
             .positive_as = scratch_.positive_as,
             .positive_references = scratch_.positive_references,
@@ -103,6 +105,7 @@ class Backward {
             .y = y.to,
             .y_rows = call_.strips.size(strip),
             .excluded = KeyStrips::excluded_in(problem_, strip),
+            .square = problem_.blocks.query_query,
             .add = strip > 0,
             .y_range = &state_.ranges[problem_.tower ? 0 : 1],
             .turned = false,
@@ -128,6 +131,7 @@ class Backward {
             .y = x.to,
             .y_rows = problem_.x_rows,
             .excluded = KeyStrips::excluded_in(problem_, strip),
+            .square = problem_.blocks.key_key,
             .add = false,
             .y_range = &state_.ranges[0],
             .turned = true,
@@ -147,6 +151,7 @@ class Backward {
             .y = {},
             .y_rows = 0,
             .excluded = loss::Excluded::kNone,
+            .square = false,
             .add = false,
             .y_range = nullptr,
             .turned = false,
@@ -173,11 +178,16 @@ class Backward {
 
   /// Of X's rows and Y's; one tower has the same on both sides.
   tile::Coefficients coefficients(const void* x, const void* references) const {
-    if (problem_.tower) return {.x = x, .y = x, .x_references = references, .y_references = references};
+    if (problem_.tower) return of_both(x, references);
+    const bool columns = problem_.symmetric || problem_.blocks.key_query;
     return {.x = x,
-            .y = problem_.symmetric ? scratch_.y_coefficients : nullptr,
+            .y = columns ? scratch_.y_coefficients : nullptr,
             .x_references = references,
-            .y_references = problem_.symmetric ? scratch_.y_references : nullptr};
+            .y_references = columns ? scratch_.y_references : nullptr};
+  }
+
+  static tile::Coefficients of_both(const void* coefficients, const void* references) {
+    return {.x = coefficients, .y = coefficients, .x_references = references, .y_references = references};
   }
 
   static tile::Coefficients turned(const tile::Coefficients& of) {
@@ -204,7 +214,36 @@ class Backward {
   /// Sums over the negatives of rows [begin, end) of one chunk.
   void sum(const Side& side, int64_t begin, int64_t end) const {
     if (!side.target.wanted() || begin == end || side.y_rows == 0) return;
-    if (problem_.threshold.any()) return sum_limited(side, begin, end);
+    if (problem_.threshold.any()) {
+      sum_limited(side, begin, end);
+    } else {
+      sum_all(side, begin, end);
+    }
+    if (side.square && begin < problem_.x_rows) sum_square(side, begin, end);
+  }
+
+  /// The pairs within one matrix, added to the sums; a row and a column have the same coefficients and limits.
+  void sum_square(const Side& side, int64_t begin, int64_t end) const {
+    const PackedMatrix& matrix = side.x.to;
+    tile::Operands operands = operands_of(call_, index_, matrix, problem_.x_rows, matrix, problem_.x_rows);
+    const tile::Coefficients both = side.turned ? of_both(scratch_.y_coefficients, scratch_.y_references)
+                                                : of_both(scratch_.x_coefficients, scratch_.x_references);
+    if (!problem_.threshold.any()) return sum(side, begin, end, operands, matrix.relative, both, true);
+    operands.x.limits = state_.limits;
+    sum(side, begin, end, operands, matrix.relative, of_rows(both), true);
+    operands.x.limits = nullptr;
+    operands.y.limits = state_.limits;
+    sum(side, begin, end, operands, matrix.relative, of_columns(both), true);
+  }
+
+  static tile::Coefficients of_rows(const tile::Coefficients& of) {
+    return {.x = of.x, .y = nullptr, .x_references = of.x_references, .y_references = nullptr};
+  }
+  static tile::Coefficients of_columns(const tile::Coefficients& of) {
+    return {.x = nullptr, .y = of.y, .x_references = nullptr, .y_references = of.y_references};
+  }
+
+  void sum_all(const Side& side, int64_t begin, int64_t end) const {
     sum(side, begin, end, operands(side), coefficients_of(side, scratch_.x_coefficients, scratch_.x_references),
         side.add);
     if (!problem_.by_labels) return;
@@ -231,23 +270,27 @@ class Backward {
       operands.y.limits = of_y ? state_.limits : nullptr;
       sum(side, begin, end, operands, side.turned ? turned(of_pass) : of_pass, add);
     };
-    pass({.x = both.x, .y = nullptr, .x_references = both.x_references, .y_references = nullptr}, false, side.add);
-    if (both.y == nullptr) return;
-    pass({.x = nullptr, .y = both.y, .x_references = nullptr, .y_references = both.y_references}, true, true);
+    pass(of_rows(both), false, side.add);
+    if (both.y != nullptr) pass(of_columns(both), true, true);
   }
 
   /// As the side has them.
-  tile::Coefficients coefficients_of(const Side& side, const void* of_rows, const void* references) const {
-    const tile::Coefficients of_pass = coefficients(of_rows, references);
+  tile::Coefficients coefficients_of(const Side& side, const void* x, const void* references) const {
+    const tile::Coefficients of_pass = coefficients(x, references);
     return side.turned ? turned(of_pass) : of_pass;
   }
 
   void sum(const Side& side, int64_t begin, int64_t end, const tile::Operands& operands,
            const tile::Coefficients& of_pass, bool add) const {
+    sum(side, begin, end, operands, side.y.relative, of_pass, add);
+  }
+
+  void sum(const Side& side, int64_t begin, int64_t end, const tile::Operands& operands, const float* y_relative,
+           const tile::Coefficients& of_pass, bool add) const {
     const tile::GradientSumsParams params{.operands = operands,
                                           .coefficients = of_pass,
                                           .g_scale = tensor_ ? kTensorGradientScale : 1.0f,
-                                          .y_relative = side.y.relative,
+                                          .y_relative = y_relative,
                                           .x_first = begin,
                                           .cut = side.cut.of(end - begin),
                                           .add = add,

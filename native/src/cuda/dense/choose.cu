@@ -96,7 +96,10 @@ __global__ void choose(const ChooseParams p) {
     smallest_norm = Smallest()(x.smallest, Smallest()(y.smallest, z.smallest));
     largest_norm = Largest()(x.largest, other);
   }
-  const double largest = loss::largest_similarity(p.similarity, x.largest, other);
+  const double both = Largest()(x.largest, other);
+  const double largest =
+      loss::largest_similarity(p.similarity, p.blocks.key_key ? both : x.largest, p.blocks.query_query ? both : other);
+  if (p.blocks.any()) p.ranges[0].largest = p.ranges[1].largest = both;
   const Decision decision = decide(p, call, largest, smallest_norm, largest_norm);
   call.method = decision.method;
   call.form = decision.form;

@@ -82,6 +82,9 @@ struct Both {
 };
 
 template <typename Real>
+constexpr Real kBelowAll = sizeof(Real) == 4 ? static_cast<Real>(-3e38) : static_cast<Real>(-1e300);
+
+template <typename Real>
 __global__ void find_coefficients(const CoefficientsParams p) {
   if (!concerns(p.call, p.method)) return;
   const int64_t i = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
@@ -104,9 +107,13 @@ __global__ void find_coefficients(const CoefficientsParams p) {
     static_cast<Real*>(p.x_references)[i] = static_cast<Real>(row.reference);
     p.positive_coefficients[i] = positive;
   }
-  if (p.column_lse != nullptr && i < p.y_allocated) {
-    static_cast<Real*>(p.y_coefficients)[i] = static_cast<Real>(column.a);
-    static_cast<Real*>(p.y_references)[i] = static_cast<Real>(column.reference);
+  const bool columns = p.column_lse != nullptr || p.columns_as_rows;
+  if (columns && i < p.y_allocated) {
+    const loss::Coefficients& of = p.columns_as_rows ? row : column;
+    static_cast<Real*>(p.y_coefficients)[i] = static_cast<Real>(of.a);
+    // Against the largest number, no exponential of a column without a coefficient overflows.
+    static_cast<Real*>(p.y_references)[i] =
+        p.columns_as_rows && i >= p.rows ? -kBelowAll<Real> : static_cast<Real>(of.reference);
   }
 }
 

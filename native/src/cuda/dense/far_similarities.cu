@@ -53,6 +53,11 @@ __global__ void check_far(const FarParams p) {
   for (int64_t j = 0; j < p.y_rows; ++j) {
     if (!(p.tower && j == i) && !(size_of(p, single, x, row_of(p.y, j)) <= largest)) far = true;
   }
+  for (int64_t j = 0; p.blocks.any() && j < p.x_rows; ++j) {
+    if (j == i) continue;
+    if (p.blocks.query_query && !(size_of(p, single, x, row_of(p.x, j)) <= largest)) far = true;
+    if (p.blocks.key_key && !(size_of(p, single, row_of(p.y, i), row_of(p.y, j)) <= largest)) far = true;
+  }
   if (far && threadIdx.x % kWarpThreads == 0) tell_overflow(*p.call, Argument::kSimilarity, i);
 }
 

@@ -108,6 +108,7 @@ __global__ void finish_loss(const FinishLossParams p) {
   if (p.loss != nullptr) *p.loss = p.reducer.reduced(all.loss, p.call->weight_sum);
   if (p.metrics != nullptr) {
     all.metrics.positives = p.rows - all.metrics.rows_without_positives;
+    all.metrics.further_negatives = p.further_negatives;
     if (p.by_labels) all.metrics.alignment = std::nan("");
     for (int32_t m = 0; m < p.matrices; ++m) all.metrics.zero_rows += p.ranges[m].zero_rows;
     loss::write_metrics(loss::metrics_of(p.function, p.range, all.metrics, p.rows), p.metrics);

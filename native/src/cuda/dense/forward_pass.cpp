@@ -34,6 +34,7 @@ class Forward {
       if (problem_.by_labels) sum_positives();
       sum_tiles(strip);
     }
+    if (problem_.blocks.any()) sum_blocks();
     finish_rows(false);
   }
 
@@ -79,7 +80,7 @@ class Forward {
     launch_find_limits({.call = call_.call_state,
                         .method = index_,
                         .rows = problem_.x_rows,
-                        .allocated = state_.x_allocated,
+                        .allocated = state_.limits_allocated,
                         .threshold = problem_.threshold,
                         .positive = state_.positive,
                         .limits = state_.limits},
@@ -185,6 +186,31 @@ class Forward {
     if (columns_apart) sum_columns(operands);
   }
 
+  /// Adds to the sums of rows.
+  void sum_blocks() const {
+    const PackedMatrix queries = x();
+    const PackedMatrix keys = y_matrix(call_, rows_, 0).to;
+    if (problem_.blocks.query_query) sum_block(queries, queries);
+    if (problem_.blocks.key_query) sum_block(keys, queries);
+    if (problem_.blocks.key_key) sum_block(keys, keys);
+  }
+
+  /// The first rows of two matrices, as many as have a loss.
+  void sum_block(const PackedMatrix& x, const PackedMatrix& y) const {
+    tile::Operands operands = operands_of(call_, index_, x, problem_.x_rows, y, problem_.x_rows);
+    operands.x.limits = state_.limits;
+    launch_sum_tiles({.operands = operands,
+                      .x_positive = state_.positive,
+                      .y_positive = nullptr,
+                      .x_groups = scratch_.groups.x,
+                      .y_groups = scratch_.groups.y,
+                      .add = true,
+                      .rows = scratch_.rows,
+                      .columns = {},
+                      .metrics = {}},
+                     method_.arithmetic, call_.stream);
+  }
+
   /// Columns as rows, where the two leave out different pairs.
   void sum_columns(const tile::Operands& of_rows) const {
     tile::Operands operands = of_rows;
@@ -273,10 +299,12 @@ void choose(const Call& call) {
                  .function = problem.row.function,
                  .tower = problem.tower,
                  .shared = problem.shared,
+                 .blocks = problem.blocks,
                  .second_method = call.methods.size() == 2,
                  .first_is_double = call.methods[0].arithmetic == Arithmetic::kFloat64,
                  .first_view = problem.desc.n,
-                 .most_terms = static_cast<double>(std::max<int64_t>({1, problem.x_rows, problem.y_rows}))},
+                 .most_terms = static_cast<double>(std::max<int64_t>({1, problem.x_rows, problem.y_rows}) +
+                                                   problem.blocks.count() * problem.x_rows)},
                 call.stream);
 }
 
@@ -298,6 +326,7 @@ void check_far(const Call& call) {
                     .z_rows = problem.z_rows,
                     .dim = problem.desc.dim,
                     .tower = problem.tower,
+                    .blocks = problem.blocks,
                     .similarity = problem.similarity},
                    call.stream);
 }
@@ -339,6 +368,7 @@ void finish_loss(const Call& call, uint64_t plan) {
                       .range = loss::similarity_range(problem),
                       .reducer = call.reducer(),
                       .rows = problem.x_rows,
+                      .further_negatives = problem.block_pairs(),
                       .by_labels = problem.by_labels,
                       .loss = problem.reduction == NCE_REDUCTION_NONE ? nullptr : call.out.loss,
                       .metrics = call.out.metrics},

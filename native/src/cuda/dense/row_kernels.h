@@ -7,6 +7,7 @@
 
 #include "cuda/tile/tile_kernels.h"
 #include "loss/metrics.h"
+#include "loss/problem.h"
 #include "loss/reduction.h"
 #include "loss/row.h"
 
@@ -64,12 +65,13 @@ void launch_measure(const MeasureParams& params, cudaStream_t stream);
 /// Decides on method and form, or ends the call for a row that is not finite.
 struct ChooseParams {
   CallState* call;
-  const RowRange* ranges;  ///< of X, Y and Z
+  RowRange* ranges;  ///< of X, Y and Z
   nce_similarity similarity;
   loss::RowFunction function;
   bool tower;
   bool shared;
-  bool second_method;  ///< kFloat64, for numbers that the first cannot be trusted with
+  loss::Blocks blocks;  ///< if any, X and Y have one range from then on, for a gradient of either to add up both
+  bool second_method;   ///< kFloat64, for numbers that the first cannot be trusted with
   bool first_is_double;
   int64_t first_view;  ///< tower: rows given as queries
   double most_terms;   ///< the most negatives that a sum has
@@ -93,6 +95,7 @@ struct FarParams {
   RowSource x, y, z;
   int64_t x_rows, y_rows, z_rows, dim;
   bool tower;
+  loss::Blocks blocks;
   nce_similarity similarity;
 };
 void launch_check_far(const FarParams& params, cudaStream_t stream);
@@ -255,8 +258,9 @@ struct FinishLossParams {
   loss::SimilarityRange range;
   loss::Reducer reducer;
   int64_t rows;
-  bool by_labels;  ///< positives are, so that their alignment is not known
-  double* loss;    ///< null: not wanted, or written row by row
+  int64_t further_negatives;  ///< see MetricTotals
+  bool by_labels;             ///< positives are, so that their alignment is not known
+  double* loss;               ///< null: not wanted, or written row by row
   nce_metrics* metrics;
 };
 void launch_finish_loss(const FinishLossParams& params, cudaStream_t stream);
@@ -286,7 +290,8 @@ struct CoefficientsParams {
   const loss::LogSum* positive_lse;
   void *x_coefficients, *x_references;  ///< float, or double for kFloat64
   void *y_coefficients, *y_references;  ///< null: no columns
-  double* positive_coefficients;        ///< what the row of the positive is multiplied by
+  bool columns_as_rows;           ///< those of Y are those of X, and 0 beyond; never with columns that have losses
+  double* positive_coefficients;  ///< what the row of the positive is multiplied by
   /// Of positives by labels: like x_coefficients.
   void *positive_as, *positive_references, *positive_constants;
   double* d_temperature;  ///< null: not wanted

@@ -56,7 +56,8 @@ State::State(Carver& carver, const Problem& problem, const Problem& carved)
   z_norms = y_norms;
   if (problem.shared) z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
   positive = carver.take<double>(problem.x_rows);
-  limits = problem.threshold.any() ? carver.take<double>(x_allocated) : nullptr;
+  limits_allocated = problem.blocks.any() ? std::max(x_allocated, y_allocated) : x_allocated;
+  limits = problem.threshold.any() ? carver.take<double>(limits_allocated) : nullptr;
   row_lse = carver.take<loss::LogSum>(problem.x_rows);
   row_slope = carver.take<double>(problem.x_rows);
   column_lse = carver.take<loss::LogSum>(problem.symmetric ? problem.y_rows : 0);
@@ -129,10 +130,9 @@ MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const Sta
   const int64_t real = real_bytes(method.arithmetic);
   x_coefficients = carver.take<std::byte>(state.x_allocated * real);
   x_references = carver.take<std::byte>(state.x_allocated * real);
-  y_coefficients =
-      problem.tower ? x_coefficients : carver.take<std::byte>(problem.symmetric ? state.y_allocated * real : 0);
-  y_references =
-      problem.tower ? x_references : carver.take<std::byte>(problem.symmetric ? state.y_allocated * real : 0);
+  const int64_t of_y = problem.symmetric || columns_as_rows(problem) ? state.y_allocated * real : 0;
+  y_coefficients = problem.tower ? x_coefficients : carver.take<std::byte>(of_y);
+  y_references = problem.tower ? x_references : carver.take<std::byte>(of_y);
   positive_coefficients = carver.take<double>(state.x_allocated);
   const int64_t labelled = problem.by_labels ? state.x_allocated * real : 0;
   positive_as = carver.take<std::byte>(labelled);

@@ -23,8 +23,9 @@ struct State {
   int64_t x_allocated, y_allocated, z_allocated;  ///< rows with their padding
   RowRange* ranges;                               ///< of X, Y, Z
   Norms x_norms, y_norms, z_norms;
-  double* positive;  ///< s+, or of positives by labels the mean s
-  double* limits;    ///< see tile::Operand; null without a threshold
+  double* positive;          ///< s+, or of positives by labels the mean s
+  double* limits;            ///< see tile::Operand; null without a threshold
+  int64_t limits_allocated;  ///< with blocks, as many as Y has, too, whose first rows have those of their rows
   loss::LogSum *row_lse, *column_lse;
   double *row_slope, *column_slope;  ///< see loss::RowResult
   double* bias_slope;                ///< of rows, likewise; null: the loss has no bias
@@ -112,6 +113,9 @@ struct MethodBackward {
 /// the workspace no larger; more than `most_positives` in parts in any case.
 std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& strips, const std::vector<Method>& methods,
                                     const Architecture& architecture, int64_t most_positives = kNoLimit);
+
+/// Whether the first rows of Y have the coefficients of their rows.
+inline bool columns_as_rows(const Problem& problem) { return problem.blocks.key_query || problem.blocks.key_key; }
 
 /// Bytes of the whole workspace.
 int64_t workspace_bytes(const Problem& problem, const KeyStrips& strips, const Method& method, const MethodCuts& cuts,

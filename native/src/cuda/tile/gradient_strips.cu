@@ -71,6 +71,7 @@ NCE_DEVICE void begin_strip(const GradientStripsParams& params, StripTask& task)
   if (count > cut.y_tiles - y) count = cut.y_tiles - y;
   if (count > task.end - task.tile) count = task.end - task.tile;
   if (count > y_tiles - y) count = y_tiles - y;
+  if (params.of.x_first + x * S::kSide >= params.of.operands.x.rows) count = 0;
   task.slot = x + share;
   task.y_first = y * S::kSide;
   task.range = {params.of.x_first + x * S::kSide, task.y_first, 1, 1};

@@ -96,6 +96,7 @@ NCE_DEVICE void begin_segment(const GradientSumsParams& p, GradientTask& task) {
   int64_t count = cut.y_tiles - y;
   if (count > task.end - task.tile) count = task.end - task.tile;
   if (count > y_tiles - y) count = y_tiles - y;
+  if (p.x_first + x * S::kXRows >= p.operands.x.rows) count = 0;
   task.tiles = count > 0 ? static_cast<int>(count) : 0;
   task.slot = x + blockIdx.x;
   task.x_first = p.x_first + x * S::kXRows;

@@ -247,7 +247,7 @@ struct GradientSumsParams {
   float g_scale;
   const float* y_relative;  ///< null: all 1
   int64_t x_first;          ///< a multiple of kRowMultiple
-  Cut cut;                  ///< may have more tiles of Y than there are: those are empty
+  Cut cut;                  ///< may have more tiles of X or Y than there are: those are empty
   bool add;                 ///< to the sums that are there, of a launch with the same cut
   void* sums;               ///< [slots][rows of a tile of X][x.pitch], float (double for kFloat64)
 };
