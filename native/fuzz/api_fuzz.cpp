@@ -178,6 +178,9 @@ nce_plan_desc decode_plan(Decoder& from) {
     desc.threshold_margin = 0.125 * from.below(8);
     if (desc.threshold == NCE_THRESHOLD_ABSOLUTE) desc.threshold_margin -= 0.5;
   }
+  if (in_batch && desc.loss == NCE_LOSS_INFONCE && desc.positives == NCE_POSITIVES_PAIRED && from.once_in(3)) {
+    desc.blocks = from.below(8);
+  }
   return desc;
 }
 
@@ -201,11 +204,12 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
                              &desc.mining,
                              &desc.soft_margin,
                              &desc.threshold,
+                             &desc.blocks,
                              &desc.positives,
                              &desc.aggregation};
   switch (from.below(4)) {
     case 0:
-      *fields[from.below(19)] = static_cast<int32_t>(from.hostile());
+      *fields[from.below(20)] = static_cast<int32_t>(from.hostile());
       break;
     case 1: {
       int64_t* const sizes[] = {&desc.n, &desc.m, &desc.dim, &desc.workspace_budget_bytes};

@@ -182,10 +182,29 @@ inline constexpr Kind kMinedKinds[] = {mined_kind("batch all", NCE_MINING_BATCH_
                                        mined_kind("easy positive, soft", NCE_MINING_EASY_POSITIVE, true),
                                        mined_kind("batch easy, soft", NCE_MINING_BATCH_EASY, true)};
 
-inline constexpr Kind kDenseKinds[] = {kInfoNce,          kSymmetric,     kShared,          kNtXent,
-                                       kNtXentOneMatrix,  kDcl,           kSymmetricMargin, kGrouped,
-                                       kSymmetricGrouped, kNtXentGrouped, kNtLogistic,      kNtLogisticOneMatrix,
-                                       kSigLip,           kSigLipGrouped, kSupCon,          kSupConTwoTowers};
+constexpr Kind blocks_kind(const char* name, int32_t blocks) {
+  return {.name = name, .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .blocks = blocks};
+}
+inline constexpr int32_t kAllBlocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY;
+inline constexpr Kind kGte = blocks_kind("GTE", kAllBlocks);
+
+inline constexpr Kind kDenseKinds[] = {kInfoNce,
+                                       kSymmetric,
+                                       kShared,
+                                       kNtXent,
+                                       kNtXentOneMatrix,
+                                       kDcl,
+                                       kSymmetricMargin,
+                                       kGrouped,
+                                       kSymmetricGrouped,
+                                       kNtXentGrouped,
+                                       kNtLogistic,
+                                       kNtLogisticOneMatrix,
+                                       kSigLip,
+                                       kSigLipGrouped,
+                                       kSupCon,
+                                       kSupConTwoTowers,
+                                       kGte};
 inline constexpr Kind kAbsolute = {.name = "InfoNCE, absolute threshold",
                                    .loss = NCE_LOSS_INFONCE,
                                    .negatives = NCE_NEGATIVES_IN_BATCH,
@@ -226,11 +245,6 @@ inline constexpr Kind kDclRelative = {.name = "DCL one matrix, groups, relative 
 /// Of which data may be so near to a limit that rounding decides, see limit_gap.
 inline constexpr Kind kThresholdKinds[] = {kAbsolute,       kSymmetricRelative, kSymmetricGroupedAbsolute,
                                            kSharedRelative, kNtXentAbsolute,    kDclRelative};
-constexpr Kind blocks_kind(const char* name, int32_t blocks) {
-  return {.name = name, .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .blocks = blocks};
-}
-inline constexpr int32_t kAllBlocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY;
-inline constexpr Kind kGte = blocks_kind("GTE", kAllBlocks);
 inline constexpr Kind kBlocksGrouped = {.name = "InfoNCE of queries and of keys, groups, margin",
                                         .loss = NCE_LOSS_INFONCE,
                                         .negatives = NCE_NEGATIVES_IN_BATCH,

@@ -82,7 +82,7 @@ struct Both {
 };
 
 template <typename Real>
-constexpr Real kBelowAll = sizeof(Real) == 4 ? static_cast<Real>(-3e38) : static_cast<Real>(-1e300);
+constexpr Real kAboveAll = sizeof(Real) == 4 ? static_cast<Real>(3e38) : static_cast<Real>(1e300);
 
 template <typename Real>
 __global__ void find_coefficients(const CoefficientsParams p) {
@@ -109,11 +109,12 @@ __global__ void find_coefficients(const CoefficientsParams p) {
   }
   const bool columns = p.column_lse != nullptr || p.columns_as_rows;
   if (columns && i < p.y_allocated) {
-    const loss::Coefficients& of = p.columns_as_rows ? row : column;
-    static_cast<Real*>(p.y_coefficients)[i] = static_cast<Real>(of.a);
+    const double a = p.columns_as_rows ? row.a : column.a;
+    const double reference = p.columns_as_rows ? row.reference : column.reference;
+    static_cast<Real*>(p.y_coefficients)[i] = static_cast<Real>(a);
     // Against the largest number, no exponential of a column without a coefficient overflows.
     static_cast<Real*>(p.y_references)[i] =
-        p.columns_as_rows && i >= p.rows ? -kBelowAll<Real> : static_cast<Real>(of.reference);
+        p.columns_as_rows && i >= p.rows ? kAboveAll<Real> : static_cast<Real>(reference);
   }
 }
 
