@@ -326,6 +326,10 @@ typedef struct nce_plan_desc {
                        queries, and of two keys, what they say of a query and a key; a threshold is row i's own; and metrics
                        but effective_negatives are of the other keys alone */
   int32_t reserved; /* 0 */
+  int64_t own_negatives; /* INFONCE in-batch, not with symmetric or positives: rows i*own_negatives ... of
+                            negatives[(n*own_negatives) x dim] are negatives of row i too, and of no other; 0: none. A
+                            threshold leaves them out as it does keys, groups do not, and metrics are of them, too.
+                            n * own_negatives * dim < 2^60 */
 } nce_plan_desc;
 
 /*
@@ -339,7 +343,7 @@ typedef struct nce_inputs {
   int32_t reserved;         /* 0 */
   const void *queries;
   const void *keys;      /* NULL for one tower in one matrix */
-  const void *negatives; /* SHARED (NULL allowed if m = 0), OWN (likewise) and PAIRED, else NULL */
+  const void *negatives; /* SHARED (NULL allowed if m = 0), OWN (likewise), PAIRED, and own_negatives > 0, else NULL */
   int64_t queries_stride;
   int64_t keys_stride;
   int64_t negatives_stride;

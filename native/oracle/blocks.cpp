@@ -1,4 +1,5 @@
-// Blocks, from their definitions: queries and keys are things of one list, and every pair of things has a similarity.
+// Blocks and rows' own negatives, from their definitions: queries, keys and negatives are things of one list, and every
+// pair of things has a similarity.
 
 #include "oracle/parallel.h"
 #include "oracle/rows.h"
@@ -18,10 +19,13 @@ class Blocks {
         samples_(samples),
         n_(desc_.n),
         m_(desc_.m),
+        own_(desc_.own_negatives),
         shares_(problem),
         things_(as<Number>(problem.queries)) {
     const std::vector<Number> keys = as<Number>(problem.keys);
     things_.insert(things_.end(), keys.begin(), keys.end());
+    const std::vector<Number> negatives = as<Number>(problem.negatives);
+    things_.insert(things_.end(), negatives.begin(), negatives.end());
     matrix_ = std::make_unique<SimilarityMatrix<Number>>(kind_, things_, things_, dim_);
   }
 
@@ -31,11 +35,14 @@ class Blocks {
     answer.limit_gap = limit_gap();
     answer.d_queries = gradient_rows<Number>(n_, samples_, dim_, [&](int64_t i) { return gradient_of(i); });
     answer.d_keys = gradient_rows<Number>(m_, samples_, dim_, [&](int64_t j) { return gradient_of(n_ + j); });
+    answer.d_negatives =
+        gradient_rows<Number>(n_ * own_, samples_, dim_, [&](int64_t k) { return gradient_of_own(k); });
     return answer;
   }
 
  private:
   bool has(nce_block block) const { return (desc_.blocks & block) != 0; }
+  int64_t own_thing(int64_t i, int64_t k) const { return n_ + m_ + i * own_ + k; }
   const Number* thing(int64_t u) const { return things_.data() + u * dim_; }
   int32_t group(int64_t u) const {
     if (desc_.groups == 0) return -1;
@@ -70,6 +77,7 @@ class Blocks {
       if (has(NCE_BLOCK_KEY_QUERY)) visit_apart(j, n_ + i);
       if (has(NCE_BLOCK_KEY_KEY)) visit_apart(n_ + i, n_ + j);
     }
+    for (int64_t k = 0; k < own_; ++k) visit(i, own_thing(i, k));
   }
 
   template <typename Visit>
@@ -144,11 +152,23 @@ class Blocks {
       }
       row.add(slope, matrix_->at(u, v), thing(v));
     }
+    for (int64_t k = 0; is_query && k < own_; ++k) {
+      const int64_t v = own_thing(u, k);
+      row.add(by_negative(u, u, v), matrix_->at(u, v), thing(v));
+    }
     if (own < n_) {
       const Similarity<Number> s = positive_pair(own).similarity;
       const Number slope = slopes_.data()[own] * rows_.data()[own].by_positive;
       row.add(slope, is_query ? s : s.turned(), thing(is_query ? n_ + own : own));
     }
+    return row;
+  }
+
+  GradientRow<Number> gradient_of_own(int64_t k) const {
+    const int64_t query = k / own_;
+    const int64_t u = n_ + m_ + k;
+    GradientRow<Number> row(thing(u), dim_);
+    row.add(by_negative(query, query, u), matrix_->at(u, query), thing(query));
     return row;
   }
 
@@ -159,8 +179,9 @@ class Blocks {
   const int64_t dim_;
   const int64_t samples_;
   const int64_t n_, m_;
+  const int64_t own_;  ///< negatives that each row has for itself
   const Shares<Number> shares_;
-  std::vector<Number> things_;  ///< queries, then keys
+  std::vector<Number> things_;  ///< queries, then keys, then negatives
   std::unique_ptr<SimilarityMatrix<Number>> matrix_;
   std::vector<Number> limits_;
   std::vector<RowLoss<Number>> rows_;

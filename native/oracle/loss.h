@@ -62,6 +62,7 @@ inline Shape shape_of(const nce_plan_desc& desc) {
       shape.square = shape.square || views;
       shape.keys = desc.m;
       shape.rows = views ? desc.n + desc.m : desc.n;
+      shape.negatives = desc.n * desc.own_negatives;
       break;
     case NCE_NEGATIVES_SHARED:
       shape.shared = true;

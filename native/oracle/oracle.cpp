@@ -93,7 +93,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
 template <typename Number>
 Answer oracle(const Problem& problem, int64_t samples) {
   if (problem.shape().by_labels) return labelled_oracle<Number>(problem, samples);
-  if (problem.desc.blocks != 0) return blocks_oracle<Number>(problem, samples);
+  if (problem.desc.blocks != 0 || problem.desc.own_negatives != 0) return blocks_oracle<Number>(problem, samples);
   if (problem.shape().mined) return mined_oracle<Number>(problem, samples);
   return problem.shape().rowwise ? rowwise_oracle<Number>(problem, samples) : dense_oracle<Number>(problem, samples);
 }

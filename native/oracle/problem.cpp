@@ -68,13 +68,14 @@ const char* name_of_loss(const nce_plan_desc& desc) {
            kind.soft_margin == (desc.soft_margin != 0) && kind.by_labels == (desc.positives == NCE_POSITIVES_LABELS) &&
            kind.aggregation == desc.aggregation && kind.threshold == desc.threshold &&
            kind.threshold_margin == desc.threshold_margin && kind.blocks == desc.blocks &&
-           (kind.margin == desc.margin || shape_of(desc).margin);
+           kind.own_negatives == desc.own_negatives && (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds :
        {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds), std::span<const Kind>(kMinedKinds),
         std::span<const Kind>(kDebiasedKinds), std::span<const Kind>(kLabelledKinds),
         std::span<const Kind>(kThresholdKinds), std::span<const Kind>(kBlockKinds),
-        std::span<const Kind>(kBlockThresholdKinds)}) {
+        std::span<const Kind>(kBlockThresholdKinds), std::span<const Kind>(kOwnTooKinds),
+        std::span<const Kind>(&kQwen3, 1), std::span<const Kind>(&kOwnTooDebiased, 1)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
     if (found != kinds.end()) return found->name;
   }
@@ -157,6 +158,7 @@ Problem empty_problem_of(const Case& of) {
   desc.threshold = of.kind.threshold;
   desc.threshold_margin = of.kind.threshold_margin;
   desc.blocks = of.kind.blocks;
+  desc.own_negatives = of.kind.own_negatives;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;

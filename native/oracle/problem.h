@@ -60,6 +60,7 @@ struct Kind {
   nce_threshold threshold = NCE_THRESHOLD_NONE;
   double threshold_margin = 0.0;
   int32_t blocks = 0;
+  int64_t own_negatives = 0;  ///< beside those of the batch
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -278,6 +279,36 @@ inline constexpr Kind kBlocksRelative = {.name = "InfoNCE of columns and of keys
                                          .blocks = NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY};
 /// Likewise with a threshold, see kThresholdKinds.
 inline constexpr Kind kBlockThresholdKinds[] = {kGteAbsolute, kBlocksRelative};
+inline constexpr Kind kOwnToo = {.name = "InfoNCE, own negatives too",
+                                 .loss = NCE_LOSS_INFONCE,
+                                 .negatives = NCE_NEGATIVES_IN_BATCH,
+                                 .own_negatives = 3};
+inline constexpr Kind kOwnTooGrouped = {.name = "InfoNCE decoupled, own negatives too, groups, margin",
+                                        .loss = NCE_LOSS_INFONCE,
+                                        .negatives = NCE_NEGATIVES_IN_BATCH,
+                                        .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                        .margin = 0.1,
+                                        .grouped = true,
+                                        .own_negatives = 1};
+inline constexpr Kind kOwnTooBlocks = {.name = "GTE, own negatives too",
+                                       .loss = NCE_LOSS_INFONCE,
+                                       .negatives = NCE_NEGATIVES_IN_BATCH,
+                                       .blocks = kAllBlocks,
+                                       .own_negatives = 5};
+inline constexpr Kind kOwnTooKinds[] = {kOwnToo, kOwnTooGrouped, kOwnTooBlocks};
+inline constexpr Kind kOwnTooDebiased = {.name = "InfoNCE debiased, own negatives too",
+                                         .loss = NCE_LOSS_INFONCE,
+                                         .negatives = NCE_NEGATIVES_IN_BATCH,
+                                         .class_prior = 0.02,
+                                         .own_negatives = 4};
+/// As Qwen3 has it (2506.05176), whose threshold lies above the positive.
+inline constexpr Kind kQwen3 = {.name = "Qwen3",
+                                .loss = NCE_LOSS_INFONCE,
+                                .negatives = NCE_NEGATIVES_IN_BATCH,
+                                .threshold = NCE_THRESHOLD_ABSOLUTE,
+                                .threshold_margin = -0.1,
+                                .blocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_KEY,
+                                .own_negatives = 2};
 /// The rest of those whose positives are by labels.
 inline constexpr Kind kLabelledKinds[] = {kSupConInside, kSupConOutsideTwoTowers, kMultiInstance, kSupConDecoupled,
                                           kMultiInstanceDecoupled};

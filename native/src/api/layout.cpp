@@ -63,6 +63,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, loss_weight),
     NCE_FIELD(nce_plan_desc, blocks),
     NCE_FIELD(nce_plan_desc, reserved),
+    NCE_FIELD(nce_plan_desc, own_negatives),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),

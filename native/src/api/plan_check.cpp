@@ -156,6 +156,19 @@ void check_blocks(const nce_plan_desc& desc) {
   }
 }
 
+void check_own_negatives(const nce_plan_desc& desc) {
+  const std::string given = "desc->own_negatives is " + std::to_string(desc.own_negatives) + "; allowed: ";
+  if (desc.own_negatives < 0) refuse_argument(given + "0 or more");
+  const std::string none = given + "0, because ";
+  if (desc.loss != NCE_LOSS_INFONCE || desc.negatives != NCE_NEGATIVES_IN_BATCH) {
+    refuse_argument(none + "only NCE_LOSS_INFONCE with NCE_NEGATIVES_IN_BATCH has others beside them");
+  }
+  if (desc.symmetric != 0) refuse_argument(none + "desc->symmetric is 1, and columns would have none");
+  if (desc.positives != NCE_POSITIVES_PAIRED) {
+    refuse_argument(none + "desc->positives is 1: labels already say who is a negative");
+  }
+}
+
 /// Triplets are mined exactly where negatives are those of the batch.
 void check_mining(const nce_plan_desc& desc, const LossRule& rule) {
   const bool mined =
@@ -206,6 +219,7 @@ void check_combinations(const nce_plan_desc& desc) {
   if (!loss::has_soft_margin(rule)) unused(desc.soft_margin, "desc->soft_margin");
   check_mining(desc, rule);
   if (desc.blocks != 0) check_blocks(desc);
+  if (desc.own_negatives != 0) check_own_negatives(desc);
   if (desc.loss_weight != 0.0) refuse_argument("desc->loss_weight: no plan has one");
   check_zero(desc.reserved, "desc->reserved", "it is reserved");
   check_threshold(desc, rule);
@@ -227,6 +241,10 @@ void check_sizes(const nce_plan_desc& desc) {
   if (desc.n > (kLargestVolume - 1) / columns || desc.n * columns > (kLargestVolume - 1) / desc.dim) {
     refuse_argument(size("desc->n", desc.n) + ", " + size("desc->m", desc.m) + " and " + size("desc->dim", desc.dim) +
                     "; allowed: n * max(1, m) * dim below 2^60");
+  }
+  if (desc.own_negatives > (kLargestVolume - 1) / desc.n / desc.dim) {
+    refuse_argument(size("desc->own_negatives", desc.own_negatives) + " with " + size("desc->n", desc.n) + " and " +
+                    size("desc->dim", desc.dim) + "; allowed: n * own_negatives * dim below 2^60");
   }
   const std::string given = size("desc->m", desc.m) + " with " + size("desc->n", desc.n);
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));

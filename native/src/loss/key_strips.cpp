@@ -11,7 +11,7 @@ constexpr int64_t kMany = 16;  // rows of Y for each of X
 
 bool KeyStrips::suit(const Problem& problem) {
   // The first strip holds all positives, which by labels are anywhere.
-  return by_rows(problem) && !problem.by_labels && problem.y_rows / kMany >= problem.x_rows;
+  return by_rows(problem) && !problem.by_labels && problem.own == 0 && problem.y_rows / kMany >= problem.x_rows;
 }
 
 KeyStrips::KeyStrips(const Problem& problem, int64_t unit, int64_t longest) : many_(true), rows_(problem.y_rows) {

@@ -51,14 +51,16 @@ Problem::Problem(const nce_plan_desc& description)
       blocks{(desc.blocks & NCE_BLOCK_QUERY_QUERY) != 0, (desc.blocks & NCE_BLOCK_KEY_QUERY) != 0,
              (desc.blocks & NCE_BLOCK_KEY_KEY) != 0},
       by_labels(desc.positives == NCE_POSITIVES_LABELS),
+      own(desc.own_negatives),
       x_rows(desc.n),
       y_rows(0),
       z_rows(0) {
   switch (arrangement) {
     case Arrangement::kTwoTowers:
       key_rows = y_rows = desc.m;
-      negatives_of_row = desc.m - 1;
+      negatives_of_row = desc.m - 1 + own;
       excluded = Excluded::kDiagonal;
+      if (own > 0) negative_rows = z_rows = desc.n * own;
       break;
     case Arrangement::kOneTower:
       key_rows = desc.m != 0 ? desc.m : -1;

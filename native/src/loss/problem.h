@@ -62,7 +62,8 @@ constexpr int64_t kDefaultBudget = int64_t{256} << 20;
 
 /// Everything that follows from a description alone, whose enums and combinations have been checked. Dense losses are
 /// described as rows X, columns Y and the positive of each row: X are the queries or the tower, Y what they are
-/// compared with (keys, shared negatives or the tower again), Z the keys beside shared negatives.
+/// compared with (keys, shared negatives or the tower again), Z the keys beside shared negatives, or each row's own
+/// negatives beside the keys.
 struct Problem {
   explicit Problem(const nce_plan_desc& description);
 
@@ -95,9 +96,10 @@ struct Problem {
   Threshold threshold;  ///< negatives above it are left out
   Blocks blocks;
   bool by_labels;  ///< rows and columns of one label are positives of each other, and there are no others
+  int64_t own;     ///< negatives that each row has for itself beside those of the batch: rows of Z
   int64_t x_rows;
   int64_t y_rows;
-  int64_t z_rows;  ///< 0 unless shared
+  int64_t z_rows;  ///< 0 unless shared, or rows have negatives of their own
 
   /// Bytes that the caller allows for kept tiles, or the given default if it leaves that open.
   int64_t budget_or(int64_t default_bytes) const {

@@ -23,7 +23,8 @@ enum class Form : int32_t {
 enum class Excluded : int32_t {
   kNone = 0,
   kDiagonal = 1,  ///< j = i
-  kViews = 2      ///< j = i, and the other view of the same thing, half the tower away
+  kViews = 2,     ///< j = i, and the other view of the same thing, half the tower away
+  kOthersOwn = 3  ///< all but rows of Y that are row i's own
 };
 
 /// Squares of distances below this may have lost digits to underflow: such distances are summed from larger

@@ -1,4 +1,4 @@
-// Blocks: negatives among pairs of queries, pairs of keys, and the column of the positive.
+// Blocks: negatives among pairs of queries, pairs of keys, the column of the positive, and each row's own.
 
 #include <algorithm>
 #include <cmath>

@@ -108,23 +108,23 @@ class Backward {
         largest_ =
             find_coefficients(call_, scratch_, begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
       }
-      if (x.wanted() || y.wanted()) run_strip(x, y, begin, end);
+      if (x.wanted() || y.wanted() || own_wanted()) run_strip(x, y, begin, end);
     }
     if (problem_.blocks.key_key && y.wanted()) multiply_keys();
     write_number_gradients(call_, scratch_);
     if (call_.out.d_temperature != nullptr && !std::isfinite(*call_.out.d_temperature)) overflow_ = true;
     const Side<Real> z = z_side();
     const int64_t last = (panels_.x_count - 1) / scratch_.strips.length * scratch_.strips.length;
-    for_matrices(
-        call_.pool, 1,
-        {x.wanted() ? panels_.x_count - last : 0, y.wanted() ? panels_.y_count : 0, z.wanted() ? panels_.z_count : 0},
-        [&](size_t matrix, int64_t begin, int64_t end, int worker) {
-          for (int64_t panel = begin; panel < end; ++panel) {
-            if (matrix == 0) finish_x(x, last + panel, panel, worker);
-            if (matrix == 1) finish_y(y, panel, worker);
-            if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
-          }
-        });
+    for_matrices(call_.pool, 1,
+                 {x.wanted() ? panels_.x_count - last : 0, y.wanted() ? panels_.y_count : 0,
+                  problem_.shared && z.wanted() ? panels_.z_count : 0},
+                 [&](size_t matrix, int64_t begin, int64_t end, int worker) {
+                   for (int64_t panel = begin; panel < end; ++panel) {
+                     if (matrix == 0) finish_x(x, last + panel, panel, worker);
+                     if (matrix == 1) finish_y(y, panel, worker);
+                     if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
+                   }
+                 });
     state_.header->overflow = overflow_ ? 1 : 0;
   }
 
@@ -162,16 +162,19 @@ class Backward {
             .target = target};
   }
 
-  /// The keys beside shared negatives.
+  /// Whether rows have negatives of their own, whose gradient is wanted.
+  bool own_wanted() const { return problem_.own > 0 && call_.d_z != nullptr; }
+
+  /// The keys beside shared negatives, or rows' own negatives.
   Side<Real> z_side() const {
     return {.panels = panels_.z,
             .rows = problem_.z_rows,
             .norms = state_.z_norms,
             .factors = state_.z_factors,
             .positive_factors = state_.x_factors,
-            .positives = panels_.x,
-            .positive_rows = problem_.x_rows,
-            .target = target_of(call_.d_z, call_.out.d_keys_stride, problem_.z_rows)};
+            .positives = problem_.shared ? panels_.x : nullptr,
+            .positive_rows = problem_.shared ? problem_.x_rows : 0,
+            .target = target_of(call_.d_z, call_.d_z_stride, problem_.z_rows)};
   }
 
   static Target target_of(void* matrix, int64_t stride, int64_t rows) {
@@ -188,9 +191,10 @@ class Backward {
 
   void multiply_strip(const Side<Real>& x, const Side<Real>& y, int64_t begin, int64_t end) {
     if (products()) {
-      if (y.wanted()) copy_row_blocks(panels_.x, begin, end);
+      if (y.wanted() || own_wanted()) copy_row_blocks(panels_.x, begin, end);
       const int64_t groups = scratch_.strips.y_groups;
       const int64_t of_queries = x.wanted() ? scratch_.strips.query_groups : 0;
+      if (problem_.own > 0 && (x.wanted() || own_wanted())) multiply_own(x, begin, end);
       call_.pool.parallel_for(groups + of_queries, [&](int64_t group, int worker) {
         if (group >= groups) return multiply_queries(begin, end, group - groups, worker);
         // Rounded up, so that the larger groups are begun first and the threads end together.
@@ -213,7 +217,50 @@ class Backward {
           finish_summed_y(y, panel, first + panel - y_begin, worker);
       });
       y_summed_ = true;
+    } else if (own_wanted()) {
+      const Side<Real> own = z_side();
+      const auto [first, last] = own_panels(begin, end);
+      call_.pool.parallel_for(last - first, [&, first = first](int64_t task, int worker) {
+        finish_panel(own, first + task, worker, nullptr, {});
+      });
     }
+  }
+
+  /// Panels of the own negatives of rows in panels [begin, end).
+  std::pair<int64_t, int64_t> own_panels(int64_t begin, int64_t end) const {
+    return {std::min(panels_.z_count, begin * problem_.own), std::min(panels_.z_count, end * problem_.own)};
+  }
+
+  /// Panel by panel of X, each against those of its rows' own negatives, whose gradients are finished at once.
+  void multiply_own(const Side<Real>& x, int64_t begin, int64_t end) {
+    const Side<Real> own = z_side();
+    call_.pool.parallel_for(end - begin, [&](int64_t part, int worker) {
+      const int64_t panel = begin + part;
+      const auto [first, last] = own_panels(panel, panel + 1);
+      GradientTask<Real> task = gradient_task(panel, panel + 1, first, last, worker);
+      task.operands = own_operands(call_, panels_);
+      task.kept = {};
+      task.y_coefficients = task.y_references = nullptr;
+      task.y_first = true;
+      const int64_t place = scratch_.strips.y_groups + scratch_.strips.query_groups;
+      if (x.wanted()) {
+        task.x_sums = scratch_.x_sums + place * sums_stride() + part * panels_.sums_stride;
+        if (problem_.euclidean()) task.x_g_sums = scratch_.x_g_sums + place * g_sums_stride() + part * kernels_.width;
+      }
+      double* const sums = scratch_.own_sums + worker * problem_.own * scratch_.row_stride;
+      double* const g_sums =
+          problem_.euclidean() ? scratch_.own_g_sums + worker * problem_.own * kernels_.width : nullptr;
+      if (own_wanted()) {
+        task.x_rows = scratch_.x_rows + part * scratch_.row_stride / kernels_.word_elements;
+        task.y_sums = sums;
+        task.y_g_sums = g_sums;
+      }
+      kernels_.gradient(task);
+      for (int64_t k = first; own_wanted() && k < last; ++k) {
+        finish_panel(own, k, worker, g_sums == nullptr ? nullptr : g_sums + (k - first) * kernels_.width,
+                     {nullptr, 0, sums + (k - first) * scratch_.row_stride});
+      }
+    });
   }
 
   /// Queries against a group of themselves, for the rows of panels [begin, end).
@@ -338,7 +385,7 @@ class Backward {
   };
 
   /// Groups of sums of X.
-  int64_t x_groups() const { return scratch_.strips.y_groups + scratch_.strips.query_groups; }
+  int64_t x_groups() const { return scratch_.strips.all(); }
 
   void finish_x(const Side<Real>& side, int64_t panel, int64_t in_strip, int worker) {
     const int64_t first = panel * kernels_.width;

@@ -26,7 +26,8 @@ struct Call {
   Form form;
   void* d_y;  ///< gradient of Y, or null
   int64_t d_y_stride;
-  void* d_z;                ///< gradient of Z, or null; its stride is that of the keys
+  void* d_z;  ///< gradient of Z, or null
+  int64_t d_z_stride;
   bool positives_in_y;      ///< whether positives are rows of Y, whose gradients have their share
   bool z_apart;             ///< whether rows of Z, if any, are no rows of Y
   const int32_t* x_groups;  ///< or labels; null: there are neither
@@ -131,6 +132,7 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .y_squares = call.state.y_squares,
           .excluded = problem.excluded,
           .views_half = problem.views_half(),
+          .own = 0,
           .x_groups = call.x_groups,
           .y_groups = call.y_groups,
           .labels = problem.by_labels,
@@ -166,6 +168,21 @@ Operands<Real> key_operands(const Call& call, const Panels<Real>& panels) {
   operands.x_groups = operands.y_groups;
   operands.y_limits = operands.x_limits;
   operands.x_factors = operands.y_factors;
+  return operands;
+}
+
+/// The queries against negatives of their own, which are in no group.
+template <typename Real>
+Operands<Real> own_operands(const Call& call, const Panels<Real>& panels) {
+  Operands<Real> operands = tile_operands(call, panels);
+  operands.y = panels.z;
+  operands.y_rows = call.problem.z_rows;
+  operands.y_squares = call.state.z_squares;
+  operands.excluded = Excluded::kOthersOwn;
+  operands.own = call.problem.own;
+  operands.x_groups = operands.y_groups = nullptr;
+  operands.y_limits = nullptr;
+  if (operands.y_factors != nullptr) operands.y_factors = call.state.z_factors;
   return operands;
 }
 

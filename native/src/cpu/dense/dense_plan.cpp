@@ -205,7 +205,7 @@ class DensePlan final : public Plan {
             .y = problem_.tower    ? queries
                  : problem_.shared ? negatives
                                    : keys,
-            .z = keys,
+            .z = problem_.own > 0 ? rows_of(in.negatives, in.negatives_stride, problem_.z_rows) : keys,
             .temperature = temperature,
             .bias = bias,
             .reducer = loss::reducer_of(problem_.reduction, in),
@@ -213,9 +213,10 @@ class DensePlan final : public Plan {
             .form = Form::kBounded,
             .d_y = problem_.shared ? out.d_negatives : out.d_keys,
             .d_y_stride = problem_.shared ? out.d_negatives_stride : out.d_keys_stride,
-            .d_z = problem_.shared ? out.d_keys : nullptr,
+            .d_z = problem_.shared ? out.d_keys : out.d_negatives,
+            .d_z_stride = problem_.shared ? out.d_keys_stride : out.d_negatives_stride,
             .positives_in_y = !problem_.shared && !problem_.by_labels,
-            .z_apart = problem_.shared,
+            .z_apart = problem_.z_rows > 0,
             .x_groups = problem_.by_labels ? in.labels : in.groups,
             .y_groups = problem_.by_labels ? (problem_.tower ? in.labels : in.key_labels)
                         : problem_.tower   ? in.groups
@@ -267,6 +268,7 @@ class DensePlan final : public Plan {
                  .d_y = whole.d_y,
                  .d_y_stride = whole.d_y_stride,
                  .d_z = whole.d_z,
+                 .d_z_stride = whole.d_z_stride,
                  .positives_in_y = whole.positives_in_y && strip == 0,
                  .z_apart = whole.z_apart,
                  .x_groups = whole.x_groups,
@@ -407,11 +409,12 @@ class DensePlan final : public Plan {
     if (x >= 0 && problem_.tower && x >= problem_.desc.n) refuse_row("keys", x - problem_.desc.n);
     if (x >= 0) refuse_row("queries", x);
     const int64_t z = first_non_finite(state.z_norms, problem_.z_rows);
-    if (z >= 0) refuse_row("keys", z);
+    if (z >= 0 && problem_.shared) refuse_row("keys", z);
     if (!problem_.tower) {
       const int64_t y = first_non_finite(state.y_norms, problem_.y_rows);
       if (y >= 0) refuse_row(problem_.shared ? "negatives" : "keys", y);
     }
+    if (z >= 0) refuse_row("negatives", z);
     return problem_.cosine() ? NormRange{1.0, 1.0} : range_of(state.y_norms, problem_.y_rows);
   }
 

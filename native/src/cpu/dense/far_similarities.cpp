@@ -41,6 +41,9 @@ bool is_far(const Call& call, int64_t row, long double largest) {
   };
   const auto far = [&](const RowSource& source, int64_t other) { return far_from(call.x, source, other); };
   if (problem.shared && far(call.z, row)) return true;
+  for (int64_t k = row * problem.own; k < (row + 1) * problem.own; ++k) {
+    if (far(call.z, k)) return true;
+  }
   for (int64_t j = 0; j < problem.y_rows; ++j) {
     if (!(problem.tower && j == row) && far(call.y, j)) return true;
   }

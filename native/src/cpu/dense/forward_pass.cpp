@@ -60,6 +60,7 @@ class Forward {
   void sum_rows(const KeptTiles<Real>& kept, int64_t begin, int64_t end) const {
     if (problem_.by_labels && metrics_) rank_positives(begin, end);
     sum_tiles(kept, begin, end, true);
+    if (problem_.own > 0) sum_own(begin, end);
     if (problem_.blocks.query_query) sum_square(query_operands(call_, panels_), scratch_.of_queries);
     if (problem_.blocks.key_key) sum_square(key_operands(call_, panels_), scratch_.of_keys);
     finish_rows(begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
@@ -85,7 +86,7 @@ class Forward {
   /// Whether Y comes in strips, and group 0 of the sums are the totals.
   bool strips() const { return scratch_.first_group > 0; }
   /// Groups that hold sums when rows are finished.
-  int64_t summed_groups() const { return strips() ? 1 : scratch_.groups.y; }
+  int64_t summed_groups() const { return strips() ? 1 : scratch_.groups.y + (problem_.own > 0 ? 1 : 0); }
 
   std::array<double*, 5> metric_sums() const {
     return {scratch_.count, scratch_.above, scratch_.tied, scratch_.similarity, scratch_.uniformity};
@@ -232,10 +233,16 @@ class Forward {
   }
 
   void prepare_column_metrics() const {
+    prepare_column_metrics(call_.y_norms, problem_.y_rows, scratch_.y_inverse, scratch_.y_factors);
+    if (problem_.own == 0) return;
+    prepare_column_metrics(state_.z_norms, problem_.z_rows, scratch_.own_inverse, scratch_.own_factors);
+  }
+
+  static void prepare_column_metrics(const Norms& norms, int64_t rows, double* inverse, double* factors) {
     const double unit = std::exp(-2.0);
-    for (int64_t j = 0; j < padded(problem_.y_rows); ++j) {
-      scratch_.y_inverse[j] = j < problem_.y_rows ? inverse_norm(call_.y_norms, j) : 0.0;
-      scratch_.y_factors[j] = j < problem_.y_rows && call_.y_norms.zero(j) ? 1.0 : unit;
+    for (int64_t j = 0; j < padded(rows); ++j) {
+      inverse[j] = j < rows ? inverse_norm(norms, j) : 0.0;
+      factors[j] = j < rows && norms.zero(j) ? 1.0 : unit;
     }
   }
 
@@ -317,6 +324,33 @@ class Forward {
     });
   }
 
+  /// Panel by panel of X, each against those of its rows' own negatives.
+  void sum_own(int64_t begin, int64_t end) const {
+    const Operands<Real> operands = own_operands(call_, panels_);
+    const int64_t row_shift = scratch_.groups.y * padded(problem_.x_rows);
+    call_.pool.parallel_for(end - begin, [&](int64_t part, int worker) {
+      const int64_t panel = begin + part;
+      ForwardTask<Real> task{.operands = operands,
+                             .x_begin = panel,
+                             .x_end = panel + 1,
+                             .y_begin = std::min(panels_.z_count, panel * problem_.own),
+                             .y_end = std::min(panels_.z_count, (panel + 1) * problem_.own),
+                             .x_block = 1,
+                             .x_positive = state_.positive,
+                             .y_positive = nullptr,
+                             .rows = shifted(scratch_.rows, row_shift),
+                             .positives = {},
+                             .columns = {},
+                             .metrics = {},
+                             .kept = {},
+                             .scratch = scratch_.workers + worker * scratch_.worker_stride};
+      clear(task.rows, task.x_begin, task.x_end);
+      if (metrics_) clear_metrics(task, row_shift, scratch_.own_inverse, scratch_.own_factors);
+      kernels_.forward(task);
+      if (metrics_ && call_.cosines_by_rows) sum_own_distances(task);
+    });
+  }
+
   void sum_group(const KeptTiles<Real>& kept, int64_t x_begin, int64_t x_end, int64_t x_group, int64_t y_group,
                  Real* space, bool all) const {
     const int64_t row_shift = (scratch_.first_group + y_group) * padded(problem_.x_rows);
@@ -353,24 +387,28 @@ class Forward {
       task.columns = shifted(scratch_.columns, x_group * padded(problem_.y_rows));
       clear(task.columns, task.y_begin, task.y_end);
     }
-    if (metrics_) {
-      const bool scaled = !problem_.cosine();
-      task.metrics = {.positive = state_.positive,
-                      .count = scratch_.count + row_shift,
-                      .above = scratch_.above + row_shift,
-                      .tied = scratch_.tied + row_shift,
-                      .similarity = scratch_.similarity + row_shift,
-                      .uniformity = scratch_.uniformity + row_shift,
-                      .x_inverse_norms = scaled ? scratch_.x_inverse : nullptr,
-                      .y_inverse_norms = scaled ? scratch_.y_inverse : nullptr,
-                      .y_factors = scratch_.y_factors};
-      for (int64_t i = task.x_begin * kernels_.width; i < task.x_end * kernels_.width; ++i) {
-        task.metrics.count[i] = task.metrics.above[i] = task.metrics.tied[i] = 0.0;
-        task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
-      }
-    }
+    if (metrics_) clear_metrics(task, row_shift, scratch_.y_inverse, scratch_.y_factors);
     kernels_.forward(task);
     if (metrics_ && call_.cosines_by_rows) sum_unit_distances(task);
+  }
+
+  /// Wants metrics of the task's rows, which begin with 0.
+  void clear_metrics(ForwardTask<Real>& task, int64_t row_shift, const double* y_inverse,
+                     const double* y_factors) const {
+    const bool scaled = !problem_.cosine();
+    task.metrics = {.positive = state_.positive,
+                    .count = scratch_.count + row_shift,
+                    .above = scratch_.above + row_shift,
+                    .tied = scratch_.tied + row_shift,
+                    .similarity = scratch_.similarity + row_shift,
+                    .uniformity = scratch_.uniformity + row_shift,
+                    .x_inverse_norms = scaled ? scratch_.x_inverse : nullptr,
+                    .y_inverse_norms = scaled ? y_inverse : nullptr,
+                    .y_factors = y_factors};
+    for (int64_t i = task.x_begin * kernels_.width; i < task.x_end * kernels_.width; ++i) {
+      task.metrics.count[i] = task.metrics.above[i] = task.metrics.tied[i] = 0.0;
+      task.metrics.similarity[i] = task.metrics.uniformity[i] = 0.0;
+    }
   }
 
   /// Uniformity from the rows, in place of what tiles had.
@@ -381,13 +419,30 @@ class Forward {
       double sum = 0.0;
       const double limit = state_.limits == nullptr ? kInfinity : limit_by_rows(i);
       for (int64_t j = task.y_begin * kernels_.width; j < y_end; ++j) {
-        if (!is_negative(i, j)) continue;
-        const double distance = unit_distance(i, call_.y, call_.y_norms, j);
-        if (similarity_of_units(distance, state_.x_norms.norm(i), call_.y_norms.norm(j)) > limit) continue;
-        sum += std::exp(-2.0 * distance);
+        if (is_negative(i, j)) sum += uniformity_of(i, call_.y, call_.y_norms, j, limit);
       }
       task.metrics.uniformity[i] = sum / uniformity_factor(i);
     }
+  }
+
+  /// Likewise of rows' own negatives.
+  void sum_own_distances(const ForwardTask<Real>& task) const {
+    const int64_t x_end = std::min(problem_.x_rows, task.x_end * kernels_.width);
+    for (int64_t i = task.x_begin * kernels_.width; i < x_end; ++i) {
+      double sum = 0.0;
+      const double limit = state_.limits == nullptr ? kInfinity : limit_by_rows(i);
+      for (int64_t k = i * problem_.own; k < (i + 1) * problem_.own; ++k) {
+        sum += uniformity_of(i, call_.z, state_.z_norms, k, limit);
+      }
+      task.metrics.uniformity[i] = sum / uniformity_factor(i);
+    }
+  }
+
+  /// What a negative contributes, which is nothing if it is above the row's limit.
+  double uniformity_of(int64_t i, const RowSource& y, const Norms& y_norms, int64_t j, double limit) const {
+    const double distance = unit_distance(i, y, y_norms, j);
+    const double similarity = similarity_of_units(distance, state_.x_norms.norm(i), y_norms.norm(j));
+    return similarity > limit ? 0.0 : std::exp(-2.0 * distance);
   }
 
   /// |x^ - y^|^2 of row i of X and row j of Y.
@@ -429,6 +484,8 @@ class Forward {
         return j != i;
       case loss::Excluded::kViews:
         return j != i && j != problem_.other_view(i);
+      case loss::Excluded::kOthersOwn:
+        break;  // these are rows of another matrix
     }
     return false;
   }

@@ -42,6 +42,7 @@ struct Operands {
   const double* y_squares;
   Excluded excluded;
   int64_t views_half;  ///< kViews: rows of one view
+  int64_t own;         ///< kOthersOwn: rows of Y that each row of X has for itself
   /// Rows of one group >= 0 are no negatives of each other; null: there are no groups. Not padded.
   const int32_t* x_groups;
   const int32_t* y_groups;

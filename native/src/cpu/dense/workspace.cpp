@@ -136,7 +136,8 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
       square(panels.x_count, panels.x_count) {
   const int64_t x = padded(problem.x_rows);
   const int64_t y = padded(problem.y_rows);
-  const int64_t row_sums = (groups.y + first_group) * x;
+  // A row's own negatives are a group of their own.
+  const int64_t row_sums = (groups.y + first_group + (problem.own > 0 ? 1 : 0)) * x;
   rows = {carver.take<double>(row_sums), carver.take<double>(row_sums), carver.take<double>(row_sums),
           problem.has_bias() ? carver.take<double>(row_sums) : nullptr};
   const int64_t column_sums = problem.symmetric || problem.blocks.key_query ? groups.x * y : 0;
@@ -163,6 +164,9 @@ ForwardScratch<Real>::ForwardScratch(Carver& carver, const Problem& problem, con
   x_inverse = carver.take<double>(metrics ? x : 0);
   y_inverse = carver.take<double>(metrics ? y : 0);
   y_factors = carver.take<double>(metrics ? y : 0);
+  const int64_t own_metrics = metrics && problem.own > 0 ? padded(problem.z_rows) : 0;
+  own_inverse = carver.take<double>(own_metrics);
+  own_factors = carver.take<double>(own_metrics);
   alignment = carver.take<double>(metrics ? x : 0);
   entropy = carver.take<double>(metrics ? x : 0);
   losses = carver.take<double>(x);
@@ -204,7 +208,8 @@ Strips::Strips(const Problem& problem, const Kernels<Real>& kernels, const Panel
   y_groups =
       std::clamp<int64_t>(kStripBytes / (group * panel_bytes), 1, std::min(y_groups, std::max<int64_t>(1, y_panels)));
   query_groups = problem.blocks.query_query ? std::min(y_groups, x_panels) : 0;
-  int64_t longest = std::clamp(kStripBytes / ((y_groups + query_groups) * panel_bytes), group, kLongestStrip);
+  own_groups = problem.own > 0 ? 1 : 0;
+  int64_t longest = std::clamp(kStripBytes / (all() * panel_bytes), group, kLongestStrip);
   if (by_rows(problem)) {
     const int64_t row_of_tiles = std::max<int64_t>(1, y_panels) * kernels.width * kernels.width * kSize;
     const int64_t kept = kStripTileBytes / row_of_tiles;
@@ -235,7 +240,7 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   positive_references = carver.take<double>(labelled);
   positive_constants = carver.take<double>(labelled);
   const int64_t strip = std::min(strips.length, panels.x_count);
-  const int64_t x_groups = strips.y_groups + strips.query_groups;
+  const int64_t x_groups = strips.all();
   x_sums = carver.take<Real>(x_groups * strip * panels.sums_stride);
   x_g_sums = carver.take<double>(problem.euclidean() ? x_groups * strip * kernels.width : 0);
   x_rows = carver.take<Real>(problem.tower ? 0 : strip * row_stride / kernels.word_elements);
@@ -248,6 +253,8 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   const int64_t y_panels = problem.tower ? 0 : y_sums_of_workers ? threads * largest_group : panels.y_count;
   y_sums = carver.take<double>(y_panels * row_stride);
   y_g_sums = carver.take<double>(problem.euclidean() ? y_panels * kernels.width : 0);
+  own_sums = carver.take<double>(threads * problem.own * row_stride);
+  own_g_sums = carver.take<double>(problem.euclidean() ? threads * problem.own * kernels.width : 0);
   worker_stride = apart<Real>(
       std::max(kernels.gradient_scratch + kernels.gradient_panels * kernels.word_elements * row_stride, panels.stride));
   workers = carver.take<Real>(worker_stride * threads);

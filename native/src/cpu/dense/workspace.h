@@ -110,6 +110,9 @@ struct Strips {
   int64_t length;  ///< panels of X in a strip but the last
   int64_t y_groups;
   int64_t query_groups;  ///< of queries as what others are compared with; 0: they are not
+  int64_t own_groups;    ///< 1 where rows have negatives of their own, else 0
+
+  int64_t all() const { return y_groups + query_groups + own_groups; }
 };
 
 /// The tiles that fit what the budget leaves beyond `necessary` bytes.
@@ -152,6 +155,7 @@ struct ForwardScratch {
   double* zeros;  ///< what weighted sums are relative to
   double *count, *above, *tied, *similarity, *uniformity;
   double *x_inverse, *y_inverse, *y_factors;
+  double *own_inverse, *own_factors;
   double* entropy;  ///< of the softmax over each row's negatives
   double* losses;
   double* alignment;
@@ -175,7 +179,7 @@ struct BackwardScratch {
   // Of positives by labels, else null.
   loss::LabelledMasses* labelled_masses;
   double *positive_as, *positive_references, *positive_constants;
-  Real* x_sums;      ///< [group, last those of queries][panels of a strip][panel stride]
+  Real* x_sums;      ///< [group, then those of queries, then of own negatives][panels of a strip][panel stride]
   double* x_g_sums;  ///< [group][panels of a strip][width]; Euclidean only
   Real* x_rows;      ///< a strip of X in row blocks; not for one tower
   double* x_totals;  ///< X in row blocks, the sums over strips of Y; null without strips
@@ -187,6 +191,8 @@ struct BackwardScratch {
   int64_t largest_group;  ///< panels of Y
   double* y_sums;         ///< Y in row blocks; not for one tower
   double* y_g_sums;       ///< Euclidean only
+  double* own_sums;       ///< [worker][own negatives of a panel of X, in row blocks]
+  double* own_g_sums;     ///< Euclidean only
   int64_t worker_stride;
   int64_t worker_sums_stride;
   Real* workers;

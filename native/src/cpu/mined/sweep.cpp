@@ -53,6 +53,7 @@ class Sweep {
                       .y_squares = state_.squares,
                       .excluded = loss::Excluded::kNone,
                       .views_half = 0,
+                      .own = 0,
                       .x_groups = nullptr,
                       .y_groups = nullptr,
                       .labels = false,

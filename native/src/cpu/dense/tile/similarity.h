@@ -37,6 +37,7 @@ class Mask {
   Mask(const Operands<Real>& operands, const Tile<Real>& tile)
       : excluded_(operands.excluded),
         half_(operands.views_half),
+        own_(operands.own),
         x_first_(tile.x_first),
         y_first_(tile.y_first),
         tile_(tile),
@@ -52,11 +53,12 @@ class Mask {
       of_row_[v] = of_column_[v] = ~Int<Real>{};
     }
     if (x_limited_) load_row<Real>(operands.x_limits + tile.x_first, limits_);
+    if (excluded_ == Excluded::kOthersOwn) only_ = ~Int<Real>{};
   }
 
   /// Whether any element of the tile is not a negative.
   static bool needed(const Operands<Real>& operands, const Tile<Real>& tile) {
-    if (tile.x_count < kWidth<Real>) return true;
+    if (tile.x_count < kWidth<Real> || operands.excluded == Excluded::kOthersOwn) return true;
     if (operands.x_limits != nullptr && may_exceed(operands, tile)) return true;
     if (operands.excluded != Excluded::kNone && overlap(tile, 0)) return true;
     if (operands.excluded == Excluded::kViews &&
@@ -74,7 +76,9 @@ class Mask {
   /// Aims at row j of the tile, which with limits holds similarities.
   void select(int64_t j) {
     const int64_t row = y_first_ + j;
-    self_ = excluded_ == Excluded::kNone ? kNowhere : lane_of(row);
+    self_ = excluded_ == Excluded::kNone        ? kNowhere
+            : excluded_ == Excluded::kOthersOwn ? lane_of(row / own_)
+                                                : lane_of(row);
     other_ = excluded_ == Excluded::kViews ? lane_of(row < half_ ? row + half_ : row - half_) : kNowhere;
     group_ = y_groups_ == nullptr ? kNobody : group_of(y_groups_[row]);
     if (x_limited_) {
@@ -113,7 +117,9 @@ class Mask {
   static constexpr Index kAlone = -1;
   static constexpr Index kNobody = -2;
 
-  Int<Real> compared(int v) const { return (lanes_[v] != self_) & (lanes_[v] != other_) & (lanes_[v] != kOutside); }
+  Int<Real> compared(int v) const {
+    return ((lanes_[v] != self_) ^ only_) & (lanes_[v] != other_) & (lanes_[v] != kOutside);
+  }
 
   Int<Real> negative(int v) const { return compared(v) & (groups_[v] != group_); }
 
@@ -169,6 +175,7 @@ class Mask {
 
   Excluded excluded_;
   int64_t half_;
+  int64_t own_;
   int64_t x_first_;
   int64_t y_first_;
   Tile<Real> tile_;
@@ -179,6 +186,7 @@ class Mask {
   Int<Real> of_row_[kVectors];  ///< whether limits let it be a negative
   Int<Real> of_column_[kVectors];
   Int<Real> lanes_[kVectors];
+  Int<Real> only_{};  ///< all ones where none but self_ is compared
   Int<Real> groups_[kVectors];
   Index self_ = kNowhere;
   Index other_ = kNowhere;

@@ -45,6 +45,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     double loss_weight;
  *     int32_t blocks;
  *     int32_t reserved;
+ *     int64_t own_negatives;
  * }
  * }
  */
@@ -84,7 +85,8 @@ public class nce_plan_desc {
         infonce_h.C_DOUBLE.withName("threshold_margin"),
         infonce_h.C_DOUBLE.withName("loss_weight"),
         infonce_h.C_INT.withName("blocks"),
-        infonce_h.C_INT.withName("reserved")
+        infonce_h.C_INT.withName("reserved"),
+        infonce_h.C_LONG.withName("own_negatives")
     ).withName("nce_plan_desc");
 
     /**
@@ -1412,6 +1414,50 @@ public class nce_plan_desc {
      */
     public static void reserved(MemorySegment struct, int fieldValue) {
         struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    }
+
+    private static final OfLong own_negatives$LAYOUT = (OfLong)$LAYOUT.select(groupElement("own_negatives"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t own_negatives
+     * }
+     */
+    public static final OfLong own_negatives$layout() {
+        return own_negatives$LAYOUT;
+    }
+
+    private static final long own_negatives$OFFSET = $LAYOUT.byteOffset(groupElement("own_negatives"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t own_negatives
+     * }
+     */
+    public static final long own_negatives$offset() {
+        return own_negatives$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t own_negatives
+     * }
+     */
+    public static long own_negatives(MemorySegment struct) {
+        return struct.get(own_negatives$LAYOUT, own_negatives$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t own_negatives
+     * }
+     */
+    public static void own_negatives(MemorySegment struct, long fieldValue) {
+        struct.set(own_negatives$LAYOUT, own_negatives$OFFSET, fieldValue);
     }
 
     /**
