@@ -189,23 +189,16 @@ constexpr Kind blocks_kind(const char* name, int32_t blocks) {
 inline constexpr int32_t kAllBlocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY;
 inline constexpr Kind kGte = blocks_kind("GTE", kAllBlocks);
 
-inline constexpr Kind kDenseKinds[] = {kInfoNce,
-                                       kSymmetric,
-                                       kShared,
-                                       kNtXent,
-                                       kNtXentOneMatrix,
-                                       kDcl,
-                                       kSymmetricMargin,
-                                       kGrouped,
-                                       kSymmetricGrouped,
-                                       kNtXentGrouped,
-                                       kNtLogistic,
-                                       kNtLogisticOneMatrix,
-                                       kSigLip,
-                                       kSigLipGrouped,
-                                       kSupCon,
-                                       kSupConTwoTowers,
-                                       kGte};
+inline constexpr Kind kOwnTooBlocks = {.name = "GTE, own negatives too",
+                                       .loss = NCE_LOSS_INFONCE,
+                                       .negatives = NCE_NEGATIVES_IN_BATCH,
+                                       .blocks = kAllBlocks,
+                                       .own_negatives = 2};
+
+inline constexpr Kind kDenseKinds[] = {
+    kInfoNce,         kSymmetric,     kShared,           kNtXent,          kNtXentOneMatrix, kDcl,
+    kSymmetricMargin, kGrouped,       kSymmetricGrouped, kNtXentGrouped,   kNtLogistic,      kNtLogisticOneMatrix,
+    kSigLip,          kSigLipGrouped, kSupCon,           kSupConTwoTowers, kOwnTooBlocks};
 inline constexpr Kind kAbsolute = {.name = "InfoNCE, absolute threshold",
                                    .loss = NCE_LOSS_INFONCE,
                                    .negatives = NCE_NEGATIVES_IN_BATCH,
@@ -290,11 +283,6 @@ inline constexpr Kind kOwnTooGrouped = {.name = "InfoNCE decoupled, own negative
                                         .margin = 0.1,
                                         .grouped = true,
                                         .own_negatives = 1};
-inline constexpr Kind kOwnTooBlocks = {.name = "GTE, own negatives too",
-                                       .loss = NCE_LOSS_INFONCE,
-                                       .negatives = NCE_NEGATIVES_IN_BATCH,
-                                       .blocks = kAllBlocks,
-                                       .own_negatives = 5};
 inline constexpr Kind kOwnTooKinds[] = {kOwnToo, kOwnTooGrouped, kOwnTooBlocks};
 inline constexpr Kind kOwnTooDebiased = {.name = "InfoNCE debiased, own negatives too",
                                          .loss = NCE_LOSS_INFONCE,

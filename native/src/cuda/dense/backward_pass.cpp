@@ -9,8 +9,10 @@ struct Side {
   PackedMatrix y;  ///< what they are compared with
   int64_t y_rows;  ///< 0: nothing, they are positives only
   loss::Excluded excluded;
-  bool square;  ///< its first rows, as many as have a loss, are compared with one another too
-  bool add;     ///< the sums go on with those of the strip before
+  int64_t own;       ///< negatives that each of its rows has for itself; 0: none
+  int64_t own_of_y;  ///< such are its own rows: so many are of each row of Y, and meet no other
+  bool square;       ///< its first rows, as many as have a loss, are compared with one another too
+  bool add;          ///< the sums go on with those of the strip before, or with zeros
   const RowRange* y_range;
   bool turned;  ///< X are the columns
   GradientCut cut;
@@ -56,6 +58,7 @@ class Backward {
     }
     if (many) finish(x_side(0), 0, problem_.x_rows);
     if (problem_.shared) finish(z_side(), 0, problem_.z_rows);
+    if (problem_.own > 0) differentiate(own_side());
   }
 
   /// The same for all methods but for the places of coefficients.
@@ -105,8 +108,10 @@ class Backward {
             .y = y.to,
             .y_rows = call_.strips.size(strip),
             .excluded = KeyStrips::excluded_in(problem_, strip),
+            .own = problem_.own,
+            .own_of_y = 0,
             .square = problem_.blocks.query_query,
-            .add = strip > 0,
+            .add = strip > 0 || problem_.own > 0,
             .y_range = &state_.ranges[problem_.tower ? 0 : 1],
             .turned = false,
             .cut = cuts_.x,
@@ -131,6 +136,8 @@ class Backward {
             .y = x.to,
             .y_rows = problem_.x_rows,
             .excluded = KeyStrips::excluded_in(problem_, strip),
+            .own = 0,
+            .own_of_y = 0,
             .square = problem_.blocks.key_key,
             .add = false,
             .y_range = &state_.ranges[0],
@@ -151,6 +158,8 @@ class Backward {
             .y = {},
             .y_rows = 0,
             .excluded = loss::Excluded::kNone,
+            .own = 0,
+            .own_of_y = 0,
             .square = false,
             .add = false,
             .y_range = nullptr,
@@ -162,6 +171,29 @@ class Backward {
             .positive_rows = problem_.x_rows,
             .target = target_of(call_.out.d_keys, call_.out.d_keys_stride, problem_.z_rows),
             .argument = Argument::kKeysGradient,
+            .first_row = 0};
+  }
+
+  /// Rows' own negatives.
+  Side own_side() const {
+    const Matrix owners = owner_matrix(call_, rows_);
+    return {.x = own_matrix(call_, rows_),
+            .y = owners.to,
+            .y_rows = problem_.x_rows,
+            .excluded = loss::Excluded::kNone,
+            .own = 0,
+            .own_of_y = problem_.own,
+            .square = false,
+            .add = false,
+            .y_range = &state_.ranges[0],
+            .turned = true,
+            .cut = cuts_.own,
+            .sums = scratch_.y_sums,
+            .g_sums = scratch_.y_g_sums,
+            .positives = owners,
+            .positive_rows = 0,
+            .target = target_of(call_.out.d_negatives, call_.out.d_negatives_stride, problem_.z_rows),
+            .argument = Argument::kNegativesGradient,
             .first_row = 0};
   }
 
@@ -214,12 +246,47 @@ class Backward {
   /// Sums over the negatives of rows [begin, end) of one chunk.
   void sum(const Side& side, int64_t begin, int64_t end) const {
     if (!side.target.wanted() || begin == end || side.y_rows == 0) return;
-    if (problem_.threshold.any()) {
+    if (side.own > 0 || side.own_of_y > 0) clear_sums(side, begin, end);
+    if (side.own_of_y > 0) {
+      sum_of_owners(side, begin, end);
+    } else if (problem_.threshold.any()) {
       sum_limited(side, begin, end);
     } else {
       sum_all(side, begin, end);
     }
     if (side.square && begin < problem_.x_rows) sum_square(side, begin, end);
+    if (side.own > 0) sum_own(side, begin, end);
+  }
+
+  /// The rows' own negatives, added to the sums.
+  void sum_own(const Side& side, int64_t begin, int64_t end) const {
+    const PackedMatrix own = own_matrix(call_, rows_).to;
+    tile::Operands operands =
+        operands_of(call_, index_, owner_matrix(call_, rows_).to, problem_.x_rows, own, problem_.z_rows);
+    operands.excluded = loss::Excluded::kNone;
+    operands.kept_groups = tile::kSameGroup;
+    operands.x.limits = state_.limits;
+    sum(side, begin, end, operands, own.relative, of_rows(coefficients(scratch_.x_coefficients, scratch_.x_references)),
+        true, side.own);
+  }
+
+  /// The rows that have the side's rows for their own.
+  void sum_of_owners(const Side& side, int64_t begin, int64_t end) const {
+    tile::Operands operands = this->operands(side);
+    operands.kept_groups = tile::kSameGroup;
+    operands.y.limits = state_.limits;
+    sum(side, begin, end, operands, side.y.relative,
+        turned(of_rows(coefficients(scratch_.x_coefficients, scratch_.x_references))), true);
+  }
+
+  /// Where a tile of X meets fewer tiles of Y than its cut has, a share may have nothing to write.
+  void clear_sums(const Side& side, int64_t begin, int64_t end) const {
+    const int64_t rows = side.cut.of(end - begin).slots() * side.cut.tile_rows;
+    const auto clear = [&](void* sums, int64_t bytes) {
+      launch_clear_sums({.call = call_.call_state, .method = index_, .sums = sums, .bytes = bytes}, call_.stream);
+    };
+    clear(side.sums, rows * side.x.to.pitch * tile::real_bytes(method_.arithmetic));
+    if (problem_.euclidean()) clear(side.g_sums, rows * static_cast<int64_t>(sizeof(double)));
   }
 
   /// The pairs within one matrix, added to the sums; a row and a column have the same coefficients and limits.
@@ -286,7 +353,7 @@ class Backward {
   }
 
   void sum(const Side& side, int64_t begin, int64_t end, const tile::Operands& operands, const float* y_relative,
-           const tile::Coefficients& of_pass, bool add) const {
+           const tile::Coefficients& of_pass, bool add, int64_t own = 0) const {
     const tile::GradientSumsParams params{.operands = operands,
                                           .coefficients = of_pass,
                                           .g_scale = tensor_ ? kTensorGradientScale : 1.0f,
@@ -294,7 +361,9 @@ class Backward {
                                           .x_first = begin,
                                           .cut = side.cut.of(end - begin),
                                           .add = add,
-                                          .sums = side.sums};
+                                          .sums = side.sums,
+                                          .own = own,
+                                          .own_of_y = side.own_of_y};
     if (side.cut.tiles) return tile::launch_gradient_tiles(params, method_.arithmetic, call_.stream);
     const bool distances = problem_.euclidean();
     tile::launch_gradient_strips(

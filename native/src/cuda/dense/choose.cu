@@ -84,13 +84,14 @@ __global__ void choose(const ChooseParams p) {
   if (threadIdx.x != 0 || call.status != NCE_STATUS_OK) return;
   const RowRange& x = p.ranges[0];
   const RowRange& y = p.ranges[p.tower ? 0 : 1];
-  const RowRange& z = p.ranges[p.shared ? 2 : 0];
+  const RowRange& z = p.ranges[p.shared || p.own ? 2 : 0];
   const bool second_view = p.tower && x.first_non_finite >= p.first_view;
   if (refuse(call, x, second_view ? Argument::kKeys : Argument::kQueries, second_view ? p.first_view : 0)) return;
   if (p.shared && refuse(call, z, Argument::kKeys, 0)) return;
   if (refuse(call, y, p.shared ? Argument::kNegatives : Argument::kKeys, 0)) return;
+  if (p.own && refuse(call, z, Argument::kNegatives, 0)) return;
 
-  const double other = Largest()(y.largest, p.shared ? z.largest : 0.0);
+  const double other = Largest()(y.largest, p.shared || p.own ? z.largest : 0.0);
   double smallest_norm = 1.0, largest_norm = 1.0;
   if (p.similarity != NCE_SIMILARITY_COSINE) {
     smallest_norm = Smallest()(x.smallest, Smallest()(y.smallest, z.smallest));
@@ -99,7 +100,9 @@ __global__ void choose(const ChooseParams p) {
   const double both = Largest()(x.largest, other);
   const double largest =
       loss::largest_similarity(p.similarity, p.blocks.key_key ? both : x.largest, p.blocks.query_query ? both : other);
+  if (p.own) p.ranges[1].largest = p.ranges[2].largest = other;
   if (p.blocks.any()) p.ranges[0].largest = p.ranges[1].largest = both;
+  if (p.own && p.blocks.any()) p.ranges[2].largest = both;
   const Decision decision = decide(p, call, largest, smallest_norm, largest_norm);
   call.method = decision.method;
   call.form = decision.form;

@@ -66,7 +66,9 @@ class DensePlan final : public DevicePlan<DensePlan> {
                     .y = problem_.tower    ? tower
                          : problem_.shared ? negatives
                                            : keys,
-                    .z = carved_.shared ? keys : RowSource{}};
+                    .z = carved_.shared     ? keys
+                         : problem_.own > 0 ? source(of.in.negatives, of.in.negatives_stride, problem_.z_rows)
+                                            : RowSource{}};
     nce_inputs checked = of.in;
     checked.labels = nullptr;  // any number may be one
     launch_begin_call({.call = call.call_state,

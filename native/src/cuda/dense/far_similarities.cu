@@ -49,7 +49,10 @@ __global__ void check_far(const FarParams p) {
   const bool single = call.far == 2;
   const double largest = loss::reach_of(single).largest * Smallest()(1.0, call.tau);
   const void* const x = row_of(p.x, i);
-  bool far = p.z_rows > 0 && !(size_of(p, single, x, row_of(p.z, i)) <= largest);
+  bool far = p.z_rows > 0 && p.own == 0 && !(size_of(p, single, x, row_of(p.z, i)) <= largest);
+  for (int64_t k = i * p.own; k < (i + 1) * p.own; ++k) {
+    if (!(size_of(p, single, x, row_of(p.z, k)) <= largest)) far = true;
+  }
   for (int64_t j = 0; j < p.y_rows; ++j) {
     if (!(p.tower && j == i) && !(size_of(p, single, x, row_of(p.y, j)) <= largest)) far = true;
   }

@@ -34,6 +34,7 @@ class Forward {
       if (problem_.by_labels) sum_positives();
       sum_tiles(strip);
     }
+    if (problem_.own > 0) sum_own();
     if (problem_.blocks.any()) sum_blocks();
     finish_rows(false);
   }
@@ -100,12 +101,17 @@ class Forward {
   }
 
   void prepare_column_metrics(int64_t strip) const {
+    prepare_column_metrics(rows_.y, offset(state_.y_norms, call_.strips.begin(strip)), call_.strips.size(strip),
+                           state_.y_allocated);
+  }
+
+  void prepare_column_metrics(const PackedMatrix& columns, const Norms& norms, int64_t count, int64_t allocated) const {
     launch_metric_factors({.call = call_.call_state,
                            .method = index_,
-                           .norms = offset(state_.y_norms, call_.strips.begin(strip)),
-                           .scales = rows_.y.scales,
-                           .count = call_.strips.size(strip),
-                           .allocated = state_.y_allocated,
+                           .norms = norms,
+                           .scales = columns.scales,
+                           .count = count,
+                           .allocated = allocated,
                            .inverse_norms = scratch_.y_inverse,
                            .factors = scratch_.y_factors},
                           method_.arithmetic, call_.stream);
@@ -184,6 +190,30 @@ class Forward {
                       .metrics = metric_sums()},
                      method_.arithmetic, call_.stream);
     if (columns_apart) sum_columns(operands);
+  }
+
+  /// Adds rows' own negatives to the sums of rows.
+  void sum_own() const {
+    const Matrix own = own_matrix(call_, rows_);
+    pack(call_, index_, rows_, own);
+    if (metrics_) prepare_column_metrics(rows_.own, own.norms, own.rows, own.allocated);
+    tile::Operands operands =
+        operands_of(call_, index_, owner_matrix(call_, rows_).to, problem_.x_rows, own.to, own.rows);
+    operands.excluded = loss::Excluded::kNone;
+    operands.kept_groups = tile::kSameGroup;
+    operands.x.limits = state_.limits;
+    const int64_t side = tile::tile_size(method_.arithmetic, method_.planes).side;
+    launch_sum_tiles({.operands = operands,
+                      .x_positive = state_.positive,
+                      .y_positive = nullptr,
+                      .x_groups = static_cast<int32_t>(divide_up(problem_.x_rows, side)),
+                      .y_groups = 1,
+                      .add = true,
+                      .rows = scratch_.rows,
+                      .columns = {},
+                      .metrics = metric_sums(),
+                      .own = problem_.own},
+                     method_.arithmetic, call_.stream);
   }
 
   /// Adds to the sums of rows.
@@ -288,7 +318,15 @@ void measure(const Call& call) {
   };
   matrix(call.x, problem.x_rows, state.x_norms, 0);
   if (!problem.tower) matrix(call.y, problem.y_rows, state.y_norms, 1);
-  if (problem.shared) matrix(call.z, problem.z_rows, state.z_norms, 2);
+  if (problem.z_rows > 0) matrix(call.z, problem.z_rows, state.z_norms, 2);
+}
+
+void number_rows(const Call& call) {
+  const Problem& problem = call.problem;
+  launch_number_rows({.call = call.call_state, .rows = problem.x_rows, .own = 1, .numbers = call.state.row_numbers},
+                     call.stream);
+  launch_number_rows(
+      {.call = call.call_state, .rows = problem.z_rows, .own = problem.own, .numbers = call.state.owners}, call.stream);
 }
 
 void choose(const Call& call) {
@@ -299,12 +337,13 @@ void choose(const Call& call) {
                  .function = problem.row.function,
                  .tower = problem.tower,
                  .shared = problem.shared,
+                 .own = problem.own > 0,
                  .blocks = problem.blocks,
                  .second_method = call.methods.size() == 2,
                  .first_is_double = call.methods[0].arithmetic == Arithmetic::kFloat64,
                  .first_view = problem.desc.n,
                  .most_terms = static_cast<double>(std::max<int64_t>({1, problem.x_rows, problem.y_rows}) +
-                                                   problem.blocks.count() * problem.x_rows)},
+                                                   problem.blocks.count() * problem.x_rows + problem.own)},
                 call.stream);
 }
 
@@ -325,6 +364,7 @@ void check_far(const Call& call) {
                     .y_rows = problem.y_rows,
                     .z_rows = problem.z_rows,
                     .dim = problem.desc.dim,
+                    .own = problem.own,
                     .tower = problem.tower,
                     .blocks = problem.blocks,
                     .similarity = problem.similarity},
@@ -361,9 +401,9 @@ void finish_loss(const Call& call, uint64_t plan) {
                       .plan = plan,
                       .totals = call.scratch.totals,
                       .ranges = call.state.ranges,
-                      .matrices = problem.tower    ? 1
-                                  : problem.shared ? 3
-                                                   : 2,
+                      .matrices = problem.tower        ? 1
+                                  : problem.z_rows > 0 ? 3
+                                                       : 2,
                       .function = problem.row.function,
                       .range = loss::similarity_range(problem),
                       .reducer = call.reducer(),
@@ -420,6 +460,7 @@ void weigh_rows(const Call& call, int32_t index) {
 void enqueue_forward(const Call& call, uint64_t plan) {
   measure(call);
   choose(call);
+  if (call.problem.own > 0) number_rows(call);
   if (can_be_far(call) && !call.problem.cosine()) check_far(call);
   if (call.problem.euclidean()) find_center(call);
   if (call.out.metrics != nullptr && !call.problem.by_labels) align(call);

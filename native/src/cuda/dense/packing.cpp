@@ -135,6 +135,20 @@ Matrix z_matrix(const Call& call, const MethodState& state) {
   return z_part(call, state, nowhere, 0, call.carved.z_rows);
 }
 
+Matrix own_matrix(const Call& call, const MethodState& state) {
+  return with_groups(call.state.owners, with_caller(call, state,
+                                                    {.source = call.z,
+                                                     .rows = call.problem.z_rows,
+                                                     .allocated = call.state.z_allocated,
+                                                     .norms = call.state.z_norms,
+                                                     .range = &call.state.ranges[2],
+                                                     .to = state.own}));
+}
+
+Matrix owner_matrix(const Call& call, const MethodState& state) {
+  return with_groups(call.state.row_numbers, x_matrix(call, state));
+}
+
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip) {
   const int64_t begin = call.strips.begin(strip);
   const int32_t* const groups = call.column_groups();

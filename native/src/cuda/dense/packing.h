@@ -23,6 +23,9 @@ Matrix x_matrix(const Call& call, const MethodState& state);
 Matrix z_part(const Call& call, const MethodState& state, const PackedMatrix& to, int64_t begin, int64_t count);
 /// Z, packed nowhere.
 Matrix z_matrix(const Call& call, const MethodState& state);
+/// Rows' own negatives, and the queries as they meet these: with their numbers for groups.
+Matrix own_matrix(const Call& call, const MethodState& state);
+Matrix owner_matrix(const Call& call, const MethodState& state);
 /// A strip of Y, or Y as it is.
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip);
 

@@ -70,6 +70,7 @@ struct ChooseParams {
   loss::RowFunction function;
   bool tower;
   bool shared;
+  bool own;             ///< Z are rows' own negatives, and has one range with Y from then on
   loss::Blocks blocks;  ///< if any, X and Y have one range from then on, for a gradient of either to add up both
   bool second_method;   ///< kFloat64, for numbers that the first cannot be trusted with
   bool first_is_double;
@@ -94,6 +95,7 @@ struct FarParams {
   CallState* call;
   RowSource x, y, z;
   int64_t x_rows, y_rows, z_rows, dim;
+  int64_t own;  ///< rows of Z that are negatives of each row of X; 0: Z are the positives
   bool tower;
   loss::Blocks blocks;
   nce_similarity similarity;
@@ -214,6 +216,24 @@ struct WeighRowsParams {
   float* weights;
 };
 void launch_weigh_rows(const WeighRowsParams& params, cudaStream_t stream);
+
+/// Numbers rows, `own` of them alike: the groups by which rows meet their own negatives alone.
+struct NumberRowsParams {
+  const CallState* call;
+  int64_t rows;
+  int64_t own;
+  int32_t* numbers;
+};
+void launch_number_rows(const NumberRowsParams& params, cudaStream_t stream);
+
+/// Sums of a gradient become 0.
+struct ClearSumsParams {
+  const CallState* call;
+  int32_t method;
+  void* sums;
+  int64_t bytes;  ///< a multiple of 8
+};
+void launch_clear_sums(const ClearSumsParams& params, cudaStream_t stream);
 
 /// Sums over a part of the rows.
 struct RowTotals {

@@ -54,10 +54,12 @@ State::State(Carver& carver, const Problem& problem, const Problem& carved)
   y_norms = x_norms;
   if (!problem.tower) y_norms = {carver.take<double>(problem.y_rows), carver.take<double>(problem.y_rows)};
   z_norms = y_norms;
-  if (problem.shared) z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
+  if (problem.z_rows > 0) z_norms = {carver.take<double>(problem.z_rows), carver.take<double>(problem.z_rows)};
   positive = carver.take<double>(problem.x_rows);
   limits_allocated = problem.blocks.any() ? std::max(x_allocated, y_allocated) : x_allocated;
   limits = problem.threshold.any() ? carver.take<double>(limits_allocated) : nullptr;
+  row_numbers = carver.take<int32_t>(problem.own > 0 ? problem.x_rows : 0);
+  owners = carver.take<int32_t>(problem.own > 0 ? problem.z_rows : 0);
   row_lse = carver.take<loss::LogSum>(problem.x_rows);
   row_slope = carver.take<double>(problem.x_rows);
   column_lse = carver.take<loss::LogSum>(problem.symmetric ? problem.y_rows : 0);
@@ -82,6 +84,7 @@ MethodState::MethodState(Carver& carver, const Problem& problem, const State& st
     : packed(method.packed), packing(packing_of(problem, method)) {
   x = take_packed(carver, problem, method, packing, state.x_allocated);
   y = problem.tower ? x : take_packed(carver, problem, method, packing, state.y_allocated);
+  if (problem.own > 0) own = take_packed(carver, problem, method, packing, state.z_allocated);
   const bool narrowed = problem.euclidean() && method.arithmetic == Arithmetic::kFloat32;
   wide_squares = carver.take<double>(narrowed || fits_scales(problem, method)
                                          ? std::max({state.x_allocated, state.y_allocated, state.z_allocated})
@@ -121,8 +124,10 @@ MethodForward::MethodForward(Carver& carver, const Problem& problem, const State
   uniformity = carver.take<double>(metrics ? row_sums : 0);
   const bool inverses = metrics && !problem.cosine();
   x_inverse = carver.take<std::byte>(inverses ? state.x_allocated * real_bytes(method.arithmetic) : 0);
-  y_inverse = carver.take<std::byte>(inverses ? state.y_allocated * real_bytes(method.arithmetic) : 0);
-  y_factors = carver.take<std::byte>(metrics ? state.y_allocated * real_bytes(method.arithmetic) : 0);
+  // Rows' own negatives come after the keys, in the same place.
+  const int64_t columns_at_once = problem.own > 0 ? std::max(state.y_allocated, state.z_allocated) : state.y_allocated;
+  y_inverse = carver.take<std::byte>(inverses ? columns_at_once * real_bytes(method.arithmetic) : 0);
+  y_factors = carver.take<std::byte>(metrics ? columns_at_once * real_bytes(method.arithmetic) : 0);
 }
 
 MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const State& state, const Method& method,
@@ -143,11 +148,11 @@ MethodBackward::MethodBackward(Carver& carver, const Problem& problem, const Sta
     std::byte* const of_x = carver.take<std::byte>(strips ? x : std::max(x, y));
     return std::pair(of_x, strips ? carver.take<std::byte>(y) : of_x);
   };
-  std::tie(x_sums, y_sums) = take(cuts.x.sums_bytes, cuts.y.sums_bytes);
-  const auto g_sums = take(cuts.x.g_sums_bytes, cuts.y.g_sums_bytes);
+  std::tie(x_sums, y_sums) = take(cuts.x.sums_bytes, std::max(cuts.y.sums_bytes, cuts.own.sums_bytes));
+  const auto g_sums = take(cuts.x.g_sums_bytes, std::max(cuts.y.g_sums_bytes, cuts.own.g_sums_bytes));
   x_g_sums = reinterpret_cast<double*>(g_sums.first);
   y_g_sums = reinterpret_cast<double*>(g_sums.second);
-  scratch = carver.take<std::byte>(std::max(cuts.x.scratch_bytes, cuts.y.scratch_bytes));
+  scratch = carver.take<std::byte>(std::max({cuts.x.scratch_bytes, cuts.y.scratch_bytes, cuts.own.scratch_bytes}));
 }
 
 namespace {
@@ -222,8 +227,9 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
   constexpr int64_t kMoreScratch = 48 * kMebi;
   constexpr int64_t kMoreForStrips = 20 * kMebi;
   const Problem carved = strips.largest_of(problem);
+  // A tile of X meets as many tiles of its rows' own negatives as each row has, in the cut of its tiles of Y.
   const GradientSide x{.x_rows = carved.x_rows,
-                       .y_rows = carved.y_rows,
+                       .y_rows = std::max(carved.y_rows, carved.own * tile::kRowMultiple),
                        .dim = carved.desc.dim,
                        .distances = problem.euclidean(),
                        .whole = strips.many(),
@@ -234,6 +240,12 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
                        .distances = problem.euclidean(),
                        .whole = false,
                        .limited = problem.threshold.any()};
+  const GradientSide own{.x_rows = carved.own > 0 ? carved.z_rows : 0,
+                         .y_rows = tile::kRowMultiple,
+                         .dim = carved.desc.dim,
+                         .distances = problem.euclidean(),
+                         .whole = false,
+                         .limited = problem.threshold.any()};
   const auto bytes_of = [&](const Method& method, const MethodCuts& cuts) {
     return workspace_bytes(problem, strips, method, cuts, NCE_PASS_FORWARD_BACKWARD, architecture);
   };
@@ -250,6 +262,7 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
       const int64_t rest = most_bytes == kNoLimit ? kNoLimit : most_bytes - bytes.backward({});
       cuts.x = cut_gradient(method, x, rest, architecture);
       cuts.y = cut_gradient(method, y, rest, architecture);
+      cuts.own = cut_gradient(method, own, rest, architecture);
     }
     cuts.positive_rows = choose_positive_rows(bytes, cuts, architecture, most_positives);
     return cuts;

@@ -26,6 +26,8 @@ struct State {
   double* positive;          ///< s+, or of positives by labels the mean s
   double* limits;            ///< see tile::Operand; null without a threshold
   int64_t limits_allocated;  ///< with blocks, as many as Y has, too, whose first rows have those of their rows
+  int32_t* row_numbers;      ///< of rows with negatives of their own, and of the rows of these; else null
+  int32_t* owners;
   loss::LogSum *row_lse, *column_lse;
   double *row_slope, *column_slope;  ///< see loss::RowResult
   double* bias_slope;                ///< of rows, likewise; null: the loss has no bias
@@ -66,11 +68,13 @@ struct MethodState {
   bool packed;  ///< else `packing` says what rows would be
   Packing packing;
   PackedMatrix x, y;
+  PackedMatrix own;      ///< rows' own negatives; with their numbers as groups, as queries meet them
   double* wide_squares;  ///< before they are narrowed to float, or become scales
 };
 
 struct MethodCuts {
   GradientCut x, y;           ///< Y's is empty for one tower
+  GradientCut own;            ///< of rows' own negatives
   int64_t positive_rows = 0;  ///< rows of Z that are packed at a time, a multiple of kRowMultiple
 };
 

@@ -92,15 +92,15 @@ NCE_DEVICE void begin_segment(const GradientSumsParams& p, GradientTask& task) {
   const Cut& cut = p.cut;
   const int64_t x = task.tile / cut.y_tiles;
   const int64_t y = task.tile % cut.y_tiles;
-  const int64_t y_tiles = (p.operands.y.rows + S::kYRows - 1) / S::kYRows;
+  task.x_first = p.x_first + x * S::kXRows;
+  const YRows rows = y_rows_of(p, task.x_first, S::kXRows);
+  const int64_t y_tiles = (rows.end - rows.begin + S::kYRows - 1) / S::kYRows;
   int64_t count = cut.y_tiles - y;
   if (count > task.end - task.tile) count = task.end - task.tile;
   if (count > y_tiles - y) count = y_tiles - y;
-  if (p.x_first + x * S::kXRows >= p.operands.x.rows) count = 0;
   task.tiles = count > 0 ? static_cast<int>(count) : 0;
   task.slot = x + blockIdx.x;
-  task.x_first = p.x_first + x * S::kXRows;
-  task.y_first = y * S::kYRows;
+  task.y_first = rows.begin + y * S::kYRows;
   begin_tile<S>(p, task, 0);
 }
 

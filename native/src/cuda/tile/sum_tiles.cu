@@ -487,9 +487,13 @@ NCE_DEVICE SumTask<typename S::Real> make_task(const SumTilesParams& params) {
     return (rows + S::kSide - 1) / S::kSide * group / groups;
   };
   const int64_t x_begin = border(params.operands.x.rows, x_group, params.x_groups);
-  const int64_t y_begin = border(params.operands.y.rows, y_group, params.y_groups);
   const int64_t x_end = border(params.operands.x.rows, x_group + 1, params.x_groups);
-  const int64_t y_end = border(params.operands.y.rows, y_group + 1, params.y_groups);
+  int64_t y_begin = border(params.operands.y.rows, y_group, params.y_groups);
+  int64_t y_end = border(params.operands.y.rows, y_group + 1, params.y_groups);
+  if (params.own > 0) {
+    y_begin = x_begin * params.own;
+    if (y_end > x_end * params.own) y_end = x_end * params.own;
+  }
   return {
       {x_begin * S::kSide, y_begin * S::kSide, static_cast<int>(x_end - x_begin), static_cast<int>(y_end - y_begin)},
       y_group * padded(params.operands.x.rows) + x_begin * S::kSide,

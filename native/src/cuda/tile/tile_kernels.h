@@ -200,6 +200,9 @@ struct SumTilesParams {
   Sums rows;           ///< [y_groups][padded x.rows]
   Sums columns;        ///< [x_groups][padded y.rows]; value null: not wanted
   MetricSums metrics;  ///< above null: not wanted
+  /// Rows of Y that each row of X has for itself, in its order; then x_groups are the tiles of X, y_groups is 1, and
+  /// each tile meets its rows' own alone. 0: all meet all.
+  int64_t own = 0;
 };
 void launch_sum_tiles(const SumTilesParams& params, Arithmetic arithmetic, cudaStream_t stream);
 
@@ -250,7 +253,29 @@ struct GradientSumsParams {
   Cut cut;                  ///< may have more tiles of X or Y than there are: those are empty
   bool add;                 ///< to the sums that are there, of a launch with the same cut
   void* sums;               ///< [slots][rows of a tile of X][x.pitch], float (double for kFloat64)
+  int64_t own = 0;          ///< as in SumTilesParams
+  int64_t own_of_y = 0;     ///< the same of rows of X that each row of Y has for itself
 };
+
+/// Rows of Y.
+struct YRows {
+  int64_t begin;
+  int64_t end;
+};
+
+/// Those that a tile of X meets, which has so many rows from x_first on.
+NCE_HOST_DEVICE inline YRows y_rows_of(const GradientSumsParams& params, int64_t x_first, int64_t tile_rows) {
+  const int64_t rows = params.operands.y.rows;
+  if (x_first >= params.operands.x.rows) return {0, 0};
+  YRows result{0, rows};
+  if (params.own > 0) result = {x_first * params.own, (x_first + tile_rows) * params.own};
+  if (params.own_of_y > 0) {
+    result.begin = x_first / (tile_rows * params.own_of_y) * tile_rows;
+    result.end = result.begin + tile_rows;
+  }
+  if (result.end > rows) result.end = rows;
+  return result;
+}
 
 /// Tensor arithmetic with pitch <= 256 only, two planes from the shared memory of sm_80 on.
 void launch_gradient_tiles(const GradientSumsParams& params, Arithmetic arithmetic, cudaStream_t stream);
