@@ -494,6 +494,24 @@ class BlocksTest extends DeviceSuite {
         }
     }
 
+    /** Logits of queries and keys are small, and those of the longer rows among themselves beyond what float32 has exponentials of. */
+    @ParameterizedTest
+    @MethodSource("blocks")
+    void longRowsThatMeetShortOnesAreTheOracles(Set<Block> blocks) {
+        for (DType dtype : DTYPES) {
+            for (double size : new double[] {0.03, 30}) {
+                Case c = Cases.random(across(blocks).withSimilarity(Similarity.DOT), 14, 20, 10, dtype, SEED);
+                assertAsOracle(c.withMatrices(times(size, c.queries()), times(1 / size, c.keys()), null));
+            }
+        }
+    }
+
+    private static double[][] times(double factor, double[][] rows) {
+        return Arrays.stream(rows)
+                .map(row -> Arrays.stream(row).map(v -> factor * v).toArray())
+                .toArray(double[][]::new);
+    }
+
     /** Two queries, or two of the first keys, whose product is beyond float64, while those of queries and keys are 0. */
     @Test
     void similaritiesOfABlockThatOverflowAreRefused() {
