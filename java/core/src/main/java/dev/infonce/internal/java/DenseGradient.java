@@ -29,7 +29,7 @@ final class DenseGradient {
         return addMeetings(workers, excluded, target.count(), other, other.count(), ofTarget, ofOther);
     }
 
-    /** Adds what comes from two of the first rows, as many as there are in all, being negatives of each other. */
+    /** Adds what comes from each two of the first count rows, of the target and of all alike, being negatives in both their losses. */
     DenseGradient addMeetingsAmong(Workers workers, Exclusion excluded, Embeddings all, int count, Slopes slopes) {
         return addMeetings(workers, excluded, count, all, count, slopes, slopes);
     }
