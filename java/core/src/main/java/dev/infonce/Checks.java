@@ -1,5 +1,10 @@
 package dev.infonce;
 
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.Objects;
+import java.util.Set;
+
 /** The checks of arguments that need no plan. Each message names the argument, what was given and what is allowed. */
 final class Checks {
     private static final long MAX_DIM = 1L << 20;
@@ -48,6 +53,17 @@ final class Checks {
                     "classPrior: a debiased loss has no threshold, as that leaves rows different numbers of negatives, but got %s",
                     excluded.threshold());
         }
+    }
+
+    /** The constants in their order, unmodifiable; elements of another type come from callers that know components by name only. */
+    static <E extends Enum<E>> Set<E> constants(String name, Class<E> type, Set<E> given) {
+        Objects.requireNonNull(given, name);
+        EnumSet<E> constants = EnumSet.noneOf(type);
+        for (Object one : given) {
+            argument(type.isInstance(one), "%s: must be of %s, but got %s", name, type.getSimpleName(), one);
+            constants.add(type.cast(one));
+        }
+        return Collections.unmodifiableSet(constants);
     }
 
     static void bias(double bias) {

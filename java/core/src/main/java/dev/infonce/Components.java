@@ -9,6 +9,8 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Records by the names of their components, so that a component added to a record is added nowhere else. By reflection: for what
@@ -40,6 +42,8 @@ final class Components {
     /** The same record but for some components. IllegalArgumentException, naming it, for a name or a type that it has not. */
     static <R extends Record> R with(R made, Map<String, ?> changes) {
         Map<String, Object> values = new LinkedHashMap<>(of(made));
+        Map<String, Class<?>> types = Arrays.stream(made.getClass().getRecordComponents())
+                .collect(Collectors.toMap(RecordComponent::getName, component -> boxed(component.getType())));
         changes.forEach((name, value) -> {
             Checks.argument(
                     values.containsKey(name),
@@ -48,14 +52,17 @@ final class Components {
                     made.getClass().getSimpleName(),
                     String.join(", ", values.keySet()));
             Objects.requireNonNull(value, name);
-            Class<?> type = values.get(name).getClass();
+            Class<?> type = types.get(name);
             Checks.argument(type.isInstance(value), "%s: must be a %s, but got %s", name, type.getSimpleName(), value);
             values.put(name, value);
         });
         return made(made, values);
     }
 
-    /** A record of 1 or its {@link DefaultNumber} for every double, false for every boolean, the first of every enum, and the same for records. */
+    /**
+     * A record of 1 or its {@link DefaultNumber} for every double, false for every boolean, the first of every enum, an empty set for
+     * every set, and the same for records.
+     */
     static <R extends Record> R defaults(Class<R> type) {
         return make(
                 type,
@@ -76,11 +83,16 @@ final class Components {
         if (type.isEnum()) {
             return type.getEnumConstants()[0];
         }
-        return switch (MethodType.methodType(type).wrap().returnType().getSimpleName()) {
+        return switch (boxed(type).getSimpleName()) {
             case "Double" -> 1.0;
             case "Boolean" -> false;
+            case "Set" -> Set.of();
             default -> throw new LinkageError("no default for a component of " + type);
         };
+    }
+
+    private static Class<?> boxed(Class<?> type) {
+        return MethodType.methodType(type).wrap().returnType();
     }
 
     @SuppressWarnings("unchecked")

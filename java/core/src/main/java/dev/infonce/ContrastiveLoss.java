@@ -174,8 +174,8 @@ public sealed interface ContrastiveLoss
 
     /**
      * What this loss is made of, by name: of temperature, bias, margin, similarity, distance, negatives, negativeReduction,
-     * isSymmetric, denominator, positiveMargin, classPrior, excluded, aggregation, twoTowers, mining, softMargin and reduction those
-     * that its kind has.
+     * isSymmetric, blocks, denominator, positiveMargin, classPrior, excluded, aggregation, twoTowers, mining, softMargin and reduction
+     * those that its kind has.
      *
      * @return the values in the order of the record's components; unmodifiable
      */

@@ -1,6 +1,8 @@
 package dev.infonce;
 
+import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 
 /**
  * InfoNCE: {@code l_i = log(1 + sum over negatives j of exp((s_ij - s_i+ + positiveMargin) / tau))}, s_i+ being the similarity
@@ -11,10 +13,15 @@ import java.util.Objects;
  * m = n if symmetric. {@link Negatives#SHARED} and {@link Negatives#OWN}: keys n x dim, m >= 0 counts negatives (for each row,
  * if own). A row without negatives has loss 0 and gradient 0.
  *
+ * <p>With {@link #across blocks} the sum of row i has further negatives: similarities of two queries, of key i and queries, and of
+ * two keys.
+ *
  * @param temperature tau, in [1e-9, 1e9]; a call may bring another
  * @param similarity s
  * @param negatives IN_BATCH, SHARED or OWN
  * @param isSymmetric whether l_i is half the sum of the losses of row i and of column i; in-batch only
+ * @param blocks which pairs beside query i and other keys are negatives of row i; in enum order, unmodifiable; only in-batch, and
+ *     where neither isSymmetric nor classPrior is used
  * @param denominator what the positive competes against
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
  * @param classPrior how likely a negative is really a positive, for which the sum over negatives is corrected; 0 for no
@@ -27,6 +34,7 @@ public record InfoNce(
         Similarity similarity,
         Negatives negatives,
         boolean isSymmetric,
+        Set<Block> blocks,
         Denominator denominator,
         @DefaultNumber(0) double positiveMargin,
         @DefaultNumber(0) double classPrior,
@@ -37,13 +45,15 @@ public record InfoNce(
      * Checks the loss.
      *
      * @throws IllegalArgumentException if the temperature, the margin or the prior is out of range, negatives are PAIRED, a
-     *     symmetric loss, or one that excludes groups, is not in-batch, or one with own negatives has a threshold
+     *     symmetric loss, or one that has blocks or excludes groups, is not in-batch, one with blocks is symmetric or debiased, or
+     *     one with own negatives has a threshold
      * @throws NullPointerException if an argument is null
      */
     public InfoNce {
         Checks.temperature(temperature);
         Objects.requireNonNull(similarity, "similarity");
         Objects.requireNonNull(negatives, "negatives");
+        blocks = Checks.constants("blocks", Block.class, blocks);
         Objects.requireNonNull(denominator, "denominator");
         Checks.positiveMargin(positiveMargin);
         Objects.requireNonNull(excluded, "excluded");
@@ -63,6 +73,26 @@ public record InfoNce(
             case PAIRED ->
                 throw Checks.invalid("negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got %s", negatives);
         }
+        if (!blocks.isEmpty()) {
+            checkBlocks(negatives, isSymmetric, classPrior, blocks);
+        }
+    }
+
+    private static void checkBlocks(Negatives negatives, boolean isSymmetric, double classPrior, Set<Block> blocks) {
+        Checks.argument(
+                negatives == Negatives.IN_BATCH,
+                "blocks: an InfoNce with blocks has IN_BATCH negatives, but got %s with %s",
+                blocks,
+                negatives);
+        Checks.argument(
+                !isSymmetric,
+                "blocks: a symmetric InfoNce has none, as it has the negatives of a row and of a column apart, but got %s",
+                blocks);
+        Checks.argument(
+                classPrior == 0,
+                "blocks: a debiased InfoNce has none, as its prior is that of other keys, but got %s with %s",
+                blocks,
+                classPrior);
     }
 
     private static void checkInBatch(boolean isSymmetric, Exclude excluded, Negatives negatives) {
@@ -85,6 +115,7 @@ public record InfoNce(
                 Similarity.COSINE,
                 Negatives.IN_BATCH,
                 false,
+                Set.of(),
                 Denominator.ALL,
                 0,
                 0,
@@ -99,6 +130,22 @@ public record InfoNce(
      */
     public InfoNce symmetric() {
         return Components.with(this, "isSymmetric", true);
+    }
+
+    /**
+     * The same loss with further pairs among the negatives of row i, as GTE has it (2308.03281 eq. 3): {@code l_i = log(1 + sum of
+     * exp((s - s_i+ + positiveMargin) / tau))} over s(q_i, k_j), j != i, of all m keys, and over the similarities of each {@link
+     * Block}. Decoupled it is without the 1. The positive is counted once. Groups say of two queries, and of two keys, what they say
+     * of a query and a key; the limit of a threshold is that of row i whatever pair it is compared with, so that a pair of two
+     * queries may count in one of their rows and not in the other. Metrics are of queries and keys alone but for {@link
+     * Metrics#effectiveNegatives}, which is of all negatives.
+     *
+     * @param blocks which; they take the place of those that the loss had
+     * @return a new loss
+     * @throws IllegalArgumentException if the loss is not in-batch, or symmetric, or debiased
+     */
+    public InfoNce across(Block... blocks) {
+        return Components.with(this, "blocks", Set.copyOf(List.of(blocks)));
     }
 
     /**

@@ -37,6 +37,20 @@ public final class Losses {
     }
 
     /**
+     * GTE's loss (2308.03281 eq. 3): {@link InfoNce} of cosines across all blocks. {@code
+     * MultipleNegativesRankingLoss(scale=1/temperature, directions=("query_to_doc", "query_to_query", "doc_to_query",
+     * "doc_to_doc"))} of sentence-transformers, but that its doc_to_query has the positive among the other queries: with u being the
+     * sum over the negatives of row i, l_i is log(1 + u) here, where the positive is counted once, and log(2 + u) there. With hard
+     * negatives after the first n keys its doc_to_doc compares documents with those too, and KEY_KEY does not.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @return the loss
+     */
+    public static InfoNce gte(double temperature) {
+        return InfoNce.withTemperature(temperature).across(Block.values());
+    }
+
+    /**
      * DCL (2110.06848 eq. 6), {@code DCLLoss(temperature)} of lightly: decoupled {@link NtXent} of cosines.
      *
      * @param temperature tau, in [1e-9, 1e9]

@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -139,6 +140,7 @@ class LossKindsTest {
             case Negatives _ -> kind.possibleNegatives().getLast();
             case Double number -> number / 2;
             case Exclude _ -> Exclude.sameGroup();
+            case Set<?> _ -> Set.of(Block.KEY_QUERY);
             case Boolean is -> !is;
             case Enum<?> constant -> constant.getDeclaringClass().getEnumConstants()[1];
             default -> throw new AssertionError(name);

@@ -49,6 +49,13 @@ class LossesTest {
         assertThat(loss(Losses.siglip(), shape, Inputs.of(ROWS, ROWS))).isCloseTo(N * Math.log(2), within(1e-12));
     }
 
+    /** Of each kind of pairs all but one with itself. */
+    @Test
+    void acrossBlocksCountTheirPairs() {
+        Shape shape = Shape.of(N, N, 1);
+        assertThat(loss(Losses.gte(0.5), shape, Inputs.of(ROWS, ROWS))).isCloseTo(Math.log(4 * N - 3), within(1e-12));
+    }
+
     @Test
     void ofAQueueCountsTheQueue() {
         int queue = 20;

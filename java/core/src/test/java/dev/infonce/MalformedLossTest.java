@@ -2,8 +2,10 @@ package dev.infonce;
 
 import static dev.infonce.Malformed.argument;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,6 +33,10 @@ class MalformedLossTest {
         Exclude above = Exclude.aboveThreshold(Threshold.relative(0));
         assertThat(Exclude.sameGroup().and(above)).isEqualTo(new Exclude(true, Threshold.relative(0)));
         assertThat(above.and(Exclude.sameGroup())).isEqualTo(above.and(above).and(Exclude.sameGroup()));
+        InfoNce blocks = InfoNce.withTemperature(1).across(Block.KEY_KEY, Block.QUERY_QUERY, Block.KEY_KEY);
+        assertThat(blocks.blocks()).containsExactly(Block.QUERY_QUERY, Block.KEY_KEY);
+        assertThat(blocks.across()).isEqualTo(InfoNce.withTemperature(1));
+        assertThatThrownBy(() -> blocks.blocks().clear()).isInstanceOf(UnsupportedOperationException.class);
         assertThat(Triplet.withMargin(0).margin()).isZero();
         assertThat(Triplet.withMargin(0)
                         .mining(Mining.SEMI_HARD)
@@ -57,6 +63,7 @@ class MalformedLossTest {
                                 Similarity.DOT,
                                 Negatives.PAIRED,
                                 false,
+                                Set.of(),
                                 Denominator.ALL,
                                 0,
                                 0,
@@ -147,6 +154,57 @@ class MalformedLossTest {
                         "RELATIVE"),
                 new Malformed(
                         "no threshold", NullPointerException.class, () -> Exclude.aboveThreshold(null), "threshold"),
+                argument(
+                        "blocks with shared negatives",
+                        () -> InfoNce.withTemperature(1)
+                                .across(Block.KEY_KEY, Block.QUERY_QUERY)
+                                .withSharedNegatives(),
+                        "blocks: an InfoNce with blocks has IN_BATCH negatives, but got [QUERY_QUERY, KEY_KEY] with SHARED"),
+                argument(
+                        "blocks with own negatives",
+                        () -> InfoNce.withTemperature(1).withOwnNegatives().across(Block.KEY_QUERY),
+                        "blocks: an InfoNce with blocks has IN_BATCH negatives, but got [KEY_QUERY] with OWN"),
+                argument(
+                        "symmetric with blocks",
+                        () -> Losses.gte(1).symmetric(),
+                        "blocks: a symmetric InfoNce has none, as it has the negatives of a row and of a column apart, but got"
+                                + " [QUERY_QUERY, KEY_QUERY, KEY_KEY]"),
+                argument(
+                        "debiased with blocks",
+                        () -> Losses.gte(1).debiased(0.25),
+                        "blocks: a debiased InfoNce has none, as its prior is that of other keys, but got",
+                        "KEY_KEY] with 0.25"),
+                argument(
+                        "blocks of another loss",
+                        () -> NtXent.withTemperature(1).with(Map.of("blocks", Set.of(Block.KEY_KEY))),
+                        "blocks: NtXent has none"),
+                argument(
+                        "a block that is no set",
+                        () -> InfoNce.withTemperature(1).with(Map.of("blocks", Block.KEY_KEY)),
+                        "blocks: must be a Set, but got KEY_KEY"),
+                argument(
+                        "blocks of another kind",
+                        () -> InfoNce.withTemperature(1).with(Map.of("blocks", Set.of("key-key"))),
+                        "blocks: must be of Block, but got key-key"),
+                new Malformed(
+                        "no block",
+                        NullPointerException.class,
+                        () -> InfoNce.withTemperature(1).across(Block.KEY_KEY, null)),
+                new Malformed(
+                        "no blocks",
+                        NullPointerException.class,
+                        () -> new InfoNce(
+                                1,
+                                Similarity.DOT,
+                                Negatives.IN_BATCH,
+                                false,
+                                null,
+                                Denominator.ALL,
+                                0,
+                                0,
+                                Exclude.nothing(),
+                                Reduction.SUM),
+                        "blocks"),
                 argument(
                         "symmetric with own negatives",
                         () -> InfoNce.withTemperature(1).withOwnNegatives().symmetric(),

@@ -1,6 +1,7 @@
 package dev.infonce.cli;
 
 import dev.infonce.Aggregation;
+import dev.infonce.Block;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Mining;
@@ -75,6 +76,12 @@ final class Choices {
     static final class Denominators extends Words<Denominator> {
         Denominators() {
             super(() -> List.of(Denominator.values()), Choices::word);
+        }
+    }
+
+    static final class Blocks extends Words<Block> {
+        Blocks() {
+            super(() -> List.of(Block.values()), Choices::word);
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.infonce.cli;
 
 import dev.infonce.Aggregation;
+import dev.infonce.Block;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Denominator;
@@ -23,6 +24,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -118,6 +120,17 @@ final class LossCommand implements Callable<Integer> {
                             + " absolute:MARGIN, or relative:MARGIN for a share of the positive's similarity (default: none"
                             + " are).")
     Threshold excludeAbove;
+
+    @Option(
+            names = "--blocks",
+            paramLabel = "NAME",
+            split = ",",
+            converter = Choices.Blocks.class,
+            completionCandidates = Choices.Blocks.class,
+            description =
+                    "For ${bundle:with blocks} without --negatives, pairs that are negatives too, with commas between them:"
+                            + " ${COMPLETION-CANDIDATES} (default: none; all three: GTE).")
+    Set<Block> blocks;
 
     @Option(
             names = "--weights",

@@ -33,6 +33,7 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
             Map.entry("with a denominator", () -> spoken(words(kind -> kind.has("denominator")))),
             Map.entry("with a negative reduction", () -> spoken(words(kind -> kind.has("negativeReduction")))),
             Map.entry("with a threshold", () -> spoken(words(LossKind::takesThreshold))),
+            Map.entry("with blocks", () -> spoken(words(LossKind::takesBlocks))),
             Map.entry("with mining", () -> spoken(words(kind -> kind.has("mining")))),
             Map.entry("matrices", LossHelp::matrices));
 

@@ -1,10 +1,12 @@
 package dev.infonce.cli;
 
+import dev.infonce.Block;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Exclude;
 import dev.infonce.Threshold;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 
@@ -49,11 +51,20 @@ record LossKind(ContrastiveLoss loss) {
 
     /** Whether negatives may be left out because they are too similar. */
     boolean takesThreshold() {
-        if (!has("excluded")) {
+        return takes("excluded", Exclude.aboveThreshold(Threshold.relative(0)));
+    }
+
+    /** Whether pairs of two queries, or two keys, may be negatives. */
+    boolean takesBlocks() {
+        return takes("blocks", Set.of(Block.values()));
+    }
+
+    private boolean takes(String component, Object value) {
+        if (!has(component)) {
             return false;
         }
         try {
-            loss.with(Map.of("excluded", Exclude.aboveThreshold(Threshold.relative(0))));
+            loss.with(Map.of(component, value));
             return true;
         } catch (IllegalArgumentException _) {
             return false;

@@ -41,6 +41,7 @@ final class LossOptions {
         options.take("positiveMargin", command.positiveMargin);
         options.take("classPrior", command.classPrior);
         options.takeExclusions(command);
+        options.takeBlocks(command);
         options.take("negativeReduction", command.negativeReduction);
         options.take(MINING, command.mining);
         options.take("softMargin", command.softMargin);
@@ -113,6 +114,17 @@ final class LossOptions {
         }
         if (kind.has("excluded")) {
             components.put("excluded", excluded);
+        }
+    }
+
+    private void takeBlocks(LossCommand command) {
+        if (!kind.takesBlocks()) {
+            forbid(command.blocks, "--blocks");
+        } else if (command.blocks != null) {
+            if (command.negatives != null) {
+                throw new IllegalArgumentException("--blocks has no meaning with --negatives");
+            }
+            components.put("blocks", command.blocks);
         }
     }
 

@@ -3,6 +3,7 @@ package dev.infonce.cli;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Exclude;
+import dev.infonce.InfoNce;
 import dev.infonce.Negatives;
 import dev.infonce.Reduction;
 import dev.infonce.Threshold;
@@ -15,12 +16,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** A case as the command line gets it: its numbers in .npy files of a folder, its loss as options. */
 final class CaseFiles {
     /** Components of losses that the files, or the loss's word, tell. */
-    private static final Set<String> NO_OPTIONS = Set.of("negatives", "isSymmetric", "excluded", "twoTowers");
+    private static final Set<String> NO_OPTIONS = Set.of("negatives", "isSymmetric", "excluded", "twoTowers", "blocks");
 
     private CaseFiles() {}
 
@@ -30,6 +32,7 @@ final class CaseFiles {
         List<String> arguments = new ArrayList<>(List.of("loss", "--loss", new LossKind(c.loss()).word()));
         addOptions(arguments, c.loss());
         addThreshold(arguments, c.loss());
+        addBlocks(arguments, c.loss());
         add(arguments, "queries", matrix(folder, "queries", c.dtype(), c.queries()));
         if (c.keys() != null) {
             add(arguments, "keys", matrix(folder, "keys", c.dtype(), c.keys()));
@@ -112,6 +115,12 @@ final class CaseFiles {
                 && !excluded.threshold().isNone()) {
             Threshold threshold = excluded.threshold();
             add(arguments, "exclude-above", word(threshold.kind()) + ":" + threshold.margin());
+        }
+    }
+
+    private static void addBlocks(List<String> arguments, ContrastiveLoss loss) {
+        if (loss instanceof InfoNce of && !of.blocks().isEmpty()) {
+            add(arguments, "blocks", of.blocks().stream().map(CaseFiles::word).collect(Collectors.joining(",")));
         }
     }
 

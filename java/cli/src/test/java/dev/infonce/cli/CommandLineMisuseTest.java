@@ -137,6 +137,16 @@ class CommandLineMisuseTest {
                 "--loss ntxent --queries q --exclude-above relative:-0.1 --temperature 1; must be in [0, 1e100]",
                 "--loss ntxent --queries q --exclude-above relative:0 --class-prior 0.1 --temperature 1;"
                         + " a debiased loss has no threshold",
+                "--loss infonce --queries q --keys k --blocks keys --temperature 1;"
+                        + " 'keys' is none of query-query, key-query, key-key",
+                "--loss infonce --queries q --keys k --blocks key-key,queries --temperature 1; 'queries' is none of query-query",
+                "--loss infonce --queries q --keys k --blocks key-key --negatives n --temperature 1;"
+                        + " --blocks has no meaning with --negatives",
+                "--loss infonce --queries q --keys k --blocks key-key --class-prior 0.1 --temperature 1;"
+                        + " a debiased InfoNce has none",
+                "--loss symmetric --queries q --keys k --blocks key-key --temperature 1;"
+                        + " --blocks has no meaning for --loss symmetric",
+                "--loss ntxent --queries q --blocks query-query --temperature 1; --blocks has no meaning for --loss ntxent",
                 "--loss infonce --queries q --keys k --aggregation sum --temperature 1; --aggregation has no meaning",
                 "--loss infonce --queries q --keys k --key-labels y --temperature 1; --key-labels has no meaning",
             })

@@ -74,6 +74,20 @@ public final class LossCommandFuzz {
                 "absolute:",
                 "x:1",
                 "");
+        word(
+                in,
+                arguments,
+                "--blocks",
+                4,
+                "query-query",
+                "key-query",
+                "key-key",
+                "key-key,query-query",
+                "query-query,key-query,key-key",
+                "key-key,key-key",
+                "key-key,",
+                "query",
+                "");
         word(in, arguments, "--aggregation", 3, "outside", "inside", "sum", "mean");
         number(in, arguments, "--positive-margin", 3);
         word(in, arguments, "--distance", 3, "euclidean", "squared-euclidean", "cosine");

@@ -93,6 +93,16 @@ class LossCommandTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void blocksGoWithGroupsMarginsAndThresholds(Similarity similarity) throws IOException {
+        for (ContrastiveLoss loss : Cases.withBlocks(similarity, 0.4)) {
+            assertAsOracle(
+                    "java",
+                    Cases.awayFromLimits(1e-5, SEED, seed -> Cases.random(loss, 6, 8, DIM, DType.FLOAT32, seed)));
+        }
+    }
+
     private void assertAsOracle(String device, Case c) throws IOException {
         Path files = Files.createTempDirectory(folder, "case");
         List<String> arguments = CaseFiles.write(files, c);

@@ -1,6 +1,7 @@
 package dev.infonce.internal;
 
 import dev.infonce.Aggregation;
+import dev.infonce.Block;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
@@ -21,6 +22,7 @@ import dev.infonce.Threshold;
 import dev.infonce.Triplet;
 import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
+import java.util.Set;
 
 /**
  * What a loss is: the one place that tells losses apart. Everything else asks for the property that it needs.
@@ -36,6 +38,7 @@ import dev.infonce.internal.java.row.RowRule;
  * @param labels whether rows have labels
  * @param groups whether rows have groups, and those of one group are no negatives of each other
  * @param threshold above which similarity rows have no negatives
+ * @param blocks which pairs beside those of a row and a column are negatives, in enum order
  * @param reduction how row losses become the loss
  */
 public record LossSpec(
@@ -50,6 +53,7 @@ public record LossSpec(
         boolean labels,
         boolean groups,
         Threshold threshold,
+        Set<Block> blocks,
         Reduction reduction) {
     /** The rows of a matrix that a loss does not take. */
     public static final long NONE = -1;
@@ -96,6 +100,7 @@ public record LossSpec(
                 draft.named("infonce", 0)
                         .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), it.classPrior())
                         .twoTowers(it.negatives(), it.isSymmetric())
+                        .across(it.blocks())
                         .excluding(it.excluded());
             case NtXent it ->
                 draft.named("ntxent", 1)
@@ -154,6 +159,7 @@ public record LossSpec(
         private boolean labels;
         private boolean groups;
         private Threshold threshold = Threshold.none();
+        private Set<Block> blocks = Set.of();
 
         Draft(ContrastiveLoss loss) {
             this.loss = loss;
@@ -229,6 +235,11 @@ public record LossSpec(
             return this;
         }
 
+        Draft across(Set<Block> newBlocks) {
+            blocks = newBlocks;
+            return this;
+        }
+
         /** One tower as far as negatives are in-batch. */
         Draft oneTower(Negatives newNegatives) {
             negatives = newNegatives;
@@ -268,6 +279,7 @@ public record LossSpec(
                     labels,
                     groups,
                     threshold,
+                    blocks,
                     loss.reduction());
         }
     }

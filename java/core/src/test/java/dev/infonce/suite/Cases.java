@@ -1,6 +1,7 @@
 package dev.infonce.suite;
 
 import dev.infonce.Aggregation;
+import dev.infonce.Block;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Denominator;
@@ -19,8 +20,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.LongFunction;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -117,15 +120,44 @@ public final class Cases {
         return losses;
     }
 
+    /** All that a loss may have of blocks. */
+    static List<Set<Block>> blocks() {
+        return IntStream.range(1, 1 << Block.values().length)
+                .mapToObj(bits -> Arrays.stream(Block.values())
+                        .filter(block -> (bits >> block.ordinal() & 1) == 1)
+                        .collect(Collectors.toSet()))
+                .toList();
+    }
+
+    /** Every set of blocks, alone and with all that goes with them. */
+    public static List<ContrastiveLoss> withBlocks(Similarity s, double tau) {
+        List<Exclude> above = withThresholds(s, tau).stream()
+                .map(loss -> (Exclude) loss.components().get("excluded"))
+                .distinct()
+                .toList();
+        List<ContrastiveLoss> losses = new ArrayList<>();
+        int turn = 0;
+        for (Set<Block> blocks : blocks()) {
+            InfoNce loss = InfoNce.withTemperature(tau).withSimilarity(s).across(blocks.toArray(Block[]::new));
+            InfoNce decoupled = loss.decoupled().withPositiveMargin(0.2);
+            losses.add(loss);
+            losses.add(decoupled.excluding(Exclude.sameGroup()));
+            losses.add(loss.excluding(above.get(turn % above.size())));
+            losses.add(decoupled.excluding(above.get(++turn % above.size())));
+        }
+        return losses;
+    }
+
     /**
      * The case of the first seed from one on in which no negative is nearer to its limit than a distance, so that roundings leave it
-     * on its side, and some are above and some below.
+     * on its side, and some are above and some below; or that has no limits.
      */
     public static Case awayFromLimits(double distance, long seed, LongFunction<Case> cases) {
         for (long other = seed; other < seed + 1000; other++) {
             Case c = cases.apply(other);
+            double nearest = Oracle.distanceFromLimits(c);
             double left = Oracle.shareWithinLimits(c);
-            if (left > 0 && left < 1 && Oracle.distanceFromLimits(c) > distance) {
+            if (nearest == Double.POSITIVE_INFINITY || left > 0 && left < 1 && nearest > distance) {
                 return c;
             }
         }

@@ -89,6 +89,7 @@ public final class MisuseFuzz {
                             case Boolean _ -> in.flag();
                             case Enum<?> word ->
                                 in.of((Object[]) word.getDeclaringClass().getEnumConstants());
+                            case Set<?> _ -> in.of(Cases.blocks().toArray());
                             default -> value;
                         });
             }

@@ -21,6 +21,7 @@ import java.util.DoubleSummaryStatistics;
 import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleBinaryOperator;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -76,7 +77,10 @@ public final class Oracle {
             int[] left = Arrays.stream(term.negatives())
                     .filter(j -> !(similarity(term.anchor(), j) > limit))
                     .toArray();
-            terms.add(new Terms.Term(term.row(), term.share(), term.anchor(), term.positives(), left));
+            List<Terms.Pair> further = term.further().stream()
+                    .filter(pair -> !(similarity(pair) > limit))
+                    .toList();
+            terms.add(new Terms.Term(term.row(), term.share(), term.anchor(), term.positives(), left, further));
         }
         return new Terms(terms, all.rows());
     }
@@ -106,8 +110,8 @@ public final class Oracle {
         double least = Double.POSITIVE_INFINITY;
         for (Terms.Term term : Terms.of(c).terms()) {
             double limit = oracle.limit(threshold, term);
-            for (int j : term.negatives()) {
-                least = Math.min(least, Math.abs(oracle.similarity(term.anchor(), j) - limit));
+            for (Terms.Pair pair : term.pairs()) {
+                least = Math.min(least, Math.abs(oracle.similarity(pair) - limit));
             }
         }
         return least;
@@ -118,10 +122,10 @@ public final class Oracle {
         double left = 0;
         double all = 0;
         for (Terms.Term term : new Oracle(c).terms.terms()) {
-            left += term.negatives().length;
+            left += term.pairs().size();
         }
         for (Terms.Term term : Terms.of(c).terms()) {
-            all += term.negatives().length;
+            all += term.pairs().size();
         }
         return left / all;
     }
@@ -240,7 +244,8 @@ public final class Oracle {
     private double softmax(Terms.Term term, double scale, Denominator denominator, double margin) {
         double tau = c.temperature();
         double positive = similarity(term.anchor(), term.positive());
-        double[] negatives = similarities(term.anchor(), term.negatives());
+        List<Terms.Pair> pairs = term.pairs();
+        double[] negatives = pairs.stream().mapToDouble(this::similarity).toArray();
         if (negatives.length == 0) {
             return 0;
         }
@@ -268,7 +273,7 @@ public final class Oracle {
         if (scale != 0) {
             for (int k = 0; k < negatives.length; k++) {
                 double probability = mass * exponentials[k] / sum;
-                addSimilarityGradient(term.anchor(), term.negatives()[k], negatives[k], scale * probability / tau);
+                addSimilarityGradient(pairs.get(k).i(), pairs.get(k).j(), negatives[k], scale * probability / tau);
                 dTemperature -= scale * probability * (negatives[k] - positive + margin) / (tau * tau);
                 double size = Math.abs(negatives[k]) + Math.abs(positive) + margin;
                 temperatureSize += Math.abs(scale) * probability * size / (tau * tau);
@@ -469,6 +474,10 @@ public final class Oracle {
         return Arrays.stream(others).mapToDouble(j -> similarity(i, j)).toArray();
     }
 
+    private double similarity(Terms.Pair pair) {
+        return similarity(pair.i(), pair.j());
+    }
+
     private double similarity(int i, int j) {
         return switch (similarity) {
             case COSINE -> cosine(i, j);
@@ -619,8 +628,11 @@ public final class Oracle {
                 negatives.accept(s[k]);
                 potentials.accept(Math.exp(-2 * unitSquaredDistance(i, term.negatives()[k])));
             }
-            if (softmax && hasPositives && s.length > 0) {
-                effective.accept(Math.exp(entropy(s)));
+            double[] all = DoubleStream.concat(
+                            Arrays.stream(s), term.further().stream().mapToDouble(this::similarity))
+                    .toArray();
+            if (softmax && hasPositives && all.length > 0) {
+                effective.accept(Math.exp(entropy(all)));
             }
         }
         long zeros = Arrays.stream(norms).filter(norm -> norm == 0).count();

@@ -107,6 +107,19 @@ class OracleTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void gradientsAcrossBlocksAreThoseOfCentralDifferences(Similarity similarity) {
+        for (ContrastiveLoss loss : Cases.withBlocks(similarity, 0.4)) {
+            Case c = Cases.awayFromLimits(0.01, SEED, seed -> Cases.random(loss, 4, 6, 3, DType.FLOAT64, seed));
+            Result exact = Oracle.evaluate(c);
+            Result numeric = CentralDifferences.of(c, Oracle::objective);
+            Compare.frobenius(exact.dQueries(), numeric.dQueries(), BOUND, c + ": dQueries");
+            Compare.frobenius(exact.dKeys(), numeric.dKeys(), BOUND, c + ": dKeys");
+            Compare.relative(exact.dTemperature(), numeric.dTemperature(), BOUND, c + ": dTemperature");
+        }
+    }
+
     /** As the papers have them, with sums of exponentials as they are. */
     @Test
     void severalPositivesAreAsTheirPapersWriteThem() {

@@ -49,7 +49,9 @@ public final class PlanFuzz {
             .boxed()
             .flatMap(tau -> Stream.concat(
                     Cases.all(tau).stream(),
-                    Stream.of(Similarity.values()).flatMap(s -> Cases.withThresholds(s, tau).stream())))
+                    Stream.of(Similarity.values())
+                            .flatMap(s -> Stream.of(Cases.withThresholds(s, tau), Cases.withBlocks(s, tau)))
+                            .flatMap(List::stream)))
             .distinct()
             .toList();
     private static final Map<String, Device> DEVICES = new LinkedHashMap<>();

@@ -1,10 +1,15 @@
 package dev.infonce.suite;
 
+import dev.infonce.Block;
 import dev.infonce.ContrastiveLoss;
+import dev.infonce.InfoNce;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Which vectors a loss compares, spelled out pair by pair. Vectors are numbered: queries first, then keys, then negatives. A
@@ -12,7 +17,20 @@ import java.util.stream.IntStream;
  * of its row.
  */
 record Terms(List<Term> terms, int rows) {
-    record Term(int row, double share, int anchor, int[] positives, int[] negatives) {
+    /** Two vectors whose similarity is a negative. */
+    record Pair(int i, int j) {}
+
+    /**
+     * An anchor with others.
+     *
+     * @param further negatives that are not of the anchor, or not of its columns, and in no metric but the effective negatives
+     */
+    record Term(int row, double share, int anchor, int[] positives, int[] negatives, List<Pair> further) {
+        /** Without further negatives. */
+        Term(int row, double share, int anchor, int[] positives, int[] negatives) {
+            this(row, share, anchor, positives, negatives, List.of());
+        }
+
         /** With at most one positive, -1 for none. */
         Term(int row, double share, int anchor, int positive, int[] negatives) {
             this(row, share, anchor, positive < 0 ? range(0, 0) : range(positive, 1), negatives);
@@ -21,6 +39,12 @@ record Terms(List<Term> terms, int rows) {
         /** The only one, -1 for none. */
         int positive() {
             return positives.length == 0 ? -1 : positives[0];
+        }
+
+        /** All negatives, the anchor's own first. */
+        List<Pair> pairs() {
+            return Stream.concat(Arrays.stream(negatives).mapToObj(j -> new Pair(anchor, j)), further.stream())
+                    .toList();
         }
     }
 
@@ -80,17 +104,9 @@ record Terms(List<Term> terms, int rows) {
                     switch (c.loss().negatives()) {
                         case IN_BATCH -> {
                             int query = i;
-                            yield new Term(
-                                    i,
-                                    share,
-                                    i,
-                                    key,
-                                    others(
-                                            n,
-                                            n + keys,
-                                            key,
-                                            key,
-                                            j -> areOfOneGroup(c.groups(), query, c.keyGroups(), j - n)));
+                            int[] others = others(
+                                    n, n + keys, key, key, j -> areOfOneGroup(c.groups(), query, c.keyGroups(), j - n));
+                            yield new Term(i, share, i, new int[] {key}, others, further(c, i));
                         }
                         case SHARED -> new Term(i, 1, i, key, range(negatives, m));
                         case OWN -> new Term(i, 1, i, key, range(negatives + i * m, m));
@@ -113,6 +129,32 @@ record Terms(List<Term> terms, int rows) {
             }
         }
         return terms;
+    }
+
+    /** Of the blocks of a row, in enum order. */
+    private static List<Pair> further(Case c, int row) {
+        int n = c.queries().length;
+        Set<Block> blocks = c.loss() instanceof InfoNce loss ? loss.blocks() : Set.of();
+        List<Pair> pairs = new ArrayList<>();
+        for (Block block : blocks) {
+            for (int j = 0; j < n; j++) {
+                boolean absent = j == row
+                        || switch (block) {
+                            case QUERY_QUERY -> areOfOneGroup(c.groups(), row, c.groups(), j);
+                            case KEY_QUERY -> areOfOneGroup(c.groups(), j, c.keyGroups(), row);
+                            case KEY_KEY -> areOfOneGroup(c.keyGroups(), row, c.keyGroups(), j);
+                        };
+                if (!absent) {
+                    pairs.add(
+                            switch (block) {
+                                case QUERY_QUERY -> new Pair(row, j);
+                                case KEY_QUERY -> new Pair(j, n + row);
+                                case KEY_KEY -> new Pair(n + row, n + j);
+                            });
+                }
+            }
+        }
+        return pairs;
     }
 
     private static int[] range(int first, int count) {

@@ -25,6 +25,7 @@ final class DenseForward {
     private final long[] asSimilar;
     private final Tally[] tallies; // of strips
     private final long[] negatives; // of rows
+    private final long[] further; // likewise, those that are in no metric but the effective negatives
 
     final double[] losses;
     final double[] temperatureSlopes;
@@ -70,6 +71,7 @@ final class DenseForward {
             }
         }
         this.negatives = new long[count];
+        this.further = new long[count];
         this.moreSimilar = new long[count];
         this.asSimilar = new long[count];
         this.tallies = new Tally[(count + STRIP - 1) / STRIP];
@@ -128,6 +130,15 @@ final class DenseForward {
         return this;
     }
 
+    /**
+     * Adds to row i the similarities of anchor i and columns, of which as many as there are rows are taken, except for those that are
+     * excluded.
+     */
+    DenseForward addFurther(Workers workers, Exclusion excluded, Embeddings anchors, Embeddings columns) {
+        workers.run(tallies.length, strip -> addFurther(strip, excluded, anchors, columns));
+        return this;
+    }
+
     /** After all columns. A row's objective is scales[row] times its loss. */
     DenseForward finish(Workers workers, double[] scales) {
         workers.run(tallies.length, strip -> finish(strip, scales));
@@ -171,12 +182,8 @@ final class DenseForward {
                     }
                     loss.function.add(states[row].positives, ofPositives, alike);
                 }
-                int kept = excluded.drop(row, count, similarities, firstColumn, width);
-                if (states[row].limit < Double.POSITIVE_INFINITY) {
-                    kept = dropAbove(states[row].limit, similarities, kept);
-                }
+                int kept = addNegatives(row, excluded, similarities, firstColumn, width);
                 negatives[row] += kept;
-                loss.function.add(states[row], similarities, kept);
                 if (topK > 0) {
                     double positive = states[row].positive;
                     double sum = 0.0;
@@ -189,6 +196,30 @@ final class DenseForward {
                 }
             }
         }
+    }
+
+    private void addFurther(int strip, Exclusion excluded, Embeddings anchors, Embeddings columns) {
+        int first = strip * STRIP;
+        int height = Math.min(STRIP, count - first);
+        double[] similarities = new double[Rows.BLOCK];
+        for (int block = 0; block < Rows.blockCount(count); block++) {
+            int firstColumn = block * Rows.BLOCK;
+            int width = Math.min(Rows.BLOCK, count - firstColumn);
+            for (int row = first; row < first + height; row++) {
+                measure.similarities(anchors.vectors(), row, columns.vectors(), block, similarities);
+                further[row] += addNegatives(row, excluded, similarities, firstColumn, width);
+            }
+        }
+    }
+
+    /** Adds the negatives of a row among the columns of a block, which come first then; how many they are. */
+    private int addNegatives(int row, Exclusion excluded, double[] similarities, int firstColumn, int width) {
+        int kept = excluded.drop(row, count, similarities, firstColumn, width);
+        if (states[row].limit < Double.POSITIVE_INFINITY) {
+            kept = dropAbove(states[row].limit, similarities, kept);
+        }
+        loss.function.add(states[row], similarities, kept);
+        return kept;
     }
 
     /** Moves the values above a limit out of the first count of values, the rest keeping its order; how many stay. */
@@ -217,7 +248,7 @@ final class DenseForward {
                 if (state.positiveCount > 0) {
                     sums.rank(moreSimilar[row], asSimilar[row], topK);
                     sums.positive(state.positive, pairing.hasOnePositive() ? positiveSquaredDistance(row) : Double.NaN);
-                    sums.effectiveNegatives(loss.effectiveNegatives(state), negatives[row]);
+                    sums.effectiveNegatives(loss.effectiveNegatives(state), negatives[row] + further[row]);
                 }
             }
         }

@@ -26,22 +26,41 @@ final class DenseGradient {
      * whose rows are target's, ofOther those of losses whose rows are other's; either may be null.
      */
     DenseGradient addMeetings(Workers workers, Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
-        int stripCount = (target.count() + DenseForward.STRIP - 1) / DenseForward.STRIP;
-        workers.run(stripCount, strip -> addMeetings(strip, excluded, other.vectors(), ofTarget, ofOther));
+        return addMeetings(workers, excluded, target.count(), other, other.count(), ofTarget, ofOther);
+    }
+
+    /** Adds what comes from each two of the first count rows, of the target and of all alike, being negatives in both their losses. */
+    DenseGradient addMeetingsAmong(Workers workers, Exclusion excluded, Embeddings all, int count, Slopes slopes) {
+        return addMeetings(workers, excluded, count, all, count, slopes, slopes);
+    }
+
+    private DenseGradient addMeetings(
+            Workers workers,
+            Exclusion excluded,
+            int count,
+            Embeddings other,
+            int otherCount,
+            Slopes ofTarget,
+            Slopes ofOther) {
+        int stripCount = (count + DenseForward.STRIP - 1) / DenseForward.STRIP;
+        workers.run(
+                stripCount,
+                strip -> addMeetings(strip, excluded, count, other.vectors(), otherCount, ofTarget, ofOther));
         return this;
     }
 
-    private void addMeetings(int strip, Exclusion excluded, Rows other, Slopes ofTarget, Slopes ofOther) {
+    private void addMeetings(
+            int strip, Exclusion excluded, int count, Rows other, int otherCount, Slopes ofTarget, Slopes ofOther) {
         Rows rows = target.vectors();
         int first = strip * DenseForward.STRIP;
-        int end = Math.min(first + DenseForward.STRIP, rows.count);
+        int end = Math.min(first + DenseForward.STRIP, count);
         double[] similarities = new double[Rows.BLOCK];
         double[] factors = new double[Rows.BLOCK];
         int[] places = new int[Rows.BLOCK];
         boolean several = (ofTarget == null ? ofOther : ofTarget).ofPositives != null;
-        for (int block = 0; block < other.blockCount(); block++) {
+        for (int block = 0; block < Rows.blockCount(otherCount); block++) {
             int firstColumn = block * Rows.BLOCK;
-            int width = other.width(block);
+            int width = Math.min(Rows.BLOCK, otherCount - firstColumn);
             for (int row = first; row < end; row++) {
                 measure.similarities(rows, row, other, block, similarities);
                 Arrays.fill(factors, 0.0);
@@ -66,6 +85,7 @@ final class DenseGradient {
                         row,
                         other,
                         block,
+                        width,
                         gradient[row / Rows.BLOCK],
                         Rows.offset(row, rows.dim));
             }

@@ -1,5 +1,6 @@
 package dev.infonce.internal.java;
 
+import dev.infonce.Block;
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
@@ -132,6 +133,7 @@ final class DenseLoss implements LossExecutor {
             forward.add(workers, excluded, columns);
             call.seen(columns);
         }
+        addBlocks(call, forward);
         Reducer reducer = new Reducer(spec.reduction(), count, in, pairing.hasOnePositive() ? null : forward.counts());
         double[] scales = new double[count];
         for (int row = 0; row < count; row++) {
@@ -168,12 +170,34 @@ final class DenseLoss implements LossExecutor {
                 for (double scale : scales) {
                     sum += Math.abs(scale);
                 }
-                writeStrips(call, forward, sum / temperature * (call.ofResident + call.ofColumns));
+                // of a positive that is in negatives of its row too
+                double times = spec.blocks().isEmpty() ? 1.0 : 2.0;
+                writeStrips(call, forward, times * sum / temperature * (call.ofResident + call.ofColumns));
             } else {
                 writeGradients(call, forward, ofColumns);
             }
         }
         return outcome;
+    }
+
+    private void addBlocks(Call call, DenseForward forward) {
+        for (Block block : spec.blocks()) {
+            switch (block) {
+                case QUERY_QUERY -> forward.addFurther(workers, Exclusion.amongQueries(call.in), call.rows, call.rows);
+                case KEY_QUERY -> forward.addFurther(workers, call.excluded(0).transposed(), call.positives, call.rows);
+                case KEY_KEY ->
+                    forward.addFurther(workers, Exclusion.amongKeys(call.in), call.positives, call.positives);
+            }
+        }
+    }
+
+    private boolean has(Block block) {
+        return spec.blocks().contains(block);
+    }
+
+    /** Those of the rows whose columns a strip has, if these columns are in the sums of rows; else null. */
+    private Slopes ofColumns(DenseForward forward, int strip) {
+        return strip == 0 && has(Block.KEY_QUERY) ? forward.slopes : null;
     }
 
     private static void refuseOverflow(DenseForward forward, Call call, boolean ofColumns) {
@@ -212,18 +236,22 @@ final class DenseLoss implements LossExecutor {
         Gradients out = call.out;
         Embeddings columns = call.onlyColumns;
         Slopes ofRows = forward.slopes;
-        Slopes slopesOfColumns = symmetric ? ofColumns.slopes : null;
+        Slopes slopesOfColumns = symmetric ? ofColumns.slopes : ofColumns(forward, 0);
         double[] factors = forward.positiveFactors.clone();
         for (int row = 0; symmetric && row < factors.length; row++) {
             factors[row] += ofColumns.positiveFactors[row];
         }
         Tower queries = new Tower("dQueries", call.rows, out.dQueries());
         queries.addMeetings(call.excluded(0), columns, ofRows, slopesOfColumns);
+        queries.addMeetingsOfQueries(call, forward);
         queries.addPositives(call.positives, factors);
         Tower keys = new Tower("dKeys", call.positives, out.dKeys());
         keys.addPositives(call.rows, factors);
         if (columns == call.positives) {
             keys.addMeetings(call.excluded(0).transposed(), call.rows, slopesOfColumns, ofRows);
+        }
+        if (has(Block.KEY_KEY) && keys.gradient != null) {
+            addMeetingsOfKeys(keys.gradient, call, forward);
         }
         Tower negatives = new Tower("dNegatives", columns, out.dNegatives());
         negatives.addMeetings(call.excluded(0).transposed(), call.rows, null, ofRows);
@@ -235,13 +263,14 @@ final class DenseLoss implements LossExecutor {
         Gradients out = call.out;
         double[] factors = forward.positiveFactors;
         Tower queries = new Tower("dQueries", call.rows, out.dQueries());
+        queries.addMeetingsOfQueries(call, forward);
         queries.addPositives(call.positives, factors);
         Tower keys = new Tower("dKeys", call.positives, spec.takesNegatives() ? out.dKeys() : null);
         keys.addPositives(call.rows, factors);
         boolean safe = most <= Float.MAX_VALUE / 2.0;
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
-            queries.addMeetings(call.excluded(strip), columns, forward.slopes, null);
+            queries.addMeetings(call.excluded(strip), columns, forward.slopes, ofColumns(forward, strip));
             strip(call, forward, strip, columns, safe);
         }
         write(queries, keys);
@@ -258,9 +287,17 @@ final class DenseLoss implements LossExecutor {
             return;
         }
         DenseGradient gradient = new DenseGradient(measure, columns)
-                .addMeetings(workers, call.excluded(strip).transposed(), call.rows, null, forward.slopes);
+                .addMeetings(
+                        workers,
+                        call.excluded(strip).transposed(),
+                        call.rows,
+                        ofColumns(forward, strip),
+                        forward.slopes);
         if (!apart && strip == 0) {
             gradient.addPositives(pairing, call.rows, forward.positiveFactors);
+            if (has(Block.KEY_KEY)) {
+                addMeetingsOfKeys(gradient, call, forward);
+            }
         }
         DenseGradient.To to =
                 new DenseGradient.To(apart ? "dNegatives" : "dKeys", matrix, strips.first(strip), columns.count(), 0);
@@ -269,6 +306,12 @@ final class DenseLoss implements LossExecutor {
         if (write) {
             gradient.write(to);
         }
+    }
+
+    /** Of keys that are positives with each other, which are the first of the gradient's. */
+    private void addMeetingsOfKeys(DenseGradient gradient, Call call, DenseForward forward) {
+        gradient.addMeetingsAmong(
+                workers, Exclusion.amongKeys(call.in), call.positives, call.rows.count(), forward.slopes);
     }
 
     /** A tower's gradient and where it goes; nothing is done if nobody wants it. */
@@ -284,6 +327,13 @@ final class DenseLoss implements LossExecutor {
         void addMeetings(Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
             if (gradient != null) {
                 gradient.addMeetings(workers, excluded, other, ofTarget, ofOther);
+            }
+        }
+
+        void addMeetingsOfQueries(Call call, DenseForward forward) {
+            if (gradient != null && has(Block.QUERY_QUERY)) {
+                gradient.addMeetingsAmong(
+                        workers, Exclusion.amongQueries(call.in), call.rows, call.rows.count(), forward.slopes);
             }
         }
 

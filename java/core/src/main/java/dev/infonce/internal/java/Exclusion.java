@@ -35,6 +35,21 @@ public final class Exclusion {
         return new Exclusion(pairing, new Groups(in.groups(), 0), new Groups(ofColumns, Math.toIntExact(firstColumn)));
     }
 
+    /** That of a call's queries among themselves. */
+    public static Exclusion amongQueries(Inputs in) {
+        return among(in.groups());
+    }
+
+    /** That of the keys of a call that are positives, or all of them, among themselves. */
+    public static Exclusion amongKeys(Inputs in) {
+        return among(in.keyGroups() == null ? in.groups() : in.keyGroups());
+    }
+
+    private static Exclusion among(int[] groups) {
+        Groups all = groups == null ? null : new Groups(groups, 0);
+        return new Exclusion(Pairing.OTHERS, all, all);
+    }
+
     /** That of a call in which labels say who the positives are. */
     static Exclusion ofLabels(Pairing pairing, Inputs in) {
         int[] ofColumns = in.keyLabels() == null ? in.labels() : in.keyLabels();

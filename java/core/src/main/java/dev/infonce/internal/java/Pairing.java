@@ -41,6 +41,18 @@ public enum Pairing {
             return NONE;
         }
     },
+    /** Columns are the rows themselves, and all but the row are negatives; the positives are elsewhere, row i's being row i. */
+    OTHERS {
+        @Override
+        public int positive(int row, int rows) {
+            return row;
+        }
+
+        @Override
+        public int[] excluded(int row, int rows) {
+            return new int[] {row};
+        }
+    },
     /** Rows and columns are one tower, and labels say which of the others are positives; no row is its own. */
     TOWER_BY_LABELS {
         @Override
@@ -78,7 +90,7 @@ public enum Pairing {
     /** Whether each row has one positive; else labels say. */
     public boolean hasOnePositive() {
         return switch (this) {
-            case DIAGONAL, TWO_VIEWS, APART -> true;
+            case DIAGONAL, TWO_VIEWS, APART, OTHERS -> true;
             case TOWER_BY_LABELS, TOWERS_BY_LABELS -> false;
         };
     }
@@ -86,7 +98,7 @@ public enum Pairing {
     /** Whether rows and columns are the same. */
     public boolean isOneTower() {
         return switch (this) {
-            case TWO_VIEWS, TOWER_BY_LABELS -> true;
+            case TWO_VIEWS, OTHERS, TOWER_BY_LABELS -> true;
             case DIAGONAL, APART, TOWERS_BY_LABELS -> false;
         };
     }
@@ -97,7 +109,7 @@ public enum Pairing {
     /** Negatives of each row, of so many columns, if groups and labels leave out none. */
     public long negatives(long columns) {
         return switch (this) {
-            case DIAGONAL, TOWER_BY_LABELS -> columns - 1;
+            case DIAGONAL, OTHERS, TOWER_BY_LABELS -> columns - 1;
             case TWO_VIEWS -> columns - 2;
             case APART, TOWERS_BY_LABELS -> columns;
         };

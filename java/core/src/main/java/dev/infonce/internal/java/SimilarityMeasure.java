@@ -77,9 +77,9 @@ record SimilarityMeasure(Similarity similarity) {
         };
     }
 
-    /** sum (at sumAt) += the sum over rows k of a block of y of factor[k] ds/dx; s[k] are the similarities. */
-    void addGradients(double[] factor, double[] s, Rows x, int row, Rows y, int block, double[] sum, int sumAt) {
-        int width = y.width(block);
+    /** sum (at sumAt) += the sum over the first rows k of a block of y of factor[k] ds/dx; s[k] are the similarities. */
+    void addGradients(
+            double[] factor, double[] s, Rows x, int row, Rows y, int block, int width, double[] sum, int sumAt) {
         if (!isOfDifferences()) {
             Kernels.addRows(factor, y.block(block), width, x.dim, sum, sumAt);
             return;

@@ -63,8 +63,14 @@ final class Slopes {
         }
     }
 
-    /** slope[k] += the derivative by s[k] for negatives k of one row: f(z) times its coefficient, or 0 above its limit. */
+    /**
+     * slope[k] += the derivative by s[k] for negatives k of one row: f(z) times its coefficient, or 0 above its limit, and for a row
+     * that has no loss.
+     */
     void addOfRow(int row, double[] s, int count, double[] slope) {
+        if (row >= coefficient.length) {
+            return;
+        }
         double rowReference = reference[row];
         double rowCoefficient = coefficient[row];
         double rowLimit = limit[row];
@@ -75,9 +81,10 @@ final class Slopes {
         }
     }
 
-    /** slope[k] += the derivative by s[k], s[k] being one column's similarity in row firstRow + k. */
+    /** slope[k] += the derivative by s[k], s[k] being one column's similarity in row firstRow + k; 0 for rows that have no loss. */
     void addOfRows(int firstRow, double[] s, int count, double[] slope) {
-        for (int k = 0; k < count; k++) {
+        int withLoss = Math.min(count, coefficient.length - firstRow);
+        for (int k = 0; k < withLoss; k++) {
             if (s[k] > limit[firstRow + k]) {
                 continue;
             }

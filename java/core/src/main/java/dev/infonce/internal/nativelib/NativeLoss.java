@@ -1,6 +1,7 @@
 package dev.infonce.internal.nativelib;
 
 import dev.infonce.Aggregation;
+import dev.infonce.Block;
 import dev.infonce.DType;
 import dev.infonce.Distance;
 import dev.infonce.Isa;
@@ -55,6 +56,8 @@ final class NativeLoss {
         nce_plan_desc.groups(desc, loss.groups() ? 1 : 0);
         nce_plan_desc.threshold(desc, threshold(loss.threshold().kind()));
         nce_plan_desc.threshold_margin(desc, loss.threshold().margin());
+        nce_plan_desc.blocks(
+                desc, loss.blocks().stream().mapToInt(NativeLoss::block).sum());
         nce_plan_desc.symmetric(desc, loss.symmetric() ? 1 : 0);
         nce_plan_desc.reduction(desc, reduction(loss.reduction()));
         nce_plan_desc.dtype(desc, dtype(dtype));
@@ -119,6 +122,15 @@ final class NativeLoss {
             case NONE -> infonce_h.NCE_THRESHOLD_NONE();
             case ABSOLUTE -> infonce_h.NCE_THRESHOLD_ABSOLUTE();
             case RELATIVE -> infonce_h.NCE_THRESHOLD_RELATIVE();
+        };
+    }
+
+    /** A bit of its own each. */
+    private static int block(Block block) {
+        return switch (block) {
+            case QUERY_QUERY -> infonce_h.NCE_BLOCK_QUERY_QUERY();
+            case KEY_QUERY -> infonce_h.NCE_BLOCK_KEY_QUERY();
+            case KEY_KEY -> infonce_h.NCE_BLOCK_KEY_KEY();
         };
     }
 

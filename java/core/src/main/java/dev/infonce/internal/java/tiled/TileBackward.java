@@ -49,25 +49,40 @@ final class TileBackward {
         finishZ(out);
     }
 
+    /** Adds X's sums to totals, and no columns' to any. */
+    void addTo(double[][] totals) {
+        space.prepareSums(false);
+        for (int begin = 0; begin < layout.xBlocks; begin += cuts.strip) {
+            int end = Math.min(layout.xBlocks, begin + cuts.strip);
+            multiply(begin, end, true, false);
+            addSums(begin, end, totals);
+        }
+    }
+
     /** Writes the gradient of the strip's columns, whose first row is so far down, and adds to X's. */
     void runStrip(Gradients out, long firstColumn) {
         Matrix ofY = space.layout.positivesInY ? out.dKeys() : out.dNegatives();
         double[][] totals = out.dQueries() == null ? null : space.xTotals();
         space.prepareSums(ofY != null);
         for (int begin = 0; begin < layout.xBlocks && (totals != null || ofY != null); begin += cuts.strip) {
-            int first = begin;
             int end = Math.min(layout.xBlocks, begin + cuts.strip);
             multiply(begin, end, totals != null, ofY != null);
-            if (totals != null && products()) {
-                call.workers().run(end - begin, block -> {
-                    for (int group = 0; group < cuts.sumGroups; group++) {
-                        add(space.xSums()[group][block], totals[first + block], true);
-                    }
-                });
+            if (totals != null) {
+                addSums(begin, end, totals);
             }
         }
         if (ofY != null) {
             writers(ofY).run(layout.yBlocks, block -> finishY(block, ofY, firstColumn));
+        }
+    }
+
+    private void addSums(int begin, int end, double[][] totals) {
+        if (products()) {
+            call.workers().run(end - begin, block -> {
+                for (int group = 0; group < cuts.sumGroups; group++) {
+                    add(space.xSums()[group][block], totals[begin + block], true);
+                }
+            });
         }
     }
 
@@ -82,7 +97,7 @@ final class TileBackward {
                 for (int r = 0; r < TileLayout.height(block, layout.xCount); r++) {
                     int row = block * Tiles.SIDE + r;
                     gather(totals[block], r, sums);
-                    space.z.addRow(row, coefficients.positive[row], sums);
+                    space.positives().addRow(row, coefficients.positive[row], sums);
                     finish(space.x, row, sums);
                     writer.write(row, sums, 0);
                 }
@@ -131,10 +146,10 @@ final class TileBackward {
                 float[] g = tileOfG(x, y, height, scratch);
                 if (wantX) {
                     float[] sums = space.xSums()[group][x - begin];
-                    tiles.addToX(g, space.y.rows[y], layout.dim, height, width, sums, y > yBegin);
+                    tiles.addToX(g, call.yRows().rows[y], layout.dim, height, width, sums, y > yBegin);
                 }
                 if (wantY) {
-                    tiles.addToY(g, space.x.rows[x], layout.dim, height, width, ySums, x > begin);
+                    tiles.addToY(g, call.xRows().rows[x], layout.dim, height, width, ySums, x > begin);
                 }
             }
             if (wantY) {
@@ -167,9 +182,13 @@ final class TileBackward {
                             scratch.values);
             call.clearSelf(x, y, scratch.values);
         } else {
-            call.tiles().combine(f, height, coefficients.x[x], coefficients.y[y], scratch.values);
+            call.tiles().combine(f, height, coefficients.x[x], ofColumns(y), scratch.values);
         }
         return scratch.values;
+    }
+
+    private float[] ofColumns(int y) {
+        return layout.columnsHaveLosses(y) ? coefficients.y[y] : TileCall.ZEROS;
     }
 
     /** The same of rows that have limits. */
@@ -188,7 +207,7 @@ final class TileBackward {
             call.evaluate(x, y, masked, similarities, scratch.values, f);
         }
         float[] ofRows = coefficients.x[x];
-        float[] ofColumns = coefficients.y[y];
+        float[] ofColumns = ofColumns(y);
         if (above) {
             float[] limits = call.limits(x);
             call.tiles()
@@ -241,6 +260,9 @@ final class TileBackward {
                 gather(space.ySums()[block], r, sums);
             }
             if (layout.positivesInY && layout.pairing.hasOnePositive() && row < layout.xCount) {
+                if (space.keyTotals() != null) {
+                    addGathered(space.keyTotals()[block], r, sums);
+                }
                 space.x.addRow(row, coefficients.positive[row], sums);
             }
             finish(space.y, row, sums);
@@ -273,6 +295,16 @@ final class TileBackward {
     private void gather(double[] block, int r, double[] sums) {
         for (int d = 0; d < layout.dim; d += GROUP) {
             System.arraycopy(block, PackedRows.at(r, d), sums, d, Math.min(GROUP, layout.dim - d));
+        }
+    }
+
+    private void addGathered(double[] block, int r, double[] sums) {
+        for (int d = 0; d < layout.dim; d += GROUP) {
+            int at = PackedRows.at(r, d);
+            int width = Math.min(GROUP, layout.dim - d);
+            for (int k = 0; k < width; k++) {
+                sums[d + k] += block[at + k];
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.infonce.internal.java.tiled;
 
+import dev.infonce.Block;
 import dev.infonce.internal.java.Exclusion;
 import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.row.RowRule;
@@ -12,6 +13,8 @@ import java.util.Arrays;
  * @param rule what the call's rows have in common
  * @param shift the bias in units of similarities
  * @param keep whether a backward pass will come
+ * @param xRows those that are X
+ * @param yRows those that are Y
  * @param classes who is whose positive, where labels say; else null
  */
 record TileCall(
@@ -23,10 +26,14 @@ record TileCall(
         Tiles.Factor factor,
         float shift,
         boolean keep,
+        PackedRows xRows,
+        PackedRows yRows,
         TileWorkspace.Strip strip,
         Exclusion excluded,
         TileClasses classes) {
-    private static final float[] ZEROS = new float[Tiles.SIDE];
+    /** Of columns that have no losses. */
+    static final float[] ZEROS = new float[Tiles.SIDE];
+
     private static final float[] NO_LIMITS = noLimits();
 
     private static float[] noLimits() {
@@ -54,6 +61,8 @@ record TileCall(
                 Tiles.Factor.of(1.0 / temperature),
                 (float) (bias * temperature),
                 keep,
+                space.x,
+                space.y,
                 space.strip(0),
                 excluded,
                 classes);
@@ -61,6 +70,20 @@ record TileCall(
 
     /** The same for another strip. */
     TileCall of(int number, Exclusion excludedOfStrip) {
+        return of(xRows, yRows, space.strip(number), excludedOfStrip);
+    }
+
+    /** The same for rows among themselves: queries, or the keys that are their positives. */
+    TileCall among(Block block, Exclusion excludedOfBlock) {
+        PackedRows rows = switch (block) {
+            case QUERY_QUERY -> space.x;
+            case KEY_KEY -> space.positives();
+            case KEY_QUERY -> throw new IllegalArgumentException(block + " has other rows than columns");
+        };
+        return of(rows, rows, space.strip(block), excludedOfBlock);
+    }
+
+    private TileCall of(PackedRows newXRows, PackedRows newYRows, TileWorkspace.Strip newStrip, Exclusion newExcluded) {
         return new TileCall(
                 tiles,
                 space,
@@ -70,8 +93,10 @@ record TileCall(
                 factor,
                 shift,
                 keep,
-                space.strip(number),
-                excludedOfStrip,
+                newXRows,
+                newYRows,
+                newStrip,
+                newExcluded,
                 classes);
     }
 
@@ -121,7 +146,7 @@ record TileCall(
 
     /** The limits of a block of Y as rows of their own losses, infinite where they have none. */
     float[] columnLimits(int y) {
-        return layout().columnsHaveLosses() ? space.limits[y] : NO_LIMITS;
+        return layout().columnsHaveLosses(y) ? space.limits[y] : NO_LIMITS;
     }
 
     /** Whether a tile, masked or not, has to be compared with limits: one whose similarities are all below has them in vain. */
@@ -193,8 +218,8 @@ record TileCall(
     void similarities(int x, int y, float[] tile) {
         TileLayout layout = layout();
         tiles.products(
-                space.y.columns[y],
-                space.x.lanes[x],
+                yRows.columns[y],
+                xRows.lanes[x],
                 layout.dim,
                 TileLayout.height(y, layout.yCount),
                 TileLayout.height(x, layout.xCount),

@@ -37,7 +37,8 @@ final class TileCoefficients {
         }
         this.largest = most;
         this.x = new float[layout.xBlocks][Tiles.SIDE];
-        this.y = layout.isOneTower() ? x : new float[layout.yBlocks][Tiles.SIDE]; // 0, unless columns have losses
+        boolean asRows = layout.isOneTower() || !layout.blocks.isEmpty();
+        this.y = asRows ? x : new float[layout.yBlocks][Tiles.SIDE]; // 0, unless columns have losses
         this.positive = new double[count];
         boolean several = !layout.pairing.hasOnePositive();
         this.xClasses = several ? classes(x) : null;

@@ -12,14 +12,30 @@ final class TileForward {
     private final Tiles tiles;
     private final TileMetrics metrics;
 
-    /** metrics is null if nobody wants them. */
+    /** Where negatives that are in no metric are counted, of rows and of columns; null if they are not. */
+    private final TileMetrics ofRows;
+
+    private final TileMetrics ofColumns;
+
+    /** Of rows and columns; metrics is null if nobody wants them. */
     TileForward(TileCall call, TileMetrics metrics) {
+        this(call, metrics, null, call.layout().symmetric ? null : metrics);
+    }
+
+    /** Of rows among themselves. */
+    static TileForward amongRows(TileCall call, TileMetrics metrics) {
+        return new TileForward(call, null, metrics, null);
+    }
+
+    private TileForward(TileCall call, TileMetrics metrics, TileMetrics ofRows, TileMetrics ofColumns) {
         this.call = call;
         this.space = call.space();
         this.layout = call.layout();
         this.cuts = call.cuts();
         this.tiles = call.tiles();
         this.metrics = metrics;
+        this.ofRows = ofRows;
+        this.ofColumns = ofColumns;
     }
 
     /** All positives' similarities, or their means, before the first strip. */
@@ -44,6 +60,9 @@ final class TileForward {
                         // Groups of Y outside, as in the backward pass: so who keeps a tile is mostly who takes it.
                         task -> space.withScratch(scratch -> group(task % cuts.xGroups, task / cuts.xGroups, scratch)));
         space.addRowSums(cuts.yGroups);
+        if (!layout.symmetric && layout.summedColumns > 0) {
+            space.addColumnSums(cuts.xGroups);
+        }
         if (metrics != null) {
             metrics.end(call);
         }
@@ -82,21 +101,22 @@ final class TileForward {
         if (metrics != null) {
             metrics.clear(yGroup, xBegin, xEnd);
         }
-        if (layout.symmetric) {
-            clear(space.columnValue[xGroup], yBegin, yEnd);
-            clear(space.columnMoment[xGroup], yBegin, yEnd);
+        int summedEnd = Math.min(yEnd, layout.summedColumns);
+        if (yBegin < summedEnd) {
+            clear(space.columnValue[xGroup], yBegin, summedEnd);
+            clear(space.columnMoment[xGroup], yBegin, summedEnd);
         }
         for (int first = xBegin; first < xEnd; first += cuts.cached) {
             int end = Math.min(xEnd, first + cuts.cached);
             for (int y = yBegin; y < yEnd; y++) {
-                if (layout.symmetric) {
+                if (layout.sumsColumns(y)) {
                     scratch.columns.clear();
                     scratch.columns.origin = call.origin(y);
                 }
                 for (int x = first; x < end; x++) {
                     tile(x, y, yGroup, scratch);
                 }
-                if (layout.symmetric) {
+                if (layout.sumsColumns(y)) {
                     scratch.columns.addTo(
                             TileLayout.height(y, layout.yCount),
                             space.columnValue[xGroup],
@@ -129,8 +149,10 @@ final class TileForward {
             call.similarities(x, y, scratch.similarities);
             call.evaluate(x, y, masked, scratch.similarities, scratch.values, f);
             tiles.sumRows(call.summed(scratch.values, f), f, scratch.similarities, height, scratch.rows);
-            if (layout.symmetric) {
+            countRows(x, height, f);
+            if (layout.sumsColumns(y)) {
                 tiles.sumColumns(f, scratch.similarities, height, scratch.columns);
+                countColumns(y, height, f);
             }
             if (metrics != null) {
                 metrics.add(call, x, y, masked, yGroup, scratch.similarities, scratch);
@@ -149,13 +171,13 @@ final class TileForward {
         if (metrics != null) {
             metrics.add(call, x, y, false, yGroup, tile, scratch);
         }
+        int height = TileLayout.height(y, layout.yCount);
+        countRows(x, height, null);
+        if (layout.sumsColumns(y)) {
+            countColumns(y, height, null);
+        }
         tiles.exponentialSums(
-                tile,
-                TileLayout.height(y, layout.yCount),
-                call.factor(),
-                replace,
-                scratch.rows,
-                layout.symmetric ? scratch.columns : null);
+                tile, height, call.factor(), replace, scratch.rows, layout.sumsColumns(y) ? scratch.columns : null);
     }
 
     /** Of a tile whose rows, and columns if they have losses, have limits; an element may be in one of both losses. */
@@ -176,9 +198,11 @@ final class TileForward {
         call.evaluate(x, y, masked, similarities, within, f);
         tiles.clearAbove(f, similarities, height, call.limits(x), within);
         tiles.sumRows(within, within, similarities, height, scratch.rows);
-        if (layout.symmetric) {
+        countRows(x, height, within);
+        if (layout.sumsColumns(y)) {
             tiles.clearAboveOfColumns(f, similarities, height, call.columnLimits(y), within);
             tiles.sumColumns(within, similarities, height, scratch.columns);
+            countColumns(y, height, within);
         }
         if (metrics != null) {
             metrics.addLimited(call, x, y, masked, yGroup, similarities, scratch);
@@ -202,6 +226,18 @@ final class TileForward {
         add(scratch.positives.moment, space.positiveMoment[yGroup], x);
         if (metrics != null) {
             metrics.addOthers(call, x, y, yGroup, scratch.similarities, scratch);
+        }
+    }
+
+    private void countRows(int x, int height, float[] f) {
+        if (ofRows != null) {
+            ofRows.countRows(x, height, f);
+        }
+    }
+
+    private void countColumns(int y, int height, float[] f) {
+        if (ofColumns != null) {
+            ofColumns.countColumns(y, height, f);
         }
     }
 

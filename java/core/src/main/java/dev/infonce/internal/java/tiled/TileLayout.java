@@ -1,5 +1,6 @@
 package dev.infonce.internal.java.tiled;
 
+import dev.infonce.Block;
 import dev.infonce.Shape;
 import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.java.ColumnStrips;
@@ -8,6 +9,8 @@ import dev.infonce.internal.java.row.LogitFunction;
 import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
 import dev.infonce.internal.java.vector.Tiles;
+import java.util.List;
+import java.util.Set;
 
 /** What a tiled loss computes, told as blocks of rows X, columns Y and the positive of each row. */
 public final class TileLayout {
@@ -33,6 +36,15 @@ public final class TileLayout {
     final int xBlocks;
     final int yBlocks;
 
+    /** Which pairs beside those of rows and columns are negatives. */
+    final Set<Block> blocks;
+
+    /** Those of them that are of no row and column. */
+    final List<Block> blocksAmongRows;
+
+    /** Blocks of Y whose columns are in sums of their own or of rows, beside the rows': the first so many. */
+    final int summedColumns;
+
     /** What the rows of a call without a bias have in common. */
     final RowRule rule;
 
@@ -54,19 +66,22 @@ public final class TileLayout {
         this.yCount = strips.count(0);
         this.positivesInY = switch (pairing) {
             case DIAGONAL, TWO_VIEWS, TOWER_BY_LABELS, TOWERS_BY_LABELS -> true;
-            case APART -> false;
+            case APART, OTHERS -> false;
         };
         this.zCount = positivesInY && !strips.areMany() ? 0 : n;
         this.xBlocks = blocks(xCount);
         this.yBlocks = blocks(yCount);
+        this.blocks = spec.blocks();
+        this.blocksAmongRows = blocks.stream().filter(TileLayout::isAmongRows).toList();
+        this.summedColumns = symmetric || blocks.contains(Block.KEY_QUERY) ? xBlocks : 0;
         this.rule = spec.rowRule(pairing.negatives(strips.columns()), 0.0);
         this.biased = spec.hasBias();
         this.limited = rule.hasLimits();
     }
 
-    private TileLayout(TileLayout first, int columns) {
+    private TileLayout(TileLayout first, Pairing pairing, int columns) {
         this.loss = first.loss;
-        this.pairing = Pairing.APART;
+        this.pairing = pairing;
         this.symmetric = first.symmetric;
         this.cosine = first.cosine;
         this.dim = first.dim;
@@ -76,14 +91,29 @@ public final class TileLayout {
         this.zCount = first.zCount;
         this.xBlocks = first.xBlocks;
         this.yBlocks = blocks(columns);
+        this.blocks = first.blocks;
+        this.blocksAmongRows = first.blocksAmongRows;
+        this.summedColumns = 0;
         this.rule = first.rule;
         this.biased = first.biased;
         this.limited = first.limited;
     }
 
+    private static boolean isAmongRows(Block block) {
+        return switch (block) {
+            case QUERY_QUERY, KEY_KEY -> true;
+            case KEY_QUERY -> false;
+        };
+    }
+
     /** The same with a strip of columns that holds no positives. */
     TileLayout later(int columns) {
-        return new TileLayout(this, columns);
+        return new TileLayout(this, Pairing.APART, columns);
+    }
+
+    /** The same with the rows, or their positives, among themselves. */
+    TileLayout amongRows() {
+        return new TileLayout(this, Pairing.OTHERS, xCount);
     }
 
     /** Whether tiles can hold it: similarities are products, and there are not too many dimensions. */
@@ -111,9 +141,14 @@ public final class TileLayout {
         return pairing.isOneTower();
     }
 
-    /** Whether a column of a tile is in other rows' losses and has a loss itself. */
-    boolean columnsHaveLosses() {
-        return symmetric || isOneTower();
+    /** Whether the columns of a block of Y are in other rows' losses and have losses themselves. */
+    boolean columnsHaveLosses(int y) {
+        return isOneTower() || y < summedColumns;
+    }
+
+    /** Whether a tile is to be summed over rows too. */
+    boolean sumsColumns(int y) {
+        return y < summedColumns;
     }
 
     /** Negatives of each row. */
@@ -137,7 +172,7 @@ public final class TileLayout {
         }
         return switch (pairing) {
             case APART, TOWERS_BY_LABELS -> false;
-            case DIAGONAL, TOWER_BY_LABELS -> x == y;
+            case DIAGONAL, OTHERS, TOWER_BY_LABELS -> x == y;
             case TWO_VIEWS -> overlaps(x, y, 0) || overlaps(x, y, xCount / 2) || overlaps(x, y, -xCount / 2);
         };
     }

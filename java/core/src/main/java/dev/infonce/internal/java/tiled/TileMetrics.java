@@ -4,6 +4,7 @@ import dev.infonce.Metrics;
 import dev.infonce.internal.java.Tally;
 import dev.infonce.internal.java.vector.Tiles;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /** What metrics add to the forward pass, strip of columns by strip. */
 final class TileMetrics {
@@ -32,6 +33,9 @@ final class TileMetrics {
     private final double[] allSimilarity;
     private final double[] allPotential;
 
+    /** Negatives of blocks, by row; whole numbers, which may be added in any order. */
+    private final AtomicIntegerArray further;
+
     private final float[][] xInverses;
     private final float[][] yInverses;
     private final float[][] yFactors;
@@ -55,6 +59,7 @@ final class TileMetrics {
         this.allSame = new double[rows];
         this.allSimilarity = new double[rows];
         this.allPotential = new double[rows];
+        this.further = first.blocks.isEmpty() ? null : new AtomicIntegerArray(rows);
         this.xInverses = new float[first.xBlocks][Tiles.SIDE];
         this.yInverses = new float[first.yBlocks][Tiles.SIDE];
         this.yFactors = new float[first.yBlocks][Tiles.SIDE];
@@ -151,6 +156,28 @@ final class TileMetrics {
         addSums(x, yGroup, scratch.metrics);
     }
 
+    /** Counts a tile's further negatives of the rows of a block: those whose f is not 0, or all if f is null. */
+    void countRows(int block, int height, float[] f) {
+        for (int i = 0; i < Tiles.SIDE; i++) {
+            int count = f == null ? height : 0;
+            for (int j = 0; f != null && j < height; j++) {
+                count += f[j * Tiles.SIDE + i] == 0f ? 0 : 1;
+            }
+            further.addAndGet(block * Tiles.SIDE + i, count);
+        }
+    }
+
+    /** Likewise of a tile whose columns are rows of a block. */
+    void countColumns(int block, int height, float[] f) {
+        for (int j = 0; j < height; j++) {
+            int count = f == null ? Tiles.SIDE : 0;
+            for (int i = 0; f != null && i < Tiles.SIDE; i++) {
+                count += f[j * Tiles.SIDE + i] == 0f ? 0 : 1;
+            }
+            further.addAndGet(block * Tiles.SIDE + j, count);
+        }
+    }
+
     private void addSums(int x, int yGroup, Tiles.MetricSums sums) {
         TileForward.add(sums.above, above[yGroup], x);
         TileForward.add(sums.same, same[yGroup], x);
@@ -179,7 +206,8 @@ final class TileMetrics {
             if (positives > 0) {
                 tally.rank((long) allAbove[i], (long) allSame[i], topK);
                 tally.positive(space.positive[i / Tiles.SIDE][i % Tiles.SIDE], squaredDistanceOfPositive(i));
-                tally.effectiveNegatives(rows.effectiveNegatives(i), count);
+                long all = count + (further == null ? 0 : further.get(i));
+                tally.effectiveNegatives(rows.effectiveNegatives(i), all);
             }
         }
         return tally.metrics(first.xCount, zeroRows, first.cosine ? new Tally.Range(-1.0, 1.0) : Tally.Range.ALL);

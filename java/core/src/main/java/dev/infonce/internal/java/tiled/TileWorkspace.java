@@ -1,5 +1,6 @@
 package dev.infonce.internal.java.tiled;
 
+import dev.infonce.Block;
 import dev.infonce.internal.java.ColumnStrips;
 import dev.infonce.internal.java.Pairing;
 import dev.infonce.internal.java.vector.Tiles;
@@ -55,12 +56,13 @@ public final class TileWorkspace {
     final double[] allPositiveMoment;
 
     private final ColumnStrips columns;
-    private final Strip[] strips; // the first, those between, the last
+    private final Strip[] strips; // the first, those between, the last, and for rows among themselves
     private final int keptTiles;
     private float[][] kept;
     private boolean[] keptSimilarities;
     private float[][][] xSums;
     private double[][] xTotals;
+    private double[][] keyTotals;
     private double[][] ySums;
     private final ConcurrentLinkedDeque<Scratch> scratches = new ConcurrentLinkedDeque<>();
 
@@ -76,11 +78,14 @@ public final class TileWorkspace {
         this.columns = columns;
         this.strips = strips(layout, columns);
         boolean tower = layout.isOneTower();
-        this.x = new PackedRows(layout.xCount, layout.dim, true, tower);
-        this.y = tower ? x : new PackedRows(layout.yCount, layout.dim, false, true);
-        this.z = layout.zCount == 0 ? null : new PackedRows(layout.zCount, layout.dim, false, false);
+        boolean amongQueries = layout.blocks.contains(Block.QUERY_QUERY);
+        boolean amongKeys = layout.blocks.contains(Block.KEY_KEY);
+        boolean apart = layout.zCount > 0;
+        this.x = new PackedRows(layout.xCount, layout.dim, true, tower || amongQueries);
+        this.y = tower ? x : new PackedRows(layout.yCount, layout.dim, amongKeys && !apart, true);
+        this.z = apart ? new PackedRows(layout.zCount, layout.dim, amongKeys, amongKeys) : null;
         this.positive = new float[layout.xBlocks][Tiles.SIDE];
-        this.limits = layout.limited ? new float[layout.xBlocks][Tiles.SIDE] : null;
+        this.limits = layout.limited ? limits(layout.xBlocks) : null;
         int groups = 0;
         for (Strip strip : strips) {
             groups = Math.max(groups, strip.cuts.yGroups);
@@ -98,18 +103,31 @@ public final class TileWorkspace {
         this.positiveMoment = several ? new double[groups][rows] : null;
         this.allPositiveValue = several ? new double[rows] : null;
         this.allPositiveMoment = several ? new double[rows] : null;
-        int columnGroups = layout.symmetric ? strips[0].cuts.xGroups : 0;
-        this.columnValue = new double[columnGroups][layout.yBlocks * Tiles.SIDE];
-        this.columnMoment = new double[columnGroups][layout.yBlocks * Tiles.SIDE];
+        int columnGroups = layout.summedColumns > 0 ? strips[0].cuts.xGroups : 0;
+        this.columnValue = new double[columnGroups][layout.summedColumns * Tiles.SIDE];
+        this.columnMoment = new double[columnGroups][layout.summedColumns * Tiles.SIDE];
         this.keptTiles = keptTiles(layout, columns, budget);
+    }
+
+    /** Where the last block has no rows nothing is above, as a column there may be one that has no loss. */
+    private static float[][] limits(int blocks) {
+        float[][] limits = new float[blocks][Tiles.SIDE];
+        for (float[] block : limits) {
+            Arrays.fill(block, LARGEST_LIMIT);
+        }
+        return limits;
     }
 
     private static Strip[] strips(TileLayout layout, ColumnStrips columns) {
         int last = columns.count() - 1;
         TileLayout between = last > 1 ? layout.later(columns.count(1)) : layout;
         TileLayout ofLast = last > 0 ? layout.later(columns.count(last)) : layout;
+        TileLayout amongRows = layout.blocks.isEmpty() ? layout : layout.amongRows();
         return new Strip[] {
-            new Strip(layout, cuts(layout), 0), new Strip(between, cuts(between), 0), new Strip(ofLast, cuts(ofLast), 0)
+            new Strip(layout, cuts(layout), 0),
+            new Strip(between, cuts(between), 0),
+            new Strip(ofLast, cuts(ofLast), 0),
+            new Strip(amongRows, cuts(amongRows), 0)
         };
     }
 
@@ -123,8 +141,20 @@ public final class TileWorkspace {
         return new Strip(strip.layout, strip.cuts, (long) number * layout.xBlocks * layout.yBlocks);
     }
 
+    /** That of a block of rows among themselves, whose tiles come after all others. */
+    Strip strip(Block block) {
+        Strip strip = strips[3];
+        long before = layout.blocksAmongRows.indexOf(block);
+        return new Strip(strip.layout, strip.cuts, tiles(layout, columns) + before * layout.xBlocks * layout.xBlocks);
+    }
+
+    /** Tiles of rows and columns. */
+    private static long tiles(TileLayout layout, ColumnStrips columns) {
+        return layout.xBlocks * ((columns.columns() + Tiles.SIDE - 1) / Tiles.SIDE);
+    }
+
     private static int keptTiles(TileLayout layout, ColumnStrips columns, long budget) {
-        long all = layout.xBlocks * ((columns.columns() + Tiles.SIDE - 1) / Tiles.SIDE);
+        long all = tiles(layout, columns) + (long) layout.blocksAmongRows.size() * layout.xBlocks * layout.xBlocks;
         long fit = Math.min(Math.min(all, Integer.MAX_VALUE / 2), budget / TILE_BYTES);
         return fit < all / LEAST_PART_KEPT ? 0 : (int) fit;
     }
@@ -136,11 +166,16 @@ public final class TileWorkspace {
         long bytes = 3 * layout.xBlocks * blockBytes;
         bytes += layout.isOneTower() ? 0 : 2 * layout.yBlocks * blockBytes;
         bytes += TileLayout.blocks(layout.zCount) * blockBytes;
+        bytes += layout.blocks.contains(Block.QUERY_QUERY) ? layout.xBlocks * blockBytes : 0;
+        if (layout.blocks.contains(Block.KEY_KEY)) {
+            bytes += (layout.zCount > 0 ? 2L * layout.xBlocks : layout.yBlocks) * blockBytes;
+        }
         if (gradients) {
             bytes += keptTiles(layout, columns, budget) * TILE_BYTES;
             bytes += (long) cuts.sumGroups * cuts.strip * blockBytes;
             bytes += layout.isOneTower() ? 0 : 2 * layout.yBlocks * blockBytes;
-            bytes += columns.areMany() ? 2 * layout.xBlocks * blockBytes : 0;
+            bytes += columns.areMany() || !layout.blocks.isEmpty() ? 2 * layout.xBlocks * blockBytes : 0;
+            bytes += layout.blocks.contains(Block.KEY_KEY) ? 2 * layout.xBlocks * blockBytes : 0;
         }
         return bytes;
     }
@@ -183,6 +218,12 @@ public final class TileWorkspace {
             addGroups(positiveValue, groups, allPositiveValue);
             addGroups(positiveMoment, groups, allPositiveMoment);
         }
+    }
+
+    /** Adds those of columns that are in the sums of rows. */
+    void addColumnSums(int groups) {
+        addGroups(columnValue, groups, value);
+        addGroups(columnMoment, groups, moment);
     }
 
     /** The rows that hold the positives, whose indices are those of {@link Pairing#positive}. */
@@ -240,20 +281,32 @@ public final class TileWorkspace {
         }
     }
 
-    /** To be called before the first of many strips goes backward. */
-    void clearXTotals() {
-        if (xTotals == null) {
-            xTotals = new double[layout.xBlocks][PackedRows.rowElements(layout.dim)];
-        } else {
-            for (double[] block : xTotals) {
-                Arrays.fill(block, 0.0);
-            }
+    /** To be called before the first of many strips, or blocks, goes backward. */
+    void clearTotals() {
+        xTotals = cleared(xTotals);
+        if (layout.blocks.contains(Block.KEY_KEY)) {
+            keyTotals = cleared(keyTotals);
         }
     }
 
-    /** Sums of X's gradient over strips, by block. */
+    private double[][] cleared(double[][] totals) {
+        if (totals == null) {
+            return new double[layout.xBlocks][PackedRows.rowElements(layout.dim)];
+        }
+        for (double[] block : totals) {
+            Arrays.fill(block, 0.0);
+        }
+        return totals;
+    }
+
+    /** Sums of X's gradient over strips and blocks, by block of rows. */
     double[][] xTotals() {
         return xTotals;
+    }
+
+    /** Sums of the gradient of keys that are positives as far as it comes from each other; null if it does not. */
+    double[][] keyTotals() {
+        return keyTotals;
     }
 
     /** Sums of X's gradient of a strip, by group of Y and block. */

@@ -1,5 +1,6 @@
 package dev.infonce.internal.java.tiled;
 
+import dev.infonce.Block;
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Metrics;
@@ -107,6 +108,14 @@ public final class TiledLoss implements LossExecutor {
         return Exclusion.of(strip == 0 ? layout.pairing : Pairing.APART, in, strips.first(strip));
     }
 
+    private static Exclusion excludedAmong(Inputs in, Block block) {
+        return switch (block) {
+            case QUERY_QUERY -> Exclusion.amongQueries(in);
+            case KEY_KEY -> Exclusion.amongKeys(in);
+            case KEY_QUERY -> throw new IllegalArgumentException(block + " has other rows than columns");
+        };
+    }
+
     /** All rows but those of strips. */
     private void readRows(TileWorkspace space, Inputs in) {
         MatrixRows.Input queries = MatrixRows.Input.of("queries", in.queries());
@@ -148,8 +157,10 @@ public final class TiledLoss implements LossExecutor {
         }
         double largest = space.x.largestNorm();
         double bias = Math.abs(call.rule().bias());
-        return largest * others.largest / call.temperature() + bias <= LARGEST_LOGIT
-                && Math.max(largest, others.largest) <= LARGEST_NORM
+        double most = Math.max(largest, others.largest);
+        double product = layout.blocksAmongRows.isEmpty() ? largest * others.largest : most * most;
+        return product / call.temperature() + bias <= LARGEST_LOGIT
+                && most <= LARGEST_NORM
                 && Math.min(space.x.smallestNorm(), others.smallest) >= SMALLEST_NORM;
     }
 
@@ -185,6 +196,10 @@ public final class TiledLoss implements LossExecutor {
                 forward.findPositives();
             }
             forward.run();
+        }
+        for (Block block : layout.blocksAmongRows) {
+            TileForward.amongRows(call.among(block, excludedAmong(in, block)), metrics)
+                    .run();
         }
         Reducer reducer = new Reducer(reduction, layout.xCount, in, counts(call.classes()));
         TileRows rows = new TileRows(call, space.value, space.moment, space.sigmoids, layout.xCount);
@@ -233,12 +248,19 @@ public final class TiledLoss implements LossExecutor {
     }
 
     private void goBack(TileCall call, TileCoefficients coefficients, Inputs in, Gradients out) {
-        if (!strips.areMany()) {
+        if (!strips.areMany() && layout.blocks.isEmpty()) {
             new TileBackward(call, coefficients).run(out);
             return;
         }
         TileWorkspace space = call.space();
-        space.clearXTotals();
+        space.clearTotals();
+        for (Block block : layout.blocksAmongRows) {
+            boolean ofKeys = block == Block.KEY_KEY;
+            if ((ofKeys ? out.dKeys() : out.dQueries()) != null) {
+                new TileBackward(call.among(block, excludedAmong(in, block)), coefficients)
+                        .addTo(ofKeys ? space.keyTotals() : space.xTotals());
+            }
+        }
         for (int strip = 0; strip < strips.count(); strip++) {
             if (strips.count() > 1) {
                 readStrip(space, in, strip);
