@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
-#include <utility>
 
 #include "fuzz/call.h"
 #include "test/allocation/allocator.h"
@@ -178,6 +177,8 @@ nce_plan_desc decode_plan(Decoder& from) {
     desc.threshold_margin = 0.125 * from.below(8);
     if (desc.threshold == NCE_THRESHOLD_ABSOLUTE) desc.threshold_margin -= 0.5;
   }
+  constexpr double kWeights[] = {1.0, 0.5, 3.0, 1e-30, 1e-300, 1e25, 1e40, 1e300};
+  if (from.once_in(4)) desc.loss_weight = kWeights[from.below(8)];
   return desc;
 }
 
@@ -212,10 +213,11 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
       *sizes[from.below(4)] = from.hostile();
       break;
     }
-    case 2:
-      desc.margin = from.number<double>();
-      if (from.once_in(2)) std::swap(desc.margin, desc.threshold_margin);
+    case 2: {
+      double* const numbers[] = {&desc.margin, &desc.threshold_margin, &desc.loss_weight};
+      *numbers[from.below(3)] = from.number<double>();
       break;
+    }
     default:
       desc.struct_size = wrong_size(from, sizeof desc);
       break;
