@@ -57,6 +57,7 @@ final class NativeLoss {
         nce_plan_desc.threshold_margin(desc, loss.threshold().margin());
         nce_plan_desc.symmetric(desc, loss.symmetric() ? 1 : 0);
         nce_plan_desc.reduction(desc, reduction(loss.reduction()));
+        nce_plan_desc.loss_weight(desc, loss.weight());
         nce_plan_desc.dtype(desc, dtype(dtype));
         nce_plan_desc.gradient_dtype(desc, dtype(options.gradientDType(dtype)));
         nce_plan_desc.precision(desc, precision(options.precision()));
