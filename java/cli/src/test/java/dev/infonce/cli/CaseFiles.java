@@ -3,6 +3,7 @@ package dev.infonce.cli;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Exclude;
+import dev.infonce.Matryoshka;
 import dev.infonce.Negatives;
 import dev.infonce.Reduction;
 import dev.infonce.Threshold;
@@ -30,6 +31,16 @@ final class CaseFiles {
         List<String> arguments = new ArrayList<>(List.of("loss", "--loss", new LossKind(c.loss()).word()));
         addOptions(arguments, c.loss());
         addThreshold(arguments, c.loss());
+        if (c.loss() instanceof Matryoshka it) {
+            add(
+                    arguments,
+                    "prefixes",
+                    String.join(
+                            ",",
+                            it.prefixes().stream()
+                                    .map(prefix -> "" + prefix.dim())
+                                    .toList()));
+        }
         add(arguments, "queries", matrix(folder, "queries", c.dtype(), c.queries()));
         if (c.keys() != null) {
             add(arguments, "keys", matrix(folder, "keys", c.dtype(), c.keys()));
