@@ -394,6 +394,28 @@ TEST_P(Accumulate, HeavyLossesAreAsOthers) {
   }
 }
 
+/// As prefixes in Java do: a call keeps how it ended in the first 256 bytes of its workspace.
+TEST_P(Accumulate, CallsMayShareTheMemoryBehindTheirStates) {
+  constexpr int64_t kStateDistance = 256;
+  for (const Kind& kind : kKinds) {
+    if (!emulated() || !turn()) continue;
+    Problem problem = small(kind, measures_of(kind)[0], NCE_DTYPE_FLOAT32, false, 14);
+    SCOPED_TRACE(problem.label());
+    DeviceRun good(device(), problem);
+    const Result expected = good(Calls::kTogether);
+    problem.queries.back() = std::numeric_limits<double>::quiet_NaN();
+    DeviceRun bad(device(), problem, {.workspace_offset = kStateDistance});
+    auto* const memory = static_cast<std::byte*>(bad.workspace) - kStateDistance;
+    bad.workspace = memory;
+    EXPECT_EQ(bad.ended(Calls::kTogether), NCE_STATUS_NON_FINITE);
+    good.poison_outputs();
+    good.workspace = memory + kStateDistance;
+    EXPECT_EQ(good(Calls::kTogether).difference(expected), "");
+    EXPECT_EQ(bad.status(), NCE_STATUS_NON_FINITE);
+    EXPECT_EQ(good.status(), NCE_STATUS_OK);
+  }
+}
+
 NCE_ON_EVERY_DEVICE(Accumulate);
 
 }  // namespace

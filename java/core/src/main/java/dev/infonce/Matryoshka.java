@@ -15,11 +15,11 @@ import java.util.stream.IntStream;
  * bias, labels, weights and upstream gradient are those of every prefix, and gradients by them add up. Coordinates beyond the largest
  * prefix are not read, and have the gradient 0. Metrics are those of the largest prefix.
  *
- * <p>The prefixes are computed one after the other, the largest first. What it refuses, such as numbers that are not finite, leaves
- * outputs untouched. A smaller prefix sees the same rows, and refuses only what is beyond the range of its numbers: similarities or
- * distances that the coordinates behind it had made smaller, or sums of gradients. Then the outputs have been written by those before
- * it. So they may have been where {@link Plan#enqueue} has enqueued all prefixes, which do not wait for one another to be refused:
- * coordinates that a smaller prefix lacks may be refused when it has added its gradient to what was there.
+ * <p>The prefixes are computed one after the other, the largest first, which reads all that the others read: where it refuses a call,
+ * such as one with a number that is not finite, outputs are untouched. A smaller prefix refuses only what is beyond the range of its
+ * numbers: similarities that the coordinates behind it had made smaller, or sums of gradients. Then outputs have been written. Where
+ * {@link Plan#enqueue} has enqueued them, prefixes do not wait for one another to be refused: those without the coordinate for which the
+ * largest was refused have added to what outputs held. {@link PendingCall#await} tells the first refusal.
  *
  * @param loss the loss of each prefix, which is no Matryoshka itself
  * @param prefixes one or more, of rising dimension

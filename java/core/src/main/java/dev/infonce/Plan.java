@@ -10,7 +10,8 @@ import java.util.Objects;
  * with outputs of its own. Closing it lets running calls end; afterwards every call is an {@link IllegalStateException}. A plan
  * that is forgotten without being closed is closed by the garbage collector eventually.
  *
- * <p>Every call throws, with all outputs untouched (but for {@linkplain Status#NON_FINITE a gradient beyond its type}):
+ * <p>Every call throws, with all outputs untouched (but for {@linkplain Status#NON_FINITE a gradient beyond its type}, and what a smaller
+ * prefix of a {@link Matryoshka} refuses):
  *
  * <ul>
  *   <li>{@link IllegalArgumentException} for what can be told from the arguments: a missing or surplus matrix, sizes, types,
