@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
-#include <utility>
 
 #include "fuzz/call.h"
 #include "test/allocation/allocator.h"
@@ -181,6 +180,8 @@ nce_plan_desc decode_plan(Decoder& from) {
   if (in_batch && desc.loss == NCE_LOSS_INFONCE && desc.positives == NCE_POSITIVES_PAIRED && from.once_in(3)) {
     desc.blocks = from.below(8);
   }
+  constexpr double kWeights[] = {1.0, 0.5, 3.0, 1e-30, 1e-300, 1e25, 1e40, 1e300};
+  if (from.once_in(4)) desc.loss_weight = kWeights[from.below(8)];
   return desc;
 }
 
@@ -216,10 +217,11 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
       *sizes[from.below(4)] = from.hostile();
       break;
     }
-    case 2:
-      desc.margin = from.number<double>();
-      if (from.once_in(2)) std::swap(desc.margin, desc.threshold_margin);
+    case 2: {
+      double* const numbers[] = {&desc.margin, &desc.threshold_margin, &desc.loss_weight};
+      *numbers[from.below(3)] = from.number<double>();
       break;
+    }
     default:
       desc.struct_size = wrong_size(from, sizeof desc);
       break;

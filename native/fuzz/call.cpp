@@ -214,6 +214,7 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
     metrics_ = {sizeof(nce_metrics), 8, kPattern};
     out.metrics = reinterpret_cast<nce_metrics*>(metrics_.data());
   }
+  out.accumulate = random.bits() % 4 == 0 ? 1 : 0;  // to the pattern, which is a number of every type
   reset_outputs();
 }
 

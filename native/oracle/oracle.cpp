@@ -90,12 +90,36 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   return answer;
 }
 
+namespace {
+
 template <typename Number>
-Answer oracle(const Problem& problem, int64_t samples) {
+Answer unweighted_oracle(const Problem& problem, int64_t samples) {
   if (problem.shape().by_labels) return labelled_oracle<Number>(problem, samples);
   if (problem.desc.blocks != 0 || problem.desc.own_negatives != 0) return blocks_oracle<Number>(problem, samples);
   if (problem.shape().mined) return mined_oracle<Number>(problem, samples);
   return problem.shape().rowwise ? rowwise_oracle<Number>(problem, samples) : dense_oracle<Number>(problem, samples);
+}
+
+/// Everything but metrics, and with it the sizes of what it is the sum of.
+void multiply(Answer& answer, double by) {
+  for (double* const number : {&answer.loss, &answer.loss_size, &answer.d_temperature, &answer.d_temperature_terms,
+                               &answer.d_temperature_slopes, &answer.d_bias, &answer.d_bias_terms,
+                               &answer.d_queries.terms, &answer.d_keys.terms, &answer.d_negatives.terms}) {
+    *number *= by;
+  }
+  for (auto* const numbers : {&answer.losses, &answer.loss_sizes, &answer.d_queries.values, &answer.d_keys.values,
+                              &answer.d_negatives.values}) {
+    for (double& number : *numbers) number *= by;
+  }
+}
+
+}  // namespace
+
+template <typename Number>
+Answer oracle(const Problem& problem, int64_t samples) {
+  Answer answer = unweighted_oracle<Number>(problem, samples);
+  if (problem.desc.loss_weight != 0.0) multiply(answer, problem.desc.loss_weight);
+  return answer;
 }
 
 template Answer answer_of(const Problem&, const std::vector<RowSums<double>>&);

@@ -116,9 +116,9 @@ Run::Matrix::Matrix(const Device& device, const Stream& stream, const std::vecto
       dim_(dim),
       stride_(dim + gap) {}
 
-void Run::Matrix::upload(const std::vector<double>& values) {
+void Run::Matrix::upload(const std::vector<double>& values, bool output) {
   const int64_t size = oracle::bytes_of(dtype_);
-  std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.bytes()), kNan);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.bytes()), output ? kUnwritten : kNan);
   for (int64_t k = 0; k < static_cast<int64_t>(values.size()); ++k) {
     oracle::store(dtype_, values.data()[k], bytes.data() + (k / dim_ * stride_ + k % dim_) * size);
   }
@@ -226,6 +226,15 @@ void Run::poison_outputs() {
   }
   const nce_metrics metrics = unwritten_metrics();
   metrics_.upload(&metrics);
+}
+
+void Run::hold(const Result& result) {
+  loss_.upload(result.loss.data());
+  d_queries_.upload(result.d_queries, true);
+  d_keys_.upload(result.d_keys, true);
+  d_negatives_.upload(result.d_negatives, true);
+  d_temperature_.upload(&result.d_temperature);
+  d_bias_.upload(&result.d_bias);
 }
 
 bool Run::untouched() {

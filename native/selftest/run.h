@@ -64,6 +64,8 @@ class Run {
   /// Outputs get a pattern that no call writes, the workspace NaNs (but for the emulator, which knows unwritten bytes).
   void poison();
   void poison_outputs();
+  /// Outputs get these numbers, but metrics, and the gaps between rows the pattern.
+  void hold(const Result& result);
   void upload(const Problem& problem);
   /// Whether all outputs still hold the pattern of poison().
   bool untouched();
@@ -91,7 +93,8 @@ class Run {
            int64_t gap);
     void* data() const { return buffer.data(); }
     int64_t stride() const { return stride_; }
-    void upload(const std::vector<double>& values);
+    /// The gaps become NaNs, or where they must not be written what poison() fills them with.
+    void upload(const std::vector<double>& values, bool output = false);
     /// Throws Failure if a gap was written.
     std::vector<double> values(const char* name) const;
 

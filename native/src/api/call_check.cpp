@@ -107,7 +107,7 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
 
 nce_outputs checked_outputs(const loss::Problem& problem, const nce_outputs* outputs, Call call, bool host_memory) {
   check_struct(outputs, "outputs");
-  check_zero(outputs->accumulate, "outputs->accumulate", "no plan adds to outputs");
+  check_enum(outputs->accumulate, 1, "outputs->accumulate", "0 or 1");
   nce_outputs known = *outputs;
   known.struct_size = sizeof known;
   if (call == Call::kBackward) {

@@ -220,7 +220,6 @@ void check_combinations(const nce_plan_desc& desc) {
   check_mining(desc, rule);
   if (desc.blocks != 0) check_blocks(desc);
   if (desc.own_negatives != 0) check_own_negatives(desc);
-  if (desc.loss_weight != 0.0) refuse_argument("desc->loss_weight: no plan has one");
   check_zero(desc.reserved, "desc->reserved", "it is reserved");
   check_threshold(desc, rule);
 }
@@ -301,6 +300,10 @@ void check_numbers(const nce_plan_desc& desc) {
   if (desc.workspace_budget_bytes < -1) {
     refuse_argument("desc->workspace_budget_bytes is " + std::to_string(desc.workspace_budget_bytes) +
                     "; allowed: -1 (the default) or more");
+  }
+  if (!(std::isfinite(desc.loss_weight) && desc.loss_weight >= 0.0)) {
+    refuse_argument("desc->loss_weight is " + std::to_string(desc.loss_weight) +
+                    "; allowed: finite and above 0, or 0 for 1");
   }
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
   check_class_prior(desc, rule);

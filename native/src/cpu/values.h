@@ -1,5 +1,6 @@
 #pragma once
-// Numbers that a call reads from memory, checked before anything is written. Errors name the argument and the row.
+// Numbers that a call reads from memory, checked before anything is written, and those that it writes. Errors name the
+// argument and the row.
 
 #include <cstdint>
 
@@ -29,6 +30,9 @@ void check_labels(const nce_inputs& in, int64_t rows);
 
 /// Throws unless the upstream gradient (one number or `rows`) is finite; null is allowed.
 void check_upstream(const nce_inputs& in, int64_t rows);
+
+/// Writes a number of the outputs, or adds to what is there.
+inline void put_number(double& to, double number, bool add) { to = add ? to + number : number; }
 
 /// The bytes beyond which a workspace is refused when a plan is made.
 constexpr double kLargestWorkspace = 1e18;

@@ -89,20 +89,24 @@ class WidenedPlan final : public Plan {
   void widen(const void*& matrix, int64_t& stride, int64_t rows, Space& space) const {
     float* const to = space.take(rows * row_bytes());
     if (matrix == nullptr || rows == 0) return;
+    widen_rows(problem_.dtype, matrix, stride, rows, to);
+    matrix = to;
+    stride = pitch();
+  }
+
+  void widen_rows(nce_dtype dtype, const void* matrix, int64_t stride, int64_t rows, float* to) const {
     const auto* const from = static_cast<const uint16_t*>(matrix);
     for_rows(rows, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const uint16_t* const source = from + i * stride;
         float* const row = to + i * pitch();
-        if (problem_.dtype == NCE_DTYPE_FLOAT16) {
+        if (dtype == NCE_DTYPE_FLOAT16) {
           for (int64_t d = 0; d < dim(); ++d) row[d] = from_float16(source[d]);
         } else {
           for (int64_t d = 0; d < dim(); ++d) row[d] = from_bfloat16(source[d]);
         }
       }
     });
-    matrix = to;
-    stride = pitch();
   }
 
   nce_inputs widened(const nce_inputs& in, Space& space) const {
@@ -113,12 +117,14 @@ class WidenedPlan final : public Plan {
     return wide;
   }
 
+  /// The plan of float adds to what these then hold, if the call adds.
   nce_outputs widened(const nce_outputs& out, Space& space) const {
     nce_outputs wide = out;
     if (!narrows()) return wide;
     const auto replace = [&](void*& matrix, int64_t& stride, int64_t rows) {
       float* const place = space.take(rows * row_bytes());
       if (matrix == nullptr) return;
+      if (out.accumulate != 0) widen_rows(problem_.gradient_dtype, matrix, stride, rows, place);
       matrix = place;
       stride = pitch();
     };

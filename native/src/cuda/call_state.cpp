@@ -33,6 +33,8 @@ const char* name_of(Argument argument) {
       return "d_negatives";
     case Argument::kTemperatureGradient:
       return "d_temperature";
+    case Argument::kBiasGradient:
+      return "d_bias";
     case Argument::kMetrics:
       return "metrics";
     case Argument::kNone:
@@ -66,6 +68,7 @@ const char* name_of(Argument argument) {
     case Argument::kKeysGradient:
     case Argument::kNegativesGradient:
     case Argument::kTemperatureGradient:
+    case Argument::kBiasGradient:
       break;
   }
   refuse_element(name_of(call.argument), call.row, call.value, allowed);

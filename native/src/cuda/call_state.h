@@ -27,6 +27,7 @@ enum class Argument : int32_t {
   kKeysGradient,
   kNegativesGradient,
   kTemperatureGradient,
+  kBiasGradient,
   kMetrics  ///< its struct_size, `value`, or what it has beyond the fields that are known
 };
 
@@ -45,7 +46,8 @@ struct CallState {
   double largest_slope;  ///< by which all coefficients of the gradient are divided
   int32_t method;        ///< which of the plan's methods the call uses; tile kernels of another return at once
   loss::Form form;
-  int32_t far;  ///< similarities or logits may be beyond what nobody needs to look at: of double 1, of float 2; else 0
+  int32_t
+      far;  ///< losses may be beyond what nobody needs to look at, or similarities of double: 1; of float: 2; else 0
   unsigned long long overflow;  ///< overflow_key of the first row that left the range of its type; 0 for none
 };
 

@@ -11,6 +11,9 @@ namespace {
 
 constexpr int64_t kStateBytes = 128;
 static_assert(sizeof(CallState) <= kStateBytes);
+/// Workspaces of calls in turn may begin so far behind one another and share the rest, as those of prefixes in Java do.
+constexpr int64_t kStateDistance = 256;
+static_assert(kStateBytes <= kStateDistance);
 static_assert(kArrayAlignment == 2 * NCE_WORKSPACE_ALIGNMENT);
 
 std::string memory_of(int device) { return "memory of device " + std::to_string(device); }

@@ -23,6 +23,14 @@ NCE_DEVICE void narrow(double x, Bfloat16& to) {
   to.bits = static_cast<uint16_t>(pack<Bfloat16>(static_cast<float>(x), 0.0f) & 0xffffu);
 }
 
+/// Writes a number, rounded; with `add` its sum with what is there. Returns what was rounded.
+template <typename T>
+NCE_DEVICE double put(double x, T& to, bool add) {
+  if (add) x += wide(to);
+  narrow(x, to);
+  return x;
+}
+
 /// Calls `use` with an element of the type; for launches.
 template <typename Use>
 void with_element(nce_dtype dtype, const Use& use) {

@@ -80,5 +80,6 @@ NCE_DEVICE Range part_of(int64_t count, int64_t block, int64_t blocks) {
 }
 
 NCE_DEVICE bool is_finite(double x) { return std::fabs(x) <= 1.7976931348623157e308; }
+NCE_DEVICE bool is_finite(float x) { return std::fabs(x) <= 3.4028234663852886e38f; }
 
 }  // namespace nce::cuda

@@ -34,6 +34,7 @@ Problem::Problem(const nce_plan_desc& description)
       distance(static_cast<nce_distance>(desc.distance)),
       mining(static_cast<nce_mining>(desc.mining)),
       reduction(static_cast<nce_reduction>(desc.reduction)),
+      loss_weight(desc.loss_weight == 0.0 ? 1.0 : desc.loss_weight),
       dtype(static_cast<nce_dtype>(desc.dtype)),
       gradient_dtype(static_cast<nce_dtype>(desc.gradient_dtype)),
       precision(static_cast<nce_precision>(desc.precision)),

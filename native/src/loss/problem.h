@@ -76,6 +76,7 @@ struct Problem {
   nce_distance distance;
   nce_mining mining;
   nce_reduction reduction;
+  double loss_weight;
   nce_dtype dtype;
   nce_dtype gradient_dtype;
   nce_precision precision;

@@ -10,14 +10,18 @@ namespace nce::loss {
 
 struct Reducer {
   nce_reduction reduction;
+  double loss_weight;  ///< what losses, and hence gradients, are multiplied by
   int32_t upstream_per_row;
   const float* weights;   ///< null: all 1
   const float* upstream;  ///< null: 1
 
-  /// w_i l_i.
-  NCE_HOST_DEVICE double weighted(double loss, int64_t row) const {
-    return weights == nullptr ? loss : loss * static_cast<double>(weights[row]);
+  /// w_i times a number of row i.
+  NCE_HOST_DEVICE double times_weight(double number, int64_t row) const {
+    return weights == nullptr ? number : number * static_cast<double>(weights[row]);
   }
+
+  /// w_i l_i, times the weight of the loss.
+  NCE_HOST_DEVICE double weighted(double loss, int64_t row) const { return times_weight(loss, row) * loss_weight; }
 
   /// The loss from the sum of w_i l_i; not for NONE, which has no sum.
   NCE_HOST_DEVICE double reduced(double sum, double weight_sum) const {
@@ -33,16 +37,23 @@ struct Reducer {
 
   /// The derivative of the caller's objective by l_i: what the gradients of a row's loss are multiplied by.
   NCE_HOST_DEVICE double factor(int64_t row, double weight_sum) const {
-    double factor = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
+    double factor = times_weight(1.0, row) * loss_weight;
     if (upstream != nullptr) factor *= static_cast<double>(upstream[upstream_per_row != 0 ? row : 0]);
     return reduced(factor, weight_sum);
   }
 };
 
-inline Reducer reducer_of(nce_reduction reduction, const nce_inputs& in) {
-  return {
-      .reduction = reduction, .upstream_per_row = in.upstream_per_row, .weights = in.weights, .upstream = in.upstream};
+inline Reducer reducer_of(nce_reduction reduction, double loss_weight, const nce_inputs& in) {
+  return {.reduction = reduction,
+          .loss_weight = loss_weight,
+          .upstream_per_row = in.upstream_per_row,
+          .weights = in.weights,
+          .upstream = in.upstream};
 }
+
+/// Up to which a loss's weight takes no loss that is within loss::Reach out of the range of double, whatever the
+/// weights of rows.
+constexpr double kLargestSureWeight = 1e30;
 
 /// The range of tau, and of ln tau.
 constexpr double kSmallestTemperature = 1e-9;

@@ -27,6 +27,9 @@ struct Target {
   }
 };
 
+/// Whether a number was not asked for, or is in range.
+bool finite(const double* number) { return number == nullptr || std::isfinite(*number); }
+
 /// A matrix whose gradient is computed.
 template <typename Real>
 struct Side {
@@ -83,7 +86,7 @@ class Backward {
 
   /// The gradients of X and Z.
   void end_strips() {
-    write_number_gradients(call_, scratch_);
+    write_numbers();
     const Side<Real> x = x_side();
     const Side<Real> z = z_side();
     for_matrices(call_.pool, 1, {x.wanted() ? panels_.x_count : 0, 0, z.wanted() ? panels_.z_count : 0},
@@ -93,7 +96,6 @@ class Backward {
                      if (matrix == 2) finish_panel(z, panel, worker, nullptr, {});
                    }
                  });
-    if (call_.out.d_temperature != nullptr && !std::isfinite(*call_.out.d_temperature)) overflow_ = true;
     if (overflow_) state_.header->overflow = 1;
   }
 
@@ -111,8 +113,7 @@ class Backward {
       if (x.wanted() || y.wanted() || own_wanted()) run_strip(x, y, begin, end);
     }
     if (problem_.blocks.key_key && y.wanted()) multiply_keys();
-    write_number_gradients(call_, scratch_);
-    if (call_.out.d_temperature != nullptr && !std::isfinite(*call_.out.d_temperature)) overflow_ = true;
+    write_numbers();
     const Side<Real> z = z_side();
     const int64_t last = (panels_.x_count - 1) / scratch_.strips.length * scratch_.strips.length;
     for_matrices(call_.pool, 1,
@@ -129,6 +130,11 @@ class Backward {
   }
 
  private:
+  void write_numbers() {
+    write_number_gradients(call_, scratch_);
+    if (!finite(call_.out.d_temperature) || !finite(call_.out.d_bias)) overflow_ = true;
+  }
+
   Side<Real> x_side() const {
     const nce_outputs& out = call_.out;
     Target target = target_of(out.d_queries, out.d_queries_stride, problem_.desc.n);
@@ -467,6 +473,7 @@ class Backward {
                                 .euclidean = problem_.euclidean(),
                                 .sums = scratch_.worker_sums + worker * scratch_.worker_sums_stride,
                                 .to = rows,
+                                .add = call_.out.accumulate != 0,
                                 .dtype = dtype,
                                 .overflow = loss::overflow_of(dtype),
                                 .factors = factors,
@@ -514,7 +521,8 @@ void check_gradients(const Call& call) {
   check("d_queries", out.d_queries, out.d_queries_stride, problem.desc.n);
   check("d_keys", out.d_keys, out.d_keys_stride, problem.key_rows);
   check("d_negatives", out.d_negatives, out.d_negatives_stride, problem.negative_rows);
-  if (out.d_temperature != nullptr && !std::isfinite(*out.d_temperature)) refuse_gradient("d_temperature", 0);
+  if (!finite(out.d_temperature)) refuse_gradient("d_temperature", 0);
+  if (!finite(out.d_bias)) refuse_gradient("d_bias", 0);
 }
 
 template <typename Real>

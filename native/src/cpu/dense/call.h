@@ -35,7 +35,7 @@ struct Call {
   int64_t zero_columns;  ///< rows of Y of norm 0, where they come in strips
   Norms y_norms;
   const double* center;          ///< what is subtracted from all rows where Y comes in strips; null: nothing
-  bool far = false;              ///< similarities or logits may be beyond what nobody needs to look at, see loss::Reach
+  bool far = false;              ///< losses may be beyond what nobody needs to look at, see loss::Reach
   bool cosines_by_rows = false;  ///< similarities over norms are no cosines, so that metrics take these from rows
 
   double tau() const { return temperature.tau; }

@@ -170,18 +170,19 @@ void write_temperature_gradient(const Call& call, const BackwardScratch<Real>& s
     if (call.problem.symmetric) slope += call.state.column_slope[i];
     sum += scratch.row_factors[i] * slope;
   }
-  *call.out.d_temperature = sum * call.temperature.gradient_factor;
+  put_number(*call.out.d_temperature, sum * call.temperature.gradient_factor, call.out.accumulate != 0);
 }
 
-/// Always finite: a row's slope is at most its number of keys.
 template <typename Real>
 void write_bias_gradient(const Call& call, const BackwardScratch<Real>& scratch) {
   if (call.out.d_bias == nullptr) return;
+  const bool add = call.out.accumulate != 0;
+  if (call.state.bias_slope == nullptr && add) return;
   double sum = 0.0;
   for (int64_t i = 0; call.state.bias_slope != nullptr && i < call.problem.x_rows; ++i) {
     sum += scratch.row_factors[i] * call.state.bias_slope[i];
   }
-  *call.out.d_bias = sum;
+  put_number(*call.out.d_bias, sum, add);
 }
 
 }  // namespace

@@ -208,7 +208,7 @@ class DensePlan final : public Plan {
             .z = problem_.own > 0 ? rows_of(in.negatives, in.negatives_stride, problem_.z_rows) : keys,
             .temperature = temperature,
             .bias = bias,
-            .reducer = loss::reducer_of(problem_.reduction, in),
+            .reducer = loss::reducer_of(problem_.reduction, problem_.loss_weight, in),
             .weight_sum = weight_sum,
             .form = Form::kBounded,
             .d_y = problem_.shared ? out.d_negatives : out.d_keys,
@@ -345,13 +345,13 @@ class DensePlan final : public Plan {
     const NormRange y_range = key_strips_.many() ? measure_with_strips(call) : measure(call);
     const Decision decision = choose(call, y_range);
     call.form = decision.form;
-    call.far = decision.far;
+    call.far = decision.far || problem_.loss_weight > loss::kLargestSureWeight;
     call.cosines_by_rows = decision.cosines_by_rows;
     if (problem_.by_labels) {
       count_positives(call);
       weigh_counted_rows(call);
     }
-    if (call.far) refuse_far_similarities(call, decision.arithmetic != Arithmetic::kFloat64);
+    if (decision.far) refuse_far_similarities(call, decision.arithmetic != Arithmetic::kFloat64);
     const bool both = workspace.bytes >= both_bytes_;
     bool kept = false;
     with_kernels(decision.arithmetic,

@@ -576,13 +576,14 @@ class Forward {
     double* const to = call_.out.loss;
     if (to == nullptr) return;
     const loss::Reducer& reducer = call_.reducer;
+    const bool add = call_.out.accumulate != 0;
     if (problem_.reduction == NCE_REDUCTION_NONE) {
-      for (int64_t i = 0; i < problem_.x_rows; ++i) to[i] = reducer.weighted(scratch_.losses[i], i);
+      for (int64_t i = 0; i < problem_.x_rows; ++i) put_number(to[i], reducer.weighted(scratch_.losses[i], i), add);
       return;
     }
     double sum = 0.0;
     for (int64_t i = 0; i < problem_.x_rows; ++i) sum += reducer.weighted(scratch_.losses[i], i);
-    *to = reducer.reduced(sum, call_.weight_sum);
+    put_number(*to, reducer.reduced(sum, call_.weight_sum), add);
   }
 
   int64_t zero_columns() const {

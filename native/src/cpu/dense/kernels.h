@@ -157,7 +157,7 @@ struct PackTask {
 
 /// The last steps of a panel's gradient. sums = sum_factor * (sum of groups, or row blocks) + positive_coefficient *
 /// positive; then
-/// cosine: the part along x is taken away, or Euclidean: (sum of G) x; then to[l][d] = sums * factor * scale.
+/// cosine: the part along x is taken away, or Euclidean: (sum of G) x; then to[l][d] (+)= sums * factor * scale.
 template <typename Real>
 struct FinishTask {
   const Real* groups;  ///< [group_count][padded dim][width], added in order
@@ -175,6 +175,7 @@ struct FinishTask {
   bool euclidean;
   double* sums;           ///< scratch, [padded dim][width]
   void* const* to;        ///< [width] rows; null: not wanted
+  bool add;               ///< to what they hold
   nce_dtype dtype;        ///< of the rows
   double overflow;        ///< the smallest number that is beyond the range of dtype
   const double* factors;  ///< [width]

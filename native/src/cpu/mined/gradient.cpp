@@ -53,6 +53,7 @@ bool finish_panel(const Call<Real>& call, const WeighedScratch<Real>& scratch, d
                               .euclidean = call.problem.euclidean(),
                               .sums = space,
                               .to = to,
+                              .add = call.out.accumulate != 0,
                               .dtype = call.problem.gradient_dtype,
                               .overflow = loss::overflow_of(call.problem.gradient_dtype),
                               .factors = factors,
@@ -168,14 +169,16 @@ class Gather {
 
   bool put(int64_t row, const double* sum) const {
     const double overflow = loss::overflow_of(call_.problem.gradient_dtype);
+    const bool held = call_.out.accumulate != 0;
     bool fits = true;
     dense::with_element(call_.problem.gradient_dtype, [&](auto element) {
       using Element = decltype(element);
       using Written = std::conditional_t<sizeof(Element) == 2, float, Element>;
       auto* const to = static_cast<Element*>(target_of(call_, row));
       for (int64_t d = 0; d < call_.dim(); ++d) {
-        fits = fits && std::fabs(sum[d]) < overflow;
-        to[d] = static_cast<Element>(static_cast<Written>(sum[d]));
+        const double gradient = held ? static_cast<double>(to[d]) + sum[d] : sum[d];
+        fits = fits && std::fabs(gradient) < overflow;
+        to[d] = static_cast<Element>(static_cast<Written>(gradient));
       }
     });
     return fits;

@@ -91,8 +91,8 @@ class MinedPlan final : public Plan {
                        .second_stride = 0},
             .state = state,
             .rule = loss::mined_rule_of(problem_),
-            .reducer = loss::reducer_of(problem_.reduction, in),
-            .factors = loss::reducer_of(NCE_REDUCTION_SUM, in)};
+            .reducer = loss::reducer_of(problem_.reduction, problem_.loss_weight, in),
+            .factors = loss::reducer_of(NCE_REDUCTION_SUM, problem_.loss_weight, in)};
   }
 
   void run(const nce_inputs& in, const nce_outputs& out, Workspace workspace, bool gradients) const {
@@ -118,7 +118,7 @@ class MinedPlan final : public Plan {
       const double loss = call.reducer.weighted(call.state.rows[i].loss, i);
       if (!std::isfinite(loss)) refuse_similarity(i);
       sum += loss;
-      counted += call.reducer.weighted(call.state.rows[i].count, i);
+      counted += call.reducer.times_weight(call.state.rows[i].count, i);
     }
     if (call.problem.reduction != NCE_REDUCTION_NONE && !std::isfinite(sum)) refuse_similarity(-1);
     return counted;
@@ -127,13 +127,14 @@ class MinedPlan final : public Plan {
   static void write_loss(const Call<Real>& call, double counted) {
     double* const to = call.out.loss;
     if (to == nullptr) return;
+    const bool add = call.out.accumulate != 0;
     double sum = 0.0;
     for (int64_t i = 0; i < call.rows(); ++i) {
       const double loss = call.reducer.weighted(call.state.rows[i].loss, i);
-      if (call.problem.reduction == NCE_REDUCTION_NONE) to[i] = loss;
+      if (call.problem.reduction == NCE_REDUCTION_NONE) put_number(to[i], loss, add);
       sum += loss;
     }
-    if (call.problem.reduction != NCE_REDUCTION_NONE) *to = call.reducer.reduced(sum, counted);
+    if (call.problem.reduction != NCE_REDUCTION_NONE) put_number(*to, call.reducer.reduced(sum, counted), add);
   }
 
   /// By which factors are divided, so that small ones pass through float.
@@ -148,8 +149,9 @@ class MinedPlan final : public Plan {
   }
 
   void write_gradients(const Call<Real>& call, const Spaces& spaces, double counted) const {
-    if (call.out.d_temperature != nullptr) *call.out.d_temperature = 0.0;
-    if (call.out.d_bias != nullptr) *call.out.d_bias = 0.0;
+    for (double* const none : {call.out.d_temperature, call.out.d_bias}) {
+      if (none != nullptr && call.out.accumulate == 0) *none = 0.0;
+    }
     if (!call.has_gradient()) return;
     const double scale = call.reducer.reduced(1.0, counted);
     const bool fits = loss::one_pair(problem_.mining)

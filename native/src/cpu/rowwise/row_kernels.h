@@ -28,12 +28,13 @@ struct RowKernels {
   void (*add)(double* sum, double p, const T* y, int64_t dim);
   /// sum += p (y - x): what of a near comparison is left keeps its digits.
   void (*add_difference)(double* sum, double p, const double* x, const T* y, int64_t dim);
-  /// out = p x + q y.
-  void (*write)(T* out, double p, const double* x, double q, const T* y, int64_t dim);
-  /// out = p (x - y).
-  void (*write_difference)(T* out, double p, const double* x, const T* y, int64_t dim);
-  /// out = scale (sum + q x).
-  void (*write_sum)(T* out, double scale, const double* sum, double q, const double* x, int64_t dim);
+  // Those that write an output; with `add` they add to it.
+  /// out (+)= p x + q y.
+  void (*write)(T* out, double p, const double* x, double q, const T* y, int64_t dim, bool add);
+  /// out (+)= p (x - y).
+  void (*write_difference)(T* out, double p, const double* x, const T* y, int64_t dim, bool add);
+  /// out (+)= scale (sum + q x).
+  void (*write_sum)(T* out, double scale, const double* sum, double q, const double* x, int64_t dim, bool add);
 };
 
 /// The kernels of an instruction set that this processor has.

@@ -113,18 +113,38 @@ void add_difference(double* __restrict sum, double p, const double* __restrict x
 }
 
 template <typename T>
-void write(T* __restrict out, double p, const double* __restrict x, double q, const T* __restrict y, int64_t dim) {
+void write(T* __restrict out, double p, const double* __restrict x, double q, const T* __restrict y, int64_t dim,
+           bool add) {
+  if (add) {
+    for (int64_t i = 0; i < dim; ++i) {
+      out[i] = static_cast<T>(static_cast<double>(out[i]) + (p * x[i] + q * static_cast<double>(y[i])));
+    }
+    return;
+  }
   for (int64_t i = 0; i < dim; ++i) out[i] = static_cast<T>(p * x[i] + q * static_cast<double>(y[i]));
 }
 
 template <typename T>
-void write_difference(T* __restrict out, double p, const double* __restrict x, const T* __restrict y, int64_t dim) {
+void write_difference(T* __restrict out, double p, const double* __restrict x, const T* __restrict y, int64_t dim,
+                      bool add) {
+  if (add) {
+    for (int64_t i = 0; i < dim; ++i) {
+      out[i] = static_cast<T>(static_cast<double>(out[i]) + p * (x[i] - static_cast<double>(y[i])));
+    }
+    return;
+  }
   for (int64_t i = 0; i < dim; ++i) out[i] = static_cast<T>(p * (x[i] - static_cast<double>(y[i])));
 }
 
 template <typename T>
 void write_sum(T* __restrict out, double scale, const double* __restrict sum, double q, const double* __restrict x,
-               int64_t dim) {
+               int64_t dim, bool add) {
+  if (add) {
+    for (int64_t i = 0; i < dim; ++i) {
+      out[i] = static_cast<T>(static_cast<double>(out[i]) + scale * (sum[i] + q * x[i]));
+    }
+    return;
+  }
   for (int64_t i = 0; i < dim; ++i) out[i] = static_cast<T>(scale * (sum[i] + q * x[i]));
 }
 

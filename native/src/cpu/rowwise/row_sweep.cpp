@@ -36,11 +36,16 @@ void make_unit(double* row, double inverse_norm, int64_t dim) {
   multiply(row, factors.second, dim);
 }
 
-/// Gradients of rows that were enlarged to have an inverse norm.
-template <typename T>
-void enlarge(T* gradient, const loss::UnitFactors& factors, int64_t dim) {
-  if (factors.first == 1.0) return;
-  for (int64_t i = 0; i < dim; ++i) gradient[i] = static_cast<T>(static_cast<double>(gradient[i]) * factors.first);
+/// Gradients of rows that were enlarged to have an inverse norm: write(add) writes them, or adds them to what is there,
+/// and number(i) is one before it is enlarged.
+template <typename T, typename Write, typename Number>
+void write_enlarged(T* gradient, double factor, int64_t dim, bool add, const Write& write, const Number& number) {
+  if (factor == 1.0) return write(add);
+  if (!add) write(false);
+  for (int64_t i = 0; i < dim; ++i) {
+    const double held = static_cast<double>(gradient[i]);
+    gradient[i] = static_cast<T>(add ? held + number(i) * factor : held * factor);
+  }
 }
 
 }  // namespace
@@ -52,6 +57,7 @@ RowSweep<T>::RowSweep(const loss::Problem& problem, const nce_inputs& in, const 
       in_(in),
       rule_(rule),
       kernels_(kernels),
+      reducer_(loss::reducer_of(problem.reduction, problem.loss_weight, in)),
       measure_(loss::measure_of(problem)),
       dim_(problem.desc.dim) {}
 
@@ -203,7 +209,7 @@ RowTerms RowSweep<T>::forward(int64_t row, const RowScratch& scratch, std::span<
   if (!good) return {};
   const RowTerms terms =
       loss::row_terms(rule_, comparisons.data(), std::ssize(comparisons), alike(row), loss::WholeRow{});
-  const double weighted = in_.weights == nullptr ? terms.loss : terms.loss * static_cast<double>(in_.weights[row]);
+  const double weighted = reducer_.weighted(terms.loss, row);
   if (!std::isfinite(weighted) || !std::isfinite(terms.temperature_slope)) {
     if (totals.overflow < 0) totals.overflow = row;
     return {};
@@ -227,6 +233,7 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
   double query_bound = 0.0;
   double* sum = scratch.gradient;
   const bool query_wanted = out.d_queries != nullptr;
+  const bool add = out.accumulate != 0;
   std::fill(sum, sum + dim_, 0.0);
   double radial = 0.0;
   for (std::size_t k = 0; k < comparisons.size(); ++k) {
@@ -254,14 +261,18 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
         bound = 2.0 * std::abs(slope) * factors.second * factors.first;
         query_bound += 2.0 * std::abs(slope) * of_query.second * of_query.first;
         if (gradient != nullptr) {
-          kernels_.write(gradient, slope * factors.second, x, -slope * cosine * factors.second * unit, y, dim_);
-          enlarge(gradient, factors, dim_);
+          const double p = slope * factors.second;
+          const double q = -slope * cosine * factors.second * unit;
+          write_enlarged(
+              gradient, factors.first, dim_, add,
+              [&](bool to_held) { kernels_.write(gradient, p, x, q, y, dim_, to_held); },
+              [&](int64_t i) { return p * x[i] + q * static_cast<double>(y[i]); });
         }
         break;
       }
       case Base::kDot:
         if (query_wanted) kernels_.add(sum, slope, y, dim_);
-        if (gradient != nullptr) kernels_.write(gradient, slope, x, 0.0, y, dim_);
+        if (gradient != nullptr) kernels_.write(gradient, slope, x, 0.0, y, dim_, add);
         bound = std::abs(slope / inverse_query_norm);
         query_bound += std::abs(slope / comparison.inverse_norm);
         break;
@@ -279,15 +290,15 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
             std::transform(x, x + dim_, y, scratch.other, [](double a, double b) { return (a - b) * loss::kEnlarged; });
             scale = slope / scaled_distance<double>(scratch.other, nullptr, dim_);
             if (query_wanted) kernels_.add(sum, scale, scratch.other, dim_);
-            if (gradient != nullptr) kernels_.write(gradient, -scale, scratch.other, 0.0, y, dim_);
+            if (gradient != nullptr) kernels_.write(gradient, -scale, scratch.other, 0.0, y, dim_, add);
             break;
           }
         }
         if (query_wanted) kernels_.add_difference(sum, -scale, x, y, dim_);
-        if (gradient != nullptr) kernels_.write_difference(gradient, -scale, x, y, dim_);
+        if (gradient != nullptr) kernels_.write_difference(gradient, -scale, x, y, dim_, add);
       }
     }
-    if (gradient != nullptr && !(bound < kSafe) && !all_finite(gradient, dim_)) {
+    if (gradient != nullptr && (add || !(bound < kSafe)) && !all_finite(gradient, dim_)) {
       int64_t& first = k == 0 ? overflow.key : overflow.negative;
       first = std::min(first, k == 0 ? row : negative_row(row, k));
     }
@@ -295,9 +306,12 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
   if (!query_wanted) return;
   T* gradient = static_cast<T*>(out.d_queries) + row * out.d_queries_stride;
   const bool cosine = measure_.base == Base::kCosine;
-  kernels_.write_sum(gradient, cosine ? of_query.second : 1.0, sum, -radial, x, dim_);
-  if (cosine) enlarge(gradient, of_query, dim_);
-  if (!(query_bound < kSafe) && !all_finite(gradient, dim_)) overflow.query = std::min(overflow.query, row);
+  const double scale = cosine ? of_query.second : 1.0;
+  write_enlarged(
+      gradient, cosine ? of_query.first : 1.0, dim_, add,
+      [&](bool to_held) { kernels_.write_sum(gradient, scale, sum, -radial, x, dim_, to_held); },
+      [&](int64_t i) { return scale * (sum[i] - radial * x[i]); });
+  if ((add || !(query_bound < kSafe)) && !all_finite(gradient, dim_)) overflow.query = std::min(overflow.query, row);
 }
 
 template class RowSweep<float>;

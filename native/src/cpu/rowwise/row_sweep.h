@@ -7,6 +7,7 @@
 #include "cpu/rowwise/row_kernels.h"
 #include "cpu/rowwise/row_metrics.h"
 #include "loss/pairwise.h"
+#include "loss/reduction.h"
 
 namespace nce::cpu {
 
@@ -68,6 +69,7 @@ class RowSweep {
   const nce_inputs& in_;
   const loss::PairwiseRule& rule_;
   const RowKernels<T>& kernels_;
+  const loss::Reducer reducer_;
   const loss::Measure measure_;
   const int64_t dim_;
 };

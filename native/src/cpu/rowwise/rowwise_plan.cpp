@@ -128,7 +128,7 @@ class RowwisePlan final : public Plan {
                        .tau = 1.0,
                        .margin = problem_.desc.margin,
                        .class_prior = problem_.desc.class_prior},
-              .reducer = loss::reducer_of(problem_.reduction, in),
+              .reducer = loss::reducer_of(problem_.reduction, problem_.loss_weight, in),
               .temperature_factor = 0.0,
               .weight_sum = 0.0};
     if (in.temperature != nullptr) {
@@ -176,7 +176,7 @@ class RowwisePlan final : public Plan {
       if (!std::isfinite(sum)) refuse_similarity(-1);
     }
     if (keep) *token = {.magic = kTokenMagic, .plan = number_, .tau = call.rule.tau};
-    if (out.loss != nullptr) write_loss(call, terms, out.loss);
+    if (out.loss != nullptr) write_loss(call, terms, out.loss, out.accumulate != 0);
     if (out.metrics == nullptr) return;
     nce_metrics metrics = loss::metrics_of(problem_.row.function, loss::similarity_range(problem_), totals.metrics, n(),
                                            loss::kSimilarityShare);
@@ -184,17 +184,17 @@ class RowwisePlan final : public Plan {
     loss::write_metrics(metrics, out.metrics);
   }
 
-  void write_loss(const Call& call, const RowTerms* terms, double* loss) const {
+  void write_loss(const Call& call, const RowTerms* terms, double* loss, bool add) const {
     double sum = 0.0;
     for (int64_t row = 0; row < n(); ++row) {
       const double weighted = call.reducer.weighted(terms[row].loss, row);
       if (problem_.reduction == NCE_REDUCTION_NONE) {
-        loss[row] = weighted;
+        put_number(loss[row], weighted, add);
       } else {
         sum += weighted;
       }
     }
-    if (problem_.reduction != NCE_REDUCTION_NONE) *loss = call.reducer.reduced(sum, call.weight_sum);
+    if (problem_.reduction != NCE_REDUCTION_NONE) put_number(*loss, call.reducer.reduced(sum, call.weight_sum), add);
   }
 
   void gradients(const Call& call, const nce_outputs& out, const Workspace& workspace) const {
@@ -207,10 +207,10 @@ class RowwisePlan final : public Plan {
     if (out.d_temperature != nullptr) {
       double sum = 0.0;
       for (int64_t row = 0; row < n(); ++row) sum += factor(row) * terms[row].temperature_slope;
-      *out.d_temperature = call.temperature_factor * sum;
+      put_number(*out.d_temperature, call.temperature_factor * sum, out.accumulate != 0);
       if (!std::isfinite(*out.d_temperature)) temperature_overflows = true;
     }
-    if (out.d_bias != nullptr) *out.d_bias = 0.0;  // only rows that meet have one
+    if (out.d_bias != nullptr && out.accumulate == 0) *out.d_bias = 0.0;  // only rows that meet have one
     if (out.d_queries != nullptr || out.d_keys != nullptr || out.d_negatives != nullptr) {
       const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
       for_rows([&](int64_t, int64_t begin, int64_t end, int worker) {

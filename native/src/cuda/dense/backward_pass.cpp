@@ -91,6 +91,7 @@ class Backward {
             .positive_constants = scratch_.positive_constants,
             .d_temperature = call_.out.d_temperature,
             .d_bias = call_.out.d_bias,
+            .add = call_.out.accumulate != 0,
             .totals = call_.scratch.slopes};
   }
 
@@ -205,7 +206,8 @@ class Backward {
             .first_stride = stride,
             .first_rows = count,
             .second = nullptr,
-            .second_stride = 0};
+            .second_stride = 0,
+            .add = call_.out.accumulate != 0};
   }
 
   /// Of X's rows and Y's; one tower has the same on both sides.

@@ -28,7 +28,7 @@ struct Call {
 
   bool has_y() const { return problem.y_rows > 0; }
   loss::Reducer reducer() const {
-    loss::Reducer reducer = loss::reducer_of(problem.reduction, in);
+    loss::Reducer reducer = loss::reducer_of(problem.reduction, problem.loss_weight, in);
     if (problem.by_labels) reducer.weights = state.counted_weights;
     return reducer;
   }

@@ -68,7 +68,7 @@ NCE_DEVICE Decision decide(const ChooseParams& p, const CallState& call, double 
   const double safe = loss::reach_of(single).safe;
   // A bias in units of s may overflow where similarities do not.
   const bool far = !(largest <= safe && logit <= safe && bias * call.tau <= safe);
-  return {second ? 1 : 0, form, shift_of(form, call, shift), !far ? 0 : single ? 2 : 1};
+  return {second ? 1 : 0, form, shift_of(form, call, shift), far && single ? 2 : far || p.weighs_much ? 1 : 0};
 }
 
 NCE_DEVICE bool refuse(CallState& call, const RowRange& range, Argument argument, int64_t before) {

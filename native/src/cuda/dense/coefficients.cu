@@ -58,10 +58,11 @@ __global__ void finish_slopes(const CoefficientsParams p) {
   const double largest = combine_block<Largest>(mine ? p.totals[threadIdx.x].largest : 0.0);
   if (threadIdx.x != 0) return;
   p.call->largest_slope = largest;
-  if (p.d_bias != nullptr) *p.d_bias = bias;  // always finite: a row's slope is at most its number of keys
+  if (p.d_bias != nullptr && !(p.add && p.bias_slope == nullptr)) {
+    if (!is_finite(put(bias, *p.d_bias, p.add))) tell_overflow(*p.call, Argument::kBiasGradient, 0);
+  }
   if (p.d_temperature == nullptr) return;
-  const double gradient = temperature * p.call->temperature_factor;
-  *p.d_temperature = gradient;
+  const double gradient = put(temperature * p.call->temperature_factor, *p.d_temperature, p.add);
   if (!is_finite(gradient)) tell_overflow(*p.call, Argument::kTemperatureGradient, 0);
 }
 

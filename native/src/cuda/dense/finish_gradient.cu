@@ -64,18 +64,19 @@ NCE_DEVICE void* gradient_row(const RowTarget& target, int64_t i) {
   return static_cast<unsigned char*>(matrix) + offset * loss::dtype_bytes(target.dtype);
 }
 
-NCE_DEVICE void write(void* row, nce_dtype dtype, int64_t d, double x) {
+/// As put() has it.
+NCE_DEVICE double put_element(double x, void* row, nce_dtype dtype, int64_t d, bool add) {
   switch (dtype) {
     case NCE_DTYPE_FLOAT64:
-      return narrow(x, static_cast<double*>(row)[d]);
+      return put(x, static_cast<double*>(row)[d], add);
     case NCE_DTYPE_FLOAT16:
-      return narrow(x, static_cast<Float16*>(row)[d]);
+      return put(x, static_cast<Float16*>(row)[d], add);
     case NCE_DTYPE_BFLOAT16:
-      return narrow(x, static_cast<Bfloat16*>(row)[d]);
+      return put(x, static_cast<Bfloat16*>(row)[d], add);
     case NCE_DTYPE_FLOAT32:
       break;
   }
-  narrow(x, static_cast<float*>(row)[d]);
+  return put(x, static_cast<float*>(row)[d], add);
 }
 
 /// A row's own numbers.
@@ -149,8 +150,7 @@ __global__ void finish_gradient(const FinishGradientParams p) {
   for (int64_t d = lane; d < p.dim; d += kWarpThreads) {
     double gradient = pulled(p, row, positive, d);
     if (p.similarity != NCE_SIMILARITY_DOT) gradient -= along * x.at(d);
-    gradient = gradient * inverse * scale;
-    write(to, p.target.dtype, d, gradient);
+    gradient = put_element(gradient * inverse * scale, to, p.target.dtype, d, p.target.add);
     beyond = beyond || !(std::fabs(gradient) < overflow);  // also where it is no number
   }
   if (!beyond) return;

@@ -68,7 +68,7 @@ NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& tota
   }
   loss = p.reducer.weighted(loss, i);
   if (call.far != 0 && !is_finite(loss)) tell_overflow(call, Argument::kSimilarity, i);
-  if (p.losses != nullptr && p.late == (call.far != 0)) p.losses[i] = loss;
+  if (p.losses != nullptr && p.late == (call.far != 0)) put(loss, p.losses[i], p.add);
   totals.loss += loss;
   if (p.metrics) add_metrics(p, i, row.entropy, totals.metrics);
 }
@@ -105,7 +105,7 @@ __global__ void finish_loss(const FinishLossParams p) {
   const RowTotals mine = threadIdx.x < parts_of(p.rows) ? p.totals[threadIdx.x] : RowTotals{};
   RowTotals all = combine_totals(mine, p.metrics != nullptr);
   if (threadIdx.x != 0 || refuse(*p.call, p.reducer, all.loss)) return;
-  if (p.loss != nullptr) *p.loss = p.reducer.reduced(all.loss, p.call->weight_sum);
+  if (p.loss != nullptr) put(p.reducer.reduced(all.loss, p.call->weight_sum), *p.loss, p.add);
   if (p.metrics != nullptr) {
     all.metrics.positives = p.rows - all.metrics.rows_without_positives;
     all.metrics.further_negatives = p.further_negatives;

@@ -288,6 +288,7 @@ class Forward {
                         .column_slope = state_.column_slope,
                         .bias_slope = state_.bias_slope,
                         .losses = problem_.reduction == NCE_REDUCTION_NONE ? call_.out.loss : nullptr,
+                        .add = call_.out.accumulate != 0,
                         .totals = call_.scratch.totals},
                        call_.stream);
   }
@@ -329,6 +330,9 @@ void number_rows(const Call& call) {
       {.call = call.call_state, .rows = problem.z_rows, .own = problem.own, .numbers = call.state.owners}, call.stream);
 }
 
+/// Whether its losses have to be looked at for their weight alone.
+bool weighs_much(const Problem& problem) { return problem.loss_weight > loss::kLargestSureWeight; }
+
 void choose(const Call& call) {
   const Problem& problem = call.problem;
   launch_choose({.call = call.call_state,
@@ -343,13 +347,15 @@ void choose(const Call& call) {
                  .first_is_double = call.methods[0].arithmetic == Arithmetic::kFloat64,
                  .first_view = problem.desc.n,
                  .most_terms = static_cast<double>(std::max<int64_t>({1, problem.x_rows, problem.y_rows}) +
-                                                   problem.blocks.count() * problem.x_rows + problem.own)},
+                                                   problem.blocks.count() * problem.x_rows + problem.own),
+                 .weighs_much = weighs_much(problem)},
                 call.stream);
 }
 
-/// Whether numbers of this plan's types can have similarities, or a bias, beyond what nobody needs to look at.
+/// Whether numbers of this plan's types can have similarities, a bias or losses beyond what nobody needs to look at.
 bool can_be_far(const Call& call) {
   const Problem& problem = call.problem;
+  if (weighs_much(problem)) return true;
   if (problem.cosine() && !problem.has_bias()) return false;
   return problem.dtype == NCE_DTYPE_FLOAT64 || problem.precision == NCE_PRECISION_FAST;
 }
@@ -411,6 +417,7 @@ void finish_loss(const Call& call, uint64_t plan) {
                       .further_negatives = problem.block_pairs(),
                       .by_labels = problem.by_labels,
                       .loss = problem.reduction == NCE_REDUCTION_NONE ? nullptr : call.out.loss,
+                      .add = call.out.accumulate != 0,
                       .metrics = call.out.metrics},
                      call.stream);
 }

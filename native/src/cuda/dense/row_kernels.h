@@ -32,6 +32,7 @@ struct RowTarget {
   int64_t first_rows;
   void* second;
   int64_t second_stride;
+  bool add;  ///< to what is there
 
   bool wanted() const { return first != nullptr || second != nullptr; }
 };
@@ -76,6 +77,7 @@ struct ChooseParams {
   bool first_is_double;
   int64_t first_view;  ///< tower: rows given as queries
   double most_terms;   ///< the most negatives that a sum has
+  bool weighs_much;    ///< losses are far for their weight alone
 };
 void launch_choose(const ChooseParams& params, cudaStream_t stream);
 
@@ -263,6 +265,7 @@ struct FinishRowsParams {
   double *row_slope, *column_slope;    ///< see loss::RowResult: dl/dtau
   double* bias_slope;                  ///< likewise; null: the loss has no bias
   double* losses;                      ///< w_i l_i of every row, if wanted
+  bool add;                            ///< to what `losses` holds
   RowTotals* totals;                   ///< one a part
 };
 void launch_finish_rows(const FinishRowsParams& params, cudaStream_t stream);
@@ -281,6 +284,7 @@ struct FinishLossParams {
   int64_t further_negatives;  ///< see MetricTotals
   bool by_labels;             ///< positives are, so that their alignment is not known
   double* loss;               ///< null: not wanted, or written row by row
+  bool add;                   ///< to what it holds
   nce_metrics* metrics;
 };
 void launch_finish_loss(const FinishLossParams& params, cudaStream_t stream);
@@ -316,6 +320,7 @@ struct CoefficientsParams {
   void *positive_as, *positive_references, *positive_constants;
   double* d_temperature;  ///< null: not wanted
   double* d_bias;         ///< likewise
+  bool add;               ///< to what these hold
   SlopeTotals* totals;
 };
 /// The largest slope, by which all coefficients are divided, and the gradients by the temperature and the bias.

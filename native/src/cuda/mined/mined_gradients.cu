@@ -139,8 +139,7 @@ __global__ void finish_mined(const MinedParams p) {
   for (int64_t d = lane(); d < p.dim; d += kWarpThreads) {
     double gradient = share * twice * sums[d];
     if (cosine) gradient = share * (sums[d] - along * x[d]) * inverse_of(p, row) * p.scales[row];
-    narrow(gradient, to[d]);
-    if (!(std::fabs(gradient) < overflow)) tell_overflow(*p.call, Argument::kQueriesGradient, row);
+    if (!(std::fabs(put(gradient, to[d], p.add)) < overflow)) tell_overflow(*p.call, Argument::kQueriesGradient, row);
   }
 }
 
@@ -166,7 +165,7 @@ void launch_gather_pairs(const MinedParams& params, cudaStream_t stream) {
 }
 
 void launch_finish_mined(const MinedParams& params, cudaStream_t stream) {
-  if (params.d_temperature != nullptr || params.d_bias != nullptr) {
+  if (!params.add && (params.d_temperature != nullptr || params.d_bias != nullptr)) {
     launch({"clear_numbers", dim3(1), kWarpThreads, 0, stream}, clear_numbers, params);
   }
   if (params.d_queries == nullptr) return;

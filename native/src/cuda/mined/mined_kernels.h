@@ -64,6 +64,7 @@ struct MinedParams {
   double* counted;             ///< sum of w_a c_a
   double* gradients;           ///< [rows][dim]: sums of G times rows, or times differences of rows
 
+  bool add;          ///< to what outputs hold
   double* loss_out;  ///< outputs; null: not wanted
   double* d_temperature;
   double* d_bias;

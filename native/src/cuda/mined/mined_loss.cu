@@ -88,7 +88,7 @@ __global__ void mined_loss(const MinedParams p) {
     const double weighted = p.reducer.weighted(p.mined[i].loss, i);
     if (!is_finite(weighted)) bad = Smallest()(bad, i);
     loss += weighted;
-    counted += p.reducer.weighted(p.mined[i].count, i);
+    counted += p.reducer.times_weight(p.mined[i].count, i);
   }
   loss = combine_block<Sum>(loss);
   counted = combine_block<Sum>(counted);
@@ -105,12 +105,12 @@ __global__ void mined_loss(const MinedParams p) {
   if (p.metrics != nullptr) write_mined_metrics(p);
   if (p.loss_out != nullptr && !sum) {
     for (int64_t i = threadIdx.x; i < p.rows; i += kBlockThreads) {
-      p.loss_out[i] = p.reducer.weighted(p.mined[i].loss, i);
+      put(p.reducer.weighted(p.mined[i].loss, i), p.loss_out[i], p.add);
     }
   }
   if (threadIdx.x != 0) return;
   *p.counted = counted;
-  if (p.loss_out != nullptr && sum) *p.loss_out = p.reducer.reduced(loss, counted);
+  if (p.loss_out != nullptr && sum) put(p.reducer.reduced(loss, counted), *p.loss_out, p.add);
   p.call->plan = p.plan;
 }
 

@@ -97,10 +97,11 @@ class MinedPlan final : public DevicePlan<MinedPlan> {
                      .second = nullptr,
                      .second_stride = 0};
     params.labels = of.in.labels;
-    params.reducer = loss::reducer_of(problem_.reduction, of.in);
-    params.factors = loss::reducer_of(NCE_REDUCTION_SUM, of.in);
+    params.reducer = loss::reducer_of(problem_.reduction, problem_.loss_weight, of.in);
+    params.factors = loss::reducer_of(NCE_REDUCTION_SUM, problem_.loss_weight, of.in);
     params.ranked_stride = ranked_stride_;
     params.loss_out = of.out.loss;
+    params.add = of.out.accumulate != 0;
     params.d_temperature = of.out.d_temperature;
     params.d_bias = of.out.d_bias;
     params.metrics = of.forward ? of.out.metrics : nullptr;

@@ -55,8 +55,8 @@ struct RowColumns {
       const double y = times<T>(wide(from[column(c)]), factors);
       sums[c] += pull.push * (y - enlarged(x_share * x[c], factors.first));
       if (to == nullptr) continue;
-      const double gradient = enlarged(pull.push * (factors.second * (x[c] - pull.shrink * y)), factors.first);
-      narrow(gradient, to[column(c)]);
+      const double gradient =
+          put(enlarged(pull.push * (factors.second * (x[c] - pull.shrink * y)), factors.first), to[column(c)], p.add);
       if (!(std::fabs(gradient) < overflow())) {
         tell(k == 0 ? Argument::kKeysGradient : Argument::kNegativesGradient, k == 0 ? row : negative_row(p, row, k));
       }
@@ -69,8 +69,8 @@ struct RowColumns {
     NCE_UNROLL
     for (int c = 0; c < kColumnsOfLane; ++c) {
       if (column(c) >= p.dim) continue;
-      const double gradient = enlarged(factors.second * (sums[c] - radial * x[c]), factors.first);
-      narrow(gradient, to[column(c)]);
+      const double gradient =
+          put(enlarged(factors.second * (sums[c] - radial * x[c]), factors.first), to[column(c)], p.add);
       if (!(std::fabs(gradient) < overflow())) tell(Argument::kQueriesGradient, row);
     }
   }
@@ -128,10 +128,9 @@ __global__ void write_number_gradients(const RowwiseParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   const double sum = combine_block<Sum>(threadIdx.x < parts_of(p.rows) ? p.slopes[threadIdx.x] : 0.0);
   if (threadIdx.x != 0) return;
-  if (p.d_bias != nullptr) *p.d_bias = 0.0;
+  if (p.d_bias != nullptr && !p.add) *p.d_bias = 0.0;
   if (p.d_temperature == nullptr) return;
-  const double gradient = p.call->temperature_factor * sum;
-  *p.d_temperature = gradient;
+  const double gradient = put(p.call->temperature_factor * sum, *p.d_temperature, p.add);
   if (!is_finite(gradient)) tell_overflow(*p.call, Argument::kTemperatureGradient, 0);
 }
 

@@ -49,6 +49,13 @@ struct Scale {
 
   NCE_DEVICE explicit Scale(int exponent) : first(power(exponent)), second(power(exponent - clamped(exponent))) {}
   NCE_DEVICE float of(const Twofold& a) const { return nearest(a) * first * second; }
+
+  /// The same and a number, rounded once.
+  NCE_DEVICE float of(const Twofold& a, float more) const {
+    const Twofold sum = exact_sum(a.high * first * second, more);
+    // Of infinity, what rounding took is no number.
+    return is_finite(sum.high) ? nearest({sum.high, sum.low + a.low * first * second}) : sum.high;
+  }
 };
 
 /// The lane's columns.
@@ -72,7 +79,8 @@ struct TwofoldColumns {
     }
   }
 
-  NCE_DEVICE void write(float gradient, G& to, Argument argument, int64_t at) const {
+  NCE_DEVICE void write(const Scale& scale, const Twofold& scaled, G& to, Argument argument, int64_t at) const {
+    const float gradient = p.add ? scale.of(scaled, single(to)) : scale.of(scaled);
     narrow(gradient, to);
     if (!(std::fabs(gradient) < overflow)) tell_overflow(*p.call, argument, at);
   }
@@ -92,7 +100,7 @@ struct TwofoldColumns {
       sums[c] = sums[c] + Twofold{mine.high * share, mine.low * share};
       if (to == nullptr) continue;
       const Twofold other = kDifference ? -mine : pull.cross * x[c] + -(pull.own * y);
-      write(scale.of(other), to[column(c)], k == 0 ? Argument::kKeysGradient : Argument::kNegativesGradient,
+      write(scale, other, to[column(c)], k == 0 ? Argument::kKeysGradient : Argument::kNegativesGradient,
             k == 0 ? row : negative_row(p, row, k));
     }
   }
@@ -104,7 +112,7 @@ struct TwofoldColumns {
     NCE_UNROLL
     for (int c = 0; c < kColumnsOfLane; ++c) {
       if (column(c) >= p.dim) continue;
-      write(scale.of(sums[c] + -(radial * x[c])), to[column(c)], Argument::kQueriesGradient, row);
+      write(scale, sums[c] + -(radial * x[c]), to[column(c)], Argument::kQueriesGradient, row);
     }
   }
 };

@@ -92,9 +92,10 @@ struct RowwiseParams {
   TwofoldSums* sums;       ///< [rows][comparisons_of_row], forward
   TwofoldPull* pulls;      ///< likewise, backward
 
+  bool add;          ///< to what outputs hold
   double* loss_out;  ///< outputs; null: not wanted
   double* d_temperature;
-  double* d_bias;  ///< set to 0: only rows that meet have one
+  double* d_bias;  ///< set to 0, or left: only rows that meet have one
   nce_metrics* metrics;
   GradientMatrix d_queries, d_keys, d_negatives;
 };

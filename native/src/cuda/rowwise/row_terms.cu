@@ -150,7 +150,7 @@ __global__ void finish_rowwise_loss(const RowwiseParams p) {
   const bool sum = p.reducer.reduction != NCE_REDUCTION_NONE;
   if (threadIdx.x != 0 || refuse(all, sum, *p.call)) return;
   if (p.loss_out != nullptr && p.reducer.reduction != NCE_REDUCTION_NONE) {
-    *p.loss_out = p.reducer.reduced(all.loss, p.call->weight_sum);
+    put(p.reducer.reduced(all.loss, p.call->weight_sum), *p.loss_out, p.add);
   }
   if (p.metrics != nullptr) {
     nce_metrics metrics = loss::metrics_of(p.function, p.range, all.metrics, p.rows, loss::kSimilarityShare);
@@ -163,7 +163,7 @@ __global__ void finish_rowwise_loss(const RowwiseParams p) {
 __global__ void write_row_losses(const RowwiseParams p) {
   const int64_t row = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
   if (p.call->status != NCE_STATUS_OK || row >= p.rows) return;
-  p.loss_out[row] = p.reducer.weighted(p.terms[row].loss, row);
+  put(p.reducer.weighted(p.terms[row].loss, row), p.loss_out[row], p.add);
 }
 
 }  // namespace

@@ -104,12 +104,26 @@ void collect(const FinishTask<Real>& task, double (&along)[kWidth<Real>]) {
   for (int w = 0; w < kWides<Real>; ++w) store<double>(along + w * kWideLanes, along_x[w]);
 }
 
+/// What `count` dimensions from d on of kLanes rows hold, from `lane` on: held[k] are the rows' of dimension d + k.
+template <typename Real, typename Element>
+[[gnu::always_inline]] inline void read_block(const FinishTask<Real>& task, int lane, int64_t d, int64_t count,
+                                              Real (&held)[kLanes<Real>][kLanes<Real>]) {
+  for (int64_t r = 0; r < kLanes<Real>; ++r) {
+    const auto* const from = static_cast<const Element*>(task.to[lane + r]);
+    for (int64_t k = 0; k < kLanes<Real>; ++k) {
+      held[k][r] = from == nullptr || k >= count ? Real{0} : static_cast<Real>(from[d + k]);
+    }
+  }
+}
+
 /// Rows of `count` dimensions from d on, kLanes of them from `lane` on, without what lies along x.
-template <typename Real, typename Element, bool kWhole>
+template <typename Real, typename Element, bool kAdd, bool kWhole>
 [[gnu::always_inline]] inline void write_block(const FinishTask<Real>& task, const double (&along)[kWidth<Real>],
                                                int lane, int64_t d, int64_t count, Int<Real>& beyond) {
   const Vec<Real> overflow = broadcast(static_cast<Real>(task.overflow));
   Vec<Real> rows[kLanes<Real>];
+  Real held[kLanes<Real>][kLanes<Real>];
+  if constexpr (kAdd) read_block<Real, Element>(task, lane, d, count, held);
 #pragma GCC unroll 16
   for (int64_t k = 0; k < kLanes<Real>; ++k) {
     const int64_t dimension = kWhole || k < count ? d + k : d;
@@ -117,7 +131,9 @@ template <typename Real, typename Element, bool kWhole>
       const Wide sum = load(task.sums + dimension * kWidth<Real> + lane + l);
       const Wide part = sum - load(along + lane + l) * panel_wide(task.x, dimension, lane + l);
       // Two steps, since 1 / |x| alone may overflow.
-      return part * load(task.factors + lane + l) * load(task.scales + lane + l);
+      const Wide gradient = part * load(task.factors + lane + l) * load(task.scales + lane + l);
+      if constexpr (kAdd) return widened(held[k] + l) + gradient;
+      return gradient;
     });
   }
   transpose<Real>(rows);
@@ -137,20 +153,25 @@ template <typename Real, typename Element, bool kWhole>
   }
 }
 
-template <typename Real, typename Element>
+template <typename Real, typename Element, bool kAdd>
 bool write_rows(const FinishTask<Real>& task, const double (&along)[kWidth<Real>]) {
   Int<Real> beyond{};
   for (int64_t d = 0; d < task.dim; d += kLanes<Real>) {
     const int64_t left = task.dim - d;
     for (int lane = 0; lane < kWidth<Real>; lane += kLanes<Real>) {
       if (left >= kLanes<Real>) {
-        write_block<Real, Element, true>(task, along, lane, d, kLanes<Real>, beyond);
+        write_block<Real, Element, kAdd, true>(task, along, lane, d, kLanes<Real>, beyond);
       } else {
-        write_block<Real, Element, false>(task, along, lane, d, left, beyond);
+        write_block<Real, Element, kAdd, false>(task, along, lane, d, left, beyond);
       }
     }
   }
   return any<Real>(beyond);
+}
+
+template <typename Real, typename Element>
+bool write_rows(const FinishTask<Real>& task, const double (&along)[kWidth<Real>]) {
+  return task.add ? write_rows<Real, Element, true>(task, along) : write_rows<Real, Element, false>(task, along);
 }
 
 template <typename Real>

@@ -12,15 +12,17 @@ import java.util.Map;
  * the loss of row i.
  */
 public sealed interface ContrastiveLoss
-        permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet, SigLip, SupCon {
+        permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet, SigLip, SupCon, Matryoshka {
     /**
      * One loss of every kind there is, with default values: temperature or margin 1, bias 0, cosine similarity or Euclidean distance,
-     * in-batch negatives where a kind has a choice, not symmetric, one tower, means.
+     * in-batch negatives where a kind has a choice, not symmetric, one tower, means. A {@link Matryoshka} is of the kind of the loss
+     * within.
      *
      * @return the losses, in the order in which this interface permits them; unmodifiable
      */
     static List<ContrastiveLoss> kinds() {
         return Arrays.stream(ContrastiveLoss.class.getPermittedSubclasses())
+                .filter(kind -> kind != Matryoshka.class)
                 .map(kind -> (ContrastiveLoss) Components.defaults(kind.asSubclass(Record.class)))
                 .toList();
     }
@@ -171,6 +173,18 @@ public sealed interface ContrastiveLoss
      * @return a new loss
      */
     ContrastiveLoss withReduction(Reduction reduction);
+
+    /**
+     * The sum of this loss over several prefixes of the rows, each with the weight 1, so that embeddings may be cut off later.
+     *
+     * @param dims how many of the first coordinates each prefix has: one or more, rising, in 1 ... 2^20, and at most those of the
+     *     plan
+     * @return a new loss
+     * @throws IllegalArgumentException if they are not, or this is a Matryoshka already
+     */
+    default Matryoshka matryoshka(int... dims) {
+        return Matryoshka.of(this, dims);
+    }
 
     /**
      * What this loss is made of, by name: of temperature, bias, margin, similarity, distance, negatives, negativeReduction,

@@ -259,7 +259,9 @@ public final class Device implements AutoCloseable {
         CallChecks checks = new CallChecks(this, loss, shape, dtype, options.gradientDType(dtype));
         resources.acquire();
         try {
-            PlanExecutor executor = backend.plan(checks.spec(), shape, dtype, options);
+            PlanExecutor executor = checks.spec().prefixes().isEmpty()
+                    ? backend.plan(checks.spec(), shape, dtype, options, null)
+                    : MatryoshkaExecutor.of(backend, checks.spec(), shape, dtype, options);
             Lifetime plan = resources.adopt("plan", executor::close);
             return new Plan(this, plan, checks, executor, options.metrics(), CLEANER);
         } finally {

@@ -347,6 +347,13 @@ public final class Matrix {
         return new Matrix(segment, dtype, rows, dim, rowStride, device, onDevice);
     }
 
+    /** The first columns: the same memory, with rows as far apart. */
+    Matrix prefix(long columns) {
+        long elements = rows == 0 ? 0 : (rows - 1) * rowStride + columns;
+        MemorySegment first = onDevice ? segment : segment.asSlice(0, elements * dtype.bytes());
+        return new Matrix(first, dtype, rows, columns, rowStride, owner, onDevice);
+    }
+
     /** Who must not be closed while the matrix is in use, or null. */
     Device owner() {
         return owner;

@@ -6,7 +6,8 @@ import java.util.Objects;
 /**
  * Where {@link Plan#forwardBackward(Inputs, Outputs)} writes, to be used again and again: gradients into the caller's matrices,
  * numbers into this object. On a native device whose memory the matrices are in ({@link Device#allocate}), such a call puts
- * nothing on the Java heap, after some warm-up. Not thread-safe: of one call at a time.
+ * nothing on the Java heap, after some warm-up, but for the few small objects of a {@link Matryoshka}. Not thread-safe: of one call at
+ * a time.
  */
 public final class Outputs {
     private final Gradients gradients;

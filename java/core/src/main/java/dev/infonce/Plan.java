@@ -10,7 +10,8 @@ import java.util.Objects;
  * with outputs of its own. Closing it lets running calls end; afterwards every call is an {@link IllegalStateException}. A plan
  * that is forgotten without being closed is closed by the garbage collector eventually.
  *
- * <p>Every call throws, with all outputs untouched (but for {@linkplain Status#NON_FINITE a gradient beyond its type}):
+ * <p>Every call throws, with all outputs untouched (but for {@linkplain Status#NON_FINITE a gradient beyond its type}, and what a smaller
+ * prefix of a {@link Matryoshka} refuses):
  *
  * <ul>
  *   <li>{@link IllegalArgumentException} for what can be told from the arguments: a missing or surplus matrix, sizes, types,
@@ -121,7 +122,7 @@ public final class Plan implements AutoCloseable {
         lifetime.acquire();
         try {
             device.finishStreams();
-            executor.run(in, temperature, gradients, true, out.numbers());
+            executor.run(in, temperature, gradients, false, true, out.numbers());
             out.temperature(temperature);
         } finally {
             lifetime.release();
@@ -166,7 +167,7 @@ public final class Plan implements AutoCloseable {
             checks.workspace(workspace, executor.workspaceBytes(out.hasGradients()));
             Checks.argument(
                     out.metrics() == null || metrics, "metrics: the plan was made without, but got a buffer for them");
-            stream.enqueue(handle -> executor.enqueue(handle, in, out, workspace.segment(), workspace.bytes()));
+            stream.enqueue(handle -> executor.enqueue(handle, in, out, false, workspace.segment(), workspace.bytes()));
             return new PendingCall(this, stream, in, out, workspace);
         } finally {
             lifetime.release();
@@ -251,8 +252,8 @@ public final class Plan implements AutoCloseable {
     }
 
     /**
-     * The scratch memory that one running call uses, apart from copies of heap arrays. It is kept for the next call, so a plan
-     * holds as many as there were calls at once.
+     * The scratch memory that one running call uses, apart from copies of heap arrays; the prefixes of a {@link Matryoshka} take
+     * turns in it. It is kept for the next call, so a plan holds as many as there were calls at once.
      *
      * @return bytes
      * @throws IllegalStateException if the plan is closed
@@ -296,7 +297,7 @@ public final class Plan implements AutoCloseable {
         lifetime.acquire();
         try {
             device.finishStreams();
-            return executor.run(in, checks.temperature(in), out, wantLoss);
+            return executor.run(in, checks.temperature(in), out, false, wantLoss);
         } finally {
             lifetime.release();
         }

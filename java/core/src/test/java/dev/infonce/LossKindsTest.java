@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import org.assertj.core.api.ThrowableAssert;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -26,6 +27,7 @@ class LossKindsTest {
         assertThat(kinds())
                 .extracting(ContrastiveLoss::getClass)
                 .containsExactlyElementsOf(List.of(ContrastiveLoss.class.getPermittedSubclasses()).stream()
+                        .filter(kind -> kind != Matryoshka.class)
                         .<Class<? extends ContrastiveLoss>>map(kind -> kind.asSubclass(ContrastiveLoss.class))
                         .toList());
         assertThat(kinds())
@@ -119,6 +121,70 @@ class LossKindsTest {
                 .containsExactly(Negatives.IN_BATCH);
         assertThat(NtXent.withTemperature(1).possibleNegatives()).containsExactly(Negatives.IN_BATCH);
         assertThat(Triplet.withMargin(1).possibleNegatives()).containsExactly(Negatives.PAIRED);
+    }
+
+    @ParameterizedTest
+    @MethodSource("kinds")
+    void aMatryoshkaIsOfTheKindOfTheLossWithin(ContrastiveLoss kind) {
+        Matryoshka loss = kind.matryoshka(2, 4).withWeights(1, 0.5);
+        assertThat(loss.word()).isEqualTo(kind.word());
+        assertThat(loss.components()).isEqualTo(kind.components());
+        assertThat(loss.possibleNegatives()).isEqualTo(kind.possibleNegatives());
+        assertThat(loss.reduction()).isEqualTo(kind.reduction());
+        told(loss, kind.negatives(), properties(kind));
+        for (Reduction reduction : Reduction.values()) {
+            Matryoshka expected = new Matryoshka(kind.withReduction(reduction), loss.prefixes());
+            assertThat(loss.withReduction(reduction)).isEqualTo(expected);
+            assertThat(loss.with(Map.of("reduction", reduction))).isEqualTo(expected);
+        }
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> loss.with(Map.of("prefixes", loss.prefixes())))
+                .withMessageStartingWith("prefixes: " + kind.getClass().getSimpleName() + " has none, only ");
+    }
+
+    private static String properties(ContrastiveLoss loss) {
+        return String.join(
+                " ",
+                loss.hasTemperature() ? "temperature" : "margin",
+                loss.hasBias() ? "bias" : "",
+                loss.isSymmetric() ? "symmetric" : "",
+                loss.isOneTower() ? "tower" : "",
+                loss.takesNegatives() ? "matrix" : "",
+                loss.takesLabels() ? "labels" : "",
+                loss.takesClassLabels() ? "classes" : "",
+                loss.isMined() ? "mined" : "");
+    }
+
+    @Test
+    void prefixesOfAMatryoshkaAreChecked() {
+        InfoNce infoNce = InfoNce.withTemperature(1);
+        Matryoshka loss = infoNce.matryoshka(2, 4, 8);
+        assertThat(loss.prefixes())
+                .containsExactly(new Matryoshka.Prefix(2, 1), new Matryoshka.Prefix(4, 1), new Matryoshka.Prefix(8, 1));
+        assertThat(loss.withWeights(1, 2, 0.5).prefixes())
+                .containsExactly(
+                        new Matryoshka.Prefix(2, 1), new Matryoshka.Prefix(4, 2), new Matryoshka.Prefix(8, 0.5));
+        assertRefused(() -> infoNce.matryoshka(), "prefixes: must be one or more, but got none");
+        assertRefused(() -> infoNce.matryoshka(0, 2), "dim: must be in [1, 1048576], but got 0");
+        assertRefused(() -> infoNce.matryoshka(2, 1 << 21), "dim: must be in [1, 1048576], but got 2097152");
+        assertRefused(() -> infoNce.matryoshka(2, 4, 4), "prefixes: must be of rising dimension, but got 4 before 4");
+        assertRefused(() -> infoNce.matryoshka(4, 2), "prefixes: must be of rising dimension, but got 4 before 2");
+        assertRefused(() -> loss.withWeights(1, 2), "weights: must be 3 numbers, one a prefix, but got 2");
+        for (double weight : new double[] {0, -1, Double.NaN, Double.POSITIVE_INFINITY}) {
+            assertRefused(() -> loss.withWeights(1, weight, 1), "weight: must be finite and > 0, but got " + weight);
+        }
+        assertRefused(
+                () -> loss.matryoshka(2), "loss: a Matryoshka's must not be a Matryoshka itself, but got " + loss);
+        try (Device device = Device.java()) {
+            assertRefused(
+                    () -> device.plan(loss, Shape.of(3, 3, 7), DType.FLOAT32),
+                    "shape: prefixes of up to 8 coordinates need dim >= 8, but got dim = 7");
+            assertThat(device.plan(loss, Shape.of(3, 3, 8), DType.FLOAT32)).isNotNull();
+        }
+    }
+
+    private static void assertRefused(ThrowableAssert.ThrowingCallable call, String message) {
+        assertThatIllegalArgumentException().isThrownBy(call).withMessage(message);
     }
 
     @ParameterizedTest

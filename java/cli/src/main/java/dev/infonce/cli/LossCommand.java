@@ -133,6 +133,15 @@ final class LossCommand implements Callable<Integer> {
     Set<Block> blocks;
 
     @Option(
+            names = "--prefixes",
+            paramLabel = "D,D,...",
+            converter = Prefixes.Converter.class,
+            description =
+                    "The sum of the losses of the first D numbers of all rows, for each D, which rise (Matryoshka; default:"
+                            + " the loss of all numbers).")
+    Prefixes prefixes;
+
+    @Option(
             names = "--weights",
             paramLabel = "FILE",
             description = "A weight >= 0 for each row that has a loss (default: 1).")

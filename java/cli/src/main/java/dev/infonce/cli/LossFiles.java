@@ -3,6 +3,7 @@ package dev.infonce.cli;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Inputs;
+import dev.infonce.Matryoshka;
 import dev.infonce.Negatives;
 import dev.infonce.Shape;
 import dev.infonce.cli.npy.NpyArray;
@@ -119,6 +120,10 @@ record LossFiles(
             throws CliException {
         long n = queries.rows();
         long dim = queries.dim();
+        if (loss instanceof Matryoshka it && it.prefixes().getLast().dim() > dim) {
+            throw queries.wrong("has rows of " + dim + " numbers; --prefixes wants "
+                    + it.prefixes().getLast().dim());
+        }
         if (keys == null) {
             if (n % 2 != 0 && !loss.takesClassLabels()) {
                 throw queries.wrong("has " + n + " rows; one tower of two views needs an even number");

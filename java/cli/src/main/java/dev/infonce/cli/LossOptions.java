@@ -49,7 +49,8 @@ final class LossOptions {
         if (command.negativeReduction != null && command.negatives != null) {
             throw new IllegalArgumentException("--negative-reduction has no meaning with --negatives");
         }
-        return options.kind.loss().with(options.components);
+        ContrastiveLoss loss = options.kind.loss().with(options.components);
+        return command.prefixes == null ? loss : command.prefixes.of(loss);
     }
 
     /** Which files there are to be depends on whether triplets are mined, and on whether keys have labels. */

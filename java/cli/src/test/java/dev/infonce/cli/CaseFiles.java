@@ -4,6 +4,7 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
+import dev.infonce.Matryoshka;
 import dev.infonce.Negatives;
 import dev.infonce.Reduction;
 import dev.infonce.Threshold;
@@ -33,6 +34,16 @@ final class CaseFiles {
         addOptions(arguments, c.loss());
         addThreshold(arguments, c.loss());
         addBlocks(arguments, c.loss());
+        if (c.loss() instanceof Matryoshka it) {
+            add(
+                    arguments,
+                    "prefixes",
+                    String.join(
+                            ",",
+                            it.prefixes().stream()
+                                    .map(prefix -> "" + prefix.dim())
+                                    .toList()));
+        }
         add(arguments, "queries", matrix(folder, "queries", c.dtype(), c.queries()));
         if (c.keys() != null) {
             add(arguments, "keys", matrix(folder, "keys", c.dtype(), c.keys()));

@@ -147,6 +147,12 @@ class CommandLineMisuseTest {
                 "--loss symmetric --queries q --keys k --blocks key-key --temperature 1;"
                         + " --blocks has no meaning for --loss symmetric",
                 "--loss ntxent --queries q --blocks query-query --temperature 1; --blocks has no meaning for --loss ntxent",
+                "--loss infonce --queries q --keys k --prefixes 2,x --temperature 1; '2,x' is no list of whole numbers",
+                "--loss infonce --queries q --keys k --prefixes 2,,4 --temperature 1; '2,,4' is no list of whole numbers",
+                "--loss infonce --queries q --keys k --prefixes 4,2 --temperature 1; must be of rising dimension",
+                "--loss infonce --queries q --keys k --prefixes 2,2 --temperature 1; must be of rising dimension",
+                "--loss infonce --queries q --keys k --prefixes 0,2 --temperature 1; dim: must be in [1, 1048576]",
+                "--loss infonce --queries q --keys k --prefixes -2 --temperature 1; dim: must be in [1, 1048576]",
                 "--loss infonce --queries q --keys k --aggregation sum --temperature 1; --aggregation has no meaning",
                 "--loss infonce --queries q --keys k --key-labels y --temperature 1; --key-labels has no meaning",
             })
@@ -172,6 +178,8 @@ class CommandLineMisuseTest {
                 "--loss infonce --queries narrow --keys k --temperature 1; narrow.npy has rows of no numbers",
                 "--loss infonce --queries q --keys wide --temperature 1; --keys: ",
                 "--loss infonce --queries q --keys two --temperature 1; two.npy has 2 rows; needed are at least the 3",
+                "--loss infonce --queries q --keys k --prefixes 2,5 --temperature 1;"
+                        + " q.npy has rows of 4 numbers; --prefixes wants 5",
                 "--loss infonce --queries q --keys k --negatives wide --temperature 1; --negatives: ",
                 "--loss infonce --queries q --keys k --negatives cube2 --temperature 1; cube2.npy has shape 2 x 1 x 4",
                 "--loss infonce --queries q --keys k --negatives cube --exclude-above absolute:0 --temperature 1;"

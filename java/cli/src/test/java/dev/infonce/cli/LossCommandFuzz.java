@@ -88,6 +88,7 @@ public final class LossCommandFuzz {
                 "key-key,",
                 "query",
                 "");
+        word(in, arguments, "--prefixes", 3, "1", "1,2", "2,3,9", "2,1", "0", "1,", "x");
         word(in, arguments, "--aggregation", 3, "outside", "inside", "sum", "mean");
         number(in, arguments, "--positive-margin", 3);
         word(in, arguments, "--distance", 3, "euclidean", "squared-euclidean", "cosine");

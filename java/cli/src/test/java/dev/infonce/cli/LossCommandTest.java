@@ -103,6 +103,14 @@ class LossCommandTest {
         }
     }
 
+    @Test
+    void prefixesGoWithEveryLoss() throws IOException {
+        for (ContrastiveLoss loss : Cases.all(0.5)) {
+            assertAsOracle("java", random(loss.matryoshka(2, 4, DIM), 6, 9, DType.FLOAT64));
+            assertAsOracle("java", random(loss.matryoshka(3), 6, 6, DType.FLOAT32));
+        }
+    }
+
     private void assertAsOracle(String device, Case c) throws IOException {
         Path files = Files.createTempDirectory(folder, "case");
         List<String> arguments = CaseFiles.write(files, c);
@@ -280,6 +288,7 @@ class LossCommandTest {
                         "For contrastive and triplet: euclidean, squared-euclidean, cosine",
                         "For nt-logistic without --negatives",
                         "For siglip: added to every logit (default: 0).",
+                        "--prefixes=D,D,... The sum of the losses of the first D numbers of all rows",
                         " infonce queries, keys (M rows, M >= N; row i's positive is key i);"
                                 + " or N keys and negatives M x D (shared) or N x M x D (own) ",
                         " symmetric queries, keys (N rows each) ",

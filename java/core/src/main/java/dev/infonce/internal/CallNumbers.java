@@ -24,6 +24,25 @@ public final class CallNumbers {
         metrics = outcome.metrics();
     }
 
+    /** The numbers of another call, which is not to change any more. */
+    public void take(CallNumbers other) {
+        set(other.loss, other.dTemperature, other.dBias);
+        rowLosses = other.rowLosses;
+        metrics = other.metrics;
+        metricsStruct = other.metricsStruct;
+        hasStruct = other.hasStruct;
+    }
+
+    /** Adds the loss, the losses of rows and gradients of another call of the same size; metrics stay. */
+    public void add(CallNumbers other) {
+        loss += other.loss;
+        dTemperature += other.dTemperature;
+        dBias += other.dBias;
+        for (int row = 0; row < rowLosses.length; row++) {
+            rowLosses[row] += other.rowLosses[row];
+        }
+    }
+
     /** The numbers of a call without row losses and metrics, which are to be set after these. */
     public void set(double newLoss, double newDTemperature, double newDBias) {
         loss = newLoss;

@@ -42,8 +42,8 @@ public record JavaBackend(int threads, boolean vectors) implements Backend {
     }
 
     @Override
-    public PlanExecutor plan(LossSpec loss, Shape shape, DType dtype, PlanOptions options) {
-        return new JavaPlanExecutor(loss, shape, dtype, options, threads, vectors);
+    public PlanExecutor plan(LossSpec loss, Shape shape, DType dtype, PlanOptions options, PlanExecutor beside) {
+        return new JavaPlanExecutor(loss, shape, dtype, options, threads, vectors, beside == null);
     }
 
     @Override

@@ -8,6 +8,7 @@ import dev.infonce.Distance;
 import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
 import dev.infonce.Inputs;
+import dev.infonce.Matryoshka;
 import dev.infonce.Mining;
 import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
@@ -22,6 +23,7 @@ import dev.infonce.Threshold;
 import dev.infonce.Triplet;
 import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -40,6 +42,8 @@ import java.util.Set;
  * @param threshold above which similarity rows have no negatives
  * @param blocks which pairs beside those of a row and a column are negatives, in enum order
  * @param reduction how row losses become the loss
+ * @param weight what the loss and its gradients are multiplied by
+ * @param prefixes whose losses add up; empty for one loss of the rows as they are
  */
 public record LossSpec(
         String name,
@@ -54,7 +58,9 @@ public record LossSpec(
         boolean groups,
         Threshold threshold,
         Set<Block> blocks,
-        Reduction reduction) {
+        Reduction reduction,
+        double weight,
+        List<Matryoshka.Prefix> prefixes) {
     /** The rows of a matrix that a loss does not take. */
     public static final long NONE = -1;
 
@@ -135,6 +141,9 @@ public record LossSpec(
                         .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), 0.0)
                         .towers(it.twoTowers())
                         .aggregating(it.aggregation());
+            case Matryoshka it -> {
+                return of(it.loss()).with(1.0, it.prefixes());
+            }
         }
         return draft.made();
     }
@@ -280,8 +289,34 @@ public record LossSpec(
                     groups,
                     threshold,
                     blocks,
-                    loss.reduction());
+                    loss.reduction(),
+                    1.0,
+                    List.of());
         }
+    }
+
+    private LossSpec with(double newWeight, List<Matryoshka.Prefix> newPrefixes) {
+        return new LossSpec(
+                name,
+                word,
+                code,
+                terms,
+                negatives,
+                negativeReduction,
+                oneTower,
+                symmetric,
+                labels,
+                groups,
+                threshold,
+                blocks,
+                reduction,
+                newWeight,
+                newPrefixes);
+    }
+
+    /** What the loss of one of the prefixes is. */
+    public LossSpec of(Matryoshka.Prefix prefix) {
+        return with(prefix.weight(), List.of());
     }
 
     /** Whether there is a temperature; else there is a margin. */
@@ -404,6 +439,15 @@ public record LossSpec(
 
     /** The rows that go with a shape. Throws IllegalArgumentException if it does not go with the loss. */
     public Rows rows(Shape shape) {
+        if (!prefixes.isEmpty()) {
+            int largest = prefixes.getLast().dim();
+            check(
+                    largest <= shape.dim(),
+                    "shape: prefixes of up to %d coordinates need dim >= %d, but got dim = %d",
+                    largest,
+                    largest,
+                    shape.dim());
+        }
         long n = shape.n();
         long m = shape.m();
         return switch (negatives) {

@@ -5,6 +5,7 @@ import dev.infonce.DType;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
 import dev.infonce.Shape;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.OptionalDouble;
 
@@ -165,6 +166,30 @@ public record Case(
         return new Case(
                 loss, shape, dtype, queries, keys, negatives, labels, keyLabels, groups, keyGroups, weights, upstream,
                 other);
+    }
+
+    /** The first columns of all rows, with another loss. */
+    Case prefix(ContrastiveLoss other, int dim) {
+        return new Case(
+                other,
+                Shape.of(shape.n(), shape.m(), dim),
+                dtype,
+                cut(queries, dim),
+                cut(keys, dim),
+                cut(negatives, dim),
+                labels,
+                keyLabels,
+                groups,
+                keyGroups,
+                weights,
+                upstream,
+                temperature);
+    }
+
+    private static double[][] cut(double[][] rows, int dim) {
+        return rows == null
+                ? null
+                : Arrays.stream(rows).map(row -> Arrays.copyOf(row, dim)).toArray(double[][]::new);
     }
 
     /** What is added to logits; 0 for losses without. */

@@ -5,6 +5,7 @@ import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
+import dev.infonce.Matryoshka;
 import dev.infonce.Metrics;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
@@ -137,6 +138,9 @@ public final class Oracle {
 
     /** Loss, gradients and metrics of a case with metrics of this k. */
     public static Result evaluate(Case c, int topK) {
+        if (c.loss() instanceof Matryoshka loss) {
+            return PrefixOracle.evaluate(c, loss, topK);
+        }
         if (c.loss().isMined()) {
             return new MinedOracle(c).evaluate(topK);
         }
@@ -150,6 +154,9 @@ public final class Oracle {
 
     /** The caller's objective, whose gradients evaluate gives: the loss, or the sum of row losses, times upstream. */
     static double objective(Case c) {
+        if (c.loss() instanceof Matryoshka loss) {
+            return PrefixOracle.objective(c, loss);
+        }
         if (c.loss().isMined()) {
             return new MinedOracle(c).objective();
         }
@@ -237,6 +244,7 @@ public final class Oracle {
             case PairwiseContrastive loss -> pair(term, scale, loss.margin());
             case Triplet loss -> triplet(term, scale, loss.margin(), loss.softMargin());
             case SigLip loss -> pairwiseSigmoid(term, scale, loss.bias());
+            case Matryoshka loss -> throw new AssertionError(loss);
         };
     }
 
@@ -586,6 +594,7 @@ public final class Oracle {
         boolean softmax = switch (c.loss()) {
             case InfoNce _, NtXent _, SupCon _ -> true;
             case NtLogistic _, PairwiseContrastive _, Triplet _, SigLip _ -> false;
+            case Matryoshka loss -> throw new AssertionError(loss);
         };
         DoubleSummaryStatistics top1 = new DoubleSummaryStatistics();
         DoubleSummaryStatistics topk = new DoubleSummaryStatistics();

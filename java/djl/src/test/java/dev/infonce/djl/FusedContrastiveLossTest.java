@@ -92,6 +92,16 @@ class FusedContrastiveLossTest {
     @ParameterizedTest
     @MethodSource("losses")
     void everyLossReadsItsArraysAndGivesThemTheOraclesGradients(ContrastiveLoss loss) {
+        assertAsOracle(loss);
+    }
+
+    @ParameterizedTest
+    @MethodSource("losses")
+    void soDoesASumOverPrefixes(ContrastiveLoss loss) {
+        assertAsOracle(loss.matryoshka(2, 3).withWeights(0.5, 1));
+    }
+
+    private static void assertAsOracle(ContrastiveLoss loss) {
         for (int n : new int[] {5, 6}) {
             Case c = Cases.random(loss, n, 7, 4, DType.FLOAT32, SEED);
             try (NDManager manager = engine.newBaseManager(ai.djl.Device.cpu());

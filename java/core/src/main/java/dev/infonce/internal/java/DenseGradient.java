@@ -127,20 +127,21 @@ final class DenseGradient {
      * @param first the row of the matrix to begin with
      * @param rows how many
      * @param from the first of this gradient's rows
+     * @param add whether they are added to what it holds
      */
-    record To(String name, Matrix matrix, long first, int rows, int from) {
+    record To(String name, Matrix matrix, long first, int rows, int from, boolean add) {
         /** A whole matrix. */
-        static To all(String name, Matrix matrix, int from) {
-            return new To(name, matrix, 0, matrix == null ? 0 : (int) matrix.rows(), from);
+        static To all(String name, Matrix matrix, int from, boolean add) {
+            return new To(name, matrix, 0, matrix == null ? 0 : (int) matrix.rows(), from, add);
         }
     }
 
     /** NON_FINITE if the matrix does not hold a row. */
     DenseGradient check(To to) {
         if (to.matrix != null) {
-            MatrixRows writer = new MatrixRows(to.matrix);
+            MatrixRows writer = new MatrixRows(to.matrix, to.add);
             for (int row = 0; row < to.rows; row++) {
-                if (!writer.holds(blockOf(to, row), Rows.offset(to.from + row, target.dim()))) {
+                if (!writer.holds(to.first + row, blockOf(to, row), Rows.offset(to.from + row, target.dim()))) {
                     throw Refusals.gradient(to.name, to.first + row, to.matrix.dtype());
                 }
             }
@@ -150,7 +151,7 @@ final class DenseGradient {
 
     void write(To to) {
         if (to.matrix != null) {
-            MatrixRows writer = new MatrixRows(to.matrix);
+            MatrixRows writer = new MatrixRows(to.matrix, to.add);
             for (int row = 0; row < to.rows; row++) {
                 writer.write(to.first + row, blockOf(to, row), Rows.offset(to.from + row, target.dim()));
             }

@@ -16,6 +16,9 @@ import dev.infonce.internal.java.row.RowRule;
  * strips, again for every pass.
  */
 final class DenseLoss implements LossExecutor {
+    /** Two such numbers have a sum that float32 holds. */
+    private static final double LARGEST_SURE = Float.MAX_VALUE / 2.0;
+
     private final LossSpec spec;
     private final RowFunction.OfLogits loss;
     private final SimilarityMeasure measure;
@@ -51,6 +54,7 @@ final class DenseLoss implements LossExecutor {
         final MatrixRows.Input columnRows;
         final double temperature;
         final Gradients out;
+        final boolean add;
         final Embeddings rows;
 
         /** Row i's positive is a row of these. */
@@ -63,13 +67,14 @@ final class DenseLoss implements LossExecutor {
         private final double ofResident; // bounds of derivatives, where columns come in strips
         private double ofColumns;
 
-        Call(Inputs in, double temperature, Gradients out) {
+        Call(Inputs in, double temperature, Gradients out, boolean add) {
             this.in = in;
             this.queries = MatrixRows.Input.of("queries", in.queries());
             this.keys = MatrixRows.Input.of("keys", in.keys());
             this.columnRows = spec.takesNegatives() ? MatrixRows.Input.of("negatives", in.negatives()) : keys;
             this.temperature = temperature;
             this.out = out;
+            this.add = add;
             if (spec.oneTower()) {
                 this.rows = read(queries, keys);
                 this.positives = rows;
@@ -118,8 +123,8 @@ final class DenseLoss implements LossExecutor {
     }
 
     @Override
-    public Outcome run(Inputs in, double temperature, Gradients out) {
-        Call call = new Call(in, temperature, out);
+    public Outcome run(Inputs in, double temperature, Gradients out, boolean add) {
+        Call call = new Call(in, temperature, out, add);
         int count = call.rows.count();
         RowRule rule = spec.rowRule(pairing.negatives(strips.columns()), spec.bias(in));
         DenseForward forward =
@@ -134,7 +139,7 @@ final class DenseLoss implements LossExecutor {
             call.seen(columns);
         }
         addBlocks(call, forward);
-        Reducer reducer = new Reducer(spec.reduction(), count, in, pairing.hasOnePositive() ? null : forward.counts());
+        Reducer reducer = new Reducer(spec, count, in, pairing.hasOnePositive() ? null : forward.counts());
         double[] scales = new double[count];
         for (int row = 0; row < count; row++) {
             scales[row] = symmetric ? reducer.scale(row) / 2.0 : reducer.scale(row);
@@ -225,8 +230,8 @@ final class DenseLoss implements LossExecutor {
             gradient.addPositives(pairing, call.rows, factors);
         }
         gradient.throughNorms();
-        DenseGradient.To queries = DenseGradient.To.all("dQueries", out.dQueries(), 0);
-        DenseGradient.To keys = DenseGradient.To.all("dKeys", out.dKeys(), call.rows.count() / 2);
+        DenseGradient.To queries = DenseGradient.To.all("dQueries", out.dQueries(), 0, call.add);
+        DenseGradient.To keys = DenseGradient.To.all("dKeys", out.dKeys(), call.rows.count() / 2, call.add);
         gradient.check(queries).check(keys);
         gradient.write(queries);
         gradient.write(keys);
@@ -241,11 +246,11 @@ final class DenseLoss implements LossExecutor {
         for (int row = 0; symmetric && row < factors.length; row++) {
             factors[row] += ofColumns.positiveFactors[row];
         }
-        Tower queries = new Tower("dQueries", call.rows, out.dQueries());
+        Tower queries = new Tower("dQueries", call.rows, out.dQueries(), call.add);
         queries.addMeetings(call.excluded(0), columns, ofRows, slopesOfColumns);
         queries.addMeetingsOfQueries(call, forward);
         queries.addPositives(call.positives, factors);
-        Tower keys = new Tower("dKeys", call.positives, out.dKeys());
+        Tower keys = new Tower("dKeys", call.positives, out.dKeys(), call.add);
         keys.addPositives(call.rows, factors);
         if (columns == call.positives) {
             keys.addMeetings(call.excluded(0).transposed(), call.rows, slopesOfColumns, ofRows);
@@ -253,7 +258,7 @@ final class DenseLoss implements LossExecutor {
         if (has(Block.KEY_KEY) && keys.gradient != null) {
             addMeetingsOfKeys(keys.gradient, call, forward);
         }
-        Tower negatives = new Tower("dNegatives", columns, out.dNegatives());
+        Tower negatives = new Tower("dNegatives", columns, out.dNegatives(), call.add);
         negatives.addMeetings(call.excluded(0).transposed(), call.rows, null, ofRows);
         write(queries, keys, negatives);
     }
@@ -262,12 +267,13 @@ final class DenseLoss implements LossExecutor {
     private void writeStrips(Call call, DenseForward forward, double most) {
         Gradients out = call.out;
         double[] factors = forward.positiveFactors;
-        Tower queries = new Tower("dQueries", call.rows, out.dQueries());
+        Tower queries = new Tower("dQueries", call.rows, out.dQueries(), call.add);
         queries.addMeetingsOfQueries(call, forward);
         queries.addPositives(call.positives, factors);
-        Tower keys = new Tower("dKeys", call.positives, spec.takesNegatives() ? out.dKeys() : null);
+        Tower keys = new Tower("dKeys", call.positives, spec.takesNegatives() ? out.dKeys() : null, call.add);
         keys.addPositives(call.rows, factors);
-        boolean safe = most <= Float.MAX_VALUE / 2.0;
+        Matrix ofColumns = spec.takesNegatives() ? out.dNegatives() : out.dKeys();
+        boolean safe = most <= LARGEST_SURE && (!call.add || MatrixRows.isWithin(ofColumns, LARGEST_SURE));
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
             queries.addMeetings(call.excluded(strip), columns, forward.slopes, ofColumns(forward, strip));
@@ -299,8 +305,8 @@ final class DenseLoss implements LossExecutor {
                 addMeetingsOfKeys(gradient, call, forward);
             }
         }
-        DenseGradient.To to =
-                new DenseGradient.To(apart ? "dNegatives" : "dKeys", matrix, strips.first(strip), columns.count(), 0);
+        DenseGradient.To to = new DenseGradient.To(
+                apart ? "dNegatives" : "dKeys", matrix, strips.first(strip), columns.count(), 0, call.add);
         gradient.throughNorms();
         gradient.check(to);
         if (write) {
@@ -319,9 +325,9 @@ final class DenseLoss implements LossExecutor {
         final DenseGradient gradient;
         final DenseGradient.To to;
 
-        Tower(String name, Embeddings rows, Matrix matrix) {
+        Tower(String name, Embeddings rows, Matrix matrix, boolean add) {
             this.gradient = matrix == null ? null : new DenseGradient(measure, rows);
-            this.to = DenseGradient.To.all(name, matrix, 0);
+            this.to = DenseGradient.To.all(name, matrix, 0, add);
         }
 
         void addMeetings(Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {

@@ -36,10 +36,11 @@ public final class JavaPlanExecutor implements PlanExecutor {
      * Makes an executor; loss, shape and dtype go together.
      *
      * @param vectors whether to use vectors; only if {@link VectorModule#isEnabled}
+     * @param keeps whether scratch memory is kept for the next call, and tiles for the backward pass
      * @throws InfoNceException UNSUPPORTED for 16-bit types, and for more rows than a Java array can have
      */
     public JavaPlanExecutor(
-            LossSpec loss, Shape shape, DType dtype, PlanOptions options, int threads, boolean vectors) {
+            LossSpec loss, Shape shape, DType dtype, PlanOptions options, int threads, boolean vectors, boolean keeps) {
         if (dtype != DType.FLOAT32 && dtype != DType.FLOAT64) {
             throw new InfoNceException(
                     Status.UNSUPPORTED, "dtype: device java computes with FLOAT32 and FLOAT64, but got " + dtype);
@@ -52,7 +53,11 @@ public final class JavaPlanExecutor implements PlanExecutor {
                             + " queries, and more keys or negatives only where they are own ones of each query or at "
                             + "least 16 times as many in two towers without symmetry and class labels; got " + shape);
         }
-        Room room = new Room(new Workers(threads), vectors && dtype == DType.FLOAT32, budget(loss, shape, options));
+        Room room = new Room(
+                new Workers(threads),
+                vectors && dtype == DType.FLOAT32,
+                keeps ? budget(loss, shape, options) : 0,
+                keeps ? new AtomicReference<>() : null);
         this.withoutMetrics = executor(loss, shape, 0, room);
         this.withMetrics = options.metrics() ? executor(loss, shape, options.topK(), room) : withoutMetrics;
     }
@@ -63,12 +68,8 @@ public final class JavaPlanExecutor implements PlanExecutor {
         return Math.min(asked < 0 ? standard : asked, Runtime.getRuntime().maxMemory() / LARGEST_SHARE_OF_HEAP);
     }
 
-    /** What the executors of a plan share. spare holds a workspace that no call uses, or null. */
-    private record Room(Workers workers, boolean vectors, long budget, AtomicReference<TileWorkspace> spare) {
-        Room(Workers workers, boolean vectors, long budget) {
-            this(workers, vectors, budget, new AtomicReference<>());
-        }
-    }
+    /** What the executors of a plan share. spare holds a workspace that no call uses, or null, or is null. */
+    private record Room(Workers workers, boolean vectors, long budget, AtomicReference<TileWorkspace> spare) {}
 
     private static LossExecutor executor(LossSpec loss, Shape shape, int topK, Room room) {
         return switch (loss.terms()) {
@@ -95,11 +96,11 @@ public final class JavaPlanExecutor implements PlanExecutor {
     }
 
     @Override
-    public Outcome run(Inputs in, double temperature, Gradients out, boolean wantLoss) {
+    public Outcome run(Inputs in, double temperature, Gradients out, boolean add, boolean wantLoss) {
         if (wantLoss) {
-            return withMetrics.run(in, temperature, out);
+            return withMetrics.run(in, temperature, out, add);
         }
-        Outcome outcome = withoutMetrics.run(in, temperature, out);
+        Outcome outcome = withoutMetrics.run(in, temperature, out, add);
         return new Outcome(Double.NaN, new double[0], outcome.dTemperature(), outcome.dBias(), null);
     }
 

@@ -42,7 +42,7 @@ final class MarginLoss implements LossExecutor {
     }
 
     @Override
-    public Outcome run(Inputs in, double temperature, Gradients out) {
+    public Outcome run(Inputs in, double temperature, Gradients out, boolean add) {
         Call call = new Call(in);
         int stripCount = (n + STRIP - 1) / STRIP;
         Tally[] tallies = new Tally[stripCount];
@@ -69,19 +69,19 @@ final class MarginLoss implements LossExecutor {
                 topK == 0 ? null : tally.metrics(n, call.zeroRows(), measure.range()));
         Refusals.check(outcome, out != null);
         if (out != null) {
-            check("dQueries", call.queries, call.dQueries, out.dQueries());
-            check("dKeys", call.keys, call.dKeys, out.dKeys());
-            check("dNegatives", call.negatives, call.dNegatives, out.dNegatives());
-            write(call.dQueries, out.dQueries());
-            write(call.dKeys, out.dKeys());
-            write(call.dNegatives, out.dNegatives());
+            check("dQueries", call.queries, call.dQueries, out.dQueries(), add);
+            check("dKeys", call.keys, call.dKeys, out.dKeys(), add);
+            check("dNegatives", call.negatives, call.dNegatives, out.dNegatives(), add);
+            write(call.dQueries, out.dQueries(), add);
+            write(call.dKeys, out.dKeys(), add);
+            write(call.dNegatives, out.dNegatives(), add);
         }
         return outcome;
     }
 
-    private void write(double[][] gradient, Matrix matrix) {
+    private void write(double[][] gradient, Matrix matrix, boolean add) {
         if (matrix != null) {
-            MatrixRows writer = new MatrixRows(matrix);
+            MatrixRows writer = new MatrixRows(matrix, add);
             for (int row = 0; row < n; row++) {
                 writer.write(row, gradient[row], 0);
             }
@@ -89,11 +89,11 @@ final class MarginLoss implements LossExecutor {
     }
 
     /** Takes the gradient through the norms. NON_FINITE if the matrix does not hold a row. */
-    private void check(String name, Embeddings rows, double[][] gradient, Matrix matrix) {
+    private void check(String name, Embeddings rows, double[][] gradient, Matrix matrix, boolean add) {
         if (matrix == null) {
             return;
         }
-        MatrixRows writer = new MatrixRows(matrix);
+        MatrixRows writer = new MatrixRows(matrix, add);
         for (int row = 0; row < n; row++) {
             if (measure.isOfUnitRows()) {
                 SimilarityMeasure.throughNorm(
@@ -104,7 +104,7 @@ final class MarginLoss implements LossExecutor {
                         rows.vectors().inverseNorm(row),
                         dim);
             }
-            if (!writer.holds(gradient[row], 0)) {
+            if (!writer.holds(row, gradient[row], 0)) {
                 throw Refusals.gradient(name, row, matrix.dtype());
             }
         }
@@ -127,7 +127,7 @@ final class MarginLoss implements LossExecutor {
             this.queries = read("queries", in.queries());
             this.keys = read("keys", in.keys());
             this.negatives = spec.takesNegatives() ? read("negatives", in.negatives()) : null;
-            this.reducer = new Reducer(spec.reduction(), n, in);
+            this.reducer = new Reducer(spec, n, in);
             this.labels = in.labels();
         }
 

@@ -26,14 +26,40 @@ public final class MatrixRows {
     private final MemorySegment segment;
     private final long stride;
     private final int dim;
+    private final boolean add;
     private final float[] buffer;
+    private final double[] sums; // of a row that is added to
 
     /** Rows of a matrix that the calling thread may touch. */
     public MatrixRows(Matrix matrix) {
+        this(matrix, false);
+    }
+
+    /** The same, that writing may add to. */
+    public MatrixRows(Matrix matrix, boolean add) {
         this.segment = matrix.segment();
+        this.add = add;
         this.stride = matrix.rowStride();
         this.dim = Math.toIntExact(matrix.dim());
         this.buffer = matrix.dtype() == DType.FLOAT32 ? new float[dim] : null;
+        this.sums = add ? new double[dim] : null;
+    }
+
+    /** Whether no element of a matrix is larger than most, or there is no matrix; false for a NaN. */
+    public static boolean isWithin(Matrix matrix, double most) {
+        if (matrix == null) {
+            return true;
+        }
+        MatrixRows reader = new MatrixRows(matrix);
+        double[] row = new double[reader.dim];
+        boolean within = true;
+        for (long i = 0; within && i < matrix.rows(); i++) {
+            reader.read(i, row, 0);
+            for (double element : row) {
+                within &= Math.abs(element) <= most;
+            }
+        }
+        return within;
     }
 
     /** Whether threads other than the caller's may touch the matrix: not so in a confined arena. */
@@ -58,8 +84,12 @@ public final class MatrixRows {
         return zero == 0.0;
     }
 
-    /** Whether a row from from (at at) is finite once it is rounded. */
-    public boolean holds(double[] from, int at) {
+    /** Whether a row from from (at at) is finite once it is rounded, or its sum with what is there. */
+    public boolean holds(long row, double[] from, int at) {
+        return add ? areHeld(summed(row, from, at), 0) : areHeld(from, at);
+    }
+
+    private boolean areHeld(double[] from, int at) {
         double zero = 0.0;
         if (buffer == null) {
             for (int d = 0; d < dim; d++) {
@@ -73,8 +103,24 @@ public final class MatrixRows {
         return zero == 0.0;
     }
 
-    /** Writes a row from from (at at), rounded once if the matrix is FLOAT32. */
+    private double[] summed(long row, double[] from, int at) {
+        read(row, sums, 0);
+        for (int d = 0; d < dim; d++) {
+            sums[d] += from[at + d];
+        }
+        return sums;
+    }
+
+    /** Writes a row from from (at at), or adds it to what is there, rounded once if the matrix is FLOAT32. */
     public void write(long row, double[] from, int at) {
+        if (add) {
+            put(row, summed(row, from, at), 0);
+        } else {
+            put(row, from, at);
+        }
+    }
+
+    private void put(long row, double[] from, int at) {
         if (buffer == null) {
             MemorySegment.copy(from, at, segment, DOUBLE, row * stride * Double.BYTES, dim);
         } else {

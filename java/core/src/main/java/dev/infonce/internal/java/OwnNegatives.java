@@ -48,7 +48,7 @@ final class OwnNegatives implements LossExecutor {
     }
 
     @Override
-    public Outcome run(Inputs in, double temperature, Gradients out) {
+    public Outcome run(Inputs in, double temperature, Gradients out, boolean add) {
         Embeddings queries =
                 Embeddings.read(workers, measure, topK > 0, dim, MatrixRows.Input.of("queries", in.queries()));
         Embeddings keys = Embeddings.read(workers, measure, topK > 0, dim, MatrixRows.Input.of("keys", in.keys()));
@@ -56,17 +56,17 @@ final class OwnNegatives implements LossExecutor {
         Workers rowStrips = shared ? workers : Workers.sequential();
         Sizes sizes = checkFinite(rowStrips, in.negatives());
 
-        Call call = new Call(in, temperature, out, queries, keys);
-        boolean safe = call.isSafe(sizes);
+        Call call = new Call(in, temperature, out, add, queries, keys);
+        boolean safe = call.isSafe(sizes) && (!add || MatrixRows.isWithin(call.dNegatives, SAFE_GRADIENT));
         Outcome outcome = run(call, rowStrips, safe);
         if (out != null) {
-            check("dQueries", call.dQueries, out.dQueries());
-            check("dKeys", call.dKeys, out.dKeys());
+            check("dQueries", call.dQueries, out.dQueries(), add);
+            check("dKeys", call.dKeys, out.dKeys(), add);
             if (!safe) {
                 run(call, rowStrips, true);
             }
-            write(call.dQueries, out.dQueries());
-            write(call.dKeys, out.dKeys());
+            write(call.dQueries, out.dQueries(), add);
+            write(call.dKeys, out.dKeys(), add);
         }
         return outcome;
     }
@@ -150,20 +150,20 @@ final class OwnNegatives implements LossExecutor {
         return all;
     }
 
-    private void check(String name, double[][] gradient, Matrix matrix) {
+    private void check(String name, double[][] gradient, Matrix matrix, boolean add) {
         if (matrix != null) {
-            MatrixRows writer = new MatrixRows(matrix);
+            MatrixRows writer = new MatrixRows(matrix, add);
             for (int row = 0; row < n; row++) {
-                if (!writer.holds(gradient[row], 0)) {
+                if (!writer.holds(row, gradient[row], 0)) {
                     throw Refusals.gradient(name, row, matrix.dtype());
                 }
             }
         }
     }
 
-    private void write(double[][] gradient, Matrix matrix) {
+    private void write(double[][] gradient, Matrix matrix, boolean add) {
         if (matrix != null) {
-            MatrixRows writer = new MatrixRows(matrix);
+            MatrixRows writer = new MatrixRows(matrix, add);
             for (int row = 0; row < n; row++) {
                 writer.write(row, gradient[row], 0);
             }
@@ -184,20 +184,22 @@ final class OwnNegatives implements LossExecutor {
         private final Matrix negatives;
         private final boolean wantGradients;
         private final Matrix dNegatives;
+        private final boolean add;
 
         /** The first row with a similarity that overflows, and the first negative whose gradient does. */
         private final AtomicInteger overflow = new AtomicInteger(n);
 
         private final AtomicLong gradientOverflow = new AtomicLong(Long.MAX_VALUE);
 
-        Call(Inputs in, double temperature, Gradients out, Embeddings queries, Embeddings keys) {
-            this.reducer = new Reducer(spec.reduction(), n, in);
+        Call(Inputs in, double temperature, Gradients out, boolean add, Embeddings queries, Embeddings keys) {
+            this.reducer = new Reducer(spec, n, in);
             this.temperature = temperature;
             this.queries = queries;
             this.keys = keys;
             this.negatives = in.negatives();
             this.wantGradients = out != null;
             this.dNegatives = out == null ? null : out.dNegatives();
+            this.add = add;
         }
 
         /**
@@ -237,7 +239,7 @@ final class OwnNegatives implements LossExecutor {
         /** Does rows first ... end - 1 and returns how many of their negatives are zero. */
         long strip(int first, int end, Tally tally, boolean write) {
             Chunk chunk = new Chunk(m == 0 ? null : new MatrixRows(negatives), topK > 0);
-            MatrixRows writer = dNegatives == null || m == 0 ? null : new MatrixRows(dNegatives);
+            MatrixRows writer = dNegatives == null || m == 0 ? null : new MatrixRows(dNegatives, add);
             double[] similarities = new double[CHUNK];
             long zeros = 0;
             for (int row = first; row < end; row++) {
@@ -333,7 +335,7 @@ final class OwnNegatives implements LossExecutor {
                         long negative = row * m + done + k;
                         if (write) {
                             writer.write(negative, dNegative, 0);
-                        } else if (!writer.holds(dNegative, 0)) {
+                        } else if (!writer.holds(negative, dNegative, 0)) {
                             gradientOverflow.accumulateAndGet(negative, Math::min);
                         }
                     }

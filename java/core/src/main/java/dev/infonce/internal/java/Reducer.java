@@ -2,23 +2,26 @@ package dev.infonce.internal.java;
 
 import dev.infonce.Inputs;
 import dev.infonce.Reduction;
+import dev.infonce.internal.LossSpec;
 
 /** How row losses become the loss, and what that makes of the gradients. */
 public final class Reducer {
     private final Reduction reduction;
     private final int rows;
+    private final double lossWeight;
     private final float[] weights;
     private final float[] upstream;
     private final double weightSum;
 
     /** Of one call. */
-    public Reducer(Reduction reduction, int rows, Inputs in) {
-        this(reduction, rows, in, null);
+    public Reducer(LossSpec spec, int rows, Inputs in) {
+        this(spec, rows, in, null);
     }
 
     /** Of one call in whose mean a row counts as often as counts says. */
-    public Reducer(Reduction reduction, int rows, Inputs in, double[] counts) {
-        this.reduction = reduction;
+    public Reducer(LossSpec spec, int rows, Inputs in, double[] counts) {
+        this.reduction = spec.reduction();
+        this.lossWeight = spec.weight();
         this.rows = rows;
         this.weights = in.weights();
         this.upstream = in.upstream();
@@ -39,7 +42,7 @@ public final class Reducer {
 
     /** The derivative of the caller's objective by a row's loss, but for what a mean divides by. */
     public double scaleBeforeMean(int row) {
-        return weight(row) * upstream(row);
+        return weight(row) * lossWeight * upstream(row);
     }
 
     private double upstream(int row) {
@@ -60,14 +63,14 @@ public final class Reducer {
 
     /** The derivative of the caller's objective by a row's loss: weight, reduction and upstream gradient. */
     public double scale(int row) {
-        return share(row) * upstream(row);
+        return share(row) * lossWeight * upstream(row);
     }
 
     /** The loss, or NaN if every row keeps its own. */
     public double loss(double[] rowLosses) {
         return switch (reduction) {
-            case MEAN -> weightSum == 0.0 ? 0.0 : weightedSum(rowLosses) / weightSum;
-            case SUM -> weightedSum(rowLosses);
+            case MEAN -> weightSum == 0.0 ? 0.0 : lossWeight * (weightedSum(rowLosses) / weightSum);
+            case SUM -> lossWeight * weightedSum(rowLosses);
             case NONE -> Double.NaN;
         };
     }
@@ -80,14 +83,14 @@ public final class Reducer {
         return sum;
     }
 
-    /** Every row's weighted loss; empty if they are reduced. */
+    /** Every row's loss times its weight and that of the loss; empty if they are reduced. */
     public double[] rowLosses(double[] rowLosses) {
         return switch (reduction) {
             case MEAN, SUM -> new double[0];
             case NONE -> {
                 double[] weighted = new double[rows];
                 for (int row = 0; row < rows; row++) {
-                    weighted[row] = weight(row) * rowLosses[row];
+                    weighted[row] = lossWeight * (weight(row) * rowLosses[row]);
                 }
                 yield weighted;
             }

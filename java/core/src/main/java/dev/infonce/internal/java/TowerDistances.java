@@ -92,10 +92,10 @@ public final class TowerDistances {
             measure.addGradient(slope, distance, x, at, y, Rows.offset(other, dim), dim, blocks[row / Rows.BLOCK], at);
         }
 
-        /** Takes factor times the gradient through the norms and writes it. NON_FINITE if the matrix does not hold a row. */
-        public void write(double factor, String gradientName, Matrix matrix) {
+        /** Takes factor times the gradient through the norms and writes it, or adds it to what is there. NON_FINITE if the matrix does not hold a row. */
+        public void write(double factor, String gradientName, Matrix matrix, boolean add) {
             int dim = rows.dim();
-            MatrixRows writer = new MatrixRows(matrix);
+            MatrixRows writer = new MatrixRows(matrix, add);
             for (int row = 0; row < rows.count(); row++) {
                 double[] gradient = blocks[row / Rows.BLOCK];
                 int at = Rows.offset(row, dim);
@@ -111,7 +111,7 @@ public final class TowerDistances {
                             rows.vectors().inverseNorm(row),
                             dim);
                 }
-                if (!writer.holds(gradient, at)) {
+                if (!writer.holds(row, gradient, at)) {
                     throw Refusals.gradient(gradientName, row, matrix.dtype());
                 }
             }

@@ -43,6 +43,7 @@ final class CallArguments {
     private long metrics;
     private long lossCount;
     private boolean perRowUpstream;
+    private boolean adds;
 
     CallArguments(Arena arena) {
         this.arena = arena;
@@ -60,16 +61,21 @@ final class CallArguments {
         return outputs;
     }
 
-    /** Lays out a call in the block, and writes what it reads. What is NaN (temperature, bias) or null (an array) has no place. */
+    /**
+     * Lays out a call in the block, and writes what it reads. What is NaN (temperature, bias) or null (an array) has no place. add: the
+     * call adds to what matrices hold, and numbers to 0.
+     */
     void lay(
             Inputs in,
             double temperatureOfCall,
             double biasOfCall,
             boolean gradients,
+            boolean add,
             long losses,
             boolean wantMetrics) {
         float[] upstreamNumbers = gradients ? in.upstream() : null;
         size = 0;
+        adds = add;
         lossCount = losses;
         perRowUpstream = upstreamNumbers != null && upstreamNumbers.length > 1;
         temperature = place(Double.isNaN(temperatureOfCall) ? 0 : Double.BYTES);
@@ -83,11 +89,16 @@ final class CallArguments {
         outputsAt = size;
         metrics = place(wantMetrics ? nce_metrics.sizeof() : 0);
         inputBytes = size; // the struct of metrics says how large it is
+        long numbersAt = size;
         loss = place(lossCount * Double.BYTES);
         dTemperature = place(gradients ? Double.BYTES : 0);
         dBias = place(gradients ? Double.BYTES : 0);
         if (block.byteSize() < size || block.byteSize() == 0) {
             block = arena.allocate(Math.max(ALIGNMENT, size), ALIGNMENT);
+        }
+        if (adds) {
+            inputBytes = size;
+            block.asSlice(numbersAt, size - numbersAt).fill((byte) 0);
         }
         if (temperature != NONE) {
             block.set(ValueLayout.JAVA_DOUBLE, temperature, temperatureOfCall);
@@ -164,6 +175,7 @@ final class CallArguments {
         pointer(inputs, nce_inputs.upstream$offset(), address, upstream);
         pointer(inputs, nce_inputs.bias$offset(), address, bias);
         nce_inputs.upstream_per_row(inputs, perRowUpstream ? 1 : 0);
+        nce_outputs.accumulate(outputs, adds ? 1 : 0);
         pointer(outputs, nce_outputs.loss$offset(), address, loss);
         pointer(outputs, nce_outputs.d_temperature$offset(), address, dTemperature);
         pointer(outputs, nce_outputs.d_bias$offset(), address, dBias);
@@ -175,6 +187,7 @@ final class CallArguments {
             CallMatrices matrices,
             DeviceInputs in,
             DeviceOutputs out,
+            boolean add,
             MemorySegment ownTemperature,
             MemorySegment ownBias) {
         fill(matrices);
@@ -193,6 +206,7 @@ final class CallArguments {
         nce_inputs.upstream(inputs, segment(in.upstream()));
         nce_inputs.upstream_per_row(
                 inputs, in.upstream() != null && in.upstream().bytes() > Float.BYTES ? 1 : 0);
+        nce_outputs.accumulate(outputs, add ? 1 : 0);
         nce_outputs.loss(outputs, segment(out.loss()));
         nce_outputs.d_temperature(outputs, segment(out.dTemperature()));
         nce_outputs.d_bias(outputs, segment(out.dBias()));

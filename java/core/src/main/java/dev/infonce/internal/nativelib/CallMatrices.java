@@ -24,13 +24,16 @@ final class CallMatrices {
     private final Matrix[] matrices = new Matrix[NativeApi.MATRICES];
     private final MemorySegment[] pointers = new MemorySegment[NativeApi.MATRICES];
     private final MemorySegment[] inPlace = new MemorySegment[NativeApi.MATRICES];
+    private boolean addsToGradients;
 
     /** Memory for copies; null if every matrix lies in memory of the context. */
     CallMatrices(CallMemory memory) {
         this.memory = memory;
     }
 
-    void take(Inputs in, Gradients out) {
+    /** add: what gradients hold is read too. */
+    void take(Inputs in, Gradients out, boolean add) {
+        addsToGradients = add;
         add(QUERIES, in.queries());
         add(KEYS, in.keys());
         add(NEGATIVES, in.negatives());
@@ -110,7 +113,7 @@ final class CallMatrices {
         }
         NativeContext context = memory.context();
         pointers[slot] = memory.copy(slot, matrix);
-        if (slot >= D_QUERIES) {
+        if (slot >= D_QUERIES && !addsToGradients) {
             return;
         }
         if (context.hostMemory()) {

@@ -46,18 +46,17 @@ final class CallMemory {
         return blockCopy;
     }
 
-    /** Room for a dense copy of a matrix, with any content. The same slot has the same size in every call of a plan. */
+    /** Room for a dense copy of a matrix, with any content. */
     MemorySegment copy(int slot, Matrix matrix) {
-        if (copies[slot] == null) {
-            copies[slot] = context.allocate(denseBytes(matrix));
-        }
+        copies[slot] = atLeast(copies[slot], denseBytes(matrix));
         return copies[slot];
     }
 
     /** Host memory of the size of such a copy, between it and a matrix that the library cannot copy from or to. */
     MemorySegment staging(int slot, Matrix matrix) {
-        if (staging[slot] == null) {
-            staging[slot] = arena.allocate(denseBytes(matrix), 8);
+        long bytes = denseBytes(matrix);
+        if (staging[slot] == null || staging[slot].byteSize() < bytes) {
+            staging[slot] = arena.allocate(bytes, 8);
         }
         return staging[slot];
     }

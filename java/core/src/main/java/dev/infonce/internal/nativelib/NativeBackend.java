@@ -129,8 +129,8 @@ public final class NativeBackend implements Backend {
     }
 
     @Override
-    public PlanExecutor plan(LossSpec loss, Shape shape, DType dtype, PlanOptions options) {
-        return new NativePlanExecutor(context, loss, shape, dtype, options);
+    public PlanExecutor plan(LossSpec loss, Shape shape, DType dtype, PlanOptions options, PlanExecutor beside) {
+        return new NativePlanExecutor(context, loss, shape, dtype, options, (NativePlanExecutor) beside);
     }
 
     @Override

@@ -60,6 +60,7 @@ final class NativeLoss {
                 desc, loss.blocks().stream().mapToInt(NativeLoss::block).sum());
         nce_plan_desc.symmetric(desc, loss.symmetric() ? 1 : 0);
         nce_plan_desc.reduction(desc, reduction(loss.reduction()));
+        nce_plan_desc.loss_weight(desc, loss.weight());
         nce_plan_desc.dtype(desc, dtype(dtype));
         nce_plan_desc.gradient_dtype(desc, dtype(options.gradientDType(dtype)));
         nce_plan_desc.precision(desc, precision(options.precision()));

@@ -21,7 +21,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
-/** A plan of a native context. Each running call has a CallMemory of its own, kept for the calls to come. */
+/**
+ * A plan of a native context. Each running call has a CallMemory of its own, kept for the calls to come, also to those of plans beside
+ * it.
+ */
 final class NativePlanExecutor implements PlanExecutor {
     private final NativeContext context;
     private final LossSpec loss;
@@ -43,10 +46,20 @@ final class NativePlanExecutor implements PlanExecutor {
     /** The size of the struct of metrics in memory of the context, where that is not the host's; else null. */
     private final MemorySegment metricsSize;
 
-    private final Deque<CallMemory> idle = new ArrayDeque<>();
+    private final Deque<CallMemory> idle;
+    private final boolean ownsIdle;
 
-    NativePlanExecutor(NativeContext context, LossSpec loss, Shape shape, DType dtype, PlanOptions options) {
+    /** beside: see {@link dev.infonce.internal.Backend#plan}. */
+    NativePlanExecutor(
+            NativeContext context,
+            LossSpec loss,
+            Shape shape,
+            DType dtype,
+            PlanOptions options,
+            NativePlanExecutor beside) {
         this.context = context;
+        this.idle = beside == null ? new ArrayDeque<>() : beside.idle;
+        this.ownsIdle = beside == null;
         this.loss = loss;
         this.shape = shape;
         this.dtype = dtype;
@@ -82,26 +95,26 @@ final class NativePlanExecutor implements PlanExecutor {
     }
 
     @Override
-    public Outcome run(Inputs in, double temperature, Gradients out, boolean wantLoss) {
+    public Outcome run(Inputs in, double temperature, Gradients out, boolean add, boolean wantLoss) {
         CallNumbers numbers = new CallNumbers();
-        run(in, temperature, out, wantLoss, numbers);
+        run(in, temperature, out, add, wantLoss, numbers);
         return new Outcome(
                 numbers.loss(), numbers.rowLosses(), numbers.dTemperature(), numbers.dBias(), numbers.metrics());
     }
 
     /** Nothing here makes an object, unless a matrix has to be copied for the first time. */
     @Override
-    public void run(Inputs in, double temperature, Gradients out, boolean wantLoss, CallNumbers numbers) {
+    public void run(Inputs in, double temperature, Gradients out, boolean add, boolean wantLoss, CallNumbers numbers) {
         boolean gradients = out != null;
         CallMemory memory = take();
         CallMatrices matrices = memory.matrices();
         try {
-            matrices.take(in, out);
+            matrices.take(in, out, add);
             CallArguments arguments = memory.arguments();
             long lossCount = !wantLoss ? 0 : perRow ? lossRows : 1;
             double temperatureOfCall = hasTemperature ? temperature : Double.NaN;
             double biasOfCall = hasBias ? loss.bias(in) : Double.NaN;
-            arguments.lay(in, temperatureOfCall, biasOfCall, gradients, lossCount, metrics && wantLoss);
+            arguments.lay(in, temperatureOfCall, biasOfCall, gradients, add, lossCount, metrics && wantLoss);
             MemorySegment block = arguments.block();
             if (!context.hostMemory()) {
                 block = memory.blockCopy(arguments.bytes());
@@ -137,13 +150,18 @@ final class NativePlanExecutor implements PlanExecutor {
 
     @Override
     public void enqueue(
-            MemorySegment stream, DeviceInputs in, DeviceOutputs out, MemorySegment workspace, long workspaceBytes) {
+            MemorySegment stream,
+            DeviceInputs in,
+            DeviceOutputs out,
+            boolean add,
+            MemorySegment workspace,
+            long workspaceBytes) {
         try (Arena arena = Arena.ofConfined()) {
             CallMatrices matrices = new CallMatrices(null);
             matrices.take(in, out);
             CallArguments arguments = new CallArguments(arena);
             MemorySegment temperature = hasTemperature ? ownTemperature : MemorySegment.NULL;
-            arguments.fill(matrices, in, out, temperature, hasBias ? ownBias : MemorySegment.NULL);
+            arguments.fill(matrices, in, out, add, temperature, hasBias ? ownBias : MemorySegment.NULL);
             if (out.metrics() != null) {
                 long structSize = out.metrics().segment().address() + nce_metrics.struct_size$offset();
                 context.copy(MemorySegment.ofAddress(structSize), metricsSize, metricsSize.byteSize(), stream);
@@ -175,8 +193,10 @@ final class NativePlanExecutor implements PlanExecutor {
     public void close() {
         try {
             synchronized (idle) {
-                idle.forEach(CallMemory::free);
-                idle.clear();
+                if (ownsIdle) {
+                    idle.forEach(CallMemory::free);
+                    idle.clear();
+                }
             }
             if (ownTemperature != null) {
                 context.free(ownTemperature);
@@ -208,7 +228,8 @@ final class NativePlanExecutor implements PlanExecutor {
 
     /** Says what the bytes are for, and what would need fewer. */
     private InfoNceException withWayOut(InfoNceException refusal, long bytes) {
-        NativePlanExecutor least = new NativePlanExecutor(context, loss, shape, dtype, options.withWorkspaceBudget(0));
+        NativePlanExecutor least =
+                new NativePlanExecutor(context, loss, shape, dtype, options.withWorkspaceBudget(0), null);
         long leastBytes = bytes == gradientBytes ? least.gradientBytes : least.forwardBytes;
         least.close();
         String wayOut = leastBytes < bytes

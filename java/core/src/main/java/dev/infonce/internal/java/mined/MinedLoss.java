@@ -42,16 +42,16 @@ public final class MinedLoss implements LossExecutor {
     }
 
     @Override
-    public Outcome run(Inputs in, double temperature, Gradients out) {
+    public Outcome run(Inputs in, double temperature, Gradients out, boolean add) {
         TowerDistances tower = TowerDistances.read(workers, terms.distance(), topK > 0, "queries", in.queries());
         boolean gradients = out != null && out.dQueries() != null;
-        Reducer ofRows = new Reducer(spec.reduction(), n, in);
+        Reducer ofRows = new Reducer(spec, n, in);
         MiningPass pass = new MiningPass(tower, terms, in.labels(), strips, gradients, topK);
         for (int strip = 0; strip < strips.count(); strip++) {
             pass.run(workers, strip, ofRows);
         }
         pass.refuseOverflow();
-        Reducer reducer = new Reducer(spec.reduction(), n, in, pass.counts);
+        Reducer reducer = new Reducer(spec, n, in, pass.counts);
         Outcome outcome = new Outcome(
                 reducer.loss(pass.losses),
                 reducer.rowLosses(pass.losses),
@@ -60,7 +60,7 @@ public final class MinedLoss implements LossExecutor {
                 topK == 0 ? null : pass.tally().metrics(n, tower.zeroRows(), tower.range()));
         Refusals.check(outcome, out != null);
         if (gradients) {
-            pass.gradient.write(reducer.meanFactor(), "dQueries", out.dQueries());
+            pass.gradient.write(reducer.meanFactor(), "dQueries", out.dQueries(), add);
         }
         return outcome;
     }

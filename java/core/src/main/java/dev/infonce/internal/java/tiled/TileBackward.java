@@ -16,14 +16,16 @@ final class TileBackward {
     private final TileLayout layout;
     private final TileCuts cuts;
     private final TileCoefficients coefficients;
+    private final boolean adds;
 
-    /** Of one strip of columns, which is in the workspace. */
-    TileBackward(TileCall call, TileCoefficients coefficients) {
+    /** Of one strip of columns, which is in the workspace; adds: gradients are added to what their matrices hold. */
+    TileBackward(TileCall call, TileCoefficients coefficients, boolean adds) {
         this.call = call;
         this.space = call.space();
         this.layout = call.layout();
         this.cuts = call.cuts();
         this.coefficients = coefficients;
+        this.adds = adds;
     }
 
     /** Writes the gradients that out has a matrix for, where all columns are there. */
@@ -92,7 +94,7 @@ final class TileBackward {
         if (ofX != null) {
             double[][] totals = space.xTotals();
             writers(ofX).run(layout.xBlocks, block -> {
-                MatrixRows writer = new MatrixRows(ofX);
+                MatrixRows writer = new MatrixRows(ofX, adds);
                 double[] sums = new double[layout.dim];
                 for (int r = 0; r < TileLayout.height(block, layout.xCount); r++) {
                     int row = block * Tiles.SIDE + r;
@@ -227,8 +229,8 @@ final class TileBackward {
 
     private void finishX(int block, int inStrip, Matrix first, Matrix second) {
         int half = first == null ? layout.xCount - (int) second.rows() : (int) first.rows();
-        MatrixRows firstWriter = first == null ? null : new MatrixRows(first);
-        MatrixRows secondWriter = second == null ? null : new MatrixRows(second);
+        MatrixRows firstWriter = first == null ? null : new MatrixRows(first, adds);
+        MatrixRows secondWriter = second == null ? null : new MatrixRows(second, adds);
         double[] sums = new double[layout.dim];
         for (int r = 0; r < TileLayout.height(block, layout.xCount); r++) {
             int row = block * Tiles.SIDE + r;
@@ -251,7 +253,7 @@ final class TileBackward {
     }
 
     private void finishY(int block, Matrix matrix, long firstColumn) {
-        MatrixRows writer = new MatrixRows(matrix);
+        MatrixRows writer = new MatrixRows(matrix, adds);
         double[] sums = new double[layout.dim];
         for (int r = 0; r < TileLayout.height(block, layout.yCount); r++) {
             int row = block * Tiles.SIDE + r;
@@ -271,7 +273,7 @@ final class TileBackward {
     }
 
     private void finishZ(int block, Matrix matrix) {
-        MatrixRows writer = new MatrixRows(matrix);
+        MatrixRows writer = new MatrixRows(matrix, adds);
         double[] sums = new double[layout.dim];
         for (int r = 0; r < TileLayout.height(block, space.z.count()); r++) {
             int row = block * Tiles.SIDE + r;

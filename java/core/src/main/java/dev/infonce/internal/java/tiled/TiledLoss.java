@@ -4,7 +4,6 @@ import dev.infonce.Block;
 import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Metrics;
-import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
@@ -39,18 +38,20 @@ public final class TiledLoss implements LossExecutor {
     /** Gradients that may become larger are left to who can refuse them. */
     private static final double LARGEST_GRADIENT = 1e37;
 
+    /** Gradients that are added to larger numbers likewise. */
+    private static final double LARGEST_HELD = 1e38;
+
     private final LossSpec spec;
     private final Tiles tiles;
     private final ColumnStrips strips;
     private final TileLayout layout;
-    private final Reduction reduction;
     private final int topK;
     private final long budget;
     private final Workers workers;
     private final LossExecutor plain;
     private final AtomicReference<TileWorkspace> spare;
 
-    /** spare holds a workspace that no call uses, or null; plain does the calls for which float32 is not precise enough. */
+    /** spare holds a workspace that no call uses, or null, or is null, and then none is kept; plain does the calls for which float32 is not precise enough. */
     public TiledLoss(
             LossSpec spec,
             LossSpec.Terms.Logits terms,
@@ -64,7 +65,6 @@ public final class TiledLoss implements LossExecutor {
         this.tiles = VectorModule.tiles();
         this.strips = strips(spec, shape);
         this.layout = new TileLayout(spec, terms, shape, strips);
-        this.reduction = spec.reduction();
         this.topK = topK;
         this.budget = budget;
         this.workers = workers;
@@ -84,24 +84,35 @@ public final class TiledLoss implements LossExecutor {
     }
 
     @Override
-    public Outcome run(Inputs in, double temperature, Gradients out) {
+    public Outcome run(Inputs in, double temperature, Gradients out, boolean add) {
         double bias = layout.biased ? spec.bias(in) : 0.0;
         if (!(Math.abs(bias) + (layout.cosine ? 1.0 / temperature : 0.0) <= LARGEST_LOGIT)) {
-            return plain.run(in, temperature, out);
+            return plain.run(in, temperature, out, add);
         }
-        TileWorkspace space = spare.getAndSet(null);
+        if (add && out != null && !isWithin(out)) {
+            return plain.run(in, temperature, out, true);
+        }
+        TileWorkspace space = spare == null ? null : spare.getAndSet(null);
         if (space == null) {
             space = new TileWorkspace(layout, strips, budget);
         }
         readRows(space, in);
         TileClasses classes = layout.pairing.hasOnePositive() ? null : TileClasses.of(layout, in);
         TileCall call = new TileCall(tiles, space, workers, temperature, bias, out != null, excluded(in, 0), classes);
-        Outcome outcome = tryTiles(call, in, out);
+        Outcome outcome = tryTiles(call, in, out, add);
         if (outcome == null) {
-            outcome = plain.run(in, temperature, out);
+            outcome = plain.run(in, temperature, out, add);
         }
-        spare.set(space);
+        if (spare != null) {
+            spare.set(space);
+        }
         return outcome;
+    }
+
+    private static boolean isWithin(Gradients held) {
+        return MatrixRows.isWithin(held.dQueries(), LARGEST_HELD)
+                && MatrixRows.isWithin(held.dKeys(), LARGEST_HELD)
+                && MatrixRows.isWithin(held.dNegatives(), LARGEST_HELD);
     }
 
     private Exclusion excluded(Inputs in, int strip) {
@@ -177,7 +188,7 @@ public final class TiledLoss implements LossExecutor {
     }
 
     /** Null, with nothing written, if float32 is not precise enough. */
-    private Outcome tryTiles(TileCall call, Inputs in, Gradients out) {
+    private Outcome tryTiles(TileCall call, Inputs in, Gradients out, boolean add) {
         TileWorkspace space = call.space();
         Norms others = new Norms();
         if (space.z != null) {
@@ -201,7 +212,7 @@ public final class TiledLoss implements LossExecutor {
             TileForward.amongRows(call.among(block, excludedAmong(in, block)), metrics)
                     .run();
         }
-        Reducer reducer = new Reducer(reduction, layout.xCount, in, counts(call.classes()));
+        Reducer reducer = new Reducer(spec, layout.xCount, in, counts(call.classes()));
         TileRows rows = new TileRows(call, space.value, space.moment, space.sigmoids, layout.xCount);
         TileRows columns = layout.symmetric ? columns(call) : null;
         double[] losses = rows.losses();
@@ -223,7 +234,7 @@ public final class TiledLoss implements LossExecutor {
         }
         Metrics found = metrics == null ? null : metrics.metrics(rows);
         if (out != null) {
-            goBack(call, new TileCoefficients(layout, rows, columns, scales), in, out);
+            goBack(call, new TileCoefficients(layout, rows, columns, scales), in, out, add);
         }
         return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, dBias, found);
     }
@@ -247,9 +258,9 @@ public final class TiledLoss implements LossExecutor {
         return new TileRows(call, value, moment, null, layout.yCount);
     }
 
-    private void goBack(TileCall call, TileCoefficients coefficients, Inputs in, Gradients out) {
+    private void goBack(TileCall call, TileCoefficients coefficients, Inputs in, Gradients out, boolean add) {
         if (!strips.areMany() && layout.blocks.isEmpty()) {
-            new TileBackward(call, coefficients).run(out);
+            new TileBackward(call, coefficients, add).run(out);
             return;
         }
         TileWorkspace space = call.space();
@@ -257,7 +268,7 @@ public final class TiledLoss implements LossExecutor {
         for (Block block : layout.blocksAmongRows) {
             boolean ofKeys = block == Block.KEY_KEY;
             if ((ofKeys ? out.dKeys() : out.dQueries()) != null) {
-                new TileBackward(call.among(block, excludedAmong(in, block)), coefficients)
+                new TileBackward(call.among(block, excludedAmong(in, block)), coefficients, add)
                         .addTo(ofKeys ? space.keyTotals() : space.xTotals());
             }
         }
@@ -265,8 +276,8 @@ public final class TiledLoss implements LossExecutor {
             if (strips.count() > 1) {
                 readStrip(space, in, strip);
             }
-            new TileBackward(call.of(strip, excluded(in, strip)), coefficients).runStrip(out, strips.first(strip));
+            new TileBackward(call.of(strip, excluded(in, strip)), coefficients, add).runStrip(out, strips.first(strip));
         }
-        new TileBackward(call, coefficients).finishStrips(out);
+        new TileBackward(call, coefficients, add).finishStrips(out);
     }
 }
