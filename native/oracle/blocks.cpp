@@ -1,5 +1,5 @@
-// Blocks and rows' own negatives, from their definitions: queries, keys and negatives are things of one list, and every
-// pair of things has a similarity.
+// Blocks and rows' own negatives, from their definitions: queries, keys and negatives are numbered as things of one
+// list.
 
 #include "oracle/parallel.h"
 #include "oracle/rows.h"
@@ -21,12 +21,12 @@ class Blocks {
         m_(desc_.m),
         own_(desc_.own_negatives),
         shares_(problem),
-        things_(as<Number>(problem.queries)) {
+        things_(as<Number>(problem.queries)),
+        negatives_(as<Number>(problem.negatives)) {
     const std::vector<Number> keys = as<Number>(problem.keys);
     things_.insert(things_.end(), keys.begin(), keys.end());
-    const std::vector<Number> negatives = as<Number>(problem.negatives);
-    things_.insert(things_.end(), negatives.begin(), negatives.end());
     matrix_ = std::make_unique<SimilarityMatrix<Number>>(kind_, things_, things_, dim_);
+    own_matrix_ = std::make_unique<SimilarityMatrix<Number>>(kind_, as<Number>(problem.queries), negatives_, dim_);
   }
 
   Answer run() {
@@ -43,7 +43,19 @@ class Blocks {
  private:
   bool has(nce_block block) const { return (desc_.blocks & block) != 0; }
   int64_t own_thing(int64_t i, int64_t k) const { return n_ + m_ + i * own_ + k; }
-  const Number* thing(int64_t u) const { return things_.data() + u * dim_; }
+  const Number* thing(int64_t u) const {
+    return u < n_ + m_ ? things_.data() + u * dim_ : negatives_.data() + (u - n_ - m_) * dim_;
+  }
+  /// Of two queries or keys, or of a query and a negative.
+  Similarity<Number> at(int64_t u, int64_t v) const {
+    return v < n_ + m_ ? matrix_->at(u, v) : own_matrix_->at(u, v - n_ - m_);
+  }
+  Number similarity(int64_t u, int64_t v) const {
+    return v < n_ + m_ ? matrix_->s(u, v) : own_matrix_->s(u, v - n_ - m_);
+  }
+  Number unit_distance(int64_t u, int64_t v) const {
+    return v < n_ + m_ ? matrix_->unit_distance(u, v) : own_matrix_->unit_distance(u, v - n_ - m_);
+  }
   int32_t group(int64_t u) const {
     if (desc_.groups == 0) return -1;
     return u < n_ ? problem_.groups.data()[u] : problem_.key_groups.data()[u - n_];
@@ -83,7 +95,7 @@ class Blocks {
   template <typename Visit>
   void negatives(int64_t i, const Visit& visit) const {
     candidates(i, [&](int64_t u, int64_t v) {
-      if (!(matrix_->s(u, v) > limits_.data()[i])) visit(u, v);
+      if (!(similarity(u, v) > limits_.data()[i])) visit(u, v);
     });
   }
 
@@ -91,7 +103,7 @@ class Blocks {
     double gap = HUGE_VAL;
     for (int64_t i = 0; i < n_; ++i) {
       candidates(i, [&](int64_t u, int64_t v) {
-        gap = std::min(gap, static_cast<double>(std::abs(matrix_->s(u, v) - limits_.data()[i])));
+        gap = std::min(gap, static_cast<double>(std::abs(similarity(u, v) - limits_.data()[i])));
       });
     }
     return gap;
@@ -106,7 +118,7 @@ class Blocks {
       const RowPair<Number> positive = positive_pair(i);
       const Number s = positive.similarity.s;
       rows_[k] = RowLoss<Number>(desc_, problem_.tau, problem_.bias, &s, [&](const auto& visit) {
-        negatives(i, [&](int64_t u, int64_t v) { visit(matrix_->s(u, v)); });
+        negatives(i, [&](int64_t u, int64_t v) { visit(similarity(u, v)); });
       });
       slopes_[k] = shares_.weight(i) * shares_.slope(i);
       sums[k].add_loss(problem_, rows_[k], shares_.weight(i), shares_.slope(i));
@@ -114,12 +126,12 @@ class Blocks {
       const bool cosines = kind_ == NCE_SIMILARITY_COSINE;
       RowSums<Number> all;
       all.add_negatives(shape_, problem_.tau, cosines, [&](const auto& visit) {
-        negatives(i, [&](int64_t u, int64_t v) { visit(matrix_->s(u, v), Number{0}); });
+        negatives(i, [&](int64_t u, int64_t v) { visit(similarity(u, v), Number{0}); });
       });
       sums[k].add_positive(s, positive.unit_distance);
       sums[k].add_negatives(shape_, problem_.tau, cosines, [&](const auto& visit) {
         negatives(i, [&](int64_t u, int64_t v) {
-          if (u == i && v >= n_) visit(matrix_->s(u, v), matrix_->unit_distance(u, v));
+          if (u == i && v >= n_) visit(similarity(u, v), unit_distance(u, v));
         });
       });
       sums[k].effective = all.effective;
@@ -128,7 +140,7 @@ class Blocks {
   }
 
   Number by_negative(int64_t i, int64_t u, int64_t v) const {
-    const Number s = matrix_->s(u, v);
+    const Number s = similarity(u, v);
     return s > limits_.data()[i] ? 0 : slopes_.data()[i] * rows_.data()[i].by_negative(s);
   }
 
@@ -150,11 +162,11 @@ class Blocks {
       } else {
         continue;
       }
-      row.add(slope, matrix_->at(u, v), thing(v));
+      row.add(slope, at(u, v), thing(v));
     }
     for (int64_t k = 0; is_query && k < own_; ++k) {
       const int64_t v = own_thing(u, k);
-      row.add(by_negative(u, u, v), matrix_->at(u, v), thing(v));
+      row.add(by_negative(u, u, v), at(u, v), thing(v));
     }
     if (own < n_) {
       const Similarity<Number> s = positive_pair(own).similarity;
@@ -168,7 +180,7 @@ class Blocks {
     const int64_t query = k / own_;
     const int64_t u = n_ + m_ + k;
     GradientRow<Number> row(thing(u), dim_);
-    row.add(by_negative(query, query, u), matrix_->at(u, query), thing(query));
+    row.add(by_negative(query, query, u), at(query, u).turned(), thing(query));
     return row;
   }
 
@@ -181,8 +193,9 @@ class Blocks {
   const int64_t n_, m_;
   const int64_t own_;  ///< negatives that each row has for itself
   const Shares<Number> shares_;
-  std::vector<Number> things_;  ///< queries, then keys, then negatives
-  std::unique_ptr<SimilarityMatrix<Number>> matrix_;
+  std::vector<Number> things_;  ///< queries, then keys
+  std::vector<Number> negatives_;
+  std::unique_ptr<SimilarityMatrix<Number>> matrix_, own_matrix_;
   std::vector<Number> limits_;
   std::vector<RowLoss<Number>> rows_;
   std::vector<Number> slopes_;  ///< d objective / d l

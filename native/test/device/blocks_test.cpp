@@ -64,7 +64,7 @@ TEST_P(BlocksTest, RaggedShapes) {
 
 /// Where keys would come in strips, were it not for the blocks.
 TEST_P(BlocksTest, OfManyMoreKeysThanQueries) {
-  const int64_t keys = emulated() ? 1100 : 2500;
+  const int64_t keys = emulated() ? 500 : 900;
   for (const Kind& kind : kBlockKinds) check({.kind = kind, .size = {12, keys, 64}, .tau = 0.2, .seed = 2000});
 }
 
@@ -73,7 +73,7 @@ TEST_P(BlocksTest, OfManyRows) {
   if (emulated()) GTEST_SKIP() << "on the emulator this takes minutes; Blocks has no shape there that others have not";
   for (const int32_t similarity : {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
     for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
-      check({.kind = kGte, .measure = similarity, .dtype = dtype, .size = {1500, 1700, 40}, .tau = 0.2, .seed = 9});
+      check({.kind = kGte, .measure = similarity, .dtype = dtype, .size = {700, 800, 40}, .tau = 0.2, .seed = 9});
     }
   }
 }

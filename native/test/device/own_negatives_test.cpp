@@ -79,7 +79,7 @@ TEST_P(OwnNegativesToo, ManyOfThem) {
 }
 
 TEST_P(OwnNegativesToo, OfManyMoreKeysThanQueries) {
-  const int64_t keys = emulated() ? 1100 : 2500;
+  const int64_t keys = emulated() ? 500 : 900;
   for (const Kind& kind : kOwnTooKinds) check({.kind = kind, .size = {12, keys, 64}, .tau = 0.2, .seed = 2000});
 }
 
