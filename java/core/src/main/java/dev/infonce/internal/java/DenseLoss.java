@@ -12,8 +12,8 @@ import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
 
 /**
- * Losses of logits in which every row meets the same columns. Where there are many more columns than rows, they are read in
- * strips, again for every pass.
+ * Losses of logits in which every row meets the same columns, and perhaps negatives of its own too. Where there are many more
+ * columns than rows, they are read in strips, again for every pass.
  */
 final class DenseLoss implements LossExecutor {
     private final LossSpec spec;
@@ -22,6 +22,7 @@ final class DenseLoss implements LossExecutor {
     private final Pairing pairing;
     private final boolean symmetric;
     private final int dim;
+    private final int own; // negatives of a row beside the columns
     private final int topK;
     private final Workers workers;
     private final ColumnStrips strips;
@@ -33,6 +34,7 @@ final class DenseLoss implements LossExecutor {
         this.pairing = Pairing.of(spec);
         this.symmetric = spec.symmetric();
         this.dim = Math.toIntExact(shape.dim());
+        this.own = Math.toIntExact(shape.ownNegatives());
         this.topK = topK;
         this.workers = workers;
         this.strips = ColumnStrips.of(spec, shape, Rows.BLOCK, Rows.bytes(shape.dim()));
@@ -40,7 +42,7 @@ final class DenseLoss implements LossExecutor {
 
     @Override
     public long workspaceBytes(boolean gradients) {
-        return Rows.bytes(dim) * strips.rowsInMemory();
+        return Rows.bytes(dim) * (strips.rowsInMemory() + strips.rows() * own);
     }
 
     /** A call: its rows, which stay in memory, and its columns, which may not. */
@@ -56,6 +58,9 @@ final class DenseLoss implements LossExecutor {
         /** Row i's positive is a row of these. */
         final Embeddings positives;
 
+        /** The negatives of rows' own, null if they have none. */
+        final Embeddings ownNegatives;
+
         /** Columns that stay in memory, else null. */
         final Embeddings onlyColumns;
 
@@ -67,24 +72,32 @@ final class DenseLoss implements LossExecutor {
             this.in = in;
             this.queries = MatrixRows.Input.of("queries", in.queries());
             this.keys = MatrixRows.Input.of("keys", in.keys());
-            this.columnRows = spec.takesNegatives() ? MatrixRows.Input.of("negatives", in.negatives()) : keys;
+            this.columnRows = spec.sharesNegatives() ? MatrixRows.Input.of("negatives", in.negatives()) : keys;
             this.temperature = temperature;
             this.out = out;
             if (spec.oneTower()) {
                 this.rows = read(queries, keys);
                 this.positives = rows;
+                this.ownNegatives = null;
                 this.onlyColumns = rows;
                 this.zeroRows = rows.zeroRows();
                 this.ofResident = Double.NaN;
                 return;
             }
             this.rows = read(queries);
-            boolean apart = spec.takesNegatives();
+            boolean apart = spec.sharesNegatives();
             this.positives = read(apart || strips.areMany() ? keys.part(0, rows.count()) : keys);
             this.onlyColumns = strips.areMany() ? null : apart ? read(columnRows) : positives;
-            this.zeroRows = rows.zeroRows() + (apart ? positives.zeroRows() : 0);
-            this.ofResident =
+            this.ownNegatives = own > 0 ? read(MatrixRows.Input.of("negatives", in.negatives())) : null;
+            long zeros = rows.zeroRows() + (apart ? positives.zeroRows() : 0);
+            double derivatives =
                     strips.areMany() ? measure.derivatives(rows) + measure.derivatives(positives) : Double.NaN;
+            if (own > 0) {
+                zeros += ownNegatives.zeroRows();
+                derivatives += strips.areMany() ? measure.derivatives(ownNegatives) : 0.0;
+            }
+            this.zeroRows = zeros;
+            this.ofResident = derivatives;
         }
 
         /** Takes note of a strip of columns. */
@@ -121,7 +134,7 @@ final class DenseLoss implements LossExecutor {
     public Outcome run(Inputs in, double temperature, Gradients out) {
         Call call = new Call(in, temperature, out);
         int count = call.rows.count();
-        RowRule rule = spec.rowRule(pairing.negatives(strips.columns()), spec.bias(in));
+        RowRule rule = spec.rowRule(pairing.negatives(strips.columns()) + own, spec.bias(in));
         DenseForward forward =
                 new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, rule, topK);
         for (int strip = 0; strip < strips.count(); strip++) {
@@ -134,6 +147,9 @@ final class DenseLoss implements LossExecutor {
             call.seen(columns);
         }
         addBlocks(call, forward);
+        if (own > 0) {
+            forward.addOwn(workers, call.ownNegatives, own);
+        }
         Reducer reducer = new Reducer(spec.reduction(), count, in, pairing.hasOnePositive() ? null : forward.counts());
         double[] scales = new double[count];
         for (int row = 0; row < count; row++) {
@@ -253,9 +269,23 @@ final class DenseLoss implements LossExecutor {
         if (has(Block.KEY_KEY) && keys.gradient != null) {
             addMeetingsOfKeys(keys.gradient, call, forward);
         }
-        Tower negatives = new Tower("dNegatives", columns, out.dNegatives());
-        negatives.addMeetings(call.excluded(0).transposed(), call.rows, null, ofRows);
+        Tower negatives = own > 0 ? addOwn(call, queries, ofRows) : new Tower("dNegatives", columns, out.dNegatives());
+        if (spec.sharesNegatives()) {
+            negatives.addMeetings(call.excluded(0).transposed(), call.rows, null, ofRows);
+        }
         write(queries, keys, negatives);
+    }
+
+    /** What comes from rows and their own negatives: adds it to the gradient of rows, and returns the negatives'. */
+    private Tower addOwn(Call call, Tower ofRows, Slopes slopes) {
+        if (ofRows.gradient != null) {
+            ofRows.gradient.addOwn(workers, call.ownNegatives, own, slopes);
+        }
+        Tower negatives = new Tower("dNegatives", call.ownNegatives, call.out.dNegatives());
+        if (negatives.gradient != null) {
+            negatives.gradient.addToOwn(workers, call.rows, own, slopes);
+        }
+        return negatives;
     }
 
     /** Where columns come in strips; no element of a gradient is larger than most. */
@@ -265,15 +295,16 @@ final class DenseLoss implements LossExecutor {
         Tower queries = new Tower("dQueries", call.rows, out.dQueries());
         queries.addMeetingsOfQueries(call, forward);
         queries.addPositives(call.positives, factors);
-        Tower keys = new Tower("dKeys", call.positives, spec.takesNegatives() ? out.dKeys() : null);
+        Tower keys = new Tower("dKeys", call.positives, spec.sharesNegatives() ? out.dKeys() : null);
         keys.addPositives(call.rows, factors);
+        Tower[] resident = own > 0 ? new Tower[] {queries, keys, addOwn(call, queries, forward.slopes)} : new Tower[] {queries, keys};
         boolean safe = most <= Float.MAX_VALUE / 2.0;
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
             queries.addMeetings(call.excluded(strip), columns, forward.slopes, ofColumns(forward, strip));
             strip(call, forward, strip, columns, safe);
         }
-        write(queries, keys);
+        write(resident);
         for (int strip = 0; !safe && strip < strips.count(); strip++) {
             strip(call, forward, strip, call.columns(strip), true);
         }
@@ -281,7 +312,7 @@ final class DenseLoss implements LossExecutor {
 
     /** The gradient of a strip of columns, which is checked, or also written. */
     private void strip(Call call, DenseForward forward, int strip, Embeddings columns, boolean write) {
-        boolean apart = spec.takesNegatives();
+        boolean apart = spec.sharesNegatives();
         Matrix matrix = apart ? call.out.dNegatives() : call.out.dKeys();
         if (matrix == null) {
             return;
