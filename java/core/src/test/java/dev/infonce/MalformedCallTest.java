@@ -110,7 +110,7 @@ class MalformedCallTest extends OnEachDevice {
                         "surplus labels",
                         plan,
                         good.withLabels(1, 0, 1, 0),
-                        "labels: InfoNce of Shape[n=4, m=4, dim=3] takes none"),
+                        "labels: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
                 refused("no labels", pairs, good, "labels: PairwiseContrastive needs 4, but got null"),
                 refused("too few labels", pairs, good.withLabels(1, 0, 1), "labels: must be 4 numbers, but got 3"),
                 refused("label 2", pairs, good.withLabels(1, 0, 2, 0), "labels: must be 0 or 1, but number 2 is 2"),
@@ -208,7 +208,7 @@ class MalformedCallTest extends OnEachDevice {
                                 "labels of keys in one tower",
                                 views,
                                 good.withLabels(new int[8], new int[4]),
-                                "keyLabels: SupCon of Shape[n=4, m=4, dim=3] takes none"),
+                                "keyLabels: SupCon of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
                         refused(
                                 "no labels of keys",
                                 towers,
@@ -223,7 +223,7 @@ class MalformedCallTest extends OnEachDevice {
                                 "labels of keys of InfoNCE",
                                 device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32),
                                 good.withLabels(null, labels),
-                                "keyLabels: InfoNce of Shape[n=4, m=4, dim=3] takes none"),
+                                "keyLabels: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
                         refused("groups", towers, both.withGroups(labels), "groups: SupCon", "takes none"),
                         argument(
                                 "no keys",

@@ -93,8 +93,9 @@ class OwnNegativesTooTest extends DeviceSuite {
     @MethodSource("losses")
     void lossGradientsAndMetricsAreTheOracles(ContrastiveLoss loss) {
         Reduction[] reductions = Reduction.values();
+        List<int[]> sizes = List.of(new int[][] {{1, 1, 1}, {1, 3, 4}, {13, 13, 20}, {16, 25, 1}, {97, 97, 2}, {101, 300, 3}});
         for (DType dtype : DTYPES) {
-            for (int[] size : new int[][] {{1, 1, 1}, {1, 3, 4}, {13, 13, 20}, {16, 25, 1}, {97, 97, 2}, {101, 300, 3}}) {
+            for (int[] size : Devices.orSome(deviceName, sizes, loss.toString().length(), "own negatives")) {
                 int n = size[0];
                 int m = size[1];
                 if (Devices.leavesOut(deviceName, n, m, 9, "own negatives")) {
@@ -464,7 +465,7 @@ class OwnNegativesTooTest extends DeviceSuite {
                     .as(what(c, SEED))
                     .isInstanceOfSatisfying(
                             InfoNceException.class, e -> assertThat(e.status()).isEqualTo(Status.NON_FINITE))
-                    .hasMessageContainingAll(says);
+                    .satisfies(e -> List.of(says).forEach(word -> assertThat(e).hasMessageContaining(word)));
         }
         if (isJava()) {
             for (Matrix output : outputs) {
