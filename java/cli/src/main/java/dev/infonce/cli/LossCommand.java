@@ -81,7 +81,8 @@ final class LossCommand implements Callable<Integer> {
 
     @Option(
             names = "--own-negatives-too",
-            description = "For ${bundle:with own negatives too}: other keys are negatives too, beside a row's own of --negatives.")
+            description =
+                    "For ${bundle:with own negatives too}: other keys are negatives too, beside a row's own of --negatives.")
     boolean ownNegativesToo;
 
     @Option(

@@ -173,7 +173,8 @@ record LossFiles(
             throw negatives.wrong("has no negatives; at least 1 is needed for each row");
         }
         if (!cube && negatives.rows() % n != 0) {
-            throw negatives.wrong("has " + negatives.rows() + " rows; needed is a multiple of the " + n + " of --queries");
+            throw negatives.wrong(
+                    "has " + negatives.rows() + " rows; needed is a multiple of the " + n + " of --queries");
         }
         return perRow;
     }

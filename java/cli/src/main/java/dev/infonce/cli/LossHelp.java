@@ -122,7 +122,8 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
                         .filter(Set.of(Negatives.SHARED, Negatives.OWN)::contains)
                         .map(which -> which == Negatives.SHARED ? "M x D (shared)" : "N x M x D (own)")
                         .collect(Collectors.joining(" or ", "N keys and negatives ", "")));
-            case IN_BATCH_AND_OWN -> Stream.of("queries, keys (M rows) and negatives N x K x D, with --own-negatives-too");
+            case IN_BATCH_AND_OWN ->
+                Stream.of("queries, keys (M rows) and negatives N x K x D, with --own-negatives-too");
             case PAIRED ->
                 Stream.of(
                         form.takesLabels()

@@ -42,7 +42,11 @@ final class CaseFiles {
                 case OWN -> new long[] {c.shape().n(), c.shape().m(), c.shape().dim()};
                 case IN_BATCH_AND_OWN ->
                     c.shape().n() % 2 == 0
-                            ? new long[] {c.shape().n(), c.shape().ownNegatives(), c.shape().dim()}
+                            ? new long[] {
+                                c.shape().n(),
+                                c.shape().ownNegatives(),
+                                c.shape().dim()
+                            }
                             : sizes(c.negatives());
                 case IN_BATCH, SHARED, PAIRED -> sizes(c.negatives());
             };

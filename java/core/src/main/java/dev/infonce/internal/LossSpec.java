@@ -439,12 +439,7 @@ public record LossSpec(
         if (hasOwnToo()) {
             check(own >= 1, "shape: %s with IN_BATCH_AND_OWN negatives needs ownNegatives >= 1, but got %d", name, own);
         } else {
-            check(
-                    own == 0,
-                    "shape: %s with %s negatives needs ownNegatives = 0, but got %d",
-                    name,
-                    negatives,
-                    own);
+            check(own == 0, "shape: %s with %s negatives needs ownNegatives = 0, but got %d", name, negatives, own);
         }
     }
 

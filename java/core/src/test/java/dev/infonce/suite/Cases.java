@@ -79,10 +79,7 @@ public final class Cases {
 
     /** Those that go to columns, towers and own negatives are decoupled too, and have a margin then. */
     private static Stream<ContrastiveLoss> withItsDenominators(ContrastiveLoss loss) {
-        boolean telling = loss.isSymmetric()
-                || loss.isOneTower()
-                || hasOwn(loss)
-                || Terms.hasPositivesByLabels(loss);
+        boolean telling = loss.isSymmetric() || loss.isOneTower() || hasOwn(loss) || Terms.hasPositivesByLabels(loss);
         if (!telling || !loss.components().containsKey("denominator")) {
             return Stream.of(loss);
         }
@@ -306,8 +303,7 @@ public final class Cases {
             }
             case IN_BATCH_AND_OWN -> {
                 double[][] keys = alike(random, queries, Math.max(n, m));
-                yield Case.of(loss, tau, dtype, queries, keys)
-                        .withOwnNegatives(gaussian(random, n * OWN, dim), OWN);
+                yield Case.of(loss, tau, dtype, queries, keys).withOwnNegatives(gaussian(random, n * OWN, dim), OWN);
             }
             case SHARED, OWN -> {
                 int count = loss.negatives() == Negatives.OWN ? n * m : m;

@@ -149,11 +149,16 @@ public final class MisuseFuzz {
         long own = loss.negatives() == Negatives.IN_BATCH_AND_OWN ? Math.abs(in.any()) : in.oneIn(8) ? 1 : 0;
         PlanOptions options = PlanOptions.defaults().withWorkspaceBudget(in.of(-1L, 0L, 1L << 62));
         for (Map.Entry<String, Device> device : DEVICES.entrySet()) {
-            refusedOr(device.getKey() + ", " + loss + " of " + n + " x " + m + " x " + dim + ", own " + own + " " + dtype, () -> {
-                try (Plan plan = device.getValue().plan(loss, Shape.of(n, m, dim).withOwnNegatives(own), dtype, options)) {
-                    check(plan.workspaceBytes() >= 0, "workspace of " + plan.workspaceBytes() + " bytes: " + plan);
-                }
-            });
+            refusedOr(
+                    device.getKey() + ", " + loss + " of " + n + " x " + m + " x " + dim + ", own " + own + " " + dtype,
+                    () -> {
+                        try (Plan plan = device.getValue()
+                                .plan(loss, Shape.of(n, m, dim).withOwnNegatives(own), dtype, options)) {
+                            check(
+                                    plan.workspaceBytes() >= 0,
+                                    "workspace of " + plan.workspaceBytes() + " bytes: " + plan);
+                        }
+                    });
         }
     }
 

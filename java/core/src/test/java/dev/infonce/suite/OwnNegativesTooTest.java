@@ -93,7 +93,8 @@ class OwnNegativesTooTest extends DeviceSuite {
     @MethodSource("losses")
     void lossGradientsAndMetricsAreTheOracles(ContrastiveLoss loss) {
         Reduction[] reductions = Reduction.values();
-        List<int[]> sizes = List.of(new int[][] {{1, 1, 1}, {1, 3, 4}, {13, 13, 20}, {16, 25, 1}, {97, 97, 2}, {101, 300, 3}});
+        List<int[]> sizes =
+                List.of(new int[][] {{1, 1, 1}, {1, 3, 4}, {13, 13, 20}, {16, 25, 1}, {97, 97, 2}, {101, 300, 3}});
         for (DType dtype : DTYPES) {
             for (int[] size : Devices.orSome(deviceName, sizes, loss.toString().length(), "own negatives")) {
                 int n = size[0];
@@ -219,7 +220,8 @@ class OwnNegativesTooTest extends DeviceSuite {
     void withoutOtherKeysTheyAreAllThatThereIs(Similarity similarity) {
         for (DType dtype : DTYPES) {
             InfoNce too = loss().withSimilarity(similarity);
-            InfoNce alone = InfoNce.withTemperature(TAU).withSimilarity(similarity).withOwnNegatives();
+            InfoNce alone =
+                    InfoNce.withTemperature(TAU).withSimilarity(similarity).withOwnNegatives();
             Case c = random(too, 1, 1, 70, 9, dtype);
             Result expected = Result.of(device, c.withLoss(alone).withNegatives(c.negatives(), 70));
             Result actual = Result.of(device, c);
@@ -286,7 +288,9 @@ class OwnNegativesTooTest extends DeviceSuite {
                         c.withOwnNegatives(negatives, own)
                                 .withLoss(loss.excluding(Exclude.aboveThreshold(Threshold.relative(0)))))) {
                     Metrics metrics = Result.of(device, of).metrics();
-                    assertThat(metrics.rowsWithoutNegatives()).as(what(of, SEED)).isZero();
+                    assertThat(metrics.rowsWithoutNegatives())
+                            .as(what(of, SEED))
+                            .isZero();
                     if (dim > 2) { // else other keys tie
                         assertThat(metrics.top1Accuracy()).as(what(of, SEED)).isCloseTo(1.0 / (1 + own), within(1e-12));
                     }
@@ -302,7 +306,8 @@ class OwnNegativesTooTest extends DeviceSuite {
         double[][] key = {{2, 1}};
         double[][] negatives = {{1, 5}, {3, -1}};
         for (DType dtype : DTYPES) {
-            InfoNce loss = loss().withSimilarity(Similarity.DOT).excluding(Exclude.aboveThreshold(Threshold.absolute(0)));
+            InfoNce loss =
+                    loss().withSimilarity(Similarity.DOT).excluding(Exclude.aboveThreshold(Threshold.absolute(0)));
             Case c = Case.of(loss, TAU, dtype, query, key).withOwnNegatives(negatives, 2);
             loses(c, Math.log1p(Math.exp(-1 / TAU)));
             Result result = Result.of(device, c);

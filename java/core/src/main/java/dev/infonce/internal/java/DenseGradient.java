@@ -132,8 +132,7 @@ final class DenseGradient {
                 double[] y = own.blockOf(negative);
                 int yAt = Rows.offset(negative, rows.dim);
                 if (toOwn) {
-                    measure.addGradient(
-                            factors[k], s, y, yAt, x, xAt, rows.dim, gradient[negative / Rows.BLOCK], yAt);
+                    measure.addGradient(factors[k], s, y, yAt, x, xAt, rows.dim, gradient[negative / Rows.BLOCK], yAt);
                 } else {
                     measure.addGradient(factors[k], s, x, xAt, y, yAt, rows.dim, gradient[row / Rows.BLOCK], xAt);
                 }

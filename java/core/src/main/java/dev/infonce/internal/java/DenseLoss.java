@@ -297,7 +297,9 @@ final class DenseLoss implements LossExecutor {
         queries.addPositives(call.positives, factors);
         Tower keys = new Tower("dKeys", call.positives, spec.sharesNegatives() ? out.dKeys() : null);
         keys.addPositives(call.rows, factors);
-        Tower[] resident = own > 0 ? new Tower[] {queries, keys, addOwn(call, queries, forward.slopes)} : new Tower[] {queries, keys};
+        Tower[] resident = own > 0
+                ? new Tower[] {queries, keys, addOwn(call, queries, forward.slopes)}
+                : new Tower[] {queries, keys};
         boolean safe = most <= Float.MAX_VALUE / 2.0;
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);

@@ -123,11 +123,10 @@ final class TileOwn {
         boolean wantX = out.dQueries() != null;
         Matrix ofNegatives = out.dNegatives();
         if (wantX || ofNegatives != null) {
-            workers(negatives, ofNegatives)
-                    .run(layout.xBlocks, block -> {
-                        double[] totals = wantX ? space.xTotals()[block] : null;
-                        backBlock(block, coefficients, totals, ofNegatives);
-                    });
+            workers(negatives, ofNegatives).run(layout.xBlocks, block -> {
+                double[] totals = wantX ? space.xTotals()[block] : null;
+                backBlock(block, coefficients, totals, ofNegatives);
+            });
         }
     }
 
