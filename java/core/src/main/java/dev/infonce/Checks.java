@@ -77,16 +77,31 @@ final class Checks {
                 positiveMargin);
     }
 
-    static void shape(long n, long m, long dim) {
+    static void shape(long n, long m, long dim, long ownNegatives) {
         range("n", n, 1, Long.MAX_VALUE);
         range("m", m, 0, Long.MAX_VALUE);
         range("dim", dim, 1, MAX_DIM);
-        boolean small = Math.multiplyHigh(n, Math.max(1, m)) == 0
-                && n * Math.max(1, m) > 0
-                && Math.multiplyHigh(n * Math.max(1, m), dim) == 0
-                && n * Math.max(1, m) * dim > 0
-                && n * Math.max(1, m) * dim < MAX_WORK;
-        argument(small, "shape: n * max(1, m) * dim must be < 2^60, but got n = %d, m = %d, dim = %d", n, m, dim);
+        range("ownNegatives", ownNegatives, 0, Long.MAX_VALUE);
+        argument(
+                isSmall(n, Math.max(1, m), dim),
+                "shape: n * max(1, m) * dim must be < 2^60, but got n = %d, m = %d, dim = %d",
+                n,
+                m,
+                dim);
+        argument(
+                isSmall(n, Math.max(1, ownNegatives), dim),
+                "shape: n * ownNegatives * dim must be < 2^60, but got n = %d, ownNegatives = %d, dim = %d",
+                n,
+                ownNegatives,
+                dim);
+    }
+
+    private static boolean isSmall(long n, long perRow, long dim) {
+        return Math.multiplyHigh(n, perRow) == 0
+                && n * perRow > 0
+                && Math.multiplyHigh(n * perRow, dim) == 0
+                && n * perRow * dim > 0
+                && n * perRow * dim < MAX_WORK;
     }
 
     /** The elements from the first of the first row to the last of the last row. */

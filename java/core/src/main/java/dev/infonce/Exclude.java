@@ -9,7 +9,7 @@ import java.util.Objects;
  *
  * @param groups whether a row and a column of one group are no negatives of each other: passages of one document, items of one
  *     user, copies of one text. Calls bring the groups, see {@link Inputs#withGroups}
- * @param threshold how similar a negative may be; of an {@link InfoNce} without own negatives, or an {@link NtXent}, neither of them
+ * @param threshold how similar a negative may be; of an {@link InfoNce} whose negatives are not all a row's own, or an {@link NtXent}, neither of them
  *     debiased
  */
 public record Exclude(boolean groups, Threshold threshold) {

@@ -11,14 +11,15 @@ import java.util.Set;
  *
  * <p>Shapes: {@code Shape.of(n, m, dim)}. In-batch: keys m x dim with m >= n, and every key but i is a negative of query i;
  * m = n if symmetric. {@link Negatives#SHARED} and {@link Negatives#OWN}: keys n x dim, m >= 0 counts negatives (for each row,
- * if own). A row without negatives has loss 0 and gradient 0.
+ * if own). {@link Negatives#IN_BATCH_AND_OWN}: in-batch, and each row has {@link Shape#ownNegatives} negatives more. A row without
+ * negatives has loss 0 and gradient 0.
  *
  * <p>With {@link #across blocks} the sum of row i has further negatives: similarities of two queries, of key i and queries, and of
  * two keys.
  *
  * @param temperature tau, in [1e-9, 1e9]; a call may bring another
  * @param similarity s
- * @param negatives IN_BATCH, SHARED or OWN
+ * @param negatives IN_BATCH, SHARED, OWN or IN_BATCH_AND_OWN
  * @param isSymmetric whether l_i is half the sum of the losses of row i and of column i; in-batch only
  * @param blocks which pairs beside query i and other keys are negatives of row i; in enum order, unmodifiable; only in-batch, and
  *     where neither isSymmetric nor classPrior is used
@@ -26,7 +27,8 @@ import java.util.Set;
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
  * @param classPrior how likely a negative is really a positive, for which the sum over negatives is corrected; 0 for no
  *     correction; in [0, 1), and above 0 only of cosines, with the denominator ALL and nothing excluded
- * @param excluded which other keys are no negatives; groups in-batch only, a threshold not with own negatives
+ * @param excluded which other keys are no negatives; groups in-batch only, a threshold, which own negatives beside those of the batch
+ *     go through too, not where all are a row's own
  * @param reduction how row losses become the loss
  */
 public record InfoNce(
@@ -45,8 +47,8 @@ public record InfoNce(
      * Checks the loss.
      *
      * @throws IllegalArgumentException if the temperature, the margin or the prior is out of range, negatives are PAIRED, a
-     *     symmetric loss, or one that has blocks or excludes groups, is not in-batch, one with blocks is symmetric or debiased, or
-     *     one with own negatives has a threshold
+     *     symmetric loss is not IN_BATCH, one that has blocks or excludes groups has no negatives of the batch, one with blocks is
+     *     symmetric or debiased, or one with OWN negatives has a threshold
      * @throws NullPointerException if an argument is null
      */
     public InfoNce {
@@ -61,9 +63,14 @@ public record InfoNce(
         Objects.requireNonNull(reduction, "reduction");
         switch (negatives) {
             case IN_BATCH -> {}
-            case SHARED -> checkInBatch(isSymmetric, excluded, negatives);
+            case IN_BATCH_AND_OWN -> checkOneDirection(isSymmetric, negatives);
+            case SHARED -> {
+                checkOneDirection(isSymmetric, negatives);
+                checkNoGroups(excluded, negatives);
+            }
             case OWN -> {
-                checkInBatch(isSymmetric, excluded, negatives);
+                checkOneDirection(isSymmetric, negatives);
+                checkNoGroups(excluded, negatives);
                 Checks.argument(
                         excluded.threshold().isNone(),
                         "excluded: an InfoNce with a threshold has IN_BATCH or SHARED negatives, as OWN ones are chosen for "
@@ -71,7 +78,8 @@ public record InfoNce(
                         excluded.threshold());
             }
             case PAIRED ->
-                throw Checks.invalid("negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got %s", negatives);
+                throw Checks.invalid(
+                        "negatives: InfoNce takes IN_BATCH, SHARED, OWN or IN_BATCH_AND_OWN, but got %s", negatives);
         }
         if (!blocks.isEmpty()) {
             checkBlocks(negatives, isSymmetric, classPrior, blocks);
@@ -80,8 +88,8 @@ public record InfoNce(
 
     private static void checkBlocks(Negatives negatives, boolean isSymmetric, double classPrior, Set<Block> blocks) {
         Checks.argument(
-                negatives == Negatives.IN_BATCH,
-                "blocks: an InfoNce with blocks has IN_BATCH negatives, but got %s with %s",
+                negatives == Negatives.IN_BATCH || negatives == Negatives.IN_BATCH_AND_OWN,
+                "blocks: an InfoNce with blocks has IN_BATCH or IN_BATCH_AND_OWN negatives, but got %s with %s",
                 blocks,
                 negatives);
         Checks.argument(
@@ -95,11 +103,14 @@ public record InfoNce(
                 classPrior);
     }
 
-    private static void checkInBatch(boolean isSymmetric, Exclude excluded, Negatives negatives) {
+    private static void checkOneDirection(boolean isSymmetric, Negatives negatives) {
         Checks.argument(!isSymmetric, "isSymmetric: a symmetric InfoNce has IN_BATCH negatives, but got %s", negatives);
+    }
+
+    private static void checkNoGroups(Exclude excluded, Negatives negatives) {
         Checks.argument(
                 !excluded.groups(),
-                "excluded: an InfoNce that excludes groups has IN_BATCH negatives, but got %s",
+                "excluded: an InfoNce that excludes groups has IN_BATCH or IN_BATCH_AND_OWN negatives, but got %s",
                 negatives);
     }
 
@@ -164,6 +175,19 @@ public record InfoNce(
      */
     public InfoNce withOwnNegatives() {
         return Components.with(this, "negatives", Negatives.OWN);
+    }
+
+    /**
+     * The same loss with negatives of each row's own beside those of the batch, mined for it and strangers to the other rows: {@code
+     * l_i = log(1 + sum of exp((s - s_i+ + positiveMargin) / tau))} over s(q_i, k_j), j != i, of all m keys, and over s(q_i, n) of the
+     * row's own negatives n, of which a {@link Shape#withOwnNegatives shape} says how many each row has. Decoupled it is without the 1.
+     * Groups never leave out a row's own; a threshold does as it does keys. Metrics are of the other keys and of the row's own.
+     *
+     * @return a new loss
+     * @throws IllegalArgumentException if the loss is symmetric
+     */
+    public InfoNce withOwnNegativesToo() {
+        return Components.with(this, "negatives", Negatives.IN_BATCH_AND_OWN);
     }
 
     /**

@@ -51,6 +51,23 @@ public final class Losses {
     }
 
     /**
+     * Qwen3-Embedding's loss (2506.05176 eq. 1): {@link InfoNce} of cosines with hard negatives of each row's own beside those of the
+     * batch, across QUERY_QUERY and KEY_KEY, without negatives that are more similar than the row's positive by more than a margin, for
+     * which the paper takes 0.1. Hard negatives go through the same threshold as all others. A key that equals a row's own is left out
+     * in the paper whatever its similarity: give the two one group, and the loss {@link Exclude#sameGroup()} too.
+     *
+     * @param temperature tau, in [1e-9, 1e9]
+     * @param margin by how much more similar than the positive a negative may be, of a size of at most 1e100
+     * @return the loss
+     */
+    public static InfoNce qwen3(double temperature, double margin) {
+        return InfoNce.withTemperature(temperature)
+                .withOwnNegativesToo()
+                .across(Block.QUERY_QUERY, Block.KEY_KEY)
+                .excluding(Exclude.aboveThreshold(Threshold.absolute(-margin)));
+    }
+
+    /**
      * DCL (2110.06848 eq. 6), {@code DCLLoss(temperature)} of lightly: decoupled {@link NtXent} of cosines.
      *
      * @param temperature tau, in [1e-9, 1e9]

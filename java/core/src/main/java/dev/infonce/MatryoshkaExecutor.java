@@ -42,7 +42,7 @@ final class MatryoshkaExecutor implements PlanExecutor {
                 boolean largest = parts.isEmpty();
                 PlanExecutor executor = backend.plan(
                         loss.of(prefix),
-                        Shape.of(shape.n(), shape.m(), prefix.dim()),
+                        new Shape(shape.n(), shape.m(), prefix.dim(), shape.ownNegatives()),
                         dtype,
                         largest ? options : options.withoutMetrics(),
                         largest ? null : parts.getFirst().executor);

@@ -14,8 +14,8 @@ package dev.infonce;
  * or of none are negatives, whichever the loss is made of. The accuracies are of anchors that have both, and of the nearest
  * positive among the negatives.
  *
- * <p>Of an {@link InfoNce} with {@link Block}s negatives are those among the other keys, but for effectiveNegatives, which is of all
- * that a row has.
+ * <p>Of an {@link InfoNce} with {@link Block}s negatives are those among the other keys, and the row's own where it has some beside
+ * them, but for effectiveNegatives, which is of all that a row has.
  *
  * <p>Of {@link SupCon} the positive of a row stands for its positives, with the mean of their similarities. Rows without any are in
  * no mean over rows or positives.

@@ -8,6 +8,11 @@ public enum Negatives {
     SHARED,
     /** Rows i*m ... i*m + m-1 of the negatives, [(n*m) x dim]. */
     OWN,
+    /**
+     * The other keys, as of IN_BATCH, and rows i*k ... i*k + k-1 of the negatives, [(n*k) x dim], k being {@link
+     * Shape#ownNegatives}.
+     */
+    IN_BATCH_AND_OWN,
     /** Row i of the negatives, [n x dim]. */
     PAIRED
 }

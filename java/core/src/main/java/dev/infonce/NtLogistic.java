@@ -42,7 +42,7 @@ public record NtLogistic(
         boolean hasSum = switch (negatives) {
             case IN_BATCH -> true;
             case PAIRED -> false;
-            case SHARED, OWN ->
+            case SHARED, OWN, IN_BATCH_AND_OWN ->
                 throw Checks.invalid("negatives: NtLogistic takes IN_BATCH or PAIRED, but got %s", negatives);
         };
         boolean reduces = switch (negativeReduction) {

@@ -2,20 +2,22 @@ package dev.infonce;
 
 /**
  * The sizes that a plan is made for. What n and m mean is said by the loss. Limits: {@code 1 <= n}, {@code 0 <= m},
- * {@code 1 <= dim <= 2^20}, {@code n * max(1, m) * dim < 2^60}.
+ * {@code 1 <= dim <= 2^20}, {@code n * max(1, m) * dim < 2^60}, {@code n * ownNegatives * dim < 2^60}.
  *
  * @param n rows of queries
  * @param m rows of keys, or negatives (for each row, if its own), or 0 for one tower in one matrix
  * @param dim columns of every matrix
+ * @param ownNegatives negatives of each row's own beside those of the batch, at least 1 of a loss with {@link
+ *     Negatives#IN_BATCH_AND_OWN}, else 0
  */
-public record Shape(long n, long m, long dim) {
+public record Shape(long n, long m, long dim, long ownNegatives) {
     /**
      * Checks the limits.
      *
      * @throws IllegalArgumentException if a size is out of its limits
      */
     public Shape {
-        Checks.shape(n, m, dim);
+        Checks.shape(n, m, dim, ownNegatives);
     }
 
     /**
@@ -27,7 +29,7 @@ public record Shape(long n, long m, long dim) {
      * @return the shape
      */
     public static Shape of(long n, long m, long dim) {
-        return new Shape(n, m, dim);
+        return new Shape(n, m, dim, 0);
     }
 
     /**
@@ -38,7 +40,7 @@ public record Shape(long n, long m, long dim) {
      * @return the shape
      */
     public static Shape tower(long rows, long dim) {
-        return new Shape(rows, 0, dim);
+        return new Shape(rows, 0, dim, 0);
     }
 
     /**
@@ -49,6 +51,17 @@ public record Shape(long n, long m, long dim) {
      * @return the shape
      */
     public static Shape pairs(long n, long dim) {
-        return new Shape(n, n, dim);
+        return new Shape(n, n, dim, 0);
+    }
+
+    /**
+     * The same sizes with negatives of each row's own beside those of the batch.
+     *
+     * @param perRow how many each row has; 0 for none
+     * @return a new shape
+     * @throws IllegalArgumentException if it is below 0, or n * perRow * dim is not below 2^60
+     */
+    public Shape withOwnNegatives(long perRow) {
+        return new Shape(n, m, dim, perRow);
     }
 }

@@ -22,6 +22,7 @@ class CopiesTest {
         differ(infoNce, infoNce.symmetric(), "isSymmetric", true);
         differ(infoNce, infoNce.withSharedNegatives(), "negatives", Negatives.SHARED);
         differ(infoNce, infoNce.withOwnNegatives(), "negatives", Negatives.OWN);
+        differ(infoNce, infoNce.withOwnNegativesToo(), "negatives", Negatives.IN_BATCH_AND_OWN);
         differ(infoNce, infoNce.withSimilarity(Similarity.DOT), "similarity", Similarity.DOT);
         differ(infoNce, infoNce.decoupled(), "denominator", Denominator.NEGATIVES);
         differ(infoNce, infoNce.withPositiveMargin(0.25), "positiveMargin", 0.25);

@@ -75,6 +75,9 @@ class InterruptTest {
     private static void assertSurvives(Device device, ContrastiveLoss loss) {
         boolean paired = loss.negatives() == Negatives.PAIRED;
         Shape shape = paired ? Shape.pairs(ROWS, DIM) : Shape.of(ROWS, ROWS, DIM);
+        if (loss.negatives() == Negatives.IN_BATCH_AND_OWN) {
+            shape = shape.withOwnNegatives(1);
+        }
         Matrix rows = rows(DType.FLOAT32);
         Inputs in = Inputs.of(rows, rows);
         if (loss.takesNegatives()) {

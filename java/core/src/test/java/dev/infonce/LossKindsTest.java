@@ -80,6 +80,7 @@ class LossKindsTest {
         told(infoNce.symmetric(), Negatives.IN_BATCH, "temperature symmetric");
         told(infoNce.withSharedNegatives(), Negatives.SHARED, "temperature matrix");
         told(infoNce.withOwnNegatives(), Negatives.OWN, "temperature matrix");
+        told(infoNce.withOwnNegativesToo(), Negatives.IN_BATCH_AND_OWN, "temperature matrix");
         told(NtXent.withTemperature(1), Negatives.IN_BATCH, "temperature tower");
         told(logistic, Negatives.IN_BATCH, "temperature tower");
         told(logistic.withPairedNegatives(), Negatives.PAIRED, "temperature matrix");
@@ -114,7 +115,8 @@ class LossKindsTest {
     void possibleNegativesFollowFromTheOtherComponents() {
         InfoNce infoNce = InfoNce.withTemperature(1);
         NtLogistic logistic = NtLogistic.withTemperature(1);
-        assertThat(infoNce.possibleNegatives()).containsExactly(Negatives.IN_BATCH, Negatives.SHARED, Negatives.OWN);
+        assertThat(infoNce.possibleNegatives())
+                .containsExactly(Negatives.IN_BATCH, Negatives.SHARED, Negatives.OWN, Negatives.IN_BATCH_AND_OWN);
         assertThat(infoNce.symmetric().possibleNegatives()).containsExactly(Negatives.IN_BATCH);
         assertThat(logistic.possibleNegatives()).containsExactly(Negatives.IN_BATCH, Negatives.PAIRED);
         assertThat(logistic.withNegativeReduction(Reduction.SUM).possibleNegatives())

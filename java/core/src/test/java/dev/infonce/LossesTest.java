@@ -56,6 +56,17 @@ class LossesTest {
         assertThat(loss(Losses.gte(0.5), shape, Inputs.of(ROWS, ROWS))).isCloseTo(Math.log(4 * N - 3), within(1e-12));
     }
 
+    /** Copies of the positive stay below its similarity and any margin from 0 on, and not below a margin less. */
+    @Test
+    void ofHardNegativesCountThemToo() {
+        int own = 3;
+        Shape shape = Shape.of(N, N, 1).withOwnNegatives(own);
+        Inputs in = Inputs.of(ROWS, ROWS).withNegatives(Matrix.of(filled(N * own), N * own, 1));
+        assertThat(loss(Losses.qwen3(0.5, 0.1), shape, in)).isCloseTo(Math.log(3 * N - 2 + own), within(1e-12));
+        assertThat(loss(Losses.qwen3(0.5, 0), shape, in)).isCloseTo(Math.log(3 * N - 2 + own), within(1e-12));
+        assertThat(loss(Losses.qwen3(0.5, -0.1), shape, in)).isZero();
+    }
+
     @Test
     void ofAQueueCountsTheQueue() {
         int queue = 20;

@@ -46,6 +46,27 @@ class MalformedCallTest extends OnEachDevice {
                         Shape.pairs(4, 2),
                         "shape: a mined Triplet needs m = 0",
                         "n = 4, m = 4"),
+                plan(
+                        "no own negatives",
+                        infoNce.withOwnNegativesToo(),
+                        Shape.of(4, 4, 2),
+                        "shape: InfoNce with IN_BATCH_AND_OWN negatives needs ownNegatives >= 1, but got 0"),
+                plan(
+                        "own negatives of another loss",
+                        infoNce,
+                        Shape.of(4, 4, 2).withOwnNegatives(3),
+                        "shape: InfoNce with IN_BATCH negatives needs ownNegatives = 0, but got 3"),
+                plan(
+                        "own negatives beside own ones",
+                        infoNce.withOwnNegatives(),
+                        Shape.of(4, 4, 2).withOwnNegatives(1),
+                        "InfoNce with OWN negatives needs ownNegatives = 0"),
+                plan(
+                        "fewer keys than queries with own negatives",
+                        infoNce.withOwnNegativesToo(),
+                        Shape.of(4, 3, 2).withOwnNegatives(1),
+                        "m >= n",
+                        "n = 4, m = 3"),
                 gradients(DType.FLOAT32, DType.FLOAT16, "FLOAT32"),
                 gradients(DType.FLOAT64, DType.FLOAT32, "FLOAT64"),
                 gradients(DType.FLOAT16, DType.BFLOAT16, "FLOAT16 or FLOAT32"),
@@ -89,7 +110,7 @@ class MalformedCallTest extends OnEachDevice {
                         "surplus labels",
                         plan,
                         good.withLabels(1, 0, 1, 0),
-                        "labels: InfoNce of Shape[n=4, m=4, dim=3] takes none"),
+                        "labels: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
                 refused("no labels", pairs, good, "labels: PairwiseContrastive needs 4, but got null"),
                 refused("too few labels", pairs, good.withLabels(1, 0, 1), "labels: must be 4 numbers, but got 3"),
                 refused("label 2", pairs, good.withLabels(1, 0, 2, 0), "labels: must be 0 or 1, but number 2 is 2"),
@@ -187,7 +208,7 @@ class MalformedCallTest extends OnEachDevice {
                                 "labels of keys in one tower",
                                 views,
                                 good.withLabels(new int[8], new int[4]),
-                                "keyLabels: SupCon of Shape[n=4, m=4, dim=3] takes none"),
+                                "keyLabels: SupCon of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
                         refused(
                                 "no labels of keys",
                                 towers,
@@ -202,7 +223,7 @@ class MalformedCallTest extends OnEachDevice {
                                 "labels of keys of InfoNCE",
                                 device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32),
                                 good.withLabels(null, labels),
-                                "keyLabels: InfoNce of Shape[n=4, m=4, dim=3] takes none"),
+                                "keyLabels: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
                         refused("groups", towers, both.withGroups(labels), "groups: SupCon", "takes none"),
                         argument(
                                 "no keys",
@@ -280,7 +301,13 @@ class MalformedCallTest extends OnEachDevice {
     void ofSeveralOwnNegativesThatAreNotFiniteTheFirstIsNamed() {
         int n = 20;
         int m = 3;
-        Plan own = device.plan(InfoNce.withTemperature(0.5).withOwnNegatives(), Shape.of(n, m, DIM), DType.FLOAT32);
+        InfoNce loss = InfoNce.withTemperature(0.5);
+        firstIsNamed(device.plan(loss.withOwnNegatives(), Shape.of(n, m, DIM), DType.FLOAT32), n, m);
+        Shape withBatch = Shape.of(n, n, DIM).withOwnNegatives(m);
+        firstIsNamed(device.plan(loss.withOwnNegativesToo(), withBatch, DType.FLOAT32), n, m);
+    }
+
+    private static void firstIsNamed(Plan own, int n, int m) {
         Inputs in = Inputs.of(Samples.heap(DType.FLOAT32, n, DIM, 1), Samples.heap(DType.FLOAT32, n, DIM, 2));
         Matrix bad = Samples.heap(DType.FLOAT32, n * m, DIM, 3);
         for (int row = n * m - 1; row >= 0; row--) {

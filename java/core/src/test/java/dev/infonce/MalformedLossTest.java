@@ -69,12 +69,20 @@ class MalformedLossTest {
                                 0,
                                 Exclude.nothing(),
                                 Reduction.SUM),
-                        "negatives: InfoNce takes IN_BATCH, SHARED or OWN, but got PAIRED"),
+                        "negatives: InfoNce takes IN_BATCH, SHARED, OWN or IN_BATCH_AND_OWN, but got PAIRED"),
                 argument(
                         "symmetric with shared negatives",
                         () -> InfoNce.withTemperature(1).symmetric().withSharedNegatives(),
                         "isSymmetric",
                         "SHARED"),
+                argument(
+                        "symmetric with own negatives too",
+                        () -> InfoNce.withTemperature(1).symmetric().withOwnNegativesToo(),
+                        "isSymmetric: a symmetric InfoNce has IN_BATCH negatives, but got IN_BATCH_AND_OWN"),
+                argument(
+                        "own negatives of another loss too",
+                        () -> NtLogistic.withTemperature(1).with(Map.of("negatives", Negatives.IN_BATCH_AND_OWN)),
+                        "negatives: NtLogistic takes IN_BATCH or PAIRED, but got IN_BATCH_AND_OWN"),
                 argument(
                         "class prior 1",
                         () -> InfoNce.withTemperature(1).debiased(1),
@@ -100,7 +108,7 @@ class MalformedLossTest {
                         () -> InfoNce.withTemperature(1)
                                 .excluding(Exclude.sameGroup())
                                 .withSharedNegatives(),
-                        "excluded: an InfoNce that excludes groups has IN_BATCH negatives, but got SHARED"),
+                        "excluded: an InfoNce that excludes groups has IN_BATCH or IN_BATCH_AND_OWN negatives, but got SHARED"),
                 argument(
                         "own negatives with groups",
                         () -> InfoNce.withTemperature(1).withOwnNegatives().excluding(Exclude.sameGroup()),
@@ -159,11 +167,12 @@ class MalformedLossTest {
                         () -> InfoNce.withTemperature(1)
                                 .across(Block.KEY_KEY, Block.QUERY_QUERY)
                                 .withSharedNegatives(),
-                        "blocks: an InfoNce with blocks has IN_BATCH negatives, but got [QUERY_QUERY, KEY_KEY] with SHARED"),
+                        "blocks: an InfoNce with blocks has IN_BATCH or IN_BATCH_AND_OWN negatives, but got [QUERY_QUERY, KEY_KEY] with"
+                                + " SHARED"),
                 argument(
                         "blocks with own negatives",
                         () -> InfoNce.withTemperature(1).withOwnNegatives().across(Block.KEY_QUERY),
-                        "blocks: an InfoNce with blocks has IN_BATCH negatives, but got [KEY_QUERY] with OWN"),
+                        "blocks: an InfoNce with blocks has IN_BATCH or IN_BATCH_AND_OWN negatives, but got [KEY_QUERY] with OWN"),
                 argument(
                         "symmetric with blocks",
                         () -> Losses.gte(1).symmetric(),
@@ -253,6 +262,15 @@ class MalformedLossTest {
                 argument("no columns", () -> Shape.pairs(4, 0), "dim: must be in [1, 1048576], but got 0"),
                 argument("too many columns", () -> Shape.tower(4, (1 << 20) + 1), "dim", "1048577"),
                 argument("too large", () -> Shape.of(1L << 30, 1L << 30, 1), "shape", "< 2^60", "1073741824"),
+                argument(
+                        "negative own negatives",
+                        () -> Shape.of(4, 4, 4).withOwnNegatives(-1),
+                        "ownNegatives: must be in [0",
+                        "got -1"),
+                argument(
+                        "too many own negatives",
+                        () -> Shape.of(1L << 30, 1, 2).withOwnNegatives(1L << 29),
+                        "shape: n * ownNegatives * dim must be < 2^60, but got n = 1073741824, ownNegatives = 536870912, dim = 2"),
                 argument("too large by dim", () -> Shape.of(1L << 30, 1L << 29, 2), "shape", "< 2^60", "536870912"),
                 argument(
                         "sizes that overflow to small ones",

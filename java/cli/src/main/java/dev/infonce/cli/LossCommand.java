@@ -75,8 +75,15 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--negatives",
             paramLabel = "FILE",
-            description = "All the negatives; for ${bundle:with negatives}.")
+            description =
+                    "All the negatives, or with --own-negatives-too those beside the other keys; for ${bundle:with negatives}.")
     String negatives;
+
+    @Option(
+            names = "--own-negatives-too",
+            description =
+                    "For ${bundle:with own negatives too}: other keys are negatives too, beside a row's own of --negatives.")
+    boolean ownNegativesToo;
 
     @Option(
             names = "--labels",
@@ -128,7 +135,7 @@ final class LossCommand implements Callable<Integer> {
             converter = Choices.Blocks.class,
             completionCandidates = Choices.Blocks.class,
             description =
-                    "For ${bundle:with blocks} without --negatives, pairs that are negatives too, with commas between them:"
+                    "For ${bundle:with blocks} without shared or only own negatives, pairs that are negatives too, with commas between them:"
                             + " ${COMPLETION-CANDIDATES} (default: none; all three: GTE).")
     Set<Block> blocks;
 

@@ -44,7 +44,8 @@ record LossFiles(
         Shape shape) {
     /** Reads the files into memory that lives as long as the arena. */
     static LossFiles read(LossCommand options, ContrastiveLoss given, Arena arena) throws CliException {
-        int dimensions = given.possibleNegatives().contains(Negatives.OWN) ? 3 : 2;
+        boolean own = given.possibleNegatives().contains(Negatives.OWN) || isOwnToo(given);
+        int dimensions = own ? 3 : 2;
         MatrixFile queries = MatrixFile.read("--queries", options.queries, 2, arena);
         MatrixFile keys = MatrixFile.read("--keys", options.keys, 2, arena);
         MatrixFile negatives = MatrixFile.read("--negatives", options.negatives, dimensions, arena);
@@ -106,9 +107,17 @@ record LossFiles(
         }
     }
 
-    /** With a file, those negatives that have a matrix of its dimensions: own ones N x M x D, others two. */
+    private static boolean isOwnToo(ContrastiveLoss loss) {
+        return loss.negatives() == Negatives.IN_BATCH_AND_OWN;
+    }
+
+    /** With a file, those negatives that have a matrix of its dimensions, own ones N x M x D, others two, unless an option says which. */
     private static ContrastiveLoss settled(ContrastiveLoss loss, MatrixFile negatives) {
+        if (isOwnToo(loss)) {
+            return loss;
+        }
         return LossKind.forms(loss).stream()
+                .filter(form -> !isOwnToo(form))
                 .filter(form -> negatives == null
                         ? !form.takesNegatives()
                         : form.takesNegatives() && (form.negatives() == Negatives.OWN) == (negatives.dimensions() == 3))
@@ -134,7 +143,7 @@ record LossFiles(
         if (negatives != null) {
             negatives.requireDim(queries);
         }
-        if (loss.isOneTower() || loss.isSymmetric() || loss.negatives() != Negatives.IN_BATCH) {
+        if (loss.isOneTower() || loss.isSymmetric() || !(loss.negatives() == Negatives.IN_BATCH || isOwnToo(loss))) {
             keys.requireRows(n, "as --queries");
         } else if (loss.takesClassLabels() && keys.rows() == 0) {
             throw keys.wrong("has no rows; at least 1 is needed");
@@ -148,6 +157,7 @@ record LossFiles(
                 negatives.requireRows(n, "as --queries, each with its negatives (N x M x D)");
                 yield Shape.of(n, negatives.array().size(1), dim);
             }
+            case IN_BATCH_AND_OWN -> Shape.of(n, keys.rows(), dim).withOwnNegatives(ownNegatives(n, negatives));
             case PAIRED -> {
                 if (negatives != null) {
                     negatives.requireRows(n, "as --queries");
@@ -155,6 +165,23 @@ record LossFiles(
                 yield Shape.pairs(n, dim);
             }
         };
+    }
+
+    /** How many each row has of N x K x D, or of NK x D. */
+    private static long ownNegatives(long n, MatrixFile negatives) throws CliException {
+        boolean cube = negatives.dimensions() == 3;
+        if (cube) {
+            negatives.requireRows(n, "as --queries, each with its negatives (N x K x D)");
+        }
+        long perRow = cube ? negatives.array().size(1) : negatives.rows() / n;
+        if (perRow == 0) {
+            throw negatives.wrong("has no negatives; at least 1 is needed for each row");
+        }
+        if (!cube && negatives.rows() % n != 0) {
+            throw negatives.wrong(
+                    "has " + negatives.rows() + " rows; needed is a multiple of the " + n + " of --queries");
+        }
+        return perRow;
     }
 
     private static int[] labels(String name, long rows, Arena arena) throws CliException {

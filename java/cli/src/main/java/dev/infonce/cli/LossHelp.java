@@ -34,6 +34,7 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
             Map.entry("with a negative reduction", () -> spoken(words(kind -> kind.has("negativeReduction")))),
             Map.entry("with a threshold", () -> spoken(words(LossKind::takesThreshold))),
             Map.entry("with blocks", () -> spoken(words(LossKind::takesBlocks))),
+            Map.entry("with own negatives too", () -> spoken(words(LossKind::takesOwnNegativesToo))),
             Map.entry("with mining", () -> spoken(words(kind -> kind.has("mining")))),
             Map.entry("matrices", LossHelp::matrices));
 
@@ -121,6 +122,8 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
                         .filter(Set.of(Negatives.SHARED, Negatives.OWN)::contains)
                         .map(which -> which == Negatives.SHARED ? "M x D (shared)" : "N x M x D (own)")
                         .collect(Collectors.joining(" or ", "N keys and negatives ", "")));
+            case IN_BATCH_AND_OWN ->
+                Stream.of("queries, keys (M rows) and negatives N x K x D, with --own-negatives-too");
             case PAIRED ->
                 Stream.of(
                         form.takesLabels()

@@ -3,6 +3,7 @@ package dev.infonce.cli;
 import dev.infonce.Block;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Exclude;
+import dev.infonce.Negatives;
 import dev.infonce.Threshold;
 import java.util.List;
 import java.util.Map;
@@ -52,6 +53,11 @@ record LossKind(ContrastiveLoss loss) {
     /** Whether negatives may be left out because they are too similar. */
     boolean takesThreshold() {
         return takes("excluded", Exclude.aboveThreshold(Threshold.relative(0)));
+    }
+
+    /** Whether rows may have negatives of their own beside the other keys. */
+    boolean takesOwnNegativesToo() {
+        return takes("negatives", Negatives.IN_BATCH_AND_OWN);
     }
 
     /** Whether pairs of two queries, or two keys, may be negatives. */

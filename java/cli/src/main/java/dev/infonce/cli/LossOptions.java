@@ -3,6 +3,7 @@ package dev.infonce.cli;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Exclude;
 import dev.infonce.Mining;
+import dev.infonce.Negatives;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -42,6 +43,7 @@ final class LossOptions {
         options.take("classPrior", command.classPrior);
         options.takeExclusions(command);
         options.takeBlocks(command);
+        options.takeOwnNegativesToo(command);
         options.take("negativeReduction", command.negativeReduction);
         options.take(MINING, command.mining);
         options.take("softMargin", command.softMargin);
@@ -122,11 +124,25 @@ final class LossOptions {
         if (!kind.takesBlocks()) {
             forbid(command.blocks, "--blocks");
         } else if (command.blocks != null) {
-            if (command.negatives != null) {
-                throw new IllegalArgumentException("--blocks has no meaning with --negatives");
+            if (command.negatives != null && !command.ownNegativesToo) {
+                throw new IllegalArgumentException(
+                        "--blocks has no meaning with --negatives without --own-negatives-too");
             }
             components.put("blocks", command.blocks);
         }
+    }
+
+    private void takeOwnNegativesToo(LossCommand command) {
+        if (!command.ownNegativesToo) {
+            return;
+        }
+        if (!kind.takesOwnNegativesToo()) {
+            throw new IllegalArgumentException("--own-negatives-too has no meaning for " + named());
+        }
+        if (command.negatives == null) {
+            throw new IllegalArgumentException("--own-negatives-too needs --negatives");
+        }
+        components.put("negatives", Negatives.IN_BATCH_AND_OWN);
     }
 
     private void checkGroups(LossCommand command) {
@@ -139,8 +155,8 @@ final class LossOptions {
             }
             return;
         }
-        if (command.negatives != null) {
-            throw new IllegalArgumentException("--groups has no meaning with --negatives");
+        if (command.negatives != null && !command.ownNegativesToo) {
+            throw new IllegalArgumentException("--groups has no meaning with --negatives without --own-negatives-too");
         }
     }
 

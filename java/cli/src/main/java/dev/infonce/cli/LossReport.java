@@ -45,6 +45,9 @@ record LossReport(
             json.writeNumberField("n", shape.n());
             json.writeNumberField("m", shape.m());
             json.writeNumberField("dim", shape.dim());
+            if (shape.ownNegatives() > 0) {
+                json.writeNumberField("ownNegatives", shape.ownNegatives());
+            }
             json.writeObjectFieldStart("metrics");
             for (var metric : shares(result.metrics()).entrySet()) {
                 json.writeFieldName(metric.getKey());
@@ -80,7 +83,8 @@ record LossReport(
         line(
                 out,
                 "shape",
-                "n = " + shape.n() + ", m = " + shape.m() + ", dim = " + shape.dim() + ", "
+                "n = " + shape.n() + ", m = " + shape.m() + ", dim = " + shape.dim()
+                        + (shape.ownNegatives() > 0 ? ", own negatives = " + shape.ownNegatives() : "") + ", "
                         + dtype.name().toLowerCase(Locale.ROOT));
         shares(result.metrics()).forEach((name, value) -> line(out, name, Double.isNaN(value) ? "-" : value));
         counts(result.metrics()).forEach((name, value) -> line(out, name, value));

@@ -49,9 +49,21 @@ final class CaseFiles {
             add(arguments, "keys", matrix(folder, "keys", c.dtype(), c.keys()));
         }
         if (c.negatives() != null) {
-            long[] sizes = c.loss().negatives() == Negatives.OWN
-                    ? new long[] {c.shape().n(), c.shape().m(), c.shape().dim()}
-                    : sizes(c.negatives());
+            long[] sizes = switch (c.loss().negatives()) {
+                case OWN -> new long[] {c.shape().n(), c.shape().m(), c.shape().dim()};
+                case IN_BATCH_AND_OWN ->
+                    c.shape().n() % 2 == 0
+                            ? new long[] {
+                                c.shape().n(),
+                                c.shape().ownNegatives(),
+                                c.shape().dim()
+                            }
+                            : sizes(c.negatives());
+                case IN_BATCH, SHARED, PAIRED -> sizes(c.negatives());
+            };
+            if (c.loss().negatives() == Negatives.IN_BATCH_AND_OWN) {
+                arguments.add("--own-negatives-too");
+            }
             add(arguments, "negatives", matrix(folder, "negatives", c.dtype(), c.negatives(), sizes));
         }
         if (c.labels() != null) {

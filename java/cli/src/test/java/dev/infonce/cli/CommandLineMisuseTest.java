@@ -141,7 +141,14 @@ class CommandLineMisuseTest {
                         + " 'keys' is none of query-query, key-query, key-key",
                 "--loss infonce --queries q --keys k --blocks key-key,queries --temperature 1; 'queries' is none of query-query",
                 "--loss infonce --queries q --keys k --blocks key-key --negatives n --temperature 1;"
-                        + " --blocks has no meaning with --negatives",
+                        + " --blocks has no meaning with --negatives without --own-negatives-too",
+                "--loss infonce --queries q --keys k --groups y --negatives n --temperature 1;"
+                        + " --groups has no meaning with --negatives without --own-negatives-too",
+                "--loss infonce --queries q --keys k --own-negatives-too --temperature 1; --own-negatives-too needs --negatives",
+                "--loss nt-logistic --queries q --keys k --negatives n --own-negatives-too --temperature 1;"
+                        + " --own-negatives-too has no meaning for --loss nt-logistic",
+                "--loss symmetric --queries q --keys k --own-negatives-too --temperature 1;"
+                        + " --own-negatives-too has no meaning for --loss symmetric",
                 "--loss infonce --queries q --keys k --blocks key-key --class-prior 0.1 --temperature 1;"
                         + " a debiased InfoNce has none",
                 "--loss symmetric --queries q --keys k --blocks key-key --temperature 1;"
@@ -185,6 +192,14 @@ class CommandLineMisuseTest {
                 "--loss infonce --queries q --keys k --negatives cube --exclude-above absolute:0 --temperature 1;"
                         + " cube.npy has 3 dimensions",
                 "--loss infonce --queries two --keys k --negatives n --temperature 1; k.npy has shape 3 x 4",
+                "--loss infonce --queries q --keys k --negatives two --own-negatives-too --temperature 1;"
+                        + " two.npy has no negatives; at least 1 is needed",
+                "--loss infonce --queries two --keys k --negatives n --own-negatives-too --temperature 1;"
+                        + " rows; needed is a multiple of the 2 of --queries",
+                "--loss infonce --queries q --keys k --negatives cube2 --own-negatives-too --temperature 1;"
+                        + " cube2.npy has shape 2 x 1 x 4",
+                "--loss infonce --queries q --keys two --negatives cube --own-negatives-too --temperature 1;"
+                        + " two.npy has 2 rows; needed are at least the 3",
                 "--loss symmetric --queries two --keys k --temperature 1; k.npy has shape 3 x 4",
                 "--loss ntxent --queries q --temperature 1; q.npy has 3 rows; one tower of two views needs an even number",
                 "--loss ntxent --queries q --keys two --temperature 1; two.npy has shape 2 x 4",

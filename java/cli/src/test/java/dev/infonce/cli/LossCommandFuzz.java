@@ -54,6 +54,9 @@ public final class LossCommandFuzz {
         add(in, arguments, "weights", 4, rows, 1);
         add(in, arguments, "row-labels", 3, rows, 1);
         add(in, arguments, "key-labels", 2, rows, 1);
+        if (in.oneIn(4)) {
+            arguments.add("--own-negatives-too");
+        }
         number(in, arguments, "--temperature", 14);
         number(in, arguments, "--margin", 6);
         number(in, arguments, "--bias", 3);

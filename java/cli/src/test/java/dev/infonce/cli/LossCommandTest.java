@@ -111,6 +111,16 @@ class LossCommandTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void ownNegativesGoWithAllThatTheBatchGoesWith(Similarity similarity) throws IOException {
+        for (ContrastiveLoss loss : Cases.withOwnNegativesToo(similarity, 0.4)) {
+            assertAsOracle(
+                    "java",
+                    Cases.awayFromLimits(1e-5, SEED, seed -> Cases.random(loss, 6, 8, DIM, DType.FLOAT32, seed)));
+        }
+    }
+
     private void assertAsOracle(String device, Case c) throws IOException {
         Path files = Files.createTempDirectory(folder, "case");
         List<String> arguments = CaseFiles.write(files, c);
@@ -118,6 +128,7 @@ class LossCommandTest {
         JsonNode json = json(arguments.toArray(String[]::new));
         assertThat(json.get("device").textValue()).isEqualTo(device);
         assertThat(json.get("n").longValue()).isEqualTo(c.shape().n());
+        assertThat(json.path("ownNegatives").longValue()).isEqualTo(c.shape().ownNegatives());
         assertThat(json.get("m").longValue()).isEqualTo(c.shape().m());
         assertThat(json.get("dim").longValue()).isEqualTo(DIM);
 
@@ -282,7 +293,7 @@ class LossCommandTest {
         assertThat(help)
                 .contains(
                         "Which loss: infonce, symmetric, ",
-                        "All the negatives; for infonce, ",
+                        "those beside the other keys; for infonce, ",
                         "of any number type; for contrastive.",
                         "Margin, needed for contrastive and triplet.",
                         "For contrastive and triplet: euclidean, squared-euclidean, cosine",
@@ -290,7 +301,8 @@ class LossCommandTest {
                         "For siglip: added to every logit (default: 0).",
                         "--prefixes=D,D,... The sum of the losses of the first D numbers of all rows",
                         " infonce queries, keys (M rows, M >= N; row i's positive is key i);"
-                                + " or N keys and negatives M x D (shared) or N x M x D (own) ",
+                                + " or N keys and negatives M x D (shared) or N x M x D (own); or queries, keys (M rows) and"
+                                + " negatives N x K x D, with --own-negatives-too ",
                         " symmetric queries, keys (N rows each) ",
                         " ntxent queries (2N rows, row i and row i + N being two views);"
                                 + " or one view each as queries and keys ",

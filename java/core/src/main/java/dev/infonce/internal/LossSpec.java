@@ -254,7 +254,7 @@ public record LossSpec(
             negatives = newNegatives;
             oneTower = switch (newNegatives) {
                 case IN_BATCH -> true;
-                case SHARED, OWN, PAIRED -> false;
+                case SHARED, OWN, IN_BATCH_AND_OWN, PAIRED -> false;
             };
             return this;
         }
@@ -356,7 +356,7 @@ public record LossSpec(
     /** How rows and columns meet. */
     public Engine engine() {
         return switch (negatives) {
-            case IN_BATCH, SHARED -> isMined() ? Engine.MINED : Engine.DENSE;
+            case IN_BATCH, SHARED, IN_BATCH_AND_OWN -> isMined() ? Engine.MINED : Engine.DENSE;
             case OWN, PAIRED -> Engine.ROWWISE;
         };
     }
@@ -395,7 +395,23 @@ public record LossSpec(
     public boolean takesNegatives() {
         return switch (negatives) {
             case IN_BATCH -> false;
-            case SHARED, OWN, PAIRED -> !labels;
+            case SHARED, OWN, IN_BATCH_AND_OWN, PAIRED -> !labels;
+        };
+    }
+
+    /** Whether the rows of the third matrix are what every row meets. */
+    public boolean sharesNegatives() {
+        return switch (negatives) {
+            case SHARED -> true;
+            case IN_BATCH, OWN, IN_BATCH_AND_OWN, PAIRED -> false;
+        };
+    }
+
+    /** Whether rows have negatives of their own beside those that every row meets. */
+    public boolean hasOwnToo() {
+        return switch (negatives) {
+            case IN_BATCH_AND_OWN -> true;
+            case IN_BATCH, SHARED, OWN, PAIRED -> false;
         };
     }
 
@@ -450,15 +466,25 @@ public record LossSpec(
         }
         long n = shape.n();
         long m = shape.m();
+        checkOwn(shape.ownNegatives());
         return switch (negatives) {
             case IN_BATCH -> oneTower ? rowsOfTower(n, m) : rowsOfTowers(n, m);
             case SHARED -> new Rows(n, m, n);
             case OWN -> new Rows(n, n * m, n);
+            case IN_BATCH_AND_OWN -> new Rows(rowsOfTowers(n, m).keys(), n * shape.ownNegatives(), n);
             case PAIRED -> {
                 check(m == n, "shape: %s needs m = n, but got n = %d, m = %d", name, n, m);
                 yield new Rows(n, takesNegatives() ? n : NONE, n);
             }
         };
+    }
+
+    private void checkOwn(long own) {
+        if (hasOwnToo()) {
+            check(own >= 1, "shape: %s with IN_BATCH_AND_OWN negatives needs ownNegatives >= 1, but got %d", name, own);
+        } else {
+            check(own == 0, "shape: %s with %s negatives needs ownNegatives = 0, but got %d", name, negatives, own);
+        }
     }
 
     private Rows rowsOfTower(long n, long m) {

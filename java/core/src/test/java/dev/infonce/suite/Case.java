@@ -76,6 +76,24 @@ public record Case(
                 temperature);
     }
 
+    /** Negatives of each row's own beside those of the batch. */
+    public Case withOwnNegatives(double[][] other, int perRow) {
+        return new Case(
+                loss,
+                shape.withOwnNegatives(perRow),
+                dtype,
+                queries,
+                keys,
+                other,
+                labels,
+                keyLabels,
+                groups,
+                keyGroups,
+                weights,
+                upstream,
+                temperature);
+    }
+
     public Case withLabels(int... other) {
         return new Case(
                 loss,

@@ -32,6 +32,9 @@ public final class Cases {
     static final double[] TEMPERATURES = {1, 0.5, 0.07, 0.01};
     private static final int LABELS = 3;
 
+    /** Negatives of a row's own beside those of the batch. */
+    static final int OWN = 3;
+
     private Cases() {}
 
     /** Every loss that has a temperature. */
@@ -76,10 +79,7 @@ public final class Cases {
 
     /** Those that go to columns, towers and own negatives are decoupled too, and have a margin then. */
     private static Stream<ContrastiveLoss> withItsDenominators(ContrastiveLoss loss) {
-        boolean telling = loss.isSymmetric()
-                || loss.isOneTower()
-                || loss.negatives() == Negatives.OWN
-                || Terms.hasPositivesByLabels(loss);
+        boolean telling = loss.isSymmetric() || loss.isOneTower() || hasOwn(loss) || Terms.hasPositivesByLabels(loss);
         if (!telling || !loss.components().containsKey("denominator")) {
             return Stream.of(loss);
         }
@@ -89,9 +89,23 @@ public final class Cases {
     /** Those that can, at their plainest, exclude rows of the same group too. */
     private static Stream<ContrastiveLoss> withGroups(ContrastiveLoss loss) {
         boolean plain = loss.components().getOrDefault("denominator", Denominator.ALL) == Denominator.ALL;
-        return plain && loss.components().containsKey("excluded") && loss.negatives() == Negatives.IN_BATCH
+        return plain && loss.components().containsKey("excluded") && canHaveGroups(loss)
                 ? Stream.of(loss, loss.with(Map.of("excluded", Exclude.sameGroup())))
                 : Stream.of(loss);
+    }
+
+    private static boolean hasOwn(ContrastiveLoss loss) {
+        return switch (loss.negatives()) {
+            case OWN, IN_BATCH_AND_OWN -> true;
+            case IN_BATCH, SHARED, PAIRED -> false;
+        };
+    }
+
+    private static boolean canHaveGroups(ContrastiveLoss loss) {
+        return switch (loss.negatives()) {
+            case IN_BATCH, IN_BATCH_AND_OWN -> true;
+            case SHARED, OWN, PAIRED -> false;
+        };
     }
 
     /** Every loss that can have a threshold, alone and with all that goes with one, at thresholds that many negatives exceed. */
@@ -148,6 +162,24 @@ public final class Cases {
         return losses;
     }
 
+    /** With negatives of a row's own beside those of the batch, alone and with all that goes with them. */
+    public static List<ContrastiveLoss> withOwnNegativesToo(Similarity s, double tau) {
+        InfoNce loss = InfoNce.withTemperature(tau).withSimilarity(s).withOwnNegativesToo();
+        List<ContrastiveLoss> losses = new ArrayList<>(
+                List.of(loss, loss.decoupled().withPositiveMargin(0.2), loss.excluding(Exclude.sameGroup())));
+        if (s == Similarity.COSINE) {
+            losses.add(loss.debiased(0.03));
+        }
+        Stream.concat(withThresholds(s, tau).stream(), withBlocks(s, tau).stream())
+                .map(other -> other instanceof InfoNce infoNce
+                                && infoNce.negatives() == Negatives.IN_BATCH
+                                && !infoNce.isSymmetric()
+                        ? infoNce.withOwnNegativesToo()
+                        : loss)
+                .forEach(losses::add);
+        return losses.stream().distinct().toList();
+    }
+
     /**
      * The case of the first seed from one on in which no negative is nearer to its limit than a distance, so that roundings leave it
      * on its side, and some are above and some below; or that has no limits.
@@ -169,7 +201,7 @@ public final class Cases {
         boolean plain = loss.components().get("denominator") == Denominator.ALL
                 && !loss.takesGroups()
                 && loss.components().containsKey("classPrior");
-        boolean telling = loss.isSymmetric() || loss.isOneTower() || loss.negatives() == Negatives.OWN;
+        boolean telling = loss.isSymmetric() || loss.isOneTower() || hasOwn(loss);
         return plain && telling && loss.components().get("similarity") == Similarity.COSINE
                 ? Stream.of(loss, loss.with(Map.of("classPrior", 0.03)))
                 : Stream.of(loss);
@@ -206,7 +238,7 @@ public final class Cases {
 
     /**
      * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of two towers in-batch (at least n, unless
-     * they have labels) or negatives; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices.
+     * they have labels) or negatives, and rows with some of their own beside have OWN; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices.
      * Where triplets are mined n rows have three labels, or none, and those of one label are alike; so it is, with a few more labels
      * that have few rows, where labels say which the positives are.
      */
@@ -268,6 +300,10 @@ public final class Cases {
                 double[][] second = alike(random, Arrays.copyOf(queries, n / 2), n / 2);
                 System.arraycopy(second, 0, queries, n / 2, n / 2);
                 yield Case.of(loss, tau, dtype, queries, null);
+            }
+            case IN_BATCH_AND_OWN -> {
+                double[][] keys = alike(random, queries, Math.max(n, m));
+                yield Case.of(loss, tau, dtype, queries, keys).withOwnNegatives(gaussian(random, n * OWN, dim), OWN);
             }
             case SHARED, OWN -> {
                 int count = loss.negatives() == Negatives.OWN ? n * m : m;

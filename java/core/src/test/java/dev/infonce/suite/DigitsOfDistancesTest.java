@@ -68,7 +68,7 @@ class DigitsOfDistancesTest extends DeviceSuite {
         for (int i = 0; i < queries.length; i++) {
             double[][] others = negatives != null ? negatives : keys == null ? queries : keys;
             int j = switch (loss.negatives()) {
-                case OWN -> i * 3 + 1;
+                case OWN, IN_BATCH_AND_OWN -> i * 3 + 1;
                 case PAIRED -> i;
                 case IN_BATCH, SHARED -> (i + 1) % others.length;
             };

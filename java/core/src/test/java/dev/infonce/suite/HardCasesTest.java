@@ -61,6 +61,8 @@ class HardCasesTest extends DeviceSuite {
                 c = switch (loss.negatives()) {
                     case SHARED -> c.withNegatives(Cases.sphere(random, 30, 200), 30);
                     case OWN -> c.withNegatives(Cases.sphere(random, 24 * 5, 200), 5);
+                    case IN_BATCH_AND_OWN ->
+                        Cases.withGroups(c, random).withOwnNegatives(Cases.sphere(random, 24 * 5, 200), 5);
                     case IN_BATCH, PAIRED -> Cases.withPairs(Cases.withGroups(c, random));
                 };
                 assertThat(Oracle.evaluate(c).loss()).as(what(c, seed)).isBetween(1e-33, 1e-4);

@@ -9,6 +9,7 @@ import dev.infonce.InfoNceException;
 import dev.infonce.Inputs;
 import dev.infonce.Isa;
 import dev.infonce.Matrix;
+import dev.infonce.Negatives;
 import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
 import dev.infonce.Precision;
@@ -69,10 +70,12 @@ public final class MisuseFuzz {
         long n = in.any();
         long m = in.any();
         long dim = in.any();
-        refusedOr("shape " + n + " x " + m + " x " + dim, () -> {
+        long own = in.any();
+        refusedOr("shape " + n + " x " + m + " x " + dim + ", own " + own, () -> {
             Shape shape = Shape.of(n, m, dim);
             check(shape.n() == n && shape.m() == m && shape.dim() == dim, "another shape: " + shape);
             check(n > 0 && m >= 0 && dim > 0, "taken: " + shape);
+            check(shape.withOwnNegatives(own).ownNegatives() == own && own >= 0, "taken: " + own + " own ones");
         });
     }
 
@@ -143,13 +146,19 @@ public final class MisuseFuzz {
         long n = Math.abs(in.any());
         long m = in.flag() ? n : Math.abs(in.any());
         long dim = 1 + in.below(1 << 10);
+        long own = loss.negatives() == Negatives.IN_BATCH_AND_OWN ? Math.abs(in.any()) : in.oneIn(8) ? 1 : 0;
         PlanOptions options = PlanOptions.defaults().withWorkspaceBudget(in.of(-1L, 0L, 1L << 62));
         for (Map.Entry<String, Device> device : DEVICES.entrySet()) {
-            refusedOr(device.getKey() + ", " + loss + " of " + n + " x " + m + " x " + dim + " " + dtype, () -> {
-                try (Plan plan = device.getValue().plan(loss, Shape.of(n, m, dim), dtype, options)) {
-                    check(plan.workspaceBytes() >= 0, "workspace of " + plan.workspaceBytes() + " bytes: " + plan);
-                }
-            });
+            refusedOr(
+                    device.getKey() + ", " + loss + " of " + n + " x " + m + " x " + dim + ", own " + own + " " + dtype,
+                    () -> {
+                        try (Plan plan = device.getValue()
+                                .plan(loss, Shape.of(n, m, dim).withOwnNegatives(own), dtype, options)) {
+                            check(
+                                    plan.workspaceBytes() >= 0,
+                                    "workspace of " + plan.workspaceBytes() + " bytes: " + plan);
+                        }
+                    });
         }
     }
 

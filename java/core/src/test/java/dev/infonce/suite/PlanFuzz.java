@@ -50,7 +50,10 @@ public final class PlanFuzz {
             .flatMap(tau -> Stream.concat(
                     Cases.all(tau).stream(),
                     Stream.of(Similarity.values())
-                            .flatMap(s -> Stream.of(Cases.withThresholds(s, tau), Cases.withBlocks(s, tau)))
+                            .flatMap(s -> Stream.of(
+                                    Cases.withThresholds(s, tau),
+                                    Cases.withBlocks(s, tau),
+                                    Cases.withOwnNegativesToo(s, tau)))
                             .flatMap(List::stream)))
             .distinct()
             .toList();

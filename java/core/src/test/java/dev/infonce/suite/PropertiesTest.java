@@ -7,7 +7,6 @@ import dev.infonce.DType;
 import dev.infonce.Device;
 import dev.infonce.Distance;
 import dev.infonce.InfoNce;
-import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
 import dev.infonce.Reduction;
@@ -83,14 +82,16 @@ class PropertiesTest {
         int odd = n | 1; // views of one tower in two matrices, so that one permutation serves every loss
         for (ContrastiveLoss loss : losses) {
             Case c = Cases.random(loss, odd, odd, 8, dtype, seed);
-            boolean own = loss.negatives() == Negatives.OWN;
+            int own = switch (loss.negatives()) {
+                case OWN -> odd;
+                case IN_BATCH_AND_OWN -> Cases.OWN;
+                case IN_BATCH, SHARED, PAIRED -> 1;
+            };
             int[] order = order(odd, seed);
             double[][] negatives = c.negatives();
-            int[] negativesOrder = own
-                    ? Arrays.stream(order)
-                            .flatMap(i -> IntStream.range(i * odd, (i + 1) * odd))
-                            .toArray()
-                    : order;
+            int[] negativesOrder = Arrays.stream(order)
+                    .flatMap(i -> IntStream.range(i * own, (i + 1) * own))
+                    .toArray();
             Case permuted = c.withMatrices(
                     permuted(c.queries(), order), permuted(c.keys(), order), permuted(negatives, negativesOrder));
             if (loss.takesGroups()) {

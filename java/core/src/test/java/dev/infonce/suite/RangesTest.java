@@ -6,7 +6,6 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Distance;
 import dev.infonce.Metrics;
-import dev.infonce.Negatives;
 import dev.infonce.Similarity;
 import java.util.Arrays;
 import java.util.List;
@@ -56,9 +55,11 @@ class RangesTest extends DeviceSuite {
             between(metrics.positiveSimilarity(), margin ? -2 : -1, margin ? 0 : 1, what + ": positiveSimilarity");
             between(metrics.negativeSimilarity(), margin ? -2 : -1, margin ? 0 : 1, what + ": negativeSimilarity");
         }
-        long negatives = c.loss().negatives() == Negatives.IN_BATCH
-                ? Math.max(c.rows(), c.shape().m())
-                : c.shape().m();
+        long negatives = switch (c.loss().negatives()) {
+            case IN_BATCH -> Math.max(c.rows(), c.shape().m());
+            case IN_BATCH_AND_OWN -> c.shape().m() - 1 + c.shape().ownNegatives();
+            case SHARED, OWN, PAIRED -> c.shape().m();
+        };
         between(metrics.effectiveNegatives(), 1, negatives, what + ": effectiveNegatives");
     }
 

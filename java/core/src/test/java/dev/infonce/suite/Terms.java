@@ -108,6 +108,16 @@ record Terms(List<Term> terms, int rows) {
                                     n, n + keys, key, key, j -> areOfOneGroup(c.groups(), query, c.keyGroups(), j - n));
                             yield new Term(i, share, i, new int[] {key}, others, further(c, i));
                         }
+                        case IN_BATCH_AND_OWN -> {
+                            int query = i;
+                            int own = (int) c.shape().ownNegatives();
+                            int[] others = others(
+                                    n, n + keys, key, key, j -> areOfOneGroup(c.groups(), query, c.keyGroups(), j - n));
+                            int[] all = IntStream.concat(
+                                            Arrays.stream(others), Arrays.stream(range(negatives + i * own, own)))
+                                    .toArray();
+                            yield new Term(i, 1, i, new int[] {key}, all, further(c, i));
+                        }
                         case SHARED -> new Term(i, 1, i, key, range(negatives, m));
                         case OWN -> new Term(i, 1, i, key, range(negatives + i * m, m));
                         case PAIRED -> {

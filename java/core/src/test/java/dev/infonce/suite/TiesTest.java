@@ -42,6 +42,7 @@ class TiesTest extends DeviceSuite {
         Case c = like.withMatrices(all(row, like.queries()), all(row, like.keys()), all(row, like.negatives()));
         long negatives = switch (c.loss().negatives()) {
             case SHARED, OWN -> N;
+            case IN_BATCH_AND_OWN -> N - 1 + Cases.OWN;
             case PAIRED -> 1;
             case IN_BATCH -> c.loss().isOneTower() ? N - 2 : N - 1;
         };

@@ -56,7 +56,7 @@ public record Tolerances(
     /** Whether products may be of bfloat16: of rows that all meet, by cosine or dot. */
     private static boolean multipliesBfloat16(Case c) {
         boolean meet = switch (c.loss().negatives()) {
-            case IN_BATCH, SHARED -> true;
+            case IN_BATCH, SHARED, IN_BATCH_AND_OWN -> true;
             case OWN, PAIRED -> false;
         };
         Object similarity = c.loss().components().get("similarity");

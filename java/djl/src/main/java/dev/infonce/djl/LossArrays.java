@@ -69,6 +69,7 @@ record LossArrays(NDArray queries, NDArray keys, NDArray negatives, NDArray logT
             }
             case SHARED -> Shape.of(n, rows(negatives), dim);
             case OWN -> Shape.of(n, n == 0 ? 0 : rows(negatives) / n, dim);
+            case IN_BATCH_AND_OWN -> Shape.of(n, rows(keys), dim).withOwnNegatives(n == 0 ? 0 : rows(negatives) / n);
             case PAIRED -> Shape.pairs(n, dim);
         };
     }

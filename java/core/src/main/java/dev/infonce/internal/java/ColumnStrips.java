@@ -31,7 +31,7 @@ public final class ColumnStrips {
         long n = spec.rows(shape).losses();
         boolean many = areMany(spec, shape);
         long columns = spec.oneTower() ? n : shape.m();
-        long positives = many || spec.takesNegatives() ? n : 0;
+        long positives = many || spec.sharesNegatives() ? n : 0;
         if (!many) {
             return new ColumnStrips(n, positives, columns, columns, false);
         }
@@ -51,6 +51,11 @@ public final class ColumnStrips {
     /** Whether columns come in strips, even if one is enough. */
     public boolean areMany() {
         return many;
+    }
+
+    /** Rows that have a loss. */
+    public long rows() {
+        return rows;
     }
 
     /** Columns in all. */

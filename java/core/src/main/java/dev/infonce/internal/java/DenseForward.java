@@ -139,6 +139,12 @@ final class DenseForward {
         return this;
     }
 
+    /** Adds the negatives of each row's own: rows i perRow ... i perRow + perRow - 1 of own are row i's. */
+    DenseForward addOwn(Workers workers, Embeddings own, int perRow) {
+        workers.run(tallies.length, strip -> addOwn(strip, own, perRow));
+        return this;
+    }
+
     /** After all columns. A row's objective is scales[row] times its loss. */
     DenseForward finish(Workers workers, double[] scales) {
         workers.run(tallies.length, strip -> finish(strip, scales));
@@ -209,6 +215,45 @@ final class DenseForward {
                 measure.similarities(anchors.vectors(), row, columns.vectors(), block, similarities);
                 further[row] += addNegatives(row, excluded, similarities, firstColumn, width);
             }
+        }
+    }
+
+    private void addOwn(int strip, Embeddings own, int perRow) {
+        int first = strip * STRIP;
+        int height = Math.min(STRIP, count - first);
+        double[] similarities = new double[Math.min(Rows.BLOCK, perRow)];
+        for (int row = first; row < first + height; row++) {
+            for (int done = 0; done < perRow; done += similarities.length) {
+                int width = Math.min(similarities.length, perRow - done);
+                int firstOwn = row * perRow + done;
+                measure.similaritiesOfOwn(rows.vectors(), row, own.vectors(), firstOwn, width, similarities);
+                if (topK > 0) {
+                    tallyOwn(tallies[strip], row, own.units(), firstOwn, similarities, width);
+                }
+                int kept = dropAbove(states[row].limit, similarities, width);
+                negatives[row] += kept;
+                loss.function.add(states[row], similarities, kept);
+            }
+        }
+    }
+
+    private void tallyOwn(Tally sums, int row, Rows units, int firstOwn, double[] similarities, int width) {
+        int dim = rows.dim();
+        double positive = states[row].positive;
+        for (int k = 0; k < width; k++) {
+            double s = similarities[k];
+            if (s > states[row].limit) {
+                continue;
+            }
+            double squaredDistance = Kernels.squaredDistance(
+                    rows.units().blockOf(row),
+                    Rows.offset(row, dim),
+                    units.blockOf(firstOwn + k),
+                    Rows.offset(firstOwn + k, dim),
+                    dim);
+            sums.negative(s, squaredDistance);
+            moreSimilar[row] += s > positive ? 1 : 0;
+            asSimilar[row] += s == positive ? 1 : 0;
         }
     }
 

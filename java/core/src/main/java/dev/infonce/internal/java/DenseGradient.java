@@ -92,6 +92,54 @@ final class DenseGradient {
         }
     }
 
+    /** Adds what comes from target row i and its own negatives, rows i perRow ... i perRow + perRow - 1 of own. */
+    DenseGradient addOwn(Workers workers, Embeddings own, int perRow, Slopes slopes) {
+        return addOwn(workers, target, own, perRow, slopes, false);
+    }
+
+    /** Likewise where the target is the negatives, of the rows of a tower. */
+    DenseGradient addToOwn(Workers workers, Embeddings rows, int perRow, Slopes slopes) {
+        return addOwn(workers, rows, target, perRow, slopes, true);
+    }
+
+    private DenseGradient addOwn(
+            Workers workers, Embeddings rows, Embeddings own, int perRow, Slopes slopes, boolean toOwn) {
+        int stripCount = (rows.count() + DenseForward.STRIP - 1) / DenseForward.STRIP;
+        workers.run(stripCount, strip -> {
+            int first = strip * DenseForward.STRIP;
+            int end = Math.min(first + DenseForward.STRIP, rows.count());
+            for (int row = first; row < end; row++) {
+                addOwn(row, rows.vectors(), own.vectors(), perRow, slopes, toOwn);
+            }
+        });
+        return this;
+    }
+
+    private void addOwn(int row, Rows rows, Rows own, int perRow, Slopes slopes, boolean toOwn) {
+        double[] similarities = new double[Math.min(Rows.BLOCK, perRow)];
+        double[] factors = new double[similarities.length];
+        double[] x = rows.blockOf(row);
+        int xAt = Rows.offset(row, rows.dim);
+        for (int done = 0; done < perRow; done += similarities.length) {
+            int width = Math.min(similarities.length, perRow - done);
+            int firstOwn = row * perRow + done;
+            measure.similaritiesOfOwn(rows, row, own, firstOwn, width, similarities);
+            Arrays.fill(factors, 0.0);
+            slopes.addOfRow(row, similarities, width, factors);
+            for (int k = 0; k < width; k++) {
+                double s = similarities[k];
+                int negative = firstOwn + k;
+                double[] y = own.blockOf(negative);
+                int yAt = Rows.offset(negative, rows.dim);
+                if (toOwn) {
+                    measure.addGradient(factors[k], s, y, yAt, x, xAt, rows.dim, gradient[negative / Rows.BLOCK], yAt);
+                } else {
+                    measure.addGradient(factors[k], s, x, xAt, y, yAt, rows.dim, gradient[row / Rows.BLOCK], xAt);
+                }
+            }
+        }
+    }
+
     /** Adds factors[i] ds/dx for target row i and its positive among the rows of positives, for as many as there are factors. */
     DenseGradient addPositives(Pairing pairing, Embeddings positives, double[] factors) {
         int dim = target.dim();

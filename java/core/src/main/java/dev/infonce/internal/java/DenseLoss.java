@@ -12,8 +12,8 @@ import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
 
 /**
- * Losses of logits in which every row meets the same columns. Where there are many more columns than rows, they are read in
- * strips, again for every pass.
+ * Losses of logits in which every row meets the same columns, and perhaps negatives of its own too. Where there are many more
+ * columns than rows, they are read in strips, again for every pass.
  */
 final class DenseLoss implements LossExecutor {
     /** Two such numbers have a sum that float32 holds. */
@@ -25,6 +25,7 @@ final class DenseLoss implements LossExecutor {
     private final Pairing pairing;
     private final boolean symmetric;
     private final int dim;
+    private final int own; // negatives of a row beside the columns
     private final int topK;
     private final Workers workers;
     private final ColumnStrips strips;
@@ -36,6 +37,7 @@ final class DenseLoss implements LossExecutor {
         this.pairing = Pairing.of(spec);
         this.symmetric = spec.symmetric();
         this.dim = Math.toIntExact(shape.dim());
+        this.own = Math.toIntExact(shape.ownNegatives());
         this.topK = topK;
         this.workers = workers;
         this.strips = ColumnStrips.of(spec, shape, Rows.BLOCK, Rows.bytes(shape.dim()));
@@ -43,7 +45,7 @@ final class DenseLoss implements LossExecutor {
 
     @Override
     public long workspaceBytes(boolean gradients) {
-        return Rows.bytes(dim) * strips.rowsInMemory();
+        return Rows.bytes(dim) * (strips.rowsInMemory() + strips.rows() * own);
     }
 
     /** A call: its rows, which stay in memory, and its columns, which may not. */
@@ -60,6 +62,9 @@ final class DenseLoss implements LossExecutor {
         /** Row i's positive is a row of these. */
         final Embeddings positives;
 
+        /** The negatives of rows' own, null if they have none. */
+        final Embeddings ownNegatives;
+
         /** Columns that stay in memory, else null. */
         final Embeddings onlyColumns;
 
@@ -71,25 +76,33 @@ final class DenseLoss implements LossExecutor {
             this.in = in;
             this.queries = MatrixRows.Input.of("queries", in.queries());
             this.keys = MatrixRows.Input.of("keys", in.keys());
-            this.columnRows = spec.takesNegatives() ? MatrixRows.Input.of("negatives", in.negatives()) : keys;
+            this.columnRows = spec.sharesNegatives() ? MatrixRows.Input.of("negatives", in.negatives()) : keys;
             this.temperature = temperature;
             this.out = out;
             this.add = add;
             if (spec.oneTower()) {
                 this.rows = read(queries, keys);
                 this.positives = rows;
+                this.ownNegatives = null;
                 this.onlyColumns = rows;
                 this.zeroRows = rows.zeroRows();
                 this.ofResident = Double.NaN;
                 return;
             }
             this.rows = read(queries);
-            boolean apart = spec.takesNegatives();
+            boolean apart = spec.sharesNegatives();
             this.positives = read(apart || strips.areMany() ? keys.part(0, rows.count()) : keys);
             this.onlyColumns = strips.areMany() ? null : apart ? read(columnRows) : positives;
-            this.zeroRows = rows.zeroRows() + (apart ? positives.zeroRows() : 0);
-            this.ofResident =
+            this.ownNegatives = own > 0 ? read(MatrixRows.Input.of("negatives", in.negatives())) : null;
+            long zeros = rows.zeroRows() + (apart ? positives.zeroRows() : 0);
+            double derivatives =
                     strips.areMany() ? measure.derivatives(rows) + measure.derivatives(positives) : Double.NaN;
+            if (own > 0) {
+                zeros += ownNegatives.zeroRows();
+                derivatives += strips.areMany() ? measure.derivatives(ownNegatives) : 0.0;
+            }
+            this.zeroRows = zeros;
+            this.ofResident = derivatives;
         }
 
         /** Takes note of a strip of columns. */
@@ -126,7 +139,7 @@ final class DenseLoss implements LossExecutor {
     public Outcome run(Inputs in, double temperature, Gradients out, boolean add) {
         Call call = new Call(in, temperature, out, add);
         int count = call.rows.count();
-        RowRule rule = spec.rowRule(pairing.negatives(strips.columns()), spec.bias(in));
+        RowRule rule = spec.rowRule(pairing.negatives(strips.columns()) + own, spec.bias(in));
         DenseForward forward =
                 new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, rule, topK);
         for (int strip = 0; strip < strips.count(); strip++) {
@@ -139,6 +152,9 @@ final class DenseLoss implements LossExecutor {
             call.seen(columns);
         }
         addBlocks(call, forward);
+        if (own > 0) {
+            forward.addOwn(workers, call.ownNegatives, own);
+        }
         Reducer reducer = new Reducer(spec, count, in, pairing.hasOnePositive() ? null : forward.counts());
         double[] scales = new double[count];
         for (int row = 0; row < count; row++) {
@@ -258,9 +274,24 @@ final class DenseLoss implements LossExecutor {
         if (has(Block.KEY_KEY) && keys.gradient != null) {
             addMeetingsOfKeys(keys.gradient, call, forward);
         }
-        Tower negatives = new Tower("dNegatives", columns, out.dNegatives(), call.add);
-        negatives.addMeetings(call.excluded(0).transposed(), call.rows, null, ofRows);
+        Tower negatives =
+                own > 0 ? addOwn(call, queries, ofRows) : new Tower("dNegatives", columns, out.dNegatives(), call.add);
+        if (spec.sharesNegatives()) {
+            negatives.addMeetings(call.excluded(0).transposed(), call.rows, null, ofRows);
+        }
         write(queries, keys, negatives);
+    }
+
+    /** What comes from rows and their own negatives: adds it to the gradient of rows, and returns the negatives'. */
+    private Tower addOwn(Call call, Tower ofRows, Slopes slopes) {
+        if (ofRows.gradient != null) {
+            ofRows.gradient.addOwn(workers, call.ownNegatives, own, slopes);
+        }
+        Tower negatives = new Tower("dNegatives", call.ownNegatives, call.out.dNegatives(), call.add);
+        if (negatives.gradient != null) {
+            negatives.gradient.addToOwn(workers, call.rows, own, slopes);
+        }
+        return negatives;
     }
 
     /** Where columns come in strips; no element of a gradient is larger than most. */
@@ -270,16 +301,19 @@ final class DenseLoss implements LossExecutor {
         Tower queries = new Tower("dQueries", call.rows, out.dQueries(), call.add);
         queries.addMeetingsOfQueries(call, forward);
         queries.addPositives(call.positives, factors);
-        Tower keys = new Tower("dKeys", call.positives, spec.takesNegatives() ? out.dKeys() : null, call.add);
+        Tower keys = new Tower("dKeys", call.positives, spec.sharesNegatives() ? out.dKeys() : null, call.add);
         keys.addPositives(call.rows, factors);
-        Matrix ofColumns = spec.takesNegatives() ? out.dNegatives() : out.dKeys();
+        Tower[] resident = own > 0
+                ? new Tower[] {queries, keys, addOwn(call, queries, forward.slopes)}
+                : new Tower[] {queries, keys};
+        Matrix ofColumns = spec.sharesNegatives() ? out.dNegatives() : out.dKeys();
         boolean safe = most <= LARGEST_SURE && (!call.add || MatrixRows.isWithin(ofColumns, LARGEST_SURE));
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
             queries.addMeetings(call.excluded(strip), columns, forward.slopes, ofColumns(forward, strip));
             strip(call, forward, strip, columns, safe);
         }
-        write(queries, keys);
+        write(resident);
         for (int strip = 0; !safe && strip < strips.count(); strip++) {
             strip(call, forward, strip, call.columns(strip), true);
         }
@@ -287,7 +321,7 @@ final class DenseLoss implements LossExecutor {
 
     /** The gradient of a strip of columns, which is checked, or also written. */
     private void strip(Call call, DenseForward forward, int strip, Embeddings columns, boolean write) {
-        boolean apart = spec.takesNegatives();
+        boolean apart = spec.sharesNegatives();
         Matrix matrix = apart ? call.out.dNegatives() : call.out.dKeys();
         if (matrix == null) {
             return;

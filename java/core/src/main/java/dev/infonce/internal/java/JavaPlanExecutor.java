@@ -53,6 +53,12 @@ public final class JavaPlanExecutor implements PlanExecutor {
                             + " queries, and more keys or negatives only where they are own ones of each query or at "
                             + "least 16 times as many in two towers without symmetry and class labels; got " + shape);
         }
+        if (shape.ownNegatives() > MOST_ROWS / shape.n()) {
+            throw new InfoNceException(
+                    Status.UNSUPPORTED,
+                    "shape: the java device takes at most " + MOST_ROWS
+                            + " own negatives in all beside those of the batch, but got " + shape);
+        }
         Room room = new Room(
                 new Workers(threads),
                 vectors && dtype == DType.FLOAT32,

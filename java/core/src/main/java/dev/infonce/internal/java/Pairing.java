@@ -76,7 +76,7 @@ public enum Pairing {
             return loss.oneTower() ? TOWER_BY_LABELS : TOWERS_BY_LABELS;
         }
         return switch (loss.negatives()) {
-            case IN_BATCH -> loss.oneTower() ? TWO_VIEWS : DIAGONAL;
+            case IN_BATCH, IN_BATCH_AND_OWN -> loss.oneTower() ? TWO_VIEWS : DIAGONAL;
             case SHARED -> APART;
             case OWN, PAIRED -> throw new IllegalArgumentException("rows of " + loss.name() + " do not meet");
         };

@@ -65,6 +65,15 @@ record SimilarityMeasure(Similarity similarity) {
         }
     }
 
+    /** out[k] = s(row of x, row first + k of y), which need not be of one block. */
+    void similaritiesOfOwn(Rows x, int row, Rows y, int first, int width, double[] out) {
+        double[] from = x.blockOf(row);
+        int at = Rows.offset(row, x.dim);
+        for (int k = 0; k < width; k++) {
+            out[k] = similarity(from, at, y.blockOf(first + k), Rows.offset(first + k, x.dim), x.dim);
+        }
+    }
+
     /** s(x, y), to the bit what similarities gives. */
     double similarity(double[] x, int xAt, double[] y, int yAt, int dim) {
         return switch (similarity) {

@@ -69,6 +69,7 @@ final class NativeLoss {
         nce_plan_desc.n(desc, shape.n());
         nce_plan_desc.m(desc, shape.m());
         nce_plan_desc.dim(desc, shape.dim());
+        nce_plan_desc.own_negatives(desc, shape.ownNegatives());
         nce_plan_desc.workspace_budget_bytes(desc, options.workspaceBudgetBytes());
         return desc;
     }
@@ -84,7 +85,7 @@ final class NativeLoss {
 
     private static int negatives(Negatives negatives) {
         return switch (negatives) {
-            case IN_BATCH -> infonce_h.NCE_NEGATIVES_IN_BATCH();
+            case IN_BATCH, IN_BATCH_AND_OWN -> infonce_h.NCE_NEGATIVES_IN_BATCH();
             case SHARED -> infonce_h.NCE_NEGATIVES_SHARED();
             case OWN -> infonce_h.NCE_NEGATIVES_OWN();
             case PAIRED -> infonce_h.NCE_NEGATIVES_PAIRED();

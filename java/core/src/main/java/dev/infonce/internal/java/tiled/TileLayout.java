@@ -42,6 +42,9 @@ public final class TileLayout {
     /** Those of them that are of no row and column. */
     final List<Block> blocksAmongRows;
 
+    /** Negatives of each row's own, which are in no tile. */
+    final int own;
+
     /** Blocks of Y whose columns are in sums of their own or of rows, beside the rows': the first so many. */
     final int summedColumns;
 
@@ -73,8 +76,9 @@ public final class TileLayout {
         this.yBlocks = blocks(yCount);
         this.blocks = spec.blocks();
         this.blocksAmongRows = blocks.stream().filter(TileLayout::isAmongRows).toList();
+        this.own = Math.toIntExact(shape.ownNegatives());
         this.summedColumns = symmetric || blocks.contains(Block.KEY_QUERY) ? xBlocks : 0;
-        this.rule = spec.rowRule(pairing.negatives(strips.columns()), 0.0);
+        this.rule = spec.rowRule(pairing.negatives(strips.columns()) + own, 0.0);
         this.biased = spec.hasBias();
         this.limited = rule.hasLimits();
     }
@@ -93,6 +97,7 @@ public final class TileLayout {
         this.yBlocks = blocks(columns);
         this.blocks = first.blocks;
         this.blocksAmongRows = first.blocksAmongRows;
+        this.own = first.own;
         this.summedColumns = 0;
         this.rule = first.rule;
         this.biased = first.biased;
@@ -139,6 +144,11 @@ public final class TileLayout {
     /** Whether X and Y are the same rows. */
     boolean isOneTower() {
         return pairing.isOneTower();
+    }
+
+    /** Whether X's gradient comes from more than one set of tiles, as far as it depends on the layout of the first strip. */
+    boolean addsToTotals() {
+        return !blocks.isEmpty() || own > 0;
     }
 
     /** Whether the columns of a block of Y are in other rows' losses and have losses themselves. */

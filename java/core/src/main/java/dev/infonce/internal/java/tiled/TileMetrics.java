@@ -178,6 +178,26 @@ final class TileMetrics {
         }
     }
 
+    /** Adds a negative of a row's own, which is absent if it is above the row's limit. */
+    void addOwn(int row, float similarity, boolean absentByLimit, double inverseNorm) {
+        if (absentByLimit) {
+            allAbsent[row]++;
+            return;
+        }
+        float positive = space.positive[row / Tiles.SIDE][row % Tiles.SIDE];
+        double cosine = first.cosine ? similarity : similarity * space.x.inverseNorms[row] * inverseNorm;
+        allAbove[row] += similarity > positive ? 1 : 0;
+        allSame[row] += similarity == positive ? 1 : 0;
+        allSimilarity[row] += similarity;
+        allPotential[row] += Math.exp(4.0 * cosine) * (inverseNorm == 0.0 ? 1.0 : UNIT);
+    }
+
+    /** All of them have been: so many of each row's, and so many zero ones in all. */
+    void addOwn(int perRow, long zeros) {
+        negatives += perRow;
+        zeroRows += zeros;
+    }
+
     private void addSums(int x, int yGroup, Tiles.MetricSums sums) {
         TileForward.add(sums.above, above[yGroup], x);
         TileForward.add(sums.same, same[yGroup], x);

@@ -174,7 +174,7 @@ public final class TileWorkspace {
             bytes += keptTiles(layout, columns, budget) * TILE_BYTES;
             bytes += (long) cuts.sumGroups * cuts.strip * blockBytes;
             bytes += layout.isOneTower() ? 0 : 2 * layout.yBlocks * blockBytes;
-            bytes += columns.areMany() || !layout.blocks.isEmpty() ? 2 * layout.xBlocks * blockBytes : 0;
+            bytes += columns.areMany() || layout.addsToTotals() ? 2 * layout.xBlocks * blockBytes : 0;
             bytes += layout.blocks.contains(Block.KEY_KEY) ? 2 * layout.xBlocks * blockBytes : 0;
         }
         return bytes;
@@ -281,7 +281,7 @@ public final class TileWorkspace {
         }
     }
 
-    /** To be called before the first of many strips, or blocks, goes backward. */
+    /** To be called before the first of many strips, blocks or own negatives goes backward. */
     void clearTotals() {
         xTotals = cleared(xTotals);
         if (layout.blocks.contains(Block.KEY_KEY)) {
@@ -299,7 +299,7 @@ public final class TileWorkspace {
         return totals;
     }
 
-    /** Sums of X's gradient over strips and blocks, by block of rows. */
+    /** Sums of X's gradient over strips, blocks and own negatives, by block of rows. */
     double[][] xTotals() {
         return xTotals;
     }

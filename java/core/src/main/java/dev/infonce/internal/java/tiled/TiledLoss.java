@@ -20,7 +20,7 @@ import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * Losses in which every row meets the same columns, in float32 on vectors, where that is precise: cosines or dot products whose
+ * Losses in which every row meets the same columns, and perhaps negatives of its own too, in float32 on vectors, where that is precise: cosines or dot products whose
  * largest logit is small.
  */
 public final class TiledLoss implements LossExecutor {
@@ -157,8 +157,12 @@ public final class TiledLoss implements LossExecutor {
         double smallest = Double.POSITIVE_INFINITY;
 
         void add(PackedRows rows) {
-            largest = Math.max(largest, rows.largestNorm());
-            smallest = Math.min(smallest, rows.smallestNorm());
+            add(rows.largestNorm(), rows.smallestNorm());
+        }
+
+        void add(double largestOfRows, double smallestOfRows) {
+            largest = Math.max(largest, largestOfRows);
+            smallest = Math.min(smallest, smallestOfRows);
         }
     }
 
@@ -183,7 +187,7 @@ public final class TiledLoss implements LossExecutor {
         }
         double smallest = Math.min(space.x.smallestNorm(), others.smallest);
         double derivative = layout.cosine ? 2.0 / smallest : Math.max(space.x.largestNorm(), others.largest);
-        double negatives = Math.max(1.0, layout.rule.share() * strips.columns());
+        double negatives = Math.max(1.0, layout.rule.share() * (strips.columns() + layout.own));
         return 2.0 * scale * negatives / temperature * derivative;
     }
 
@@ -212,6 +216,14 @@ public final class TiledLoss implements LossExecutor {
             TileForward.amongRows(call.among(block, excludedAmong(in, block)), metrics)
                     .run();
         }
+        TileOwn own = layout.own == 0 ? null : new TileOwn(call, in.negatives());
+        if (own != null) {
+            own.forward(metrics);
+            others.add(own.largestNorm(), own.smallestNorm());
+            if (!isPrecise(space, others, call)) {
+                return null;
+            }
+        }
         Reducer reducer = new Reducer(spec, layout.xCount, in, counts(call.classes()));
         TileRows rows = new TileRows(call, space.value, space.moment, space.sigmoids, layout.xCount);
         TileRows columns = layout.symmetric ? columns(call) : null;
@@ -234,7 +246,7 @@ public final class TiledLoss implements LossExecutor {
         }
         Metrics found = metrics == null ? null : metrics.metrics(rows);
         if (out != null) {
-            goBack(call, new TileCoefficients(layout, rows, columns, scales), in, out, add);
+            goBack(call, new TileCoefficients(layout, rows, columns, scales), own, in, out, add);
         }
         return new Outcome(reducer.loss(losses), reducer.rowLosses(losses), dTemperature, dBias, found);
     }
@@ -258,8 +270,9 @@ public final class TiledLoss implements LossExecutor {
         return new TileRows(call, value, moment, null, layout.yCount);
     }
 
-    private void goBack(TileCall call, TileCoefficients coefficients, Inputs in, Gradients out, boolean add) {
-        if (!strips.areMany() && layout.blocks.isEmpty()) {
+    private void goBack(
+            TileCall call, TileCoefficients coefficients, TileOwn own, Inputs in, Gradients out, boolean add) {
+        if (!strips.areMany() && !layout.addsToTotals()) {
             new TileBackward(call, coefficients, add).run(out);
             return;
         }
@@ -271,6 +284,9 @@ public final class TiledLoss implements LossExecutor {
                 new TileBackward(call.among(block, excludedAmong(in, block)), coefficients, add)
                         .addTo(ofKeys ? space.keyTotals() : space.xTotals());
             }
+        }
+        if (own != null) {
+            own.backward(coefficients, out, add);
         }
         for (int strip = 0; strip < strips.count(); strip++) {
             if (strips.count() > 1) {
