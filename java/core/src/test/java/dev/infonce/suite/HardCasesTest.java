@@ -316,9 +316,11 @@ class HardCasesTest extends DeviceSuite {
             Case c = Cases.random(loss, 2, 2, 3, DType.FLOAT64, 56);
             double[][] rows = c.queries();
             rows[1] = rows[0].clone();
-            double[][] same = {rows[0], rows[0], rows[0], rows[0]};
             double[][] keys = c.keys() == null ? null : new double[][] {rows[0], rows[0]};
-            double[][] negatives = c.negatives() == null ? null : Arrays.copyOf(same, c.negatives().length);
+            double[][] negatives = c.negatives() == null ? null : new double[c.negatives().length][];
+            if (negatives != null) {
+                Arrays.fill(negatives, rows[0]);
+            }
             Result result = Result.of(device, c.withMatrices(rows, keys, negatives));
             assertThat(Compare.largest(result.dQueries())).as(what(c, 56)).isZero();
         }
