@@ -240,6 +240,21 @@ TEST_P(BlocksTest, SimilaritiesBeyondTheRange) {
   }
 }
 
+/// Rows on two sides of the others: only they are too far from one another, and their losses are finite.
+TEST_P(BlocksTest, DistancesBeyondTheRange) {
+  for (const int32_t block : {NCE_BLOCK_QUERY_QUERY, NCE_BLOCK_KEY_KEY}) {
+    if (!turn()) continue;
+    Kind kind = kInfoNce;
+    kind.blocks = block;
+    Problem problem = problem_of(
+        {.kind = kind, .measure = NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, .dtype = NCE_DTYPE_FLOAT64, .size = {6, 6, 3}});
+    std::vector<double>& apart = block == NCE_BLOCK_KEY_KEY ? problem.keys : problem.queries;
+    for (std::size_t i = 0; i < apart.size(); i += 3) apart[i] = i % 2 == 0 ? 7e149 : -7e149;
+    expect_refused(problem, NCE_STATUS_NON_FINITE,
+                   "inputs->queries has a similarity or distance beyond the range of float64 in row 0");
+  }
+}
+
 NCE_ON_EVERY_DEVICE(BlocksTest);
 
 }  // namespace

@@ -190,7 +190,7 @@ public record Case(
     Case prefix(ContrastiveLoss other, int dim) {
         return new Case(
                 other,
-                Shape.of(shape.n(), shape.m(), dim),
+                new Shape(shape.n(), shape.m(), dim, shape.ownNegatives()),
                 dtype,
                 cut(queries, dim),
                 cut(keys, dim),

@@ -238,7 +238,8 @@ public final class Cases {
 
     /**
      * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of two towers in-batch (at least n, unless
-     * they have labels) or negatives, and rows with some of their own beside have OWN; other losses have none of it. An odd n puts the views of a one-tower loss into two matrices.
+     * they have labels) or negatives, and rows with some of their own beside have OWN; other losses have none of it. An odd n puts
+     * the views of a one-tower loss into two matrices.
      * Where triplets are mined n rows have three labels, or none, and those of one label are alike; so it is, with a few more labels
      * that have few rows, where labels say which the positives are.
      */
