@@ -246,7 +246,8 @@ TEST_P(OwnNegativesToo, RowsThatAreNotFinite) {
   if (!turn()) return;
   Problem problem = problem_of({.kind = kOwnToo, .size = {20, 30, 12}, .tau = 0.2, .seed = 12});
   row(problem.negatives, problem, 41)[3] = std::nan("");
-  expect_refused(problem, NCE_STATUS_NON_FINITE, "inputs->negatives holds a NaN or an infinity in row 41; all elements must be finite");
+  expect_refused(problem, NCE_STATUS_NON_FINITE,
+                 "inputs->negatives holds a NaN or an infinity in row 41; all elements must be finite");
 }
 
 TEST_P(OwnNegativesToo, SimilaritiesBeyondTheRange) {
