@@ -82,7 +82,7 @@ int64_t launches_of(const Shape& shape, int32_t capability) {
   out.d_keys = nowhere();
   out.d_queries_stride = out.d_keys_stride = out.d_negatives_stride = shape.dim;
   out.d_temperature = static_cast<double*>(nowhere());
-  if (desc.negatives == NCE_NEGATIVES_SHARED) {
+  if (desc.negatives == NCE_NEGATIVES_SHARED || desc.own_negatives > 0) {
     in.negatives = nowhere();
     out.d_negatives = nowhere();
   }
@@ -104,6 +104,8 @@ class CudaLaunches : public testing::Test {
                                                                               .max_isa = NCE_ISA_BEST,
                                                                               .max_compute_capability = 90}};
 };
+
+constexpr int64_t kMostWithBlocks = 105;
 
 constexpr Kind kKinds[] = {oracle::kInfoNce, oracle::kSymmetric, oracle::kNtXent, oracle::kShared, oracle::kNtLogistic};
 
@@ -138,6 +140,23 @@ TEST_F(CudaLaunches, OfACallAreFewWhateverItsSize) {
   }
   RecordProperty("most", std::to_string(most));
   std::printf("at most %lld launches\n", static_cast<long long>(most));
+}
+
+/// Three blocks and own negatives, with limits of rows and of columns apart.
+TEST_F(CudaLaunches, OfBlocksAndOwnNegativesAreFew) {
+  Kind kind = oracle::kOwnTooBlocks;
+  kind.threshold = NCE_THRESHOLD_ABSOLUTE;
+  int64_t most = 0;
+  for (const int32_t capability : kCapabilities) {
+    for (const int64_t dim : {64, 256, 768}) {
+      for (const int64_t n : {int64_t{100}, int64_t{4096}, int64_t{65536}}) {
+        const int64_t launches = launches_of({.kind = kind, .n = n, .m = n, .dim = dim, .metrics = true}, capability);
+        most = std::max(most, launches);
+        ASSERT_LE(launches, kMostWithBlocks) << n << " x " << dim << ", capability " << capability;
+      }
+    }
+  }
+  std::printf("at most %lld launches with blocks\n", static_cast<long long>(most));
 }
 
 /// They were 90, 930 and 14370 of 4096, 16384 and 65536 rows, while blocks of G were of one size.
