@@ -26,9 +26,10 @@ struct Bounds {
   double loss = 0;         ///< times the loss's size, |l| or that of its terms
   double loss_square = 0;  ///< times its square
   double loss_floor = 0;
-  double gradient = 0;     ///< of the Frobenius norm of the error, times the gradient's; or, where that is more,
-  double terms = 0;        ///< times the norm of the gradient's terms, before they cancel
-  double smallest = 0;     ///< an element
+  double gradient = 0;  ///< of the Frobenius norm of the error, times the gradient's; or, where that is more,
+  double terms = 0;     ///< times the norm of the gradient's terms, before they cancel
+  double smallest = 0;  ///< an element
+  double beside = 0;    ///< of rows' own negatives beside those of the batch: times the norm of the queries' gradient
   double temperature = 0;  ///< times the terms of d_temperature, and of d_bias
   double similarity = 0;   ///< times its slopes by similarities
   double metrics = 0;      ///< absolute

@@ -119,6 +119,8 @@ Bounds DeviceTest::dense_bounds(const Problem& problem) const {
   }
   if (emulated()) bounds.loss_floor = bounds.loss;
   if (half) bounds.similarity = 0x1p-22;
+  // Planes of 16 bits hold slopes down to 2^-38 of the largest, which rows' own negatives may all be far below.
+  if (emulated() && problem.desc.own_negatives > 0 && problem.dtype() != NCE_DTYPE_FLOAT64) bounds.beside = 0x1p-34;
   if (half && problem.desc.dim == 1) bounds.accuracy = 1;  // there cosines are equal, and rounding orders them
   // Below a hundredth of its terms a gradient is their cancellation (wholly so in one dimension).
   bounds.terms = 0.01 * bounds.gradient;

@@ -251,7 +251,7 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
   };
   const auto cut = [&](const Method& method, int64_t most_bytes) {
     const MethodBytes bytes(problem, strips, method);
-    MethodCuts cuts;
+    MethodCuts cuts{};
     if (strips.many()) {
       const auto one_sum = [&](int64_t rows) {
         return padded_rows(rows) * packed_pitch(method.arithmetic, carved.desc.dim) * real_bytes(method.arithmetic);
