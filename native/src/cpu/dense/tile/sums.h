@@ -185,7 +185,9 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
       Vec<Real> e = exp2_clamped<Real>(s - maximum[v], scale);
       if constexpr (kMasked) e = mask.apply(v, e, Real{0});
       value[v] += e;
-      weighted[v] += e * (s - maximum[v]);
+      // What is no negative may be infinite, as a row's product with itself, and 0 times that is no number.
+      const Vec<Real> above = e * (s - maximum[v]);
+      weighted[v] += kMasked ? mask.apply(v, above, Real{0}) : above;
     }
     if constexpr (kColumns) {
       const int64_t at = j * kLanes<Real>;
@@ -205,7 +207,8 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
         Vec<Real> e = exp2_clamped<Real>(s - top, scale);
         if constexpr (kMasked) e = mask.of_column(v, e, Real{0});
         column_value += e;
-        column_weighted += e * (s - top);
+        const Vec<Real> above = e * (s - top);
+        column_weighted += kMasked ? mask.of_column(v, above, Real{0}) : above;
       }
       store<Real>(lanes.maximum + at, top);
       store<Real>(lanes.value + at, column_value);
