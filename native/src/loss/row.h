@@ -209,7 +209,18 @@ NCE_HOST_DEVICE inline double moved(double weighted, double value, double old_ma
   return weighted + value * (old_maximum - maximum);
 }
 
-/// The sums of a row's groups, added in their order. `logit` makes a logit of a similarity, as the backend's tiles do.
+/// Adds sums to others, which are relative to a maximum that is not less. `logit` makes a logit of a similarity, as the
+/// backend's tiles do.
+template <typename Logit>
+NCE_HOST_DEVICE void add_sums(RowSums& total, const RowSums& part, Form form, const Logit& logit) {
+  const bool online = form == Form::kOnline;
+  const double factor = online ? std::exp(logit(part.maximum - total.maximum)) : 1.0;
+  total.value += part.value * factor;
+  total.sigmoid += part.sigmoid;
+  total.weighted += factor * (online ? moved(part.weighted, part.value, part.maximum, total.maximum) : part.weighted);
+}
+
+/// The sums of a row's groups, added in their order.
 template <typename Logit>
 NCE_HOST_DEVICE RowSums merged(const Sums& sums, int64_t groups, int64_t stride, int64_t row, Form form,
                                const Logit& logit) {
@@ -225,11 +236,9 @@ NCE_HOST_DEVICE RowSums merged(const Sums& sums, int64_t groups, int64_t stride,
   for (int64_t g = 0; g < groups; ++g) {
     const int64_t at = g * stride + row;
     if (sums.value[at] == 0.0) continue;
-    const double factor = online ? std::exp(logit(sums.maximum[at] - total.maximum)) : 1.0;
-    total.value += sums.value[at] * factor;
-    if (sums.sigmoid != nullptr) total.sigmoid += sums.sigmoid[at];
-    const double weighted = sums.weighted[at];
-    total.weighted += factor * (online ? moved(weighted, sums.value[at], sums.maximum[at], total.maximum) : weighted);
+    const RowSums part{online ? sums.maximum[at] : 0.0, sums.value[at], sums.weighted[at],
+                       sums.sigmoid != nullptr ? sums.sigmoid[at] : 0.0};
+    add_sums(total, part, form, logit);
   }
   return total;
 }
@@ -239,16 +248,9 @@ template <typename Logit>
 NCE_HOST_DEVICE RowSums joined(const RowSums& a, const RowSums& b, Form form, const Logit& logit) {
   if (a.value == 0.0) return b;
   if (b.value == 0.0) return a;
-  const bool online = form == Form::kOnline;
-  RowSums total{online ? std::fmax(a.maximum, b.maximum) : 0.0, 0.0, 0.0, 0.0};
-  const auto add = [&](const RowSums& part) {
-    const double factor = online ? std::exp(logit(part.maximum - total.maximum)) : 1.0;
-    total.value += factor * part.value;
-    total.weighted += factor * (online ? moved(part.weighted, part.value, part.maximum, total.maximum) : part.weighted);
-    total.sigmoid += part.sigmoid;
-  };
-  add(a);
-  add(b);
+  RowSums total{std::fmax(a.maximum, b.maximum), 0.0, 0.0, 0.0};
+  add_sums(total, a, form, logit);
+  add_sums(total, b, form, logit);
   return total;
 }
 

@@ -1,4 +1,4 @@
-// Blocks: negatives among pairs of queries, pairs of keys, the column of the positive, and each row's own.
+// Blocks: negatives among pairs of queries, pairs of keys, and the column of the positive.
 
 #include <algorithm>
 #include <cmath>
@@ -17,10 +17,10 @@ constexpr int32_t kBlocks[] = {NCE_BLOCK_QUERY_QUERY, NCE_BLOCK_KEY_QUERY, NCE_B
 
 class BlocksTest : public DeviceTest {
  protected:
-  Extent size() const { return emulated() ? Extent{70, 90, 24} : Extent{60, 110, 24}; }
-
-  void check(const Case& of) {
-    if (turn()) check_dense(decided_problem_of(of));
+  static std::vector<Kind> kinds() {
+    std::vector<Kind> kinds(std::begin(kBlockKinds), std::end(kBlockKinds));
+    kinds.insert(kinds.end(), std::begin(kBlockThresholdKinds), std::end(kBlockThresholdKinds));
+    return kinds;
   }
 
   static void scale(std::vector<double>& matrix, double by) {
@@ -28,44 +28,14 @@ class BlocksTest : public DeviceTest {
   }
 };
 
-TEST_P(BlocksTest, EveryKindSimilarityAndType) {
-  uint64_t seed = 100;
-  for (const std::span<const Kind> kinds :
-       {std::span<const Kind>(kBlockKinds), std::span<const Kind>(kBlockThresholdKinds)}) {
-    for (const Kind& kind : kinds) {
-      for (const int32_t similarity : measures_of(kind)) {
-        for (const nce_dtype dtype : oracle::kDtypes) {
-          for (const double tau : {0.5, 0.01}) {
-            ++seed;
-            if (emulated() && seed % 5 != 0) continue;
-            check({.kind = kind,
-                   .measure = similarity,
-                   .dtype = dtype,
-                   .size = emulated() ? Extent{19, 27, 20} : Extent{49, 61, 17},
-                   .tau = tau,
-                   .seed = 1000 * seed});
-          }
-        }
-      }
-    }
-  }
-}
+TEST_P(BlocksTest, EveryKindSimilarityAndType) { check_measures_and_types(kinds(), 100, {49, 61, 17}); }
 
-TEST_P(BlocksTest, RaggedShapes) {
-  uint64_t seed = 300;
-  for (const Kind& kind : kBlockKinds) {
-    for (const Extent& of : {Extent{1, 1, 1}, Extent{1, 5, 2}, Extent{2, 2, 5}, Extent{65, 127, 33}}) {
-      check({.kind = kind, .size = of, .tau = 0.5, .noise = 1.0, .seed = 1000 * ++seed});
-    }
-    check({.kind = kind, .dtype = NCE_DTYPE_BFLOAT16, .size = size(), .tau = 0.2, .seed = 1000 * ++seed});
-    check({.kind = kind, .dtype = NCE_DTYPE_FLOAT16, .size = {40, 50, 300}, .tau = 0.2, .seed = 1000 * ++seed});
-  }
-}
+TEST_P(BlocksTest, RaggedShapes) { check_ragged_shapes(kBlockKinds, 300); }
 
 /// Where keys would come in strips, were it not for the blocks.
 TEST_P(BlocksTest, OfManyMoreKeysThanQueries) {
   const int64_t keys = emulated() ? 500 : 900;
-  for (const Kind& kind : kBlockKinds) check({.kind = kind, .size = {12, keys, 64}, .tau = 0.2, .seed = 2000});
+  for (const Kind& kind : kBlockKinds) check_decided({.kind = kind, .size = {12, keys, 64}, .tau = 0.2, .seed = 2000});
 }
 
 /// Several strips of rows, and groups of columns, on the CPU.
@@ -73,41 +43,15 @@ TEST_P(BlocksTest, OfManyRows) {
   if (emulated()) GTEST_SKIP() << "on the emulator this takes minutes; Blocks has no shape there that others have not";
   for (const int32_t similarity : {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
     for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
-      check({.kind = kGte, .measure = similarity, .dtype = dtype, .size = {700, 800, 40}, .tau = 0.2, .seed = 9});
+      check_decided(
+          {.kind = kGte, .measure = similarity, .dtype = dtype, .size = {700, 800, 40}, .tau = 0.2, .seed = 9});
     }
   }
 }
 
-TEST_P(BlocksTest, ReductionsWeightsAndUpstream) {
-  for (const Kind& kind : kBlockKinds) {
-    for (const nce_reduction reduction : {NCE_REDUCTION_MEAN, NCE_REDUCTION_SUM, NCE_REDUCTION_NONE}) {
-      if (!turn()) continue;
-      Problem problem = problem_of({.kind = kind, .size = {33, 49, 12}, .tau = 0.2, .seed = 50});
-      problem.desc.reduction = reduction;
-      oracle::weigh(problem);
-      if (reduction == NCE_REDUCTION_NONE) oracle::set_upstream_by_row(problem);
-      check_dense(problem);
-    }
-  }
-}
+TEST_P(BlocksTest, ReductionsWeightsAndUpstream) { check_reductions(kBlockKinds, 50); }
 
-TEST_P(BlocksTest, BudgetsCallsAndThreadsChangeNoBit) {
-  for (const std::span<const Kind> kinds :
-       {std::span<const Kind>(kBlockKinds), std::span<const Kind>(kBlockThresholdKinds)}) {
-    for (const Kind& kind : kinds) {
-      if (!turn()) continue;
-      Problem problem = problem_of({.kind = kind, .size = {130, 170, 24}, .tau = 0.2, .seed = 8});
-      SCOPED_TRACE(problem.label());
-      const Result kept = run(problem);
-      EXPECT_EQ(run(problem, Calls::kSeparate).difference(kept), "");
-      const OtherOrder other;
-      const auto threads = with_threads(3);
-      EXPECT_EQ(DeviceRun(*threads, problem)(Calls::kTogether).difference(kept), "");
-      problem.desc.workspace_budget_bytes = 0;
-      EXPECT_EQ(run(problem).difference(kept), "");
-    }
-  }
-}
+TEST_P(BlocksTest, BudgetsCallsAndThreadsChangeNoBit) { check_bits(kinds()); }
 
 /// All 4 n - 3 similarities of a row are equal: ln(1 + 4 (n - 1)).
 TEST_P(BlocksTest, EqualVectors) {

@@ -68,6 +68,68 @@ Problem DeviceTest::decided_problem_of(Case of) {
   return problem_of(of);
 }
 
+void DeviceTest::check_decided(const Case& of) {
+  if (turn()) check_dense(decided_problem_of(of));
+}
+
+void DeviceTest::check_measures_and_types(std::span<const Kind> kinds, uint64_t seed, const Extent& on_cpu) {
+  for (const Kind& kind : kinds) {
+    for (const int32_t measure : measures_of(kind)) {
+      for (const nce_dtype dtype : oracle::kDtypes) {
+        for (const double tau : {0.5, 0.01}) {
+          ++seed;
+          if (emulated() && seed % 5 != 0) continue;
+          check_decided({.kind = kind,
+                         .measure = measure,
+                         .dtype = dtype,
+                         .size = emulated() ? Extent{19, 27, 20} : on_cpu,
+                         .tau = tau,
+                         .seed = 1000 * seed});
+        }
+      }
+    }
+  }
+}
+
+void DeviceTest::check_ragged_shapes(std::span<const Kind> kinds, uint64_t seed) {
+  const Extent size = emulated() ? Extent{70, 90, 24} : Extent{60, 110, 24};
+  for (const Kind& kind : kinds) {
+    for (const Extent& of : {Extent{1, 1, 1}, Extent{1, 5, 2}, Extent{2, 2, 5}, Extent{65, 127, 33}}) {
+      check_decided({.kind = kind, .size = of, .tau = 0.5, .noise = 1.0, .seed = 1000 * ++seed});
+    }
+    check_decided({.kind = kind, .dtype = NCE_DTYPE_BFLOAT16, .size = size, .tau = 0.2, .seed = 1000 * ++seed});
+    check_decided({.kind = kind, .dtype = NCE_DTYPE_FLOAT16, .size = {40, 50, 300}, .tau = 0.2, .seed = 1000 * ++seed});
+  }
+}
+
+void DeviceTest::check_reductions(std::span<const Kind> kinds, uint64_t seed) {
+  for (const Kind& kind : kinds) {
+    for (const nce_reduction reduction : {NCE_REDUCTION_MEAN, NCE_REDUCTION_SUM, NCE_REDUCTION_NONE}) {
+      if (!turn()) continue;
+      Problem problem = decided_problem_of({.kind = kind, .size = {33, 49, 12}, .tau = 0.2, .seed = seed});
+      problem.desc.reduction = reduction;
+      oracle::weigh(problem);
+      if (reduction == NCE_REDUCTION_NONE) oracle::set_upstream_by_row(problem);
+      check_dense(problem);
+    }
+  }
+}
+
+void DeviceTest::check_bits(std::span<const Kind> kinds) {
+  for (const Kind& kind : kinds) {
+    if (!turn()) continue;
+    Problem problem = problem_of({.kind = kind, .size = {130, 170, 24}, .tau = 0.2, .seed = 8});
+    SCOPED_TRACE(problem.label());
+    const Result kept = run(problem);
+    EXPECT_EQ(run(problem, Calls::kSeparate).difference(kept), "");
+    const OtherOrder other;
+    const auto threads = with_threads(3);
+    EXPECT_EQ(DeviceRun(*threads, problem)(Calls::kTogether).difference(kept), "");
+    problem.desc.workspace_budget_bytes = 0;
+    EXPECT_EQ(run(problem).difference(kept), "");
+  }
+}
+
 void DeviceTest::expect_close(const Problem& problem, const Result& result, const Answer& answer,
                               const Bounds& bounds) {
   oracle::compare(problem, result, answer, bounds, [&](const char* what, double error, double allowed) {

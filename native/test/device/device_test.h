@@ -83,6 +83,15 @@ class DeviceTest : public testing::TestWithParam<TestDevice> {
   /// would decide.
   static Problem decided_problem_of(Case of);
   void expect_close(const Problem& problem, const Result& result, const Answer& answer, const Bounds& bounds);
+  /// A case that this device may leave to others.
+  void check_decided(const Case& of);
+  // What losses of every kind have to stand: each similarity, type and temperature; shapes that fill no tile; weights
+  // and upstream gradients in every reduction; and no bit that depends on budgets, calls apart, or threads.
+  void check_measures_and_types(std::span<const Kind> kinds, uint64_t seed, const Extent& on_cpu);
+  void check_ragged_shapes(std::span<const Kind> kinds, uint64_t seed);
+  void check_reductions(std::span<const Kind> kinds, uint64_t seed);
+  void check_bits(std::span<const Kind> kinds);
+
   /// Runs, and expects the answer within what dense losses, or rowwise ones, promise on this device.
   void check_dense(const Problem& problem);
   void check_rowwise(const Problem& problem);

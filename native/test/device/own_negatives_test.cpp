@@ -15,12 +15,6 @@ using oracle::kQwen3;
 
 class OwnNegativesToo : public DeviceTest {
  protected:
-  Extent size() const { return emulated() ? Extent{70, 90, 24} : Extent{60, 110, 24}; }
-
-  void check(const Case& of) {
-    if (turn()) check_dense(decided_problem_of(of));
-  }
-
   static std::vector<Kind> kinds() {
     std::vector<Kind> kinds(std::begin(kOwnTooKinds), std::end(kOwnTooKinds));
     kinds.push_back(kQwen3);
@@ -32,37 +26,22 @@ class OwnNegativesToo : public DeviceTest {
   }
 };
 
-TEST_P(OwnNegativesToo, EveryKindSimilarityAndType) {
-  uint64_t seed = 100;
-  std::vector<Kind> all = kinds();
-  all.push_back(kOwnTooDebiased);
-  for (const Kind& kind : all) {
-    for (const int32_t similarity : measures_of(kind)) {
-      for (const nce_dtype dtype : oracle::kDtypes) {
-        for (const double tau : {0.5, 0.01}) {
-          ++seed;
-          if (emulated() && seed % 5 != 0) continue;
-          check({.kind = kind,
-                 .measure = similarity,
-                 .dtype = dtype,
-                 .size = emulated() ? Extent{19, 27, 20} : Extent{49, 61, 17},
-                 .tau = kind.class_prior > 0.0 ? 0.5 : tau,
-                 .seed = 1000 * seed});
-        }
-      }
+TEST_P(OwnNegativesToo, EveryKindSimilarityAndType) { check_measures_and_types(kinds(), 100, {49, 61, 17}); }
+
+TEST_P(OwnNegativesToo, Debiased) {
+  for (const nce_dtype dtype : oracle::kDtypes) {
+    for (const uint64_t seed : {uint64_t{1000}, uint64_t{2000}}) {
+      check_decided({.kind = kOwnTooDebiased, .dtype = dtype, .size = {19, 27, 20}, .tau = 0.5, .seed = seed});
     }
   }
 }
 
 TEST_P(OwnNegativesToo, RaggedShapes) {
   uint64_t seed = 300;
-  for (Kind kind : kinds()) {
-    for (const Extent& of : {Extent{1, 1, 1}, Extent{1, 5, 2}, Extent{2, 2, 5}, Extent{65, 127, 33}}) {
-      check({.kind = kind, .size = of, .tau = 0.5, .noise = 1.0, .seed = 1000 * ++seed});
-    }
-    check({.kind = kind, .dtype = NCE_DTYPE_BFLOAT16, .size = size(), .tau = 0.2, .seed = 1000 * ++seed});
-    check({.kind = kind, .dtype = NCE_DTYPE_FLOAT16, .size = {40, 50, 300}, .tau = 0.2, .seed = 1000 * ++seed});
-    check({.kind = kind, .size = {140, 150, 20}, .tau = 0.2, .seed = 1000 * ++seed});
+  for (const Kind& kind : kinds()) {
+    check_ragged_shapes({&kind, 1}, seed);
+    seed += 7;
+    check_decided({.kind = kind, .size = {140, 150, 20}, .tau = 0.2, .seed = 1000 * seed});
   }
 }
 
@@ -72,44 +51,20 @@ TEST_P(OwnNegativesToo, ManyOfThem) {
   for (const int64_t own : {17, 150}) {
     kind.own_negatives = own;
     for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_BFLOAT16}) {
-      check({.kind = kind, .dtype = dtype, .size = {5, 7, 24}, .tau = 0.2, .seed = 7});
+      check_decided({.kind = kind, .dtype = dtype, .size = {5, 7, 24}, .tau = 0.2, .seed = 7});
     }
-    if (!emulated()) check({.kind = kind, .size = {210, 230, 24}, .tau = 0.2, .seed = 8});
+    if (!emulated()) check_decided({.kind = kind, .size = {210, 230, 24}, .tau = 0.2, .seed = 8});
   }
 }
 
 TEST_P(OwnNegativesToo, OfManyMoreKeysThanQueries) {
   const int64_t keys = emulated() ? 500 : 900;
-  for (const Kind& kind : kOwnTooKinds) check({.kind = kind, .size = {12, keys, 64}, .tau = 0.2, .seed = 2000});
+  for (const Kind& kind : kOwnTooKinds) check_decided({.kind = kind, .size = {12, keys, 64}, .tau = 0.2, .seed = 2000});
 }
 
-TEST_P(OwnNegativesToo, ReductionsWeightsAndUpstream) {
-  for (const Kind& kind : kOwnTooKinds) {
-    for (const nce_reduction reduction : {NCE_REDUCTION_MEAN, NCE_REDUCTION_SUM, NCE_REDUCTION_NONE}) {
-      if (!turn()) continue;
-      Problem problem = problem_of({.kind = kind, .size = {33, 49, 12}, .tau = 0.2, .seed = 50});
-      problem.desc.reduction = reduction;
-      oracle::weigh(problem);
-      if (reduction == NCE_REDUCTION_NONE) oracle::set_upstream_by_row(problem);
-      check_dense(problem);
-    }
-  }
-}
+TEST_P(OwnNegativesToo, ReductionsWeightsAndUpstream) { check_reductions(kOwnTooKinds, 50); }
 
-TEST_P(OwnNegativesToo, BudgetsCallsAndThreadsChangeNoBit) {
-  for (const Kind& kind : kinds()) {
-    if (!turn()) continue;
-    Problem problem = problem_of({.kind = kind, .size = {130, 170, 24}, .tau = 0.2, .seed = 8});
-    SCOPED_TRACE(problem.label());
-    const Result kept = run(problem);
-    EXPECT_EQ(run(problem, Calls::kSeparate).difference(kept), "");
-    const OtherOrder other;
-    const auto threads = with_threads(3);
-    EXPECT_EQ(DeviceRun(*threads, problem)(Calls::kTogether).difference(kept), "");
-    problem.desc.workspace_budget_bytes = 0;
-    EXPECT_EQ(run(problem).difference(kept), "");
-  }
-}
+TEST_P(OwnNegativesToo, BudgetsCallsAndThreadsChangeNoBit) { check_bits(kinds()); }
 
 /// The gradients that are asked for do not depend on those that are not.
 TEST_P(OwnNegativesToo, GradientsThatAreNotWanted) {

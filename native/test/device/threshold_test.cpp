@@ -20,10 +20,6 @@ class Threshold : public DeviceTest {
  protected:
   Extent size() const { return emulated() ? Extent{70, 90, 24} : Extent{60, 110, 24}; }
 
-  void check(const Case& of) {
-    if (turn()) check_dense(decided_problem_of(of));
-  }
-
   /// Pairs of rows along axes of their own, which are as similar as `positive`, and every negative 0 but where a test
   /// says otherwise. One tower in one matrix has 2 n rows.
   static Problem axes(const Kind& kind, nce_dtype dtype, int64_t n, double positive) {
@@ -39,67 +35,18 @@ class Threshold : public DeviceTest {
   }
 };
 
-TEST_P(Threshold, EveryKindSimilarityAndType) {
-  uint64_t seed = 100;
-  for (const Kind& kind : kThresholdKinds) {
-    for (const int32_t similarity : measures_of(kind)) {
-      for (const nce_dtype dtype : oracle::kDtypes) {
-        for (const double tau : {0.5, 0.01}) {
-          ++seed;
-          if (emulated() && seed % 5 != 0) continue;
-          check({.kind = kind,
-                 .measure = similarity,
-                 .dtype = dtype,
-                 .size = emulated() ? Extent{19, 27, 20} : Extent{49, 50, 17},
-                 .tau = tau,
-                 .seed = 1000 * seed});
-        }
-      }
-    }
-  }
-}
+TEST_P(Threshold, EveryKindSimilarityAndType) { check_measures_and_types(kThresholdKinds, 100, {49, 50, 17}); }
 
-TEST_P(Threshold, RaggedShapes) {
-  uint64_t seed = 300;
-  for (const Kind& kind : kThresholdKinds) {
-    for (const Extent& of : {Extent{1, 1, 1}, Extent{1, 5, 2}, Extent{2, 2, 5}, Extent{65, 127, 33}}) {
-      check({.kind = kind, .size = of, .tau = 0.5, .noise = 1.0, .seed = 1000 * ++seed});
-    }
-    check({.kind = kind, .dtype = NCE_DTYPE_BFLOAT16, .size = size(), .tau = 0.2, .seed = 1000 * ++seed});
-    check({.kind = kind, .dtype = NCE_DTYPE_FLOAT16, .size = {40, 50, 300}, .tau = 0.2, .seed = 1000 * ++seed});
-  }
-}
+TEST_P(Threshold, RaggedShapes) { check_ragged_shapes(kThresholdKinds, 300); }
 
 TEST_P(Threshold, OfManyMoreKeysThanQueries) {
   const int64_t keys = emulated() ? 1100 : 2500;
-  check({.kind = kAbsolute, .size = {12, keys, 64}, .tau = 0.2, .seed = 2000});
+  check_decided({.kind = kAbsolute, .size = {12, keys, 64}, .tau = 0.2, .seed = 2000});
 }
 
-TEST_P(Threshold, ReductionsWeightsAndUpstream) {
-  for (const Kind& kind : kThresholdKinds) {
-    for (const nce_reduction reduction : {NCE_REDUCTION_MEAN, NCE_REDUCTION_SUM, NCE_REDUCTION_NONE}) {
-      if (!turn()) continue;
-      Problem problem = decided_problem_of({.kind = kind, .size = {33, 49, 12}, .tau = 0.2, .seed = 50000});
-      problem.desc.reduction = reduction;
-      oracle::weigh(problem);
-      if (reduction == NCE_REDUCTION_NONE) oracle::set_upstream_by_row(problem);
-      check_dense(problem);
-    }
-  }
-}
+TEST_P(Threshold, ReductionsWeightsAndUpstream) { check_reductions(kThresholdKinds, 50000); }
 
-/// As many kept tiles as there is room for, or none, change no bit.
-TEST_P(Threshold, BudgetsChangeNoBit) {
-  for (const Kind& kind : kThresholdKinds) {
-    if (!turn()) continue;
-    Problem problem = problem_of({.kind = kind, .size = {130, 170, 24}, .tau = 0.2, .seed = 8});
-    SCOPED_TRACE(problem.label());
-    const Result kept = run(problem);
-    EXPECT_EQ(run(problem, Calls::kSeparate).difference(kept), "");
-    problem.desc.workspace_budget_bytes = 0;
-    EXPECT_EQ(run(problem).difference(kept), "");
-  }
-}
+TEST_P(Threshold, BudgetsCallsAndThreadsChangeNoBit) { check_bits(kThresholdKinds); }
 
 TEST_P(Threshold, LimitsAboveEverythingChangeNothing) {
   for (Kind kind : {kInfoNce, kSymmetric, kShared, oracle::kNtXent}) {

@@ -272,7 +272,7 @@ class Backward {
   /// Queries against a group of themselves, for the rows of panels [begin, end).
   void multiply_queries(int64_t begin, int64_t end, int64_t group, int worker) const {
     const int64_t groups = scratch_.strips.query_groups;
-    GradientTask<Real> task = square_task(query_operands(call_, panels_), begin, end, panels_.x_count * group / groups,
+    GradientTask<Real> task = square_task(false, begin, end, panels_.x_count * group / groups,
                                           panels_.x_count * (group + 1) / groups, worker);
     const int64_t place = scratch_.strips.y_groups + group;
     task.x_sums = scratch_.x_sums + place * sums_stride();
@@ -289,8 +289,7 @@ class Backward {
       copy_row_blocks(panels_.y, begin, end);
       call_.pool.parallel_for(groups, [&](int64_t group, int worker) {
         const int64_t first = panels_.x_count * group / groups;
-        GradientTask<Real> task = square_task(key_operands(call_, panels_), begin, end, first,
-                                              panels_.x_count * (group + 1) / groups, worker);
+        GradientTask<Real> task = square_task(true, begin, end, first, panels_.x_count * (group + 1) / groups, worker);
         task.x_rows = scratch_.x_rows;
         task.y_sums = scratch_.y_sums + first * scratch_.row_stride;
         if (problem_.euclidean()) task.y_g_sums = scratch_.y_g_sums + first * kernels_.width;
@@ -366,10 +365,10 @@ class Backward {
   }
 
   /// Of rows that all have a loss, against one another; nothing of it was kept.
-  GradientTask<Real> square_task(const Operands<Real>& operands, int64_t begin, int64_t end, int64_t y_begin,
-                                 int64_t y_end, int worker) const {
+  GradientTask<Real> square_task(bool of_keys, int64_t begin, int64_t end, int64_t y_begin, int64_t y_end,
+                                 int worker) const {
     GradientTask<Real> task = gradient_task(begin, end, y_begin, y_end, worker);
-    task.operands = operands;
+    task.operands = square_operands(call_, panels_, of_keys);
     task.kept = {};
     task.y_coefficients = task.x_coefficients;
     task.y_references = task.x_references;

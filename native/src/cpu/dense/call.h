@@ -145,29 +145,17 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .y_factors = factors ? call.state.y_factors : nullptr};
 }
 
-/// The queries on both sides.
+/// The queries on both sides, or the keys that are positives: rows that all have a loss, against one another.
 template <typename Real>
-Operands<Real> query_operands(const Call& call, const Panels<Real>& panels) {
+Operands<Real> square_operands(const Call& call, const Panels<Real>& panels, bool of_keys) {
   Operands<Real> operands = tile_operands(call, panels);
-  operands.y = operands.x;
+  const auto take_one = [of_keys](auto& x, auto& y) { of_keys ? x = y : y = x; };
+  take_one(operands.x, operands.y);
+  take_one(operands.x_squares, operands.y_squares);
+  take_one(operands.x_groups, operands.y_groups);
+  take_one(operands.x_factors, operands.y_factors);
   operands.y_rows = operands.x_rows;
-  operands.y_squares = operands.x_squares;
-  operands.y_groups = operands.x_groups;
   operands.y_limits = operands.x_limits;
-  operands.y_factors = operands.x_factors;
-  return operands;
-}
-
-/// The keys that are positives on both sides.
-template <typename Real>
-Operands<Real> key_operands(const Call& call, const Panels<Real>& panels) {
-  Operands<Real> operands = tile_operands(call, panels);
-  operands.x = operands.y;
-  operands.y_rows = operands.x_rows;
-  operands.x_squares = operands.y_squares;
-  operands.x_groups = operands.y_groups;
-  operands.y_limits = operands.x_limits;
-  operands.x_factors = operands.y_factors;
   return operands;
 }
 

@@ -61,8 +61,8 @@ class Forward {
     if (problem_.by_labels && metrics_) rank_positives(begin, end);
     sum_tiles(kept, begin, end, true);
     if (problem_.own > 0) sum_own(begin, end);
-    if (problem_.blocks.query_query) sum_square(query_operands(call_, panels_), scratch_.of_queries);
-    if (problem_.blocks.key_key) sum_square(key_operands(call_, panels_), scratch_.of_keys);
+    if (problem_.blocks.query_query) sum_square(square_operands(call_, panels_, false), scratch_.of_queries);
+    if (problem_.blocks.key_key) sum_square(square_operands(call_, panels_, true), scratch_.of_keys);
     finish_rows(begin * kernels_.width, std::min(problem_.x_rows, end * kernels_.width));
   }
 

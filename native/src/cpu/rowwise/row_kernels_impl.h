@@ -112,40 +112,32 @@ void add_difference(double* __restrict sum, double p, const double* __restrict x
   for (int64_t i = 0; i < dim; ++i) sum[i] += p * (static_cast<double>(y[i]) - x[i]);
 }
 
+/// out[i] (+)= number(i).
+template <typename T, typename Number>
+void write_numbers(T* __restrict out, int64_t dim, bool add, const Number& number) {
+  if (add) {
+    for (int64_t i = 0; i < dim; ++i) out[i] = static_cast<T>(static_cast<double>(out[i]) + number(i));
+  } else {
+    for (int64_t i = 0; i < dim; ++i) out[i] = static_cast<T>(number(i));
+  }
+}
+
 template <typename T>
 void write(T* __restrict out, double p, const double* __restrict x, double q, const T* __restrict y, int64_t dim,
            bool add) {
-  if (add) {
-    for (int64_t i = 0; i < dim; ++i) {
-      out[i] = static_cast<T>(static_cast<double>(out[i]) + (p * x[i] + q * static_cast<double>(y[i])));
-    }
-    return;
-  }
-  for (int64_t i = 0; i < dim; ++i) out[i] = static_cast<T>(p * x[i] + q * static_cast<double>(y[i]));
+  write_numbers(out, dim, add, [=](int64_t i) { return p * x[i] + q * static_cast<double>(y[i]); });
 }
 
 template <typename T>
 void write_difference(T* __restrict out, double p, const double* __restrict x, const T* __restrict y, int64_t dim,
                       bool add) {
-  if (add) {
-    for (int64_t i = 0; i < dim; ++i) {
-      out[i] = static_cast<T>(static_cast<double>(out[i]) + p * (x[i] - static_cast<double>(y[i])));
-    }
-    return;
-  }
-  for (int64_t i = 0; i < dim; ++i) out[i] = static_cast<T>(p * (x[i] - static_cast<double>(y[i])));
+  write_numbers(out, dim, add, [=](int64_t i) { return p * (x[i] - static_cast<double>(y[i])); });
 }
 
 template <typename T>
 void write_sum(T* __restrict out, double scale, const double* __restrict sum, double q, const double* __restrict x,
                int64_t dim, bool add) {
-  if (add) {
-    for (int64_t i = 0; i < dim; ++i) {
-      out[i] = static_cast<T>(static_cast<double>(out[i]) + scale * (sum[i] + q * x[i]));
-    }
-    return;
-  }
-  for (int64_t i = 0; i < dim; ++i) out[i] = static_cast<T>(scale * (sum[i] + q * x[i]));
+  write_numbers(out, dim, add, [=](int64_t i) { return scale * (sum[i] + q * x[i]); });
 }
 
 template <typename T>

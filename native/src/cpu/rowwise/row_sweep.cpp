@@ -52,12 +52,12 @@ void write_enlarged(T* gradient, double factor, int64_t dim, bool add, const Wri
 
 template <typename T>
 RowSweep<T>::RowSweep(const loss::Problem& problem, const nce_inputs& in, const loss::PairwiseRule& rule,
-                      const RowKernels<T>& kernels)
+                      const loss::Reducer& reducer, const RowKernels<T>& kernels)
     : problem_(problem),
       in_(in),
       rule_(rule),
+      reducer_(reducer),
       kernels_(kernels),
-      reducer_(loss::reducer_of(problem.reduction, problem.loss_weight, in)),
       measure_(loss::measure_of(problem)),
       dim_(problem.desc.dim) {}
 

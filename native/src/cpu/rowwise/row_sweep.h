@@ -34,7 +34,7 @@ template <typename T>
 class RowSweep {
  public:
   RowSweep(const loss::Problem& problem, const nce_inputs& in, const loss::PairwiseRule& rule,
-           const RowKernels<T>& kernels);
+           const loss::Reducer& reducer, const RowKernels<T>& kernels);
 
   /// Fills `comparisons` (the positive's first) and returns the row's terms. Adds to `totals` what is bad and, if
   /// `metrics`, the metrics. The terms of a bad row have no meaning.
@@ -68,8 +68,8 @@ class RowSweep {
   const loss::Problem& problem_;
   const nce_inputs& in_;
   const loss::PairwiseRule& rule_;
+  const loss::Reducer& reducer_;
   const RowKernels<T>& kernels_;
-  const loss::Reducer reducer_;
   const loss::Measure measure_;
   const int64_t dim_;
 };

@@ -158,7 +158,7 @@ class RowwisePlan final : public Plan {
     auto* terms = reinterpret_cast<RowTerms*>(workspace.data + layout.terms);
     auto* chunk_totals = reinterpret_cast<RowwiseTotals*>(workspace.data + layout.chunks);
     *token = {};
-    const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
+    const RowSweep<T> rows(problem_, call.in, call.rule, call.reducer, kernels_);
     for_rows([&](int64_t chunk, int64_t begin, int64_t end, int worker) {
       RowwiseTotals totals;
       for (int64_t row = begin; row < end; ++row) {
@@ -212,7 +212,7 @@ class RowwisePlan final : public Plan {
     }
     if (out.d_bias != nullptr && out.accumulate == 0) *out.d_bias = 0.0;  // only rows that meet have one
     if (out.d_queries != nullptr || out.d_keys != nullptr || out.d_negatives != nullptr) {
-      const RowSweep<T> rows(problem_, call.in, call.rule, kernels_);
+      const RowSweep<T> rows(problem_, call.in, call.rule, call.reducer, kernels_);
       for_rows([&](int64_t, int64_t begin, int64_t end, int worker) {
         GradientOverflow of_chunk;
         for (int64_t row = begin; row < end; ++row) {

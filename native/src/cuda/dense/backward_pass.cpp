@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "cuda/dense/packing.h"
 
 namespace nce::cuda::dense {
@@ -262,23 +264,19 @@ class Backward {
 
   /// The rows' own negatives, added to the sums.
   void sum_own(const Side& side, int64_t begin, int64_t end) const {
-    const PackedMatrix own = own_matrix(call_, rows_).to;
-    tile::Operands operands =
-        operands_of(call_, index_, owner_matrix(call_, rows_).to, problem_.x_rows, own, problem_.z_rows);
-    operands.excluded = loss::Excluded::kNone;
-    operands.kept_groups = tile::kSameGroup;
-    operands.x.limits = state_.limits;
-    sum(side, begin, end, operands, own.relative, of_rows(coefficients(scratch_.x_coefficients, scratch_.x_references)),
-        true, side.own);
+    sum(side, begin, end, own_operands(call_, index_, rows_), rows_.own.relative, row_coefficients(), true, side.own);
   }
 
   /// The rows that have the side's rows for their own.
   void sum_of_owners(const Side& side, int64_t begin, int64_t end) const {
-    tile::Operands operands = this->operands(side);
-    operands.kept_groups = tile::kSameGroup;
-    operands.y.limits = state_.limits;
-    sum(side, begin, end, operands, side.y.relative,
-        turned(of_rows(coefficients(scratch_.x_coefficients, scratch_.x_references))), true);
+    tile::Operands operands = own_operands(call_, index_, rows_);
+    std::swap(operands.x, operands.y);
+    sum(side, begin, end, operands, turned(row_coefficients()), true);
+  }
+
+  /// Of rows alone.
+  tile::Coefficients row_coefficients() const {
+    return of_rows(coefficients(scratch_.x_coefficients, scratch_.x_references));
   }
 
   /// Where a tile of X meets fewer tiles of Y than its cut has, a share may have nothing to write.

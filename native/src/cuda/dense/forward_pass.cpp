@@ -197,13 +197,8 @@ class Forward {
     const Matrix own = own_matrix(call_, rows_);
     pack(call_, index_, rows_, own);
     if (metrics_) prepare_column_metrics(rows_.own, own.norms, own.rows, own.allocated);
-    tile::Operands operands =
-        operands_of(call_, index_, owner_matrix(call_, rows_).to, problem_.x_rows, own.to, own.rows);
-    operands.excluded = loss::Excluded::kNone;
-    operands.kept_groups = tile::kSameGroup;
-    operands.x.limits = state_.limits;
     const int64_t side = tile::tile_size(method_.arithmetic, method_.planes).side;
-    launch_sum_tiles({.operands = operands,
+    launch_sum_tiles({.operands = own_operands(call_, index_, rows_),
                       .x_positive = state_.positive,
                       .y_positive = nullptr,
                       .x_groups = static_cast<int32_t>(divide_up(problem_.x_rows, side)),

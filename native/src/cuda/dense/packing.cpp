@@ -149,6 +149,16 @@ Matrix owner_matrix(const Call& call, const MethodState& state) {
   return with_groups(call.state.row_numbers, x_matrix(call, state));
 }
 
+tile::Operands own_operands(const Call& call, int32_t index, const MethodState& state) {
+  const Problem& problem = call.problem;
+  tile::Operands operands = operands_of(call, index, owner_matrix(call, state).to, problem.x_rows,
+                                        own_matrix(call, state).to, problem.z_rows);
+  operands.excluded = loss::Excluded::kNone;
+  operands.kept_groups = tile::kSameGroup;
+  operands.x.limits = call.state.limits;
+  return operands;
+}
+
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip) {
   const int64_t begin = call.strips.begin(strip);
   const int32_t* const groups = call.column_groups();

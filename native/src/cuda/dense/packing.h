@@ -26,6 +26,8 @@ Matrix z_matrix(const Call& call, const MethodState& state);
 /// Rows' own negatives, and the queries as they meet these: with their numbers for groups.
 Matrix own_matrix(const Call& call, const MethodState& state);
 Matrix owner_matrix(const Call& call, const MethodState& state);
+/// The queries against these, of which each meets its own.
+tile::Operands own_operands(const Call& call, int32_t index, const MethodState& state);
 /// A strip of Y, or Y as it is.
 Matrix y_matrix(const Call& call, const MethodState& state, int64_t strip);
 

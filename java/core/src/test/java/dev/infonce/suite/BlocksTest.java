@@ -55,21 +55,12 @@ class BlocksTest extends DeviceSuite {
         return InfoNce.withTemperature(TAU).across(blocks.toArray(Block[]::new));
     }
 
-    /** More than similarities of norms of about 1 err by. */
-    private static double distance(DType dtype) {
-        return dtype == DType.FLOAT64 ? 1e-9 : 2e-6;
-    }
-
     private static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, double distance) {
         return Cases.awayFromLimits(distance, SEED, seed -> Cases.random(loss, n, m, dim, dtype, seed));
     }
 
     private void assertAsOracle(Case c, Result expected, PlanOptions options) {
-        Result actual = Result.of(device, c, options);
-        Tolerances tolerances = Tolerances.of(deviceName, c);
-        String what = what(c, SEED) + ", " + options;
-        Compare.assertClose(actual, expected, tolerances, what);
-        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what);
+        assertAsOracle(c, expected, options, SEED);
     }
 
     private void assertAsOracle(Case c) {
@@ -77,8 +68,7 @@ class BlocksTest extends DeviceSuite {
     }
 
     private void loses(Case c, double expected) {
-        double actual = Result.of(device, c).loss();
-        Compare.relative(actual, expected, Tolerances.of(deviceName, c).ofLoss(expected), what(c, SEED));
+        assertLoss(c, expected, SEED);
     }
 
     /** Of a tile and less, and of several, with as many keys as queries and more, all computed again with no budget. */
@@ -94,7 +84,7 @@ class BlocksTest extends DeviceSuite {
                     continue;
                 }
                 ContrastiveLoss reduced = loss.withReduction(reductions[n % reductions.length]);
-                Case c = random(reduced, n, m, 9, dtype, distance(dtype));
+                Case c = random(reduced, n, m, 9, dtype, Cases.farFromLimits(dtype));
                 float[] upstream =
                         reduced.reduction() == Reduction.NONE ? Cases.weights(n, SEED + 1) : new float[] {-1.75f};
                 Case weighted = c.withWeights(Cases.weights(n, SEED)).withUpstream(upstream);
@@ -140,7 +130,7 @@ class BlocksTest extends DeviceSuite {
                     loss.withSimilarity(Similarity.NEGATIVE_EUCLIDEAN));
             for (DType dtype : DTYPES) {
                 for (int form = 0; form < 2; form++) {
-                    Case c = random(forms.get(turn++ % forms.size()), n, m, dim, dtype, distance(dtype) / 4);
+                    Case c = random(forms.get(turn++ % forms.size()), n, m, dim, dtype, Cases.farFromLimits(dtype) / 4);
                     Result expected = Oracle.evaluate(c);
                     assertAsOracle(c, expected, PlanOptions.defaults());
                     assertAsOracle(c, expected, PlanOptions.defaults().withWorkspaceBudget(0));
@@ -263,7 +253,7 @@ class BlocksTest extends DeviceSuite {
                 })
                 .toArray(Block[]::new);
         for (DType dtype : DTYPES) {
-            Case c = random(loss, 100, 100, 9, dtype, distance(dtype));
+            Case c = random(loss, 100, 100, 9, dtype, Cases.farFromLimits(dtype));
             Result one = Result.of(device, c);
             Result other = Result.of(
                     device,
@@ -295,7 +285,7 @@ class BlocksTest extends DeviceSuite {
                         new Random(SEED).ints(n, m).distinct().limit(m - n))
                 .toArray();
         for (DType dtype : DTYPES) {
-            Case c = random(loss.withReduction(Reduction.NONE), n, m, 9, dtype, distance(dtype));
+            Case c = random(loss.withReduction(Reduction.NONE), n, m, 9, dtype, Cases.farFromLimits(dtype));
             Case permuted = c.withMatrices(permuted(c.queries(), order), permuted(c.keys(), keyOrder), null)
                     .withGroups(permuted(c.groups(), order), permuted(c.keyGroups(), keyOrder));
             Result one = Result.of(device, c);

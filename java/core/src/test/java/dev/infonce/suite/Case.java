@@ -8,6 +8,7 @@ import dev.infonce.Shape;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.Consumer;
 
 /**
  * A loss with everything that a call reads, as doubles. Values are what the device gets: already rounded to dtype.
@@ -40,168 +41,123 @@ public record Case(
         return new Case(loss, shape, dtype, queries, keys, null, null, null, null, null, null, null, temperature);
     }
 
+    /** The components, to be changed. */
+    private static final class Draft {
+        ContrastiveLoss loss;
+        Shape shape;
+        DType dtype;
+        double[][] queries;
+        double[][] keys;
+        double[][] negatives;
+        int[] labels;
+        int[] keyLabels;
+        int[] groups;
+        int[] keyGroups;
+        float[] weights;
+        float[] upstream;
+        double temperature;
+
+        Draft(Case from) {
+            loss = from.loss;
+            shape = from.shape;
+            dtype = from.dtype;
+            queries = from.queries;
+            keys = from.keys;
+            negatives = from.negatives;
+            labels = from.labels;
+            keyLabels = from.keyLabels;
+            groups = from.groups;
+            keyGroups = from.keyGroups;
+            weights = from.weights;
+            upstream = from.upstream;
+            temperature = from.temperature;
+        }
+
+        Case made() {
+            return new Case(
+                    loss,
+                    shape,
+                    dtype,
+                    queries,
+                    keys,
+                    negatives,
+                    labels,
+                    keyLabels,
+                    groups,
+                    keyGroups,
+                    weights,
+                    upstream,
+                    temperature);
+        }
+    }
+
+    private Case with(Consumer<Draft> change) {
+        Draft draft = new Draft(this);
+        change.accept(draft);
+        return draft.made();
+    }
+
     public Case withLoss(ContrastiveLoss other) {
-        return new Case(
-                other,
-                shape,
-                dtype,
-                queries,
-                keys,
-                negatives,
-                labels,
-                keyLabels,
-                groups,
-                keyGroups,
-                weights,
-                upstream,
-                temperature);
+        return with(to -> to.loss = other);
     }
 
     /** m negatives for all rows, or for each row. */
     public Case withNegatives(double[][] other, int m) {
         Shape withM = Shape.of(shape.n(), m, shape.dim());
-        return new Case(
-                loss,
-                withM,
-                dtype,
-                queries,
-                keys,
-                other,
-                labels,
-                keyLabels,
-                groups,
-                keyGroups,
-                weights,
-                upstream,
-                temperature);
+        return with(to -> {
+            to.shape = withM;
+            to.negatives = other;
+        });
     }
 
     /** Negatives of each row's own beside those of the batch. */
     public Case withOwnNegatives(double[][] other, int perRow) {
-        return new Case(
-                loss,
-                shape.withOwnNegatives(perRow),
-                dtype,
-                queries,
-                keys,
-                other,
-                labels,
-                keyLabels,
-                groups,
-                keyGroups,
-                weights,
-                upstream,
-                temperature);
+        return with(to -> {
+            to.shape = shape.withOwnNegatives(perRow);
+            to.negatives = other;
+        });
     }
 
     public Case withLabels(int... other) {
-        return new Case(
-                loss,
-                shape,
-                dtype,
-                queries,
-                keys,
-                negatives,
-                other,
-                keyLabels,
-                groups,
-                keyGroups,
-                weights,
-                upstream,
-                temperature);
+        return with(to -> to.labels = other);
     }
 
     /** Of two towers, or with no second ones of one. */
     public Case withLabels(int[] ofRows, int[] ofKeys) {
-        return new Case(
-                loss,
-                shape,
-                dtype,
-                queries,
-                keys,
-                negatives,
-                ofRows,
-                ofKeys,
-                groups,
-                keyGroups,
-                weights,
-                upstream,
-                temperature);
+        return with(to -> {
+            to.labels = ofRows;
+            to.keyLabels = ofKeys;
+        });
     }
 
     public Case withGroups(int[] ofRows, int[] ofKeys) {
-        return new Case(
-                loss,
-                shape,
-                dtype,
-                queries,
-                keys,
-                negatives,
-                labels,
-                keyLabels,
-                ofRows,
-                ofKeys,
-                weights,
-                upstream,
-                temperature);
+        return with(to -> {
+            to.groups = ofRows;
+            to.keyGroups = ofKeys;
+        });
     }
 
     public Case withWeights(float... other) {
-        return new Case(
-                loss,
-                shape,
-                dtype,
-                queries,
-                keys,
-                negatives,
-                labels,
-                keyLabels,
-                groups,
-                keyGroups,
-                other,
-                upstream,
-                temperature);
+        return with(to -> to.weights = other);
     }
 
     public Case withUpstream(float... other) {
-        return new Case(
-                loss,
-                shape,
-                dtype,
-                queries,
-                keys,
-                negatives,
-                labels,
-                keyLabels,
-                groups,
-                keyGroups,
-                weights,
-                other,
-                temperature);
+        return with(to -> to.upstream = other);
     }
 
     public Case withTemperature(double other) {
-        return new Case(
-                loss, shape, dtype, queries, keys, negatives, labels, keyLabels, groups, keyGroups, weights, upstream,
-                other);
+        return with(to -> to.temperature = other);
     }
 
     /** The first columns of all rows, with another loss. */
     Case prefix(ContrastiveLoss other, int dim) {
-        return new Case(
-                other,
-                new Shape(shape.n(), shape.m(), dim, shape.ownNegatives()),
-                dtype,
-                cut(queries, dim),
-                cut(keys, dim),
-                cut(negatives, dim),
-                labels,
-                keyLabels,
-                groups,
-                keyGroups,
-                weights,
-                upstream,
-                temperature);
+        return with(to -> {
+            to.loss = other;
+            to.shape = new Shape(shape.n(), shape.m(), dim, shape.ownNegatives());
+            to.queries = cut(queries, dim);
+            to.keys = cut(keys, dim);
+            to.negatives = cut(negatives, dim);
+        });
     }
 
     private static double[][] cut(double[][] rows, int dim) {
@@ -220,20 +176,11 @@ public record Case(
     }
 
     public Case withMatrices(double[][] otherQueries, double[][] otherKeys, double[][] otherNegatives) {
-        return new Case(
-                loss,
-                shape,
-                dtype,
-                otherQueries,
-                otherKeys,
-                otherNegatives,
-                labels,
-                keyLabels,
-                groups,
-                keyGroups,
-                weights,
-                upstream,
-                temperature);
+        return with(to -> {
+            to.queries = otherQueries;
+            to.keys = otherKeys;
+            to.negatives = otherNegatives;
+        });
     }
 
     /** Rows that have a loss. */

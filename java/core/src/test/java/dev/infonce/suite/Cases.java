@@ -180,6 +180,14 @@ public final class Cases {
         return losses.stream().distinct().toList();
     }
 
+    /** More than similarities of norms of about 1 err by. */
+    static double farFromLimits(DType dtype) {
+        return switch (dtype) {
+            case FLOAT64 -> 1e-9;
+            case FLOAT32, FLOAT16, BFLOAT16 -> 2e-6;
+        };
+    }
+
     /**
      * The case of the first seed from one on in which no negative is nearer to its limit than a distance, so that roundings leave it
      * on its side, and some are above and some below; or that has no limits.

@@ -1,6 +1,7 @@
 package dev.infonce.suite;
 
 import dev.infonce.Device;
+import dev.infonce.PlanOptions;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.Parameter;
@@ -26,6 +27,21 @@ abstract class DeviceSuite {
         if (device != null) {
             device.close();
         }
+    }
+
+    /** Loss, gradients and metrics within what the device promises. */
+    void assertAsOracle(Case c, Result expected, PlanOptions options, long seed) {
+        Result actual = Result.of(device, c, options);
+        Tolerances tolerances = Tolerances.of(deviceName, c);
+        String what = what(c, seed) + ", " + options;
+        Compare.assertClose(actual, expected, tolerances, what);
+        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what);
+    }
+
+    /** Within what the device promises of the loss. */
+    void assertLoss(Case c, double expected, long seed) {
+        double actual = Result.of(device, c).loss();
+        Compare.relative(actual, expected, Tolerances.of(deviceName, c).ofLoss(expected), what(c, seed));
     }
 
     /** What a failure message starts with. */

@@ -49,11 +49,6 @@ class OwnNegativesTooTest extends DeviceSuite {
         return InfoNce.withTemperature(TAU).withOwnNegativesToo();
     }
 
-    /** More than similarities of norms of about 1 err by. */
-    private static double distance(DType dtype) {
-        return dtype == DType.FLOAT64 ? 1e-9 : 2e-6;
-    }
-
     /** With so many negatives of each row's own. */
     private static Case random(ContrastiveLoss loss, int n, int m, int own, int dim, DType dtype, double distance) {
         return Cases.awayFromLimits(
@@ -64,15 +59,11 @@ class OwnNegativesTooTest extends DeviceSuite {
     }
 
     private static Case random(ContrastiveLoss loss, int n, int m, int own, int dim, DType dtype) {
-        return random(loss, n, m, own, dim, dtype, distance(dtype));
+        return random(loss, n, m, own, dim, dtype, Cases.farFromLimits(dtype));
     }
 
     private void assertAsOracle(Case c, Result expected, PlanOptions options) {
-        Result actual = Result.of(device, c, options);
-        Tolerances tolerances = Tolerances.of(deviceName, c);
-        String what = what(c, SEED) + ", " + options;
-        Compare.assertClose(actual, expected, tolerances, what);
-        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what);
+        assertAsOracle(c, expected, options, SEED);
     }
 
     private void assertAsOracle(Case c) {
@@ -80,8 +71,7 @@ class OwnNegativesTooTest extends DeviceSuite {
     }
 
     private void loses(Case c, double expected) {
-        double actual = Result.of(device, c).loss();
-        Compare.relative(actual, expected, Tolerances.of(deviceName, c).ofLoss(expected), what(c, SEED));
+        assertLoss(c, expected, SEED);
     }
 
     private boolean isJava() {
@@ -161,7 +151,7 @@ class OwnNegativesTooTest extends DeviceSuite {
                     loss().withSimilarity(Similarity.DOT).excluding(above),
                     loss().across(Block.values()).excluding(Exclude.sameGroup()),
                     loss().withSimilarity(Similarity.NEGATIVE_EUCLIDEAN))) {
-                Case c = random(loss, n, m, own, dim, dtype, distance(dtype) / 4);
+                Case c = random(loss, n, m, own, dim, dtype, Cases.farFromLimits(dtype) / 4);
                 Result expected = Oracle.evaluate(c);
                 assertAsOracle(c, expected, PlanOptions.defaults());
                 assertAsOracle(c, expected, PlanOptions.defaults().withWorkspaceBudget(0));

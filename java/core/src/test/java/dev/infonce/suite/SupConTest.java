@@ -49,16 +49,11 @@ class SupConTest extends DeviceSuite {
     }
 
     private void assertAsOracle(Case c) {
-        Result expected = Oracle.evaluate(c);
-        Result actual = Result.of(device, c);
-        Tolerances tolerances = Tolerances.of(deviceName, c);
-        Compare.assertClose(actual, expected, tolerances, what(c, SEED));
-        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what(c, SEED));
+        assertAsOracle(c, Oracle.evaluate(c), PlanOptions.defaults(), SEED);
     }
 
     private void loses(Case c, double expected) {
-        double actual = Result.of(device, c).loss();
-        Compare.relative(actual, expected, Tolerances.of(deviceName, c).ofLoss(expected), what(c, SEED));
+        assertLoss(c, expected, SEED);
     }
 
     private static double[][] copies(int n) {

@@ -47,30 +47,16 @@ class ThresholdsTest extends DeviceSuite {
         return List.of(infoNce, infoNce.symmetric(), infoNce.withSharedNegatives(), NtXent.withTemperature(TAU));
     }
 
-    /** More than similarities of norms of about 1 err by. */
-    private static double distance(DType dtype) {
-        return switch (dtype) {
-            case FLOAT64 -> 1e-9;
-            case FLOAT32 -> 2e-6;
-            case FLOAT16, BFLOAT16 -> throw new IllegalArgumentException("" + dtype);
-        };
-    }
-
     private static ContrastiveLoss above(ContrastiveLoss loss, Threshold threshold) {
         return loss.with(Map.of("excluded", Exclude.aboveThreshold(threshold)));
     }
 
     private void assertAsOracle(Case c, Result expected, PlanOptions options) {
-        Result actual = Result.of(device, c, options);
-        Tolerances tolerances = Tolerances.of(deviceName, c);
-        String what = what(c, SEED) + ", " + options;
-        Compare.assertClose(actual, expected, tolerances, what);
-        Compare.assertClose(actual.metrics(), expected.metrics(), tolerances.metric(), what);
+        assertAsOracle(c, expected, options, SEED);
     }
 
     private void loses(Case c, double expected) {
-        double actual = Result.of(device, c).loss();
-        Compare.relative(actual, expected, Tolerances.of(deviceName, c).ofLoss(expected), what(c, SEED));
+        assertLoss(c, expected, SEED);
     }
 
     /** Of a tile and less, and of several, all of which are computed again with no budget. */
@@ -85,7 +71,7 @@ class ThresholdsTest extends DeviceSuite {
                 }
                 ContrastiveLoss reduced = loss.withReduction(reductions[n % reductions.length]);
                 Case c = Cases.awayFromLimits(
-                        distance(dtype), SEED, seed -> Cases.random(reduced, n, n + 9, 9, dtype, seed));
+                        Cases.farFromLimits(dtype), SEED, seed -> Cases.random(reduced, n, n + 9, 9, dtype, seed));
                 Case weighted = c.withWeights(Cases.weights(c.rows(), SEED)).withUpstream(-1.75f);
                 assertAsOracle(c, Oracle.evaluate(c), PlanOptions.defaults());
                 Result expected = Oracle.evaluate(weighted);
@@ -106,7 +92,7 @@ class ThresholdsTest extends DeviceSuite {
             for (DType dtype : DTYPES) {
                 ContrastiveLoss above = above(loss, Threshold.relative(dim < 100 ? 0.5 : 0.95));
                 Case c = Cases.awayFromLimits(
-                        distance(dtype) / 4, SEED, seed -> Cases.random(above, n, m, dim, dtype, seed));
+                        Cases.farFromLimits(dtype) / 4, SEED, seed -> Cases.random(above, n, m, dim, dtype, seed));
                 Result expected = Oracle.evaluate(c);
                 assertAsOracle(c, expected, PlanOptions.defaults());
                 assertAsOracle(c, expected, PlanOptions.defaults().withWorkspaceBudget(0));
