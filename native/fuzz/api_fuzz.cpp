@@ -182,6 +182,12 @@ nce_plan_desc decode_plan(Decoder& from) {
   }
   constexpr double kWeights[] = {1.0, 0.5, 3.0, 1e-30, 1e-300, 1e25, 1e40, 1e300};
   if (from.once_in(4)) desc.loss_weight = kWeights[from.below(8)];
+  if (desc.loss == NCE_LOSS_INFONCE && desc.negatives == NCE_NEGATIVES_IN_BATCH && desc.symmetric == 0) {
+    const bool paired = desc.positives == NCE_POSITIVES_PAIRED;
+    if (paired && from.once_in(4)) desc.own_negatives = from.between(1, 5);
+    if (from.once_in(4)) desc.queue = from.between(1, 40);
+    if (paired && desc.blocks == 0 && from.once_in(4)) desc.offsets = 1;
+  }
   return desc;
 }
 
@@ -206,15 +212,17 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
                              &desc.soft_margin,
                              &desc.threshold,
                              &desc.blocks,
+                             &desc.offsets,
                              &desc.positives,
                              &desc.aggregation};
   switch (from.below(4)) {
     case 0:
-      *fields[from.below(20)] = static_cast<int32_t>(from.hostile());
+      *fields[from.below(21)] = static_cast<int32_t>(from.hostile());
       break;
     case 1: {
-      int64_t* const sizes[] = {&desc.n, &desc.m, &desc.dim, &desc.workspace_budget_bytes};
-      *sizes[from.below(4)] = from.hostile();
+      int64_t* const sizes[] = {&desc.n,    &desc.m, &desc.dim, &desc.workspace_budget_bytes, &desc.own_negatives,
+                                &desc.queue};
+      *sizes[from.below(6)] = from.hostile();
       break;
     }
     case 2: {

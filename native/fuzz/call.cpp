@@ -85,13 +85,15 @@ Shapes::Shapes(const nce_plan_desc& desc)
     : queries(desc.n),
       keys(desc.n),
       negatives(0),
+      queue(desc.queue),
       losses(desc.n),
       temperature(true),
       bias(desc.loss == NCE_LOSS_SIGLIP),
       labels(desc.positives != 0),
       key_labels(false),
       groups(desc.groups != 0),
-      key_groups(false) {
+      key_groups(false),
+      key_offsets(desc.offsets != 0) {
   const bool tower =
       desc.loss == NCE_LOSS_NT_XENT || (desc.loss == NCE_LOSS_NT_LOGISTIC && desc.negatives == NCE_NEGATIVES_IN_BATCH);
   if (tower) {
@@ -102,6 +104,7 @@ Shapes::Shapes(const nce_plan_desc& desc)
   switch (static_cast<nce_negatives>(desc.negatives)) {
     case NCE_NEGATIVES_IN_BATCH:
       keys = desc.m;
+      negatives = desc.n * desc.own_negatives;
       key_groups = groups;
       key_labels = labels;
       break;
@@ -133,6 +136,7 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
   take(queries_, shapes_.queries, in.queries, in.queries_stride);
   take(keys_, shapes_.keys, in.keys, in.keys_stride);
   take(negatives_, shapes_.negatives, in.negatives, in.negatives_stride);
+  if (shapes_.queue > 0) take(queue_, shapes_.queue, in.queue, in.queue_stride);
   const auto give = [&](Block& block, int64_t rows, void*& field, int64_t& stride_field) {
     stride_field = stride();
     if (from.once_in(6)) return;
@@ -194,9 +198,10 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
     return reinterpret_cast<const int32_t*>(block.data());
   };
   if (desc.positives != 0) in.labels = some(labels_, shapes_.losses);
-  if (shapes_.key_labels) in.key_labels = some(key_labels_, shapes_.keys);
+  if (shapes_.key_labels) in.key_labels = some(key_labels_, shapes_.keys + shapes_.queue);
   if (shapes_.groups) in.groups = some(groups_, shapes_.losses);
-  if (shapes_.key_groups) in.key_groups = some(key_groups_, shapes_.keys);
+  if (shapes_.key_groups) in.key_groups = some(key_groups_, shapes_.keys + shapes_.queue);
+  if (shapes_.key_offsets) in.key_offsets = floats(key_offsets_, shapes_.keys + shapes_.queue, true);
   if (!from.once_in(6)) {
     loss_ = array(desc.reduction == NCE_REDUCTION_NONE ? shapes_.losses : 1, 8, kPattern);
     out.loss = reinterpret_cast<double*>(loss_.data());

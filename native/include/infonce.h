@@ -325,11 +325,17 @@ typedef struct nce_plan_desc {
   int32_t blocks;   /* nce_block, or'ed; INFONCE in-batch, not with symmetric, positives or class_prior. Groups say of two
                        queries, and of two keys, what they say of a query and a key; a threshold is row i's own; and metrics
                        but effective_negatives are of the other keys alone */
-  int32_t reserved; /* 0 */
+  int32_t offsets;  /* 0 or 1; INFONCE in-batch, not with symmetric, positives, class_prior or blocks. 1: calls bring an offset
+                       o_j of each key, which is added to its logits, z_ij = s_ij / tau + o_j, the positive's too:
+                       -ln q_j where negatives are drawn with probabilities q_j (1706.07881 sec. 3.2). Own negatives have
+                       none, thresholds and metrics do not see it, and effective_negatives is NaN */
   int64_t own_negatives; /* INFONCE in-batch, not with symmetric or positives: rows i*own_negatives ... of
                             negatives[(n*own_negatives) x dim] are negatives of row i too, and of no other; 0: none. A
                             threshold leaves them out as it does keys, groups do not, and metrics are of them, too.
                             n * own_negatives * dim < 2^60 */
+  int64_t queue; /* INFONCE in-batch, not with symmetric: rows of nce_inputs.queue, such as keys of batches before
+                    (1911.05722), which are to losses and metrics as further keys behind the m, and have no gradient.
+                    n * (m + queue) * dim < 2^60; 0: none */
 } nce_plan_desc;
 
 /*
@@ -355,8 +361,11 @@ typedef struct nce_inputs {
   const float *upstream;     /* gradient of the caller's objective by the loss (finite), or NULL for 1 */
   const double *bias;        /* SIGLIP: one number of size at most 1e30, or NULL for 0; else NULL */
   const int32_t *groups;     /* where the plan has groups: r numbers; a number < 0 is in no group. Else NULL */
-  const int32_t *key_groups; /* likewise of the m keys of two towers; else NULL */
-  const int32_t *key_labels; /* positives by labels: those of the m keys of two towers; else NULL */
+  const int32_t *key_groups; /* likewise of the m keys of two towers, then of the queue; else NULL */
+  const int32_t *key_labels; /* positives by labels: those of the m keys of two towers, then of the queue; else NULL */
+  const float *key_offsets;  /* where the plan has offsets: m + queue numbers of size at most 30; else NULL */
+  const void *queue;         /* where the plan has a queue: queue x dim; else NULL */
+  int64_t queue_stride;
 } nce_inputs;
 
 /*
@@ -381,7 +390,7 @@ typedef struct nce_metrics {
                                  -8 ... 0 */
   double effective_negatives; /* mean over rows of exp(entropy of the softmax over the row's negatives); at least 1 */
   int64_t rows;               /* r */
-  int64_t zero_rows;          /* input rows of norm 0, over queries, keys and negatives */
+  int64_t zero_rows;          /* input rows of norm 0, over queries, keys, queue and negatives */
   int64_t non_finite_rows;    /* input rows with a NaN or an infinity; calls that can tell refuse them */
   int64_t rows_without_positives; /* of the r rows */
   int64_t rows_without_negatives;

@@ -60,6 +60,10 @@ class Blocks {
     if (desc_.groups == 0) return -1;
     return u < n_ ? problem_.groups.data()[u] : problem_.key_groups.data()[u - n_];
   }
+  Number offset(int64_t v) const {
+    return desc_.offsets == 0 || v < n_ || v >= n_ + m_ ? Number{0}
+                                                        : static_cast<Number>(problem_.key_offsets.data()[v - n_]);
+  }
   RowPair<Number> positive_pair(int64_t i) const { return pair_of(kind_, thing(i), thing(n_ + i), dim_); }
 
   Number limit_of(Number positive) const {
@@ -117,9 +121,18 @@ class Blocks {
       const auto k = static_cast<std::size_t>(i);
       const RowPair<Number> positive = positive_pair(i);
       const Number s = positive.similarity.s;
-      rows_[k] = RowLoss<Number>(desc_, problem_.tau, problem_.bias, &s, [&](const auto& visit) {
-        negatives(i, [&](int64_t u, int64_t v) { visit(similarity(u, v)); });
-      });
+      rows_[k] = RowLoss<Number>(
+          desc_, problem_.tau, problem_.bias, &s,
+          [&](const auto& visit) {
+            negatives(i, [&](int64_t u, int64_t v) {
+              if (desc_.offsets != 0) {
+                visit(similarity(u, v), offset(v));
+              } else {
+                visit(similarity(u, v));
+              }
+            });
+          },
+          static_cast<double>(offset(n_ + i)));
       slopes_[k] = shares_.weight(i) * shares_.slope(i);
       sums[k].add_loss(problem_, rows_[k], shares_.weight(i), shares_.slope(i));
       if (desc_.metrics == 0) return;
@@ -141,7 +154,7 @@ class Blocks {
 
   Number by_negative(int64_t i, int64_t u, int64_t v) const {
     const Number s = similarity(u, v);
-    return s > limits_.data()[i] ? 0 : slopes_.data()[i] * rows_.data()[i].by_negative(s);
+    return s > limits_.data()[i] ? 0 : slopes_.data()[i] * rows_.data()[i].by_negative(s, offset(v));
   }
 
   GradientRow<Number> gradient_of(int64_t u) const {

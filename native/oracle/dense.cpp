@@ -13,7 +13,7 @@ struct Anchor {
   Number slope = 0;
 
   Number by_positive() const { return slope * loss.by_positive; }
-  Number by_negative(Number s) const { return slope * loss.by_negative(s); }
+  Number by_negative(Number s, Number offset) const { return slope * loss.by_negative(s, offset); }
 };
 
 template <typename Number>
@@ -71,6 +71,10 @@ class Dense {
     return shape_.shared || (i != j && !(shape_.tower && j == partner(i)));
   }
 
+  Number offset(int64_t j) const {
+    return desc_.offsets == 0 ? Number{0} : static_cast<Number>(problem_.key_offsets.data()[j]);
+  }
+
   /// What the row leaves out, its column may have, and the other way round.
   bool in_row(int64_t i, int64_t j) const { return is_negative(i, j) && up_to(i, i, j); }
   bool in_column(int64_t i, int64_t j) const { return is_negative(i, j) && up_to(j, i, j); }
@@ -121,8 +125,18 @@ class Dense {
           if (in_row(i, j)) visit(j);
         }
       };
-      rows_[k] = {RowLoss<Number>(desc_, problem_.tau, problem_.bias, &s,
-                                  [&](const auto& visit) { negatives([&](int64_t j) { visit(matrix_->s(i, j)); }); }),
+      rows_[k] = {RowLoss<Number>(
+                      desc_, problem_.tau, problem_.bias, &s,
+                      [&](const auto& visit) {
+                        negatives([&](int64_t j) {
+                          if (desc_.offsets != 0) {
+                            visit(matrix_->s(i, j), offset(j));
+                          } else {
+                            visit(matrix_->s(i, j));
+                          }
+                        });
+                      },
+                      static_cast<double>(offset(i))),
                   weight * slope};
       sums[k].add_loss(problem_, rows_[k].loss, weight, slope);
       if (symmetric()) {
@@ -147,9 +161,9 @@ class Dense {
   /// d objective / d s_ij, by row i and, where columns have losses, by column j.
   Number slope(int64_t i, int64_t j, Number s) const {
     Number result = 0;
-    if (up_to(i, i, j)) result += rows_.data()[i].by_negative(s);
-    if (shape_.tower && up_to(j, i, j)) result += rows_.data()[j].by_negative(s);
-    if (symmetric() && up_to(j, i, j)) result += columns_.data()[j].by_negative(s);
+    if (up_to(i, i, j)) result += rows_.data()[i].by_negative(s, offset(j));
+    if (shape_.tower && up_to(j, i, j)) result += rows_.data()[j].by_negative(s, 0);
+    if (symmetric() && up_to(j, i, j)) result += columns_.data()[j].by_negative(s, 0);
     return result;
   }
 

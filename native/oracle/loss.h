@@ -98,10 +98,11 @@ class RowLoss {
  public:
   RowLoss() = default;
 
-  /// `positive` is null where the row has none. negatives(visit) calls visit(s) for each negative.
+  /// `positive` is null where the row has none. negatives(visit) calls visit(s) for each negative, or visit(s, offset)
+  /// where logits have offsets.
   template <typename Negatives>
   RowLoss(const nce_plan_desc& desc, double temperature, double bias, const Number* positive,
-          const Negatives& negatives)
+          const Negatives& negatives, double positive_offset = 0)
       : tau_(static_cast<Number>(temperature)), bias_(static_cast<Number>(bias)) {
     switch (static_cast<nce_loss>(desc.loss)) {
       case NCE_LOSS_INFONCE:
@@ -110,7 +111,7 @@ class RowLoss {
           debiased(static_cast<Number>(desc.class_prior), static_cast<Number>(desc.margin), *positive, negatives);
         } else {
           softmax(static_cast<nce_denominator>(desc.denominator), static_cast<Number>(desc.margin), *positive,
-                  negatives);
+                  static_cast<Number>(positive_offset), negatives);
         }
         return;
       case NCE_LOSS_SIGLIP:
@@ -139,13 +140,13 @@ class RowLoss {
   Number by_bias_terms = 0;  ///< likewise of by_bias
   Number condition = 1;      ///< how much relative errors of similarities grow on the way to the loss
 
-  /// dl / ds of a negative.
-  Number by_negative(Number s) const {
+  /// dl / ds of a negative, whose logit may have an offset.
+  Number by_negative(Number s, Number offset = 0) const {
     switch (form_) {
       case Form::kConstant:
         return factor_;
       case Form::kExponential:
-        return factor_ * std::exp((s - top_) / tau_);
+        return factor_ * std::exp((s - top_) / tau_ + offset);
       case Form::kLogistic:
         return factor_ * sigmoid(s / tau_ + bias_);
     }
@@ -165,30 +166,31 @@ class RowLoss {
     unknown("no such denominator");
   }
 
-  /// ln(1 + sum of exp((s - s+ + margin) / tau)), or without the 1.
+  /// ln(1 + sum of exp((s - s+ + margin) / tau + o - o+)), or without the 1.
   template <typename Negatives>
-  void softmax(nce_denominator denominator, Number margin, Number positive, const Negatives& negatives) {
+  void softmax(nce_denominator denominator, Number margin, Number positive, Number positive_offset,
+               const Negatives& negatives) {
     form_ = Form::kExponential;
     Number largest = std::fabs(positive);
     bool any = false;
-    negatives([&](Number s) {
+    negatives([&](Number s, Number = 0) {
       top_ = any ? std::max(top_, s) : s;
       any = true;
       largest = std::max(largest, std::fabs(s));
     });
     if (!any) return;
     Number sum = 0, above = 0, sizes = 0;
-    negatives([&](Number s) {
-      const Number e = std::exp((s - top_) / tau_);
+    negatives([&](Number s, Number offset = 0) {
+      const Number e = std::exp((s - top_) / tau_ + offset);
       sum += e;
       above += e * (s - positive);
       sizes += e * std::fabs(s - positive);
     });
-    const Number gap = (top_ - positive + margin) / tau_;
+    const Number gap = (top_ - positive + margin) / tau_ - positive_offset;
     Number mass = 1;  // of the negatives
     if (!counts_positive(denominator)) {
       value = gap + std::log(sum);
-      size = std::fabs(top_ / tau_ + std::log(sum)) + std::fabs((positive - margin) / tau_);
+      size = std::fabs(top_ / tau_ + std::log(sum)) + std::fabs((positive - margin) / tau_ + positive_offset);
     } else if (gap > 0) {
       const Number all = sum + std::exp(-gap);
       value = gap + std::log(all);

@@ -83,7 +83,7 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
   metrics.alignment = shape.by_labels ? kNone : mean(all.alignment, all.positives);
   metrics.negative_similarity = mean(all.negative, all.negatives);
   metrics.uniformity = std::log(mean(all.uniformity, all.negatives));
-  metrics.effective_negatives = shape.softmax ? mean(all.effective, mixed) : kNone;
+  metrics.effective_negatives = shape.softmax && problem.desc.offsets == 0 ? mean(all.effective, mixed) : kNone;
   for (const auto* matrix : {&problem.queries, &problem.keys, &problem.negatives}) {
     metrics.zero_rows += zero_rows(*matrix, problem.desc.dim);
   }
@@ -93,7 +93,28 @@ Answer answer_of(const Problem& problem, const std::vector<RowSums<Number>>& row
 namespace {
 
 template <typename Number>
+Answer unweighted_oracle(const Problem& problem, int64_t samples);
+
+/// A queue is further keys, of whose gradient nobody asks.
+template <typename Number>
+Answer queue_oracle(Problem problem, int64_t samples) {
+  const int64_t keys = problem.desc.m;
+  problem.desc.m += problem.desc.queue;
+  problem.desc.queue = 0;
+  problem.keys.insert(problem.keys.end(), problem.queue.begin(), problem.queue.end());
+  problem.queue.clear();
+  Answer answer = unweighted_oracle<Number>(problem, samples);
+  GradientRows& gradient = answer.d_keys;
+  while (!gradient.rows.empty() && gradient.rows.back() >= keys) {
+    gradient.rows.pop_back();
+    gradient.values.resize(gradient.values.size() - static_cast<std::size_t>(problem.desc.dim));
+  }
+  return answer;
+}
+
+template <typename Number>
 Answer unweighted_oracle(const Problem& problem, int64_t samples) {
+  if (problem.desc.queue > 0) return queue_oracle<Number>(problem, samples);
   if (problem.shape().by_labels) return labelled_oracle<Number>(problem, samples);
   if (problem.desc.blocks != 0 || problem.desc.own_negatives != 0) return blocks_oracle<Number>(problem, samples);
   if (problem.shape().mined) return mined_oracle<Number>(problem, samples);

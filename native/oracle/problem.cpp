@@ -68,14 +68,17 @@ const char* name_of_loss(const nce_plan_desc& desc) {
            kind.soft_margin == (desc.soft_margin != 0) && kind.by_labels == (desc.positives == NCE_POSITIVES_LABELS) &&
            kind.aggregation == desc.aggregation && kind.threshold == desc.threshold &&
            kind.threshold_margin == desc.threshold_margin && kind.blocks == desc.blocks &&
-           kind.own_negatives == desc.own_negatives && (kind.margin == desc.margin || shape_of(desc).margin);
+           kind.own_negatives == desc.own_negatives && kind.offsets == (desc.offsets != 0) &&
+           kind.queue == desc.queue && (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds :
        {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds), std::span<const Kind>(kMinedKinds),
         std::span<const Kind>(kDebiasedKinds), std::span<const Kind>(kLabelledKinds),
         std::span<const Kind>(kThresholdKinds), std::span<const Kind>(kBlockKinds),
         std::span<const Kind>(kBlockThresholdKinds), std::span<const Kind>(kOwnTooKinds),
-        std::span<const Kind>(&kQwen3, 1), std::span<const Kind>(&kOwnTooDebiased, 1)}) {
+        std::span<const Kind>(&kQwen3, 1), std::span<const Kind>(&kOwnTooDebiased, 1),
+        std::span<const Kind>(kQueueKinds), std::span<const Kind>(&kQueueDebiased, 1),
+        std::span<const Kind>(kOffsetKinds), std::span<const Kind>(&kOffsetsQueue, 1)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
     if (found != kinds.end()) return found->name;
   }
@@ -159,6 +162,8 @@ Problem empty_problem_of(const Case& of) {
   desc.threshold_margin = of.kind.threshold_margin;
   desc.blocks = of.kind.blocks;
   desc.own_negatives = of.kind.own_negatives;
+  desc.offsets = of.kind.offsets ? 1 : 0;
+  desc.queue = of.kind.queue;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;
@@ -205,6 +210,7 @@ void fill(Problem& problem, double noise, uint64_t seed) {
   double* const q = resized(problem.queries, desc.n);
   double* const k = resized(problem.keys, shape.keys);
   double* const z = resized(problem.negatives, shape.negatives);
+  double* const queue = resized(problem.queue, desc.queue);
   const auto number = [&](uint64_t matrix, int64_t i) {
     return size * gaussian(4 * seed + matrix, static_cast<uint64_t>(i));
   };
@@ -218,6 +224,11 @@ void fill(Problem& problem, double noise, uint64_t seed) {
       [&](int64_t i) { return i < first_view ? number(0, i) : number(0, i - first_view) + noise * number(1, i); });
   set(k, shape.keys, [&](int64_t i) { return i < desc.n * dim ? number(0, i) + noise * number(1, i) : number(1, i); });
   set(z, shape.negatives, [&](int64_t i) { return number(2, i); });
+  set(queue, desc.queue, [&](int64_t i) { return number(3, i); });
+  problem.key_offsets.clear();
+  for (int64_t j = 0; desc.offsets != 0 && j < shape.keys + desc.queue; ++j) {
+    problem.key_offsets.push_back(static_cast<float>(2.0 * gaussian(4 * seed + 3, static_cast<uint64_t>(-1 - j))));
+  }
   problem.labels.clear();
   if (shape.mined) {
     // Five rows of a label, and some of none.
@@ -238,7 +249,7 @@ void fill(Problem& problem, double noise, uint64_t seed) {
       }
     };
     set_labels(problem.labels, shape.rows);
-    if (!shape.tower) set_labels(problem.key_labels, shape.keys);
+    if (!shape.tower) set_labels(problem.key_labels, shape.keys + desc.queue);
   }
   problem.groups.clear();
   problem.key_groups.clear();
@@ -252,12 +263,12 @@ void fill(Problem& problem, double noise, uint64_t seed) {
     }
   };
   set_groups(problem.groups, shape.rows, 2);
-  if (!shape.tower) set_groups(problem.key_groups, shape.keys, 3);
+  if (!shape.tower) set_groups(problem.key_groups, shape.keys + desc.queue, 3);
 }
 
 void to_unit_rows(Problem& problem) {
   const int64_t dim = problem.desc.dim;
-  for (auto* matrix : {&problem.queries, &problem.keys, &problem.negatives}) {
+  for (auto* matrix : {&problem.queries, &problem.keys, &problem.negatives, &problem.queue}) {
     for (int64_t begin = 0; begin < static_cast<int64_t>(matrix->size()); begin += dim) {
       double* const row = matrix->data() + begin;
       double sum = 0;

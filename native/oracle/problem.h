@@ -12,7 +12,7 @@ namespace nce::oracle {
 
 /// Elements after the rows of each matrix, which belong to nobody.
 struct Gaps {
-  int64_t queries = 0, keys = 0, negatives = 0, d_queries = 0, d_keys = 0, d_negatives = 0;
+  int64_t queries = 0, keys = 0, negatives = 0, d_queries = 0, d_keys = 0, d_negatives = 0, queue = 0;
 };
 
 struct Problem {
@@ -22,11 +22,12 @@ struct Problem {
   double bias = 0.0;    ///< 0: the library is given none
   double ln_tau = 0.0;  ///< what the library is given for a logarithm; 0: that of tau
   Gaps gaps;
-  std::vector<double> queries, keys, negatives;  ///< row-major without gaps, exactly representable in desc.dtype
-  std::vector<float> weights;                    ///< empty: all 1
-  std::vector<float> upstream;                   ///< empty: 1; one number, or one a row
+  std::vector<double> queries, keys, negatives, queue;  ///< row-major without gaps, exactly representable in desc.dtype
+  std::vector<float> weights;                           ///< empty: all 1
+  std::vector<float> upstream;                          ///< empty: 1; one number, or one a row
   std::vector<int32_t> labels, key_labels;
   std::vector<int32_t> groups, key_groups;  ///< where desc.groups is 1
+  std::vector<float> key_offsets;           ///< where desc.offsets is 1
 
   Shape shape() const { return shape_of(desc); }
   nce_dtype dtype() const { return static_cast<nce_dtype>(desc.dtype); }
@@ -61,6 +62,8 @@ struct Kind {
   double threshold_margin = 0.0;
   int32_t blocks = 0;
   int64_t own_negatives = 0;  ///< beside those of the batch
+  bool offsets = false;       ///< of keys
+  int64_t queue = 0;
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -297,6 +300,56 @@ inline constexpr Kind kQwen3 = {.name = "Qwen3",
                                 .threshold_margin = -0.1,
                                 .blocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_KEY,
                                 .own_negatives = 2};
+inline constexpr Kind kQueue = {
+    .name = "InfoNCE, queue", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .queue = 23};
+inline constexpr Kind kQueueGrouped = {.name = "InfoNCE decoupled, queue, groups, margin",
+                                       .loss = NCE_LOSS_INFONCE,
+                                       .negatives = NCE_NEGATIVES_IN_BATCH,
+                                       .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                       .margin = 0.1,
+                                       .grouped = true,
+                                       .queue = 1};
+inline constexpr Kind kQueueRelative = {.name = "GTE, queue, own negatives too, relative threshold",
+                                        .loss = NCE_LOSS_INFONCE,
+                                        .negatives = NCE_NEGATIVES_IN_BATCH,
+                                        .threshold = NCE_THRESHOLD_RELATIVE,
+                                        .threshold_margin = 0.7,
+                                        .blocks = kAllBlocks,
+                                        .own_negatives = 2,
+                                        .queue = 40};
+inline constexpr Kind kQueueLabels = {.name = "SupCon, two towers, queue",
+                                      .loss = NCE_LOSS_INFONCE,
+                                      .negatives = NCE_NEGATIVES_IN_BATCH,
+                                      .by_labels = true,
+                                      .queue = 30};
+inline constexpr Kind kQueueKinds[] = {kQueue, kQueueGrouped, kQueueRelative, kQueueLabels};
+inline constexpr Kind kQueueDebiased = {.name = "InfoNCE debiased, queue",
+                                        .loss = NCE_LOSS_INFONCE,
+                                        .negatives = NCE_NEGATIVES_IN_BATCH,
+                                        .class_prior = 0.02,
+                                        .queue = 20};
+inline constexpr Kind kOffsets = {
+    .name = "InfoNCE, offsets", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .offsets = true};
+inline constexpr Kind kOffsetsGrouped = {.name = "InfoNCE decoupled, offsets, groups, margin, own negatives too",
+                                         .loss = NCE_LOSS_INFONCE,
+                                         .negatives = NCE_NEGATIVES_IN_BATCH,
+                                         .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                         .margin = 0.1,
+                                         .grouped = true,
+                                         .own_negatives = 2,
+                                         .offsets = true};
+inline constexpr Kind kOffsetsAbsolute = {.name = "InfoNCE, offsets, absolute threshold",
+                                          .loss = NCE_LOSS_INFONCE,
+                                          .negatives = NCE_NEGATIVES_IN_BATCH,
+                                          .threshold = NCE_THRESHOLD_ABSOLUTE,
+                                          .threshold_margin = 0.6,
+                                          .offsets = true};
+inline constexpr Kind kOffsetKinds[] = {kOffsets, kOffsetsGrouped, kOffsetsAbsolute};
+inline constexpr Kind kOffsetsQueue = {.name = "InfoNCE, offsets, queue",
+                                       .loss = NCE_LOSS_INFONCE,
+                                       .negatives = NCE_NEGATIVES_IN_BATCH,
+                                       .offsets = true,
+                                       .queue = 25};
 /// The rest of those whose positives are by labels.
 inline constexpr Kind kLabelledKinds[] = {kSupConInside, kSupConOutsideTwoTowers, kMultiInstance, kSupConDecoupled,
                                           kMultiInstanceDecoupled};

@@ -150,6 +150,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
       queries_(where, stream, problem.queries, problem.dtype(), desc.dim, problem.gaps.queries),
       keys_(where, stream, problem.keys, problem.dtype(), desc.dim, problem.gaps.keys),
       negatives_(where, stream, problem.negatives, problem.dtype(), desc.dim, problem.gaps.negatives),
+      queue_(where, stream, problem.queue, problem.dtype(), desc.dim, problem.gaps.queue),
       d_queries_(where, stream, problem.queries, problem.gradient_dtype(), desc.dim, problem.gaps.d_queries),
       d_keys_(where, stream, problem.keys, problem.gradient_dtype(), desc.dim, problem.gaps.d_keys),
       d_negatives_(where, stream, problem.negatives, problem.gradient_dtype(), desc.dim, problem.gaps.d_negatives),
@@ -159,6 +160,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
       key_labels_(where, stream, static_cast<int64_t>(4 * problem.key_labels.size())),
       groups_(where, stream, static_cast<int64_t>(4 * problem.groups.size())),
       key_groups_(where, stream, static_cast<int64_t>(4 * problem.key_groups.size())),
+      key_offsets_(where, stream, static_cast<int64_t>(4 * problem.key_offsets.size())),
       upstream_(where, stream, static_cast<int64_t>(4 * problem.upstream.size())),
       bias_(where, stream, problem.bias != 0.0 ? 8 : 0),
       loss_(where, stream, 8 * problem.losses()),
@@ -173,6 +175,9 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
   in.queries_stride = queries_.stride();
   in.keys_stride = keys_.stride();
   in.negatives_stride = negatives_.stride();
+  in.queue = queue_.data();
+  in.queue_stride = queue_.stride();
+  in.key_offsets = static_cast<const float*>(key_offsets_.data());
   in.temperature = static_cast<const double*>(temperature_.data());
   in.weights = static_cast<const float*>(weights_.data());
   in.labels = static_cast<const int32_t*>(labels_.data());
@@ -201,6 +206,7 @@ void Run::upload(const Problem& problem) {
   queries_.upload(problem.queries);
   keys_.upload(problem.keys);
   negatives_.upload(problem.negatives);
+  queue_.upload(problem.queue);
   const double temperature = problem.temperature();
   temperature_.upload(&temperature);
   weights_.upload(problem.weights.data());
@@ -208,6 +214,7 @@ void Run::upload(const Problem& problem) {
   key_labels_.upload(problem.key_labels.data());
   groups_.upload(problem.groups.data());
   key_groups_.upload(problem.key_groups.data());
+  key_offsets_.upload(problem.key_offsets.data());
   upstream_.upload(problem.upstream.data());
   bias_.upload(&problem.bias);
   in.temperature_form = problem.temperature_form;
@@ -295,6 +302,7 @@ Result Run::read() {
   const std::pair<const Buffer*, const char*> buffers[] = {{&queries_.buffer, "queries"},
                                                            {&keys_.buffer, "keys"},
                                                            {&negatives_.buffer, "negatives"},
+                                                           {&queue_.buffer, "queue"},
                                                            {&loss_, "loss"},
                                                            {&d_queries_.buffer, "d_queries"},
                                                            {&d_keys_.buffer, "d_keys"},

@@ -67,6 +67,16 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
     check_absent(inputs->negatives, "inputs->negatives", "the plan takes no matrix of negatives");
   }
 
+  if (problem.queue > 0) {
+    check_input_matrix(inputs->queue, problem.queue, problem, inputs->queue_stride, "inputs->queue");
+  } else {
+    check_absent(inputs->queue, "inputs->queue", "the plan was made with queue = 0");
+  }
+  if (problem.offsets) {
+    check_pointer(inputs->key_offsets, "inputs->key_offsets", alignof(float));
+  } else {
+    check_absent(inputs->key_offsets, "inputs->key_offsets", "the plan was made with offsets = 0");
+  }
   if (problem.has_temperature()) {
     check_pointer(inputs->temperature, "inputs->temperature", alignof(double));
   } else {

@@ -62,8 +62,9 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, threshold_margin),
     NCE_FIELD(nce_plan_desc, loss_weight),
     NCE_FIELD(nce_plan_desc, blocks),
-    NCE_FIELD(nce_plan_desc, reserved),
+    NCE_FIELD(nce_plan_desc, offsets),
     NCE_FIELD(nce_plan_desc, own_negatives),
+    NCE_FIELD(nce_plan_desc, queue),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),
@@ -84,6 +85,9 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_inputs, groups),
     NCE_FIELD(nce_inputs, key_groups),
     NCE_FIELD(nce_inputs, key_labels),
+    NCE_FIELD(nce_inputs, key_offsets),
+    NCE_FIELD(nce_inputs, queue),
+    NCE_FIELD(nce_inputs, queue_stride),
 
     NCE_STRUCT(nce_metrics),
     NCE_FIELD(nce_metrics, struct_size),

@@ -52,8 +52,9 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
   const int64_t n = problem.desc.n;
   const int64_t dim = problem.desc.dim;
   const int64_t key_rows = std::max<int64_t>(0, problem.key_rows);
+  const int64_t key_columns = key_rows + problem.queue;
   const int64_t negative_rows = std::max<int64_t>(0, problem.negative_rows);
-  const std::array<Region, 11> read = {
+  const std::array<Region, 13> read = {
       matrix("inputs->queries", in.queries, n, dim, in.queries_stride, problem.dtype),
       matrix("inputs->keys", in.keys, key_rows, dim, in.keys_stride, problem.dtype),
       matrix("inputs->negatives", in.negatives, negative_rows, dim, in.negatives_stride, problem.dtype),
@@ -62,8 +63,10 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
       array("inputs->labels", in.labels, rows, sizeof(int32_t)),
       array("inputs->bias", in.bias, 1, sizeof(double)),
       array("inputs->groups", in.groups, rows, sizeof(int32_t)),
-      array("inputs->key_groups", in.key_groups, key_rows, sizeof(int32_t)),
-      array("inputs->key_labels", in.key_labels, key_rows, sizeof(int32_t)),
+      array("inputs->key_groups", in.key_groups, key_columns, sizeof(int32_t)),
+      array("inputs->key_labels", in.key_labels, key_columns, sizeof(int32_t)),
+      array("inputs->key_offsets", in.key_offsets, key_columns, sizeof(float)),
+      matrix("inputs->queue", in.queue, problem.queue, dim, in.queue_stride, problem.dtype),
       array("inputs->upstream", in.upstream, in.upstream_per_row != 0 ? rows : 1, sizeof(float)),
   };
   const std::array<Region, 8> written = {

@@ -76,6 +76,7 @@ void check_enums(const nce_plan_desc& desc) {
   check_enum(desc.groups, 1, "desc->groups", "0 or 1");
   check_enum(desc.positives, NCE_POSITIVES_LABELS, "desc->positives", "0 (PAIRED), 1 (LABELS)");
   check_enum(desc.aggregation, NCE_AGGREGATION_SUM, "desc->aggregation", "0 (OUTSIDE), 1 (INSIDE), 2 (SUM)");
+  check_enum(desc.offsets, 1, "desc->offsets", "0 or 1");
   check_enum(desc.threshold, NCE_THRESHOLD_RELATIVE, "desc->threshold", "0 (NONE), 1 (ABSOLUTE), 2 (RELATIVE)");
 }
 
@@ -169,6 +170,31 @@ void check_own_negatives(const nce_plan_desc& desc) {
   }
 }
 
+void check_offsets(const nce_plan_desc& desc) {
+  const std::string given = "desc->offsets is 1; allowed: 0, because ";
+  if (desc.loss != NCE_LOSS_INFONCE || desc.negatives != NCE_NEGATIVES_IN_BATCH) {
+    refuse_argument(given + "only NCE_LOSS_INFONCE with NCE_NEGATIVES_IN_BATCH has offsets of keys");
+  }
+  if (desc.symmetric != 0)
+    refuse_argument(given + "desc->symmetric is 1, and a column's offset cancels in its softmax");
+  if (desc.positives != NCE_POSITIVES_PAIRED)
+    refuse_argument(given + "desc->positives is 1: offsets are of losses with one positive");
+  if (desc.class_prior != 0.0)
+    refuse_argument(given + "desc->class_prior needs a smallest logit, which is a cosine's alone");
+  if (desc.blocks != 0)
+    refuse_argument(given + "desc->blocks is " + std::to_string(desc.blocks) + ", and queries have no offset");
+}
+
+void check_queue(const nce_plan_desc& desc) {
+  const std::string given = "desc->queue is " + std::to_string(desc.queue) + "; allowed: ";
+  if (desc.queue < 0) refuse_argument(given + "0 or more");
+  const std::string none = given + "0, because ";
+  if (desc.loss != NCE_LOSS_INFONCE || desc.negatives != NCE_NEGATIVES_IN_BATCH) {
+    refuse_argument(none + "only NCE_LOSS_INFONCE with NCE_NEGATIVES_IN_BATCH has keys that a queue lengthens");
+  }
+  if (desc.symmetric != 0) refuse_argument(none + "desc->symmetric is 1, and rows of a queue have no queries");
+}
+
 /// Triplets are mined exactly where negatives are those of the batch.
 void check_mining(const nce_plan_desc& desc, const LossRule& rule) {
   const bool mined =
@@ -220,7 +246,8 @@ void check_combinations(const nce_plan_desc& desc) {
   check_mining(desc, rule);
   if (desc.blocks != 0) check_blocks(desc);
   if (desc.own_negatives != 0) check_own_negatives(desc);
-  check_zero(desc.reserved, "desc->reserved", "it is reserved");
+  if (desc.offsets != 0) check_offsets(desc);
+  if (desc.queue != 0) check_queue(desc);
   check_threshold(desc, rule);
 }
 
@@ -244,6 +271,11 @@ void check_sizes(const nce_plan_desc& desc) {
   if (desc.own_negatives > (kLargestVolume - 1) / desc.n / desc.dim) {
     refuse_argument(size("desc->own_negatives", desc.own_negatives) + " with " + size("desc->n", desc.n) + " and " +
                     size("desc->dim", desc.dim) + "; allowed: n * own_negatives * dim below 2^60");
+  }
+  if (desc.queue > (kLargestVolume - 1) / desc.n / desc.dim - columns) {
+    refuse_argument(size("desc->queue", desc.queue) + " with " + size("desc->n", desc.n) + ", " +
+                    size("desc->m", desc.m) + " and " + size("desc->dim", desc.dim) +
+                    "; allowed: n * (m + queue) * dim below 2^60");
   }
   const std::string given = size("desc->m", desc.m) + " with " + size("desc->n", desc.n);
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));

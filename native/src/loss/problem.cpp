@@ -53,13 +53,16 @@ Problem::Problem(const nce_plan_desc& description)
              (desc.blocks & NCE_BLOCK_KEY_KEY) != 0},
       by_labels(desc.positives == NCE_POSITIVES_LABELS),
       own(desc.own_negatives),
+      queue(desc.queue),
+      offsets(desc.offsets != 0),
       x_rows(desc.n),
       y_rows(0),
       z_rows(0) {
   switch (arrangement) {
     case Arrangement::kTwoTowers:
-      key_rows = y_rows = desc.m;
-      negatives_of_row = desc.m - 1 + own;
+      key_rows = desc.m;
+      y_rows = desc.m + queue;
+      negatives_of_row = y_rows - 1 + own;
       excluded = Excluded::kDiagonal;
       if (own > 0) negative_rows = z_rows = desc.n * own;
       break;

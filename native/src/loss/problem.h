@@ -98,6 +98,8 @@ struct Problem {
   Blocks blocks;
   bool by_labels;  ///< rows and columns of one label are positives of each other, and there are no others
   int64_t own;     ///< negatives that each row has for itself beside those of the batch: rows of Z
+  int64_t queue;   ///< rows of Y behind the keys, which have no gradient
+  bool offsets;    ///< logits of columns have offsets
   int64_t x_rows;
   int64_t y_rows;
   int64_t z_rows;  ///< 0 unless shared, or rows have negatives of their own
@@ -112,6 +114,8 @@ struct Problem {
 
   bool has_keys() const { return key_rows >= 0; }
   bool has_negatives() const { return negative_rows >= 0; }
+  /// Rows of Y that arrays by key have: the keys, then the queue.
+  int64_t key_columns() const { return key_rows + queue; }
   bool has_temperature() const { return measured_by(row.function) == Measured::kSimilarity; }
   bool has_bias() const { return rule.bias; }
   bool has_labels() const {

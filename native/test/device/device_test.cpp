@@ -247,7 +247,7 @@ double largest(const std::vector<double>& values) {
 }
 
 std::vector<std::vector<double>*> matrices(Problem& problem) {
-  return {&problem.queries, &problem.keys, &problem.negatives};
+  return {&problem.queries, &problem.keys, &problem.negatives, &problem.queue};
 }
 std::vector<std::vector<double>*> gradients(Result& result) {
   return {&result.d_queries, &result.d_keys, &result.d_negatives};

@@ -33,6 +33,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const int32_t *groups;
  *     const int32_t *key_groups;
  *     const int32_t *key_labels;
+ *     const float *key_offsets;
+ *     const void *queue;
+ *     int64_t queue_stride;
  * }
  * }
  */
@@ -60,7 +63,10 @@ public class nce_inputs {
         infonce_h.C_POINTER.withName("bias"),
         infonce_h.C_POINTER.withName("groups"),
         infonce_h.C_POINTER.withName("key_groups"),
-        infonce_h.C_POINTER.withName("key_labels")
+        infonce_h.C_POINTER.withName("key_labels"),
+        infonce_h.C_POINTER.withName("key_offsets"),
+        infonce_h.C_POINTER.withName("queue"),
+        infonce_h.C_LONG.withName("queue_stride")
     ).withName("nce_inputs");
 
     /**
@@ -860,6 +866,138 @@ public class nce_inputs {
      */
     public static void key_labels(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(key_labels$LAYOUT, key_labels$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout key_offsets$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("key_offsets"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const float *key_offsets
+     * }
+     */
+    public static final AddressLayout key_offsets$layout() {
+        return key_offsets$LAYOUT;
+    }
+
+    private static final long key_offsets$OFFSET = $LAYOUT.byteOffset(groupElement("key_offsets"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const float *key_offsets
+     * }
+     */
+    public static final long key_offsets$offset() {
+        return key_offsets$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const float *key_offsets
+     * }
+     */
+    public static MemorySegment key_offsets(MemorySegment struct) {
+        return struct.get(key_offsets$LAYOUT, key_offsets$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const float *key_offsets
+     * }
+     */
+    public static void key_offsets(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(key_offsets$LAYOUT, key_offsets$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout queue$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("queue"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const void *queue
+     * }
+     */
+    public static final AddressLayout queue$layout() {
+        return queue$LAYOUT;
+    }
+
+    private static final long queue$OFFSET = $LAYOUT.byteOffset(groupElement("queue"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const void *queue
+     * }
+     */
+    public static final long queue$offset() {
+        return queue$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const void *queue
+     * }
+     */
+    public static MemorySegment queue(MemorySegment struct) {
+        return struct.get(queue$LAYOUT, queue$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const void *queue
+     * }
+     */
+    public static void queue(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(queue$LAYOUT, queue$OFFSET, fieldValue);
+    }
+
+    private static final OfLong queue_stride$LAYOUT = (OfLong)$LAYOUT.select(groupElement("queue_stride"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t queue_stride
+     * }
+     */
+    public static final OfLong queue_stride$layout() {
+        return queue_stride$LAYOUT;
+    }
+
+    private static final long queue_stride$OFFSET = $LAYOUT.byteOffset(groupElement("queue_stride"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t queue_stride
+     * }
+     */
+    public static final long queue_stride$offset() {
+        return queue_stride$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t queue_stride
+     * }
+     */
+    public static long queue_stride(MemorySegment struct) {
+        return struct.get(queue_stride$LAYOUT, queue_stride$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t queue_stride
+     * }
+     */
+    public static void queue_stride(MemorySegment struct, long fieldValue) {
+        struct.set(queue_stride$LAYOUT, queue_stride$OFFSET, fieldValue);
     }
 
     /**

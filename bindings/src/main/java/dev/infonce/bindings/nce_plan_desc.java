@@ -44,8 +44,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     double threshold_margin;
  *     double loss_weight;
  *     int32_t blocks;
- *     int32_t reserved;
+ *     int32_t offsets;
  *     int64_t own_negatives;
+ *     int64_t queue;
  * }
  * }
  */
@@ -85,8 +86,9 @@ public class nce_plan_desc {
         infonce_h.C_DOUBLE.withName("threshold_margin"),
         infonce_h.C_DOUBLE.withName("loss_weight"),
         infonce_h.C_INT.withName("blocks"),
-        infonce_h.C_INT.withName("reserved"),
-        infonce_h.C_LONG.withName("own_negatives")
+        infonce_h.C_INT.withName("offsets"),
+        infonce_h.C_LONG.withName("own_negatives"),
+        infonce_h.C_LONG.withName("queue")
     ).withName("nce_plan_desc");
 
     /**
@@ -1372,48 +1374,48 @@ public class nce_plan_desc {
         struct.set(blocks$LAYOUT, blocks$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt offsets$LAYOUT = (OfInt)$LAYOUT.select(groupElement("offsets"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t offsets
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt offsets$layout() {
+        return offsets$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long offsets$OFFSET = $LAYOUT.byteOffset(groupElement("offsets"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t offsets
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long offsets$offset() {
+        return offsets$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t offsets
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int offsets(MemorySegment struct) {
+        return struct.get(offsets$LAYOUT, offsets$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t offsets
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void offsets(MemorySegment struct, int fieldValue) {
+        struct.set(offsets$LAYOUT, offsets$OFFSET, fieldValue);
     }
 
     private static final OfLong own_negatives$LAYOUT = (OfLong)$LAYOUT.select(groupElement("own_negatives"));
@@ -1458,6 +1460,50 @@ public class nce_plan_desc {
      */
     public static void own_negatives(MemorySegment struct, long fieldValue) {
         struct.set(own_negatives$LAYOUT, own_negatives$OFFSET, fieldValue);
+    }
+
+    private static final OfLong queue$LAYOUT = (OfLong)$LAYOUT.select(groupElement("queue"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t queue
+     * }
+     */
+    public static final OfLong queue$layout() {
+        return queue$LAYOUT;
+    }
+
+    private static final long queue$OFFSET = $LAYOUT.byteOffset(groupElement("queue"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t queue
+     * }
+     */
+    public static final long queue$offset() {
+        return queue$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t queue
+     * }
+     */
+    public static long queue(MemorySegment struct) {
+        return struct.get(queue$LAYOUT, queue$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t queue
+     * }
+     */
+    public static void queue(MemorySegment struct, long fieldValue) {
+        struct.set(queue$LAYOUT, queue$OFFSET, fieldValue);
     }
 
     /**
