@@ -137,6 +137,20 @@ TEST_P(BlocksTest, LargeLogits) {
   }
 }
 
+/// Keys beyond the rows have no loss, and exponentials of them nothing to be relative to.
+TEST_P(BlocksTest, LargeLogitsOfKeysBeyondTheRows) {
+  Kind kind = kInfoNce;
+  kind.blocks = NCE_BLOCK_KEY_QUERY;
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+    if (!turn()) continue;
+    Problem problem = problem_of(
+        {.kind = kind, .measure = NCE_SIMILARITY_DOT, .dtype = dtype, .size = {9, 40, 16}, .tau = 0.01, .seed = 4});
+    for (double& x : problem.keys) x = oracle::rounded(x * 1e3, dtype);
+    const Result result = run(problem);
+    for (const auto* gradient : gradients(result)) EXPECT_TRUE(std::isfinite(largest(*gradient)));
+  }
+}
+
 TEST_P(BlocksTest, RowsOfZeros) {
   for (const Kind& kind : kBlockKinds) {
     if (!turn()) continue;

@@ -169,6 +169,16 @@ TEST_P(OwnNegativesToo, CopiesOfThePositive) {
   }
 }
 
+/// So low that it leaves many of them out.
+TEST_P(OwnNegativesToo, BelowAThreshold) {
+  Kind kind = kOwnToo;
+  kind.threshold = NCE_THRESHOLD_ABSOLUTE;
+  kind.threshold_margin = 0.7;
+  for (const nce_dtype dtype : oracle::kDtypes) {
+    check_decided({.kind = kind, .dtype = dtype, .size = {19, 27, 20}, .tau = 0.2, .seed = 4000});
+  }
+}
+
 TEST_P(OwnNegativesToo, LargeLogitsAndOtherSizes) {
   for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16}) {
     for (const double factor : {1.0 / 64.0, 1.0, 16.0}) {

@@ -10,6 +10,7 @@ import dev.infonce.Matrix;
 import dev.infonce.Outputs;
 import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
+import java.util.stream.IntStream;
 
 /** A problem on one of this library's devices, inputs and gradients in the device's memory, without metrics. */
 public final class LossCase implements AutoCloseable {
@@ -45,7 +46,8 @@ public final class LossCase implements AutoCloseable {
             Samples.Sink sink = sink(negatives);
             Samples.keys(count, (i, value) -> sink.put(count - 1 - i, value));
         }
-        this.inputs = Inputs.of(queries, keys).withNegatives(negatives);
+        Inputs matrices = Inputs.of(queries, keys).withNegatives(negatives);
+        this.inputs = loss.takesClassLabels() ? matrices.withLabels(labels(problem.n())) : matrices;
         this.outputs = new Outputs(
                 new Gradients(matrix(), keys == null ? null : matrix(), negatives == null ? null : matrix()));
     }
@@ -56,6 +58,10 @@ public final class LossCase implements AutoCloseable {
             case "java" -> Device.java(threads);
             default -> throw new IllegalArgumentException("device: must be cpu or java, but is '" + name + "'");
         };
+    }
+
+    private static int[] labels(int n) {
+        return IntStream.range(0, n).map(i -> Loss.label(i, n)).toArray();
     }
 
     private Matrix matrix() {

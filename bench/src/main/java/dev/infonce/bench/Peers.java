@@ -26,6 +26,7 @@ final class Peers {
     private final Contest contest;
     private final List<Engine> tensorFlow;
     private final List<Engine> pyTorch;
+    private final List<Engine> pyTorchAsWritten;
 
     Peers(PrintStream out, FmaPeak peak, Path log, boolean quick, String classpath, String jemalloc) {
         this.out = out;
@@ -36,8 +37,20 @@ final class Peers {
                         Engine.peer("TensorFlow", PACKAGE + "TensorFlowContender", classpath, variant, jemalloc))
                 .toList();
         this.pyTorch = Stream.of("log-softmax", "exponentials")
-                .map(variant -> Engine.peer("PyTorch", PACKAGE + "PyTorchContender", classpath, variant, jemalloc))
+                .map(variant -> pyTorch(classpath, variant, jemalloc))
                 .toList();
+        this.pyTorchAsWritten = List.of(pyTorch(classpath, "as written", jemalloc));
+    }
+
+    /** Of losses that have no second way to be written, PyTorch's users' own. */
+    private List<Engine> peers(Match match) {
+        return switch (match.loss()) {
+            case INFONCE, SYMMETRIC ->
+                Stream.concat(tensorFlow.stream(), pyTorch.stream()).toList();
+            case SUPCON, SIGLIP, BATCH_HARD -> pyTorchAsWritten;
+            case NT_XENT, NT_LOGISTIC, TRIPLET ->
+                throw new IllegalArgumentException("no peer of " + match.loss().word());
+        };
     }
 
     /** A comparison to make; targets are null where nothing was promised. */
@@ -50,6 +63,9 @@ final class Peers {
             Engine cpu = Engine.infonce("cpu");
             matches.add(new Match(cpu, Loss.SYMMETRIC, 1024, 128, 3.5, 4.0));
             matches.add(new Match(cpu, Loss.SYMMETRIC, 4096, 128, 3.0, 4.0));
+            for (Loss loss : new Loss[] {Loss.SUPCON, Loss.SIGLIP, Loss.BATCH_HARD}) {
+                matches.add(new Match(cpu, loss, quick ? 1024 : 4096, 128, null, 3.0));
+            }
             if (!quick) {
                 matches.add(new Match(cpu, Loss.SYMMETRIC, 4096, 512, 1.6, 2.5));
                 matches.add(new Match(cpu, Loss.SYMMETRIC, 8192, 256, null, null));
@@ -67,14 +83,15 @@ final class Peers {
     }
 
     void compare(List<Match> matches, Sink<Comparison> sink) throws IOException {
-        int steps = matches.size() * (tensorFlow.size() + pyTorch.size());
+        int steps = matches.stream().mapToInt(match -> peers(match).size()).sum();
         try (Progress progress = new Progress(out, "peers", steps)) {
             for (Match match : matches) {
-                for (Engine peer : tensorFlow) {
-                    sink.add(compare(progress, match, peer, match.overTensorFlow()));
-                }
-                for (Engine peer : pyTorch) {
-                    sink.add(compare(progress, match, peer, match.overPyTorch()));
+                for (Engine peer : peers(match)) {
+                    sink.add(compare(
+                            progress,
+                            match,
+                            peer,
+                            tensorFlow.contains(peer) ? match.overTensorFlow() : match.overPyTorch()));
                 }
             }
         }
@@ -100,6 +117,10 @@ final class Peers {
                 them.milliseconds() / us.milliseconds(),
                 target,
                 neededShare(problem, them.milliseconds(), target, peak.gigaflops(problem.dtype())));
+    }
+
+    private static Engine pyTorch(String classpath, String variant, String jemalloc) {
+        return Engine.peer("PyTorch", PACKAGE + "PyTorchContender", classpath, variant, jemalloc);
     }
 
     /** The share of the peak at which this library reaches the target; null without one. */

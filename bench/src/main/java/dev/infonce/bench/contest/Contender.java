@@ -13,7 +13,7 @@ public interface Contender extends AutoCloseable {
     /** The gradient by the queries of the last step. */
     FloatBuffer dQueries();
 
-    /** The gradient by the keys of the last step. */
+    /** The gradient by the keys of the last step; null for one tower. */
     FloatBuffer dKeys();
 
     @Override

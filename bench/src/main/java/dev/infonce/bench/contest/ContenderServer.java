@@ -78,7 +78,10 @@ public final class ContenderServer {
         try (FileChannel out = FileChannel.open(
                 file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
             write(contender.dQueries(), out);
-            write(contender.dKeys(), out);
+            FloatBuffer dKeys = contender.dKeys();
+            if (dKeys != null) {
+                write(dKeys, out);
+            }
         }
         return new Answers.Written(loss);
     }

@@ -67,7 +67,7 @@ public final class InfoNceContender implements Contender {
 
     @Override
     public FloatBuffer dKeys() {
-        return floats(open.dKeys());
+        return open.dKeys() == null ? null : floats(open.dKeys());
     }
 
     private static FloatBuffer floats(Matrix matrix) {
