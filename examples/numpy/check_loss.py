@@ -97,6 +97,125 @@ def infonce(kind, q, k, tau):
     return losses, s, g
 
 
+def log_sum(z):
+    """ln of the sum of e^z of each row, -inf where there is nothing."""
+    peak = np.maximum(z.max(1, initial=-np.inf), -1e300)
+    with np.errstate(divide="ignore"):
+        return peak + np.log(np.exp(z - peak[:, None]).sum(1))
+
+
+def joint(kind, q, k, tau, data):
+    """InfoNCE with whatever else is in a row's one sum, or left out of it: loss, dL/dtau, and the gradients."""
+    n = len(q)
+    keys = np.concatenate([k, data["queue"].astype(np.float64)]) if "queue" in data else k
+    groups, key_groups = data.get("groups"), data.get("key-groups")
+    d = {"q": np.zeros_like(q), "k": np.zeros_like(keys)}
+
+    def same(a, b):
+        if groups is None:
+            return np.zeros((n, 1), dtype=bool)
+        return (a[:, None] == b[None, :]) & (a[:, None] >= 0)
+
+    def pairs(of_x, x, of_y, y, absent):
+        def back(g):
+            dx, dy = pull_back(kind, x, y, g)
+            d[of_x][:len(x)] += dx
+            d[of_y][:len(y)] += dy
+        return all_similarities(kind, x, y), absent | np.eye(n, len(y), dtype=bool), back
+
+    first = None if key_groups is None else key_groups[:n]
+    parts = [pairs("q", q, "k", keys, same(groups, key_groups))]
+    makers = {"query-query": lambda: pairs("q", q, "q", q, same(groups, groups)),
+              "key-query": lambda: pairs("k", k[:n], "q", q, same(first, groups)),
+              "key-key": lambda: pairs("k", k[:n], "k", k[:n], same(first, first))}
+    parts += [makers[block]() for block in data.get("blocks", ())]
+    if "negatives" in data:
+        own = data["negatives"].astype(np.float64)
+        s, by_q, by_own = similarity_and_gradient(kind, q[:, None, :], own)
+
+        def back_to_own(g):
+            d["q"] += (g[..., None] * by_q).sum(1)
+            d["own"] = g[..., None] * by_own
+        parts.append((s, np.zeros(s.shape, dtype=bool), back_to_own))
+
+    positive = np.diagonal(parts[0][0])[:n]
+    s = np.concatenate([part[0] for part in parts], axis=1)
+    absent = np.concatenate([np.broadcast_to(part[1], part[0].shape) for part in parts], axis=1)
+    if "threshold" in data:
+        name, by = data["threshold"]
+        limit = positive - by * (np.abs(positive) if name == "relative" else 1)
+        absent = absent | (s > limit[:, None])
+    offsets = np.zeros(s.shape[1])
+    if "key-offsets" in data:
+        offsets[:len(keys)] = data["key-offsets"]
+    z = np.where(absent, -np.inf, s / tau + offsets)
+    margin = data.get("positive-margin", 0.0)
+    own_z = (positive - margin) / tau + offsets[:n]
+    count = (~absent).sum(1)
+    odds = log_sum(z) - own_z
+    share = np.exp(z - log_sum(z)[:, None])
+    floor = np.zeros(n)  # what a clamped row moves with tau beside its positive
+    if data.get("decoupled"):
+        losses, wrong, mass = odds, np.ones(n), np.ones(n)
+    elif "class-prior" in data:
+        prior = data["class-prior"]
+        corrected = (np.exp(odds) - prior * count) / (1 - prior)
+        least = count * np.exp((-1 - positive + margin) / tau)
+        on = corrected > least
+        r = np.where(on, corrected, least)
+        losses = np.log1p(r)
+        mass = np.where(on, np.exp(odds) / (1 - prior) / (1 + r), 0)
+        wrong = np.where(on, mass, r / (1 + r))
+        floor = np.where(on, 0, r / (1 + r) / tau**2)
+    else:
+        losses = softplus(odds)
+        wrong = mass = sigmoid(odds)
+    g = mass[:, None] * share / tau / n
+    to_positive = -wrong / tau / n
+    d_tau = with_tau(g, s, tau) + with_tau(to_positive, positive - margin, tau) + floor.sum() / n
+    at = 0
+    for part in parts:
+        width = part[0].shape[1]
+        of_part = g[:, at:at + width].copy()
+        if at == 0:
+            of_part[np.arange(n), np.arange(n)] += to_positive
+        part[2](of_part)
+        at += width
+    return losses.mean(), d_tau, d["q"], d["k"][:len(k)], d.get("own")
+
+
+def labelled(kind, x, y, tau, data):
+    """Several positives by labels: outside, inside or sum."""
+    tower = y is None
+    labels = data["row-labels"]
+    key_labels = labels if tower else data["key-labels"]
+    s = all_similarities(kind, x, x if tower else y)
+    compared = ~np.eye(*s.shape, dtype=bool) if tower else np.ones(s.shape, dtype=bool)
+    positive = (labels[:, None] == key_labels[None, :]) & (labels[:, None] >= 0) & compared
+    negative = compared & ~positive
+    positives, negatives = positive.sum(1), negative.sum(1)
+    decoupled = data.get("decoupled", False)
+    counted = (positives > 0) & (~decoupled | (negatives > 0))
+    valid = (positives > 0) & (negatives > 0)
+    shifted = s - data.get("positive-margin", 0.0) * positive
+    z = shifted / tau
+    in_denominator = negative if decoupled else compared
+    bottom = log_sum(np.where(in_denominator, z, -np.inf))
+    top = log_sum(np.where(positive, z, -np.inf))
+    targets = positive / np.maximum(positives, 1)[:, None]
+    soft = np.exp(np.where(positive, z, -np.inf) - np.where(valid, top, 0)[:, None])
+    aggregation = data.get("aggregation", "outside")
+    losses = bottom - ((targets * z).sum(1) if aggregation == "outside" else top)
+    if aggregation == "inside":
+        losses = losses + np.log(np.maximum(positives, 1))
+    pull = targets if aggregation == "outside" else soft
+    g = np.exp(np.where(in_denominator, z, -np.inf) - np.where(valid, bottom, 0)[:, None]) - pull
+    g = np.where(valid[:, None], g, 0) / tau / counted.sum()
+    dx, dy = pull_back(kind, x, x if tower else y, g)
+    return (np.where(valid, losses, 0).sum() / counted.sum(), with_tau(g, shifted, tau),
+            dx + dy if tower else dx, None if tower else dy, None)
+
+
 def chosen(mining, d, positives, negatives):
     """The triplets of an anchor with distances d: its positives and negatives, index by index."""
     def first(among, best):
@@ -136,6 +255,10 @@ def reference(case, kind, tau, data):
     q, k, negatives = (None if data.get(name) is None else data[name].astype(np.float64)
                        for name in ("queries", "keys", "negatives"))
     n = len(q)
+    if case.startswith("joint"):
+        return joint(kind, q, k, tau, data)
+    if case.startswith("supcon"):
+        return labelled(kind, q, k, tau, data)
     if case in ("infonce", "infonce-more-keys"):
         losses, s, g = infonce(kind, q, k, tau)
         g = g / n
@@ -228,7 +351,8 @@ def relative(got, want):
 
 def run(arguments, data, folder, device):
     command = [str(ROOT / "infonce"), "loss", "--device", device, "--json", "--gradients", str(folder), *arguments]
-    for name in ("queries", "keys", "negatives", "labels", "row-labels"):
+    for name in ("queries", "keys", "negatives", "labels", "row-labels", "key-labels", "groups", "key-groups", "queue",
+                 "key-offsets"):
         if data.get(name) is not None:
             np.save(folder / f"{name}.npy", data[name])
             command += [f"--{name}", str(folder / f"{name}.npy")]
@@ -311,6 +435,39 @@ def main():
                     cases.append((case, kind, tau, data, half,
                                   ["--loss", loss, "--temperature", repr(tau), "--similarity", kind]
                                   + (["--bias", repr(data["bias"])] if "bias" in data else [])))
+    keys = np.concatenate([near(q, 0.7), rows(m - n)])
+    towers = {"queries": q, "keys": keys}
+    groups = {"groups": generator.integers(-1, 9, n), "key-groups": generator.integers(-1, 9, m)}
+    every_block = ["query-query", "key-query", "key-key"]
+    queue = rows(19)
+    offsets = generator.uniform(-3, 3, m + len(queue)).astype(np.float32)
+    family = {"joint-groups": {**towers, **groups},
+              "joint-threshold": {**towers, "threshold": ("relative", 0.6), "positive-margin": 0.1},
+              "joint-gte": {**towers, "blocks": every_block},
+              "joint-qwen3": {**towers, **groups, "blocks": ["query-query", "key-key"], "negatives": rows(n, 4),
+                              "threshold": ("absolute", 0.5)},
+              "joint-own": {**towers, "negatives": rows(n, 3), "decoupled": True},
+              "joint-debiased": {**towers, "class-prior": 0.02},
+              "joint-queue": {**towers, "queue": queue},
+              "joint-offsets": {**towers, "queue": queue, "key-offsets": offsets, "negatives": rows(n, 2)}}
+    of_queries, of_keys = generator.integers(-1, 7, n), generator.integers(-1, 7, m)
+    family |= {"supcon": {"queries": q, "row-labels": of_queries},
+               "supcon-inside": {**towers, "row-labels": of_queries, "key-labels": of_keys, "aggregation": "inside"},
+               "supcon-sum": {**towers, "row-labels": of_queries, "key-labels": of_keys, "aggregation": "sum",
+                              "decoupled": True, "positive-margin": 0.2}}
+    for number, (case, data) in enumerate(family.items()):
+        # Where rows are so near that a threshold or a prior decides by rounding, nothing can be compared.
+        kinds = SIMILARITIES[:1] if {"threshold", "class-prior"} & data.keys() else SIMILARITIES
+        extra = ["--loss", "supcon" if case.startswith("supcon") else "infonce"]
+        for name in ("positive-margin", "class-prior", "aggregation"):
+            extra += [f"--{name}", str(data[name])] if name in data else []
+        extra += ["--blocks", ",".join(data["blocks"])] if "blocks" in data else []
+        extra += ["--exclude-above", "{}:{}".format(*data["threshold"])] if "threshold" in data else []
+        extra += ["--denominator", "negatives"] if data.get("decoupled") else []
+        extra += ["--own-negatives-too"] if "negatives" in data else []
+        for kind in [kinds[number % len(kinds)]] if options.sample else kinds:
+            for tau in [0.07] if options.sample else [0.5, 0.07]:
+                cases.append((case, kind, tau, data, None, [*extra, "--temperature", repr(tau), "--similarity", kind]))
     for case, margin, more in (("contrastive", 6.0, "labels"), ("triplet", 2.0, "negatives")):
         for kind in DISTANCES:
             scaled = {"euclidean": margin, "squared-euclidean": margin * 8, "cosine": 0.9}[kind]

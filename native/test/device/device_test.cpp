@@ -46,8 +46,8 @@ bool DeviceTest::turn() {
   const std::string suite = testing::UnitTest::GetInstance()->current_test_info()->test_suite_name();
   const bool own_kernels = GetParam().desc.max_compute_capability == 120 && suite.find("Rowwise") != std::string::npos;
   const uint64_t number = cases_++;
-  // Of neighbours and of those a power of two apart either half has as many, so no loop's values fall to one half.
-  if (GetParam().half >= 0) return std::popcount(number) % 2 == GetParam().half;
+  // Neighbours, and those a power of two apart, are of different quarters, so no loop's values fall to one.
+  if (GetParam().quarter >= 0) return std::popcount(number) % 4 == GetParam().quarter;
   return number % kSample == 0 || !GetParam().sampled || own_kernels;
 }
 

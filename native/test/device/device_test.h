@@ -35,7 +35,7 @@ struct TestDevice {
   const char* name;
   nce_context_desc desc;
   bool sampled = false;  ///< runs one case in seventeen: it differs from another device in choices alone
-  int half = -1;         ///< runs this half of the cases, 0 or 1; -1: all
+  int quarter = -1;      ///< runs this quarter of the cases, 0 to 3; -1: all
 };
 inline void PrintTo(const TestDevice& device, std::ostream* out) { *out << device.name; }
 
