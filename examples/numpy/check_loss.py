@@ -20,6 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIMILARITIES = ["cosine", "dot", "neg-squared-euclidean", "neg-euclidean"]
 DISTANCES = ["euclidean", "squared-euclidean", "cosine"]
 TEMPERATURES = [1.0, 0.5, 0.07, 0.01]
+# At which no loss of these rows is 0, nor one negative all there is.
+MODERATE = {"cosine": 0.07, "dot": 10.0, "neg-squared-euclidean": 20.0, "neg-euclidean": 2.0}
 MININGS = ["batch-all", "batch-hard", "semi-hard", "easy-positive", "batch-easy"]
 # Of a sample; what devices share is then seen with all similarities.
 HALVES = {"java": 0, "emulated": 0, "cpu": 1, "cuda": 1}
@@ -203,14 +205,16 @@ def labelled(kind, x, y, tau, data):
     bottom = log_sum(np.where(in_denominator, z, -np.inf))
     top = log_sum(np.where(positive, z, -np.inf))
     targets = positive / np.maximum(positives, 1)[:, None]
-    soft = np.exp(np.where(positive, z, -np.inf) - np.where(valid, top, 0)[:, None])
+
+    def softmax(among, sums):
+        return np.exp(np.where(among & valid[:, None], z - np.where(valid, sums, 0)[:, None], -np.inf))
+
     aggregation = data.get("aggregation", "outside")
     losses = bottom - ((targets * z).sum(1) if aggregation == "outside" else top)
     if aggregation == "inside":
         losses = losses + np.log(np.maximum(positives, 1))
-    pull = targets if aggregation == "outside" else soft
-    g = np.exp(np.where(in_denominator, z, -np.inf) - np.where(valid, bottom, 0)[:, None]) - pull
-    g = np.where(valid[:, None], g, 0) / tau / counted.sum()
+    pull = targets * valid[:, None] if aggregation == "outside" else softmax(positive, top)
+    g = (softmax(in_denominator, bottom) - pull) / tau / counted.sum()
     dx, dy = pull_back(kind, x, x if tower else y, g)
     return (np.where(valid, losses, 0).sum() / counted.sum(), with_tau(g, shifted, tau),
             dx + dy if tower else dx, None if tower else dy, None)
@@ -466,7 +470,7 @@ def main():
         extra += ["--denominator", "negatives"] if data.get("decoupled") else []
         extra += ["--own-negatives-too"] if "negatives" in data else []
         for kind in [kinds[number % len(kinds)]] if options.sample else kinds:
-            for tau in [0.07] if options.sample else [0.5, 0.07]:
+            for tau in [MODERATE[kind]] if options.sample else [MODERATE[kind], 7 * MODERATE[kind]]:
                 cases.append((case, kind, tau, data, None, [*extra, "--temperature", repr(tau), "--similarity", kind]))
     for case, margin, more in (("contrastive", 6.0, "labels"), ("triplet", 2.0, "negatives")):
         for kind in DISTANCES:
