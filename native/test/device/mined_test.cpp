@@ -362,6 +362,106 @@ TEST_P(Mined, CallsApartThreadsOtherOrdersAndMetricsChangeNoBit) {
   });
 }
 
+/// Rows among whose distances the first of equals, or a difference beyond float, decides.
+struct CloseRows {
+  const char* name;
+  double (*element)(double element, double row, double place);
+};
+double one_and_a_few(double row, double place, int exponent) {
+  return 1.0 + std::ldexp(std::fmod(row * 5.0, 13.0), exponent) * place;
+}
+constexpr CloseRows kCloseRows[] = {
+    {"as they are", [](double x, double, double) { return x; }},
+    {"on a grid", [](double x, double, double) { return std::round(2.0 * x); }},
+    {"all equal", [](double, double, double place) { return 0.5 + place; }},
+    {"at seven points", [](double, double row, double place) { return std::fmod(row, 7.0) * (place + 1.0); }},
+    {"nearer than floats", [](double, double row, double place) { return one_and_a_few(row, place, -40); }},
+    {"as near as floats", [](double, double row, double place) { return one_and_a_few(row, place, -23); }},
+    {"far from the origin", [](double x, double, double) { return 1048576.0 + std::round(16.0 * x) / 16.0; }},
+    {"of all sizes", [](double x, double row, double) { return x * std::exp2(std::fmod(row, 23.0) - 11.0); }},
+    {"half of them zero", [](double x, double row, double) { return std::fmod(row, 2.0) * x; }}};
+
+constexpr Kind kPairKinds[] = {kHard, kEasy, kEasyPositive};
+
+TEST_P(Mined, PairsOfCloseRowsAreTheSameWithoutMetricsAndForAnyThreads) {
+  for (const Kind& kind : kPairKinds) {
+    for (const int32_t distance : measures_of(kind)) {
+      for (const CloseRows& rows : kCloseRows) {
+        for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
+          if (!mined_turn()) continue;
+          constexpr int64_t kDim = 5;
+          Problem problem = problem_of(
+              {.kind = kind, .measure = distance, .dtype = dtype, .size = {emulated() ? 70 : 430, 1, kDim}, .seed = 9});
+          SCOPED_TRACE(problem.label() + ", rows " + rows.name);
+          for (int64_t i = 0; i < problem.desc.n * kDim; ++i) {
+            double& x = problem.queries[static_cast<std::size_t>(i)];
+            x = rows.element(x, static_cast<double>(i / kDim), static_cast<double>(i % kDim));
+            if (dtype == NCE_DTYPE_FLOAT32) x = static_cast<double>(static_cast<float>(x));
+          }
+          problem.desc.reduction = NCE_REDUCTION_NONE;
+          const Result with_metrics = run(problem);
+          problem.desc.metrics = 0;
+          problem.desc.top_k = 0;
+          Result without = run(problem);
+          without.metrics = with_metrics.metrics;
+          EXPECT_EQ(without.difference(with_metrics), "");
+          if (emulated()) continue;
+          for (const int32_t threads : {1, 3}) {
+            Result other = DeviceRun(*with_threads(threads), problem)(Calls::kTogether);
+            other.metrics = with_metrics.metrics;
+            EXPECT_EQ(other.difference(with_metrics), "") << threads << " threads";
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Mined, TiesAcrossTheBatchGoToTheSmallestIndex) {
+  for (const Kind& kind : kPairKinds) {
+    for (const int32_t distance : {NCE_DISTANCE_EUCLIDEAN, NCE_DISTANCE_SQUARED_EUCLIDEAN}) {
+      // As many blocks as are odd in number, and even.
+      for (const int64_t rows : {emulated() ? 61 : 401, emulated() ? 90 : 430}) {
+        std::vector<double> points;
+        std::vector<int32_t> labels;
+        for (int64_t i = 0; i < rows; ++i) {
+          points.push_back(static_cast<double>(i * 7 % 13));
+          labels.push_back(static_cast<int32_t>(i % 4 - (i % 9 == 5 ? 9 : 0)));
+        }
+        Problem problem = on_a_line(kind, points, labels);
+        problem.desc.distance = distance;
+        problem.desc.margin = 20.0;
+        problem.desc.metrics = 0;
+        problem.desc.top_k = 0;
+        problem.desc.reduction = NCE_REDUCTION_NONE;
+        weigh(problem);
+        set_upstream_by_row(problem);
+        check(problem);
+      }
+    }
+  }
+  expect_mostly_clear();
+}
+
+TEST_P(Mined, PairsWithoutMetricsAreTheOracles) {
+  constexpr Extent kCpu[] = {{1, 1, 3}, {2, 1, 3}, {5, 1, 40}, {97, 1, 7}, {260, 1, 33}, {700, 1, 4}};
+  constexpr Extent kEmulated[] = {{1, 1, 3}, {5, 1, 8}, {97, 1, 5}};
+  for (const Kind& kind : kPairKinds) {
+    for (const int32_t distance : measures_of(kind)) {
+      for (const nce_precision precision : {NCE_PRECISION_PRECISE, NCE_PRECISION_FAST}) {
+        for (const Extent& size : by_device<Extent>(kCpu, kEmulated)) {
+          Problem problem = problem_of({.kind = kind, .measure = distance, .size = size, .seed = 21});
+          problem.desc.precision = precision;
+          problem.desc.metrics = 0;
+          problem.desc.top_k = 0;
+          if (size.n == 97) std::fill_n(problem.queries.begin() + 8 * size.dim, size.dim, 0.0);
+          check(problem);
+        }
+      }
+    }
+  }
+}
+
 TEST_P(Mined, MoreRowsThanAStripHolds) {
   if (emulated() && GetParam().sampled) GTEST_SKIP() << "takes long, and no other device has strips of its own";
   for (const Kind& kind : {kAll, kHard, kSemiHard}) {

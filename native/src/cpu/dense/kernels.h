@@ -214,6 +214,24 @@ struct ExtremesTask {
   Extreme<Real> same, other;   ///< set
 };
 
+/// Of each of some rows the smallest sign * distance that it has met, and the first row at it; infinity and -1 before.
+template <typename Real>
+struct Nearest {
+  Real* values;
+  LaneInteger<Real>* rows;
+};
+
+/// A panel of Y against panels [x_begin, x_end) of X, the same matrix: each distance is met by both of its rows, or
+/// where the panels are one by the row of Y.
+template <typename Real>
+struct MeetTask {
+  DistanceTask<Real> distances;     ///< tiles: room for one
+  const LaneInteger<Real>* labels;  ///< of all panels' rows
+  Real same_sign, other_sign;
+  Nearest<Real> x_same, x_other;  ///< by rows of X from x_begin on, added to
+  Nearest<Real> y_same, y_other;  ///< by rows of the panel of Y, set
+};
+
 /// sums[d][i] (+)= sum over the rows j of a panel of y_j[d] G[j][i].
 template <typename Real>
 struct WeighTask {
@@ -255,6 +273,7 @@ struct Kernels {
   // Null where words are two bfloat16.
   void (*distances)(const DistanceTask<Real>& task);
   void (*extremes)(ExtremesTask<Real>& task);
+  void (*meet)(const MeetTask<Real>& task);
   void (*weigh)(const WeighTask<Real>& task);
 };
 

@@ -32,6 +32,19 @@ struct Call {
 template <typename Real>
 void begin(const Call<Real>& call);
 
+/// Finds every row's pair, where it has one at most, its loss and count.
+template <typename Real>
+void find_pairs(const Call<Real>& call, const Meetings<Real>& meetings);
+/// The operands of distances between the rows.
+template <typename Real>
+dense::Operands<Real> operands_of(const Call<Real>& call);
+/// The loss and count of an anchor's pair, which has both rows.
+template <typename Real>
+MinedRow row_of_pair(const Call<Real>& call, const Pair& pair) {
+  const double gap = loss::triplet_gap(pair.positive.distance, pair.negative.distance, call.rule.margin);
+  return {loss::triplet_loss(gap, call.rule.soft), 1.0};
+}
+
 /// Mines every row: the loss and the count of each, its pair or its metrics. With `weighed` also the sums of tiles of
 /// weights; factors are divided by `largest`.
 template <typename Real>

@@ -122,11 +122,13 @@ class Gather {
   void read(int64_t row, double* to) const {
     const Element* const from = call_.source.template row<Element>(row);
     const dense::Norms& norms = call_.state.norms;
-    const bool cosine = call_.problem.cosine();
-    for (int64_t d = 0; d < call_.dim(); ++d) {
-      const auto x = static_cast<double>(from[d]);
-      to[d] = cosine ? x * norms.scale[row] * norms.inverse(row) : x;
+    if (!call_.problem.cosine()) {
+      for (int64_t d = 0; d < call_.dim(); ++d) to[d] = static_cast<double>(from[d]);
+      return;
     }
+    const double scale = norms.scale[row];
+    const double inverse = norms.inverse(row);
+    for (int64_t d = 0; d < call_.dim(); ++d) to[d] = static_cast<double>(from[d]) * scale * inverse;
   }
 
   /// Adds the slope by the row's distance from another: of differences, which cancel nothing; of cosines the other's
@@ -177,7 +179,7 @@ class Gather {
       auto* const to = static_cast<Element*>(target_of(call_, row));
       for (int64_t d = 0; d < call_.dim(); ++d) {
         const double gradient = held ? static_cast<double>(to[d]) + sum[d] : sum[d];
-        fits = fits && std::fabs(gradient) < overflow;
+        fits &= std::fabs(gradient) < overflow;  // no branch, for vectors
         to[d] = static_cast<Element>(static_cast<Written>(gradient));
       }
     });

@@ -61,6 +61,7 @@ class MinedPlan final : public Plan {
         : carver(data),
           state(carver, plan.problem_, plan.kernels_),
           strip(carver, plan.problem_, plan.kernels_, state),
+          meetings(carver, plan.problem_, plan.kernels_, state, plan.pool_.threads()),
           forward_bytes(carver.used()),
           weighed(carver, plan.problem_, plan.kernels_, state, plan.pool_.threads()),
           gather(carver, plan.problem_, plan.pool_.threads()),
@@ -69,6 +70,7 @@ class MinedPlan final : public Plan {
     dense::Carver carver;
     const State<Real> state;
     const Strip<Real> strip;
+    const Meetings<Real> meetings;
     const int64_t forward_bytes;
     const WeighedScratch<Real> weighed;
     const GatherScratch gather;
@@ -100,9 +102,13 @@ class MinedPlan final : public Plan {
     const Call<Real> call = make_call(in, out, spaces.state);
     spaces.state.header->magic = 0;
     begin<Real>(call);
-    const bool weighs = gradients && call.has_gradient() && !loss::one_pair(problem_.mining);
-    sweep<Real>(call, spaces.strip, out.metrics != nullptr, weighs ? &spaces.weighed : nullptr,
-                weighs ? largest_factor(call) : 0.0);
+    if (loss::one_pair(problem_.mining) && out.metrics == nullptr) {
+      find_pairs<Real>(call, spaces.meetings);
+    } else {
+      const bool weighs = gradients && call.has_gradient() && !loss::one_pair(problem_.mining);
+      sweep<Real>(call, spaces.strip, out.metrics != nullptr, weighs ? &spaces.weighed : nullptr,
+                  weighs ? largest_factor(call) : 0.0);
+    }
     const double counted = check_losses(call);
     if (workspace.bytes >= both_bytes_) *spaces.state.header = {kMagic, number_, counted};
     write_loss(call, counted);

@@ -12,6 +12,7 @@ class Sweep {
         problem_(call.problem),
         state_(call.state),
         kernels_(call.kernels),
+        operands_(operands_of(call)),
         strip_(strip),
         metrics_(metrics),
         cosines_from_rows_(metrics && cosines_from_rows(call)),
@@ -40,35 +41,12 @@ class Sweep {
   }
 
   void find_distances(int64_t panel, int64_t task) const {
-    const bool root = problem_.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
-    kernels_.distances(
-        {.operands = {.x = state_.panels,
-                      .y = state_.panels,
-                      .x_rows = call_.rows(),
-                      .y_rows = call_.rows(),
-                      .dim = call_.dim(),
-                      .panel_stride = state_.panel_stride,
-                      .similarity = root ? NCE_SIMILARITY_NEG_EUCLIDEAN : NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN,
-                      .x_squares = state_.squares,
-                      .y_squares = state_.squares,
-                      .excluded = loss::Excluded::kNone,
-                      .views_half = 0,
-                      .own = 0,
-                      .x_groups = nullptr,
-                      .y_groups = nullptr,
-                      .labels = false,
-                      .x_limits = nullptr,
-                      .y_limits = nullptr,
-                      .form = loss::Form::kBounded,
-                      .inverse_temperature = 1.0,
-                      .logit_shift = 0.0,
-                      .x_factors = nullptr,
-                      .y_factors = nullptr},
-         .unit = problem_.cosine(),
-         .x_begin = 0,
-         .x_end = state_.panel_count,
-         .y_panel = panel,
-         .tiles = tiles_of(task)});
+    kernels_.distances({.operands = operands_,
+                        .unit = problem_.cosine(),
+                        .x_begin = 0,
+                        .x_end = state_.panel_count,
+                        .y_panel = panel,
+                        .tiles = tiles_of(task)});
   }
 
   void mine_panel(int64_t panel, int64_t task) const {
@@ -104,8 +82,7 @@ class Sweep {
     if (task.same.row < 0 || task.other.row < 0) return {0.0, 0.0};
     pair = {{static_cast<double>(task.same.distance), task.same.row},
             {static_cast<double>(task.other.distance), task.other.row}};
-    const double gap = loss::triplet_gap(pair.positive.distance, pair.negative.distance, call_.rule.margin);
-    return {loss::triplet_loss(gap, call_.rule.soft), 1.0};
+    return row_of_pair(call_, pair);
   }
 
   /// What a panel of anchors has from all rows: G times these. Beyond the last row there is no anchor.
@@ -154,6 +131,7 @@ class Sweep {
   const Problem& problem_;
   const State<Real>& state_;
   const Kernels<Real>& kernels_;
+  const dense::Operands<Real> operands_;
   const Strip<Real>& strip_;
   const bool metrics_;
   const bool cosines_from_rows_;
@@ -162,6 +140,37 @@ class Sweep {
 };
 
 }  // namespace
+
+template <typename Real>
+dense::Operands<Real> operands_of(const Call<Real>& call) {
+  const State<Real>& state = call.state;
+  const bool root = call.problem.similarity == NCE_SIMILARITY_NEG_EUCLIDEAN;
+  return {.x = state.panels,
+          .y = state.panels,
+          .x_rows = call.rows(),
+          .y_rows = call.rows(),
+          .dim = call.dim(),
+          .panel_stride = state.panel_stride,
+          .similarity = root ? NCE_SIMILARITY_NEG_EUCLIDEAN : NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN,
+          .x_squares = state.squares,
+          .y_squares = state.squares,
+          .excluded = loss::Excluded::kNone,
+          .views_half = 0,
+          .own = 0,
+          .x_groups = nullptr,
+          .y_groups = nullptr,
+          .labels = false,
+          .x_limits = nullptr,
+          .y_limits = nullptr,
+          .form = loss::Form::kBounded,
+          .inverse_temperature = 1.0,
+          .logit_shift = 0.0,
+          .x_factors = nullptr,
+          .y_factors = nullptr};
+}
+
+template dense::Operands<float> operands_of<float>(const Call<float>&);
+template dense::Operands<double> operands_of<double>(const Call<double>&);
 
 template <typename Real>
 void sweep(const Call<Real>& call, const Strip<Real>& strip, bool metrics, const WeighedScratch<Real>* weighed,

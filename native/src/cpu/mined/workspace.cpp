@@ -10,6 +10,11 @@ namespace {
 
 constexpr int64_t kStripBytes = int64_t{32} << 20;
 constexpr int64_t kLineBytes = 64;
+/// Two blocks of panels should fit in the second-level cache, and pairs of them be many more than threads; but no more
+/// than a loop can count.
+constexpr int64_t kBlocksAtLeast = 16;
+constexpr int64_t kLargestBlock = 16;
+constexpr int64_t kMostBlocks = int64_t{1} << 15;
 
 using loss::divide_up;
 using loss::round_up;
@@ -35,14 +40,31 @@ State<Real>::State(Carver& carver, const Problem& problem, const Kernels<Real>& 
 
 template <typename Real>
 Strip<Real>::Strip(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const State<Real>& state)
-    : tiles_stride(checked_product(state.panel_count, kernels.width * kernels.width)),
+    : length(0),
+      tiles_stride(checked_product(state.panel_count, kernels.width * kernels.width)),
       space_stride(loss::one_pair(problem.mining) ? 0 : problem.x_rows + 1) {
+  if (loss::one_pair(problem.mining) && problem.desc.metrics == 0) return;
   const int64_t bytes = checked_sum(checked_bytes(tiles_stride, sizeof(Real)),
                                     checked_product(2, checked_bytes(space_stride, sizeof(Distant))));
   length = std::clamp<int64_t>(kStripBytes / bytes, 1, state.panel_count);
   tiles = carver.take<Real>(checked_product(length, tiles_stride));
   positives = carver.take<Distant>(checked_product(length, space_stride));
   between = carver.take<Distant>(checked_product(length, space_stride));
+}
+
+template <typename Real>
+Meetings<Real>::Meetings(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const State<Real>& state,
+                         int threads)
+    : length(std::max(std::clamp<int64_t>(state.panel_count / kBlocksAtLeast, 1, kLargestBlock),
+                      divide_up(state.panel_count, kMostBlocks))),
+      blocks(divide_up(state.panel_count, length)),
+      tile_stride(round_up(kernels.width * kernels.width, kLineBytes / static_cast<int64_t>(sizeof(Real)))),
+      near_stride(round_up(length * kernels.width, kLineBytes / static_cast<int64_t>(sizeof(Real)))) {
+  const bool used = loss::one_pair(problem.mining);
+  const int64_t near = checked_product(checked_product(4, near_stride), threads);
+  tiles = carver.take<Real>(used ? checked_product(tile_stride, threads) : 0);
+  values = carver.take<Real>(used ? near : 0);
+  rows = carver.take<dense::LaneInteger<Real>>(used ? near : 0);
 }
 
 template <typename Real>
@@ -71,6 +93,8 @@ template struct State<float>;
 template struct State<double>;
 template struct Strip<float>;
 template struct Strip<double>;
+template struct Meetings<float>;
+template struct Meetings<double>;
 template struct WeighedScratch<float>;
 template struct WeighedScratch<double>;
 

@@ -46,7 +46,8 @@ struct State {
   Real* panels;
 };
 
-/// A strip: the distances of some panels of anchors from all rows, and room to mine a row, once a panel.
+/// A strip: the distances of some panels of anchors from all rows, and room to mine a row, once a panel. Empty where
+/// neither a row nor metrics need all distances at once.
 template <typename Real>
 struct Strip {
   Strip(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const State<Real>& state);
@@ -63,6 +64,27 @@ struct Strip {
     auto* const numbers = reinterpret_cast<double*>(middle);
     return {positives + panel * space_stride, middle, reinterpret_cast<Bucket*>(middle), numbers,
             numbers + space_stride};
+  }
+};
+
+/// Where an anchor has one pair: blocks of panels, of which every two meet, and for each worker who is nearest to the
+/// rows of two blocks.
+template <typename Real>
+struct Meetings {
+  Meetings(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const State<Real>& state, int threads);
+
+  int64_t length;  ///< panels of a block; from the shape alone
+  int64_t blocks;
+  int64_t tile_stride;
+  Real* tiles;          ///< one a worker
+  int64_t near_stride;  ///< rows of a block
+  Real* values;         ///< [worker][4][near stride]
+  dense::LaneInteger<Real>* rows;
+
+  /// `which` from 0 to 3.
+  dense::Nearest<Real> nearest(int worker, int which) const {
+    const int64_t at = (int64_t{4} * worker + which) * near_stride;
+    return {values + at, rows + at};
   }
 };
 

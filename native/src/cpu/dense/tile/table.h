@@ -30,6 +30,7 @@ constexpr Kernels<Real> make_kernels(const char* name, double largest_bounded_lo
           &finish<Real>,
           kMinedKernels<Real>.distances,
           kMinedKernels<Real>.extremes,
+          kMinedKernels<Real>.meet,
           kMinedKernels<Real>.weigh};
 }
 
