@@ -123,15 +123,7 @@ class Blocks {
       const Number s = positive.similarity.s;
       rows_[k] = RowLoss<Number>(
           desc_, problem_.tau, problem_.bias, &s,
-          [&](const auto& visit) {
-            negatives(i, [&](int64_t u, int64_t v) {
-              if (desc_.offsets != 0) {
-                visit(similarity(u, v), offset(v));
-              } else {
-                visit(similarity(u, v));
-              }
-            });
-          },
+          [&](const auto& visit) { negatives(i, [&](int64_t u, int64_t v) { visit(similarity(u, v), offset(v)); }); },
           static_cast<double>(offset(n_ + i)));
       slopes_[k] = shares_.weight(i) * shares_.slope(i);
       sums[k].add_loss(problem_, rows_[k], shares_.weight(i), shares_.slope(i));

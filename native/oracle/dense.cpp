@@ -127,15 +127,7 @@ class Dense {
       };
       rows_[k] = {RowLoss<Number>(
                       desc_, problem_.tau, problem_.bias, &s,
-                      [&](const auto& visit) {
-                        negatives([&](int64_t j) {
-                          if (desc_.offsets != 0) {
-                            visit(matrix_->s(i, j), offset(j));
-                          } else {
-                            visit(matrix_->s(i, j));
-                          }
-                        });
-                      },
+                      [&](const auto& visit) { negatives([&](int64_t j) { visit(matrix_->s(i, j), offset(j)); }); },
                       static_cast<double>(offset(i))),
                   weight * slope};
       sums[k].add_loss(problem_, rows_[k].loss, weight, slope);

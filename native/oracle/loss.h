@@ -214,7 +214,7 @@ class RowLoss {
   void debiased(Number prior, Number margin, Number positive, const Negatives& negatives) {
     form_ = Form::kExponential;
     Number u = 0, above = 0, sizes = 0, count = 0;
-    negatives([&](Number s) {
+    negatives([&](Number s, Number = 0) {
       const Number e = std::exp((s - positive + margin) / tau_);
       u += e;
       above += e * (s - positive + margin);
@@ -261,7 +261,7 @@ class RowLoss {
   void logistic(nce_reduction reduction, Number positive, const Negatives& negatives) {
     form_ = Form::kLogistic;
     int64_t count = 0;
-    negatives([&](Number) { ++count; });
+    negatives([&](Number, Number = 0) { ++count; });
     const Number part = share_of_each(reduction, count);
     Number largest = 0;
     const auto add = [&](Number s, Number sign, Number of) {
@@ -277,7 +277,7 @@ class RowLoss {
       largest = std::max(largest, std::fabs(s));
     };
     add(positive, -1, 1);
-    negatives([&](Number s) { add(s, 1, part); });
+    negatives([&](Number s, Number = 0) { add(s, 1, part); });
     by_positive = -sigmoid(-(positive / tau_ + bias_)) / tau_;
     factor_ = part / tau_;
     condition = std::max<Number>(1, 2 * (largest / tau_ + std::fabs(bias_)));
@@ -292,7 +292,7 @@ class RowLoss {
       by_positive = -distance;
       value = distance * distance / 2;
     } else {
-      negatives([&](Number s) { distance = -s; });
+      negatives([&](Number s, Number = 0) { distance = -s; });
       factor_ = std::max<Number>(0, margin - distance);
       value = factor_ * factor_ / 2;
     }
@@ -303,7 +303,7 @@ class RowLoss {
   template <typename Negatives>
   void triplet(Number margin, bool soft, Number positive, const Negatives& negatives) {
     Number negative = 0;
-    negatives([&](Number s) { negative = s; });
+    negatives([&](Number s, Number = 0) { negative = s; });
     const Number gap = negative - positive + margin;
     value = soft ? softplus(gap) : std::max<Number>(0, gap);
     by_positive = soft ? -sigmoid(gap) : value > 0 ? -1 : 0;
