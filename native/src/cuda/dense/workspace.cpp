@@ -234,7 +234,7 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
                        .distances = problem.euclidean(),
                        .whole = strips.many(),
                        .limited = problem.threshold.any()};
-  const GradientSide y{.x_rows = problem.tower ? 0 : carved.y_rows,
+  const GradientSide y{.x_rows = problem.tower ? 0 : carved.rows_with_gradient(),
                        .y_rows = carved.x_rows,
                        .dim = carved.desc.dim,
                        .distances = problem.euclidean(),
