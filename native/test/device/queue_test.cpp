@@ -301,6 +301,17 @@ TEST_P(Queue, SimilaritiesBeyondTheRange) {
                  "inputs->queries has a similarity or distance beyond the range of float64 in row 7");
 }
 
+TEST_P(Queue, OfMoreThanAWorkspaceCanHold) {
+  for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT16}) {
+    nce_plan_desc desc = empty_problem_of({.kind = kQueue, .dtype = dtype, .size = {4, 5, 64}}).desc;
+    desc.queue = int64_t{1} << 36;
+    nce_plan* plan = nullptr;
+    EXPECT_EQ(device().library().plan_create(device().context(), &desc, &plan), NCE_STATUS_UNSUPPORTED);
+    const std::string message = nce_last_error();
+    EXPECT_EQ(message.find("desc: n = 4, m = 5, queue = 68719476736, dim = 64 would need a workspace"), 0U) << message;
+  }
+}
+
 TEST_P(Queue, IsNotWritten) {
   for (const Kind& kind : kQueueKinds) {
     for (const nce_dtype dtype : oracle::kDtypes) {
