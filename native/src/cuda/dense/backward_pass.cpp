@@ -137,7 +137,7 @@ class Backward {
     if (rows == 0) return {};
     const Matrix x = x_matrix(call_, rows_);
     Matrix y = y_matrix(call_, rows_, strip);
-    y.rows = rows;
+    y.rows = rows;  // those of the queue are padding to this side
     return {.x = y,
             .y = x.to,
             .y_rows = problem_.x_rows,
