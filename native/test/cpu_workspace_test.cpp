@@ -33,6 +33,11 @@ TEST(CpuWorkspace, DoesNotGrowWithKeysThatAreManyMoreThanTheQueries) {
           const int64_t bytes = bytes_of(make_plan(context, desc), NCE_PASS_FORWARD_BACKWARD);
           EXPECT_LE(bytes, 64 * kMiB + 96 * n * kDim)
               << "n " << n << ", m " << m << ", similarity " << similarity << ", negatives " << negatives;
+          if (negatives != NCE_NEGATIVES_IN_BATCH) continue;
+          desc.m = n;
+          desc.queue = m - n;
+          EXPECT_LE(bytes_of(make_plan(context, desc), NCE_PASS_FORWARD_BACKWARD), 64 * kMiB + 96 * n * kDim)
+              << "of a queue: n " << n << ", m " << m << ", similarity " << similarity;
         }
       }
     }

@@ -73,6 +73,36 @@ TEST_P(CudaKeyStrips, HaveTheAnswersOfKeysAtOnce) {
   }
 }
 
+/// Strips have 512 rows: the border lies in the first, at its end, in a tile of the second, and in the last.
+TEST_P(CudaKeyStrips, GoOnIntoTheQueue) {
+  constexpr nce_similarity kSimilarities[] = {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_EUCLIDEAN};
+  constexpr nce_dtype kTypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_BFLOAT16, NCE_DTYPE_FLOAT32};
+  uint64_t seed = 8400;
+  std::size_t number = 0;
+  for (Kind kind : {oracle::kQueue, oracle::kQueueGrouped}) {
+    for (const int64_t keys : {5, 512, 700, 1030}) {
+      ++number;
+      if (!runs(number, 4)) continue;
+      kind.queue = 1200 - keys;
+      Problem problem = problem_of({.kind = kind,
+                                    .measure = kSimilarities[number % std::size(kSimilarities)],
+                                    .dtype = kTypes[number % std::size(kTypes)],
+                                    .size = {5, keys, 12},
+                                    .tau = 0.4,
+                                    .seed = ++seed});
+      problem.gaps = {.queries = 3, .keys = 4, .d_keys = 2, .queue = 8};
+      SCOPED_TRACE(problem.label());
+      const Result together = run_in_strips(problem, Calls::kTogether);
+      expect_close(problem, together, answer_to(problem), dense_bounds(problem));
+      EXPECT_EQ(run_in_strips(problem, Calls::kSeparate).difference(together), "");
+      if (problem.dtype() != NCE_DTYPE_FLOAT32) continue;
+      // Doubles of the caller's rows.
+      problem.tau = 0.001;
+      expect_close(problem, run_in_strips(problem, Calls::kTogether), answer_to(problem), dense_bounds(problem));
+    }
+  }
+}
+
 TEST_P(CudaKeyStrips, TellRowsByTheirPlaceAmongAllKeys) {
   const auto told = [&](const Problem& problem) {
     try {
@@ -91,6 +121,11 @@ TEST_P(CudaKeyStrips, TellRowsByTheirPlaceAmongAllKeys) {
   Problem broken = good;
   broken.keys[1000 * 3] = std::nan("");
   EXPECT_NE(told(broken).find("keys holds a NaN or an infinity in row 1000"), std::string::npos) << told(broken);
+  Kind kind = oracle::kQueue;
+  kind.queue = 700;
+  broken = problem_of({.kind = kind, .size = {5, 500, 3}, .tau = 1.0, .noise = 3.0, .seed = 8200});
+  broken.queue[600 * 3] = std::nan("");
+  EXPECT_NE(told(broken).find("queue holds a NaN or an infinity in row 600"), std::string::npos) << told(broken);
 }
 
 /// Where doubles take over, strips are rows of the caller's.
@@ -146,6 +181,12 @@ TEST_P(CudaKeyStrips, KeepTheWorkspaceWithinTheKeysAndAConstant) {
             EXPECT_LE(selftest::Plan(device(), problem.desc).workspace_bytes(NCE_PASS_FORWARD_BACKWARD),
                       keys + 64 * kMiB)
                 << problem.label();
+            if (kind.loss != NCE_LOSS_INFONCE || kind.negatives != NCE_NEGATIVES_IN_BATCH) continue;
+            nce_plan_desc queued = problem.desc;
+            queued.m = n;
+            queued.queue = m - n;
+            EXPECT_LE(selftest::Plan(device(), queued).workspace_bytes(NCE_PASS_FORWARD_BACKWARD), keys + 64 * kMiB)
+                << "most of them in a queue: " << problem.label();
           }
         }
       }

@@ -77,8 +77,9 @@ void refuse_other_bias(double bias, double forward_bias) {
 }
 
 void refuse_sizes(const nce_plan_desc& desc, const char* largest) {
+  const std::string queue = desc.queue > 0 ? ", queue = " + std::to_string(desc.queue) : "";
   throw Error(NCE_STATUS_UNSUPPORTED, "desc: n = " + std::to_string(desc.n) + ", m = " + std::to_string(desc.m) +
-                                          ", dim = " + std::to_string(desc.dim) +
+                                          queue + ", dim = " + std::to_string(desc.dim) +
                                           " would need a workspace of more than " + largest);
 }
 

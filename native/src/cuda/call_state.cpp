@@ -25,6 +25,8 @@ const char* name_of(Argument argument) {
       return "keys";
     case Argument::kNegatives:
       return "negatives";
+    case Argument::kQueue:
+      return "queue";
     case Argument::kQueriesGradient:
       return "d_queries";
     case Argument::kKeysGradient:
@@ -63,6 +65,7 @@ const char* name_of(Argument argument) {
     case Argument::kQueries:
     case Argument::kKeys:
     case Argument::kNegatives:
+    case Argument::kQueue:
     case Argument::kSimilarity:
     case Argument::kQueriesGradient:
     case Argument::kKeysGradient:

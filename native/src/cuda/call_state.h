@@ -22,6 +22,7 @@ enum class Argument : int32_t {
   kQueries,
   kKeys,
   kNegatives,
+  kQueue,
   kSimilarity,  ///< of a row of queries, beyond the range of its arithmetic
   kQueriesGradient,
   kKeysGradient,

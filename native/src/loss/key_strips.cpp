@@ -25,6 +25,7 @@ Problem KeyStrips::problem_of(const Problem& whole, int64_t strip) const {
   Problem part = whole;
   part.shared = true;
   part.y_rows = size(strip);
+  part.queue = std::clamp<int64_t>(begin(strip) + part.y_rows - whole.rows_with_gradient(), 0, part.y_rows);
   part.z_rows = whole.x_rows;
   part.excluded = excluded_in(whole, strip);
   return part;

@@ -37,7 +37,7 @@ class KeyStrips {
     return strip > 0 ? Excluded::kNone : whole.excluded;
   }
 
-  /// The problem of one strip: Y are its rows, and Z the positives.
+  /// The problem of one strip: Y are its rows, some or all of which may be the queue's, and Z the positives.
   Problem problem_of(const Problem& whole, int64_t strip) const;
   /// What memory is cut for: the first strip's, or the whole problem.
   Problem largest_of(const Problem& whole) const { return many_ ? problem_of(whole, 0) : whole; }

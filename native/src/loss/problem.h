@@ -116,6 +116,8 @@ struct Problem {
   bool has_negatives() const { return negative_rows >= 0; }
   /// Rows of Y that arrays by key have: the keys, then the queue.
   int64_t key_columns() const { return key_rows + queue; }
+  /// Rows of Y that have a gradient, which come first.
+  int64_t rows_with_gradient() const { return y_rows - queue; }
   bool has_temperature() const { return measured_by(row.function) == Measured::kSimilarity; }
   bool has_bias() const { return rule.bias; }
   bool has_labels() const {

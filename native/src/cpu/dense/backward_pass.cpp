@@ -79,7 +79,7 @@ class Backward {
       if (x.wanted() && products()) add_to_totals(begin, end);
     }
     if (y.wanted() && !(y_summed_ && scratch_.finishes_y)) {
-      call_.pool.parallel_for(panels_.y_count, [&](int64_t panel, int worker) { finish_y(y, panel, worker); });
+      call_.pool.parallel_for(y_panels(), [&](int64_t panel, int worker) { finish_y(y, panel, worker); });
     }
     if (overflow_) state_.header->overflow = 1;
   }
@@ -117,7 +117,7 @@ class Backward {
     const Side<Real> z = z_side();
     const int64_t last = (panels_.x_count - 1) / scratch_.strips.length * scratch_.strips.length;
     for_matrices(call_.pool, 1,
-                 {x.wanted() ? panels_.x_count - last : 0, y.wanted() ? panels_.y_count : 0,
+                 {x.wanted() ? panels_.x_count - last : 0, y.wanted() ? y_panels() : 0,
                   problem_.shared && z.wanted() ? panels_.z_count : 0},
                  [&](size_t matrix, int64_t begin, int64_t end, int worker) {
                    for (int64_t panel = begin; panel < end; ++panel) {
@@ -156,7 +156,7 @@ class Backward {
 
   /// The gradient of one tower is computed as that of X alone.
   Side<Real> y_side() const {
-    Target target = target_of(call_.d_y, call_.d_y_stride, problem_.y_rows);
+    Target target = target_of(call_.d_y, call_.d_y_stride, problem_.rows_with_gradient());
     if (problem_.tower) target.first = nullptr;
     return {.panels = panels_.y,
             .rows = problem_.y_rows,
@@ -167,6 +167,9 @@ class Backward {
             .positive_rows = call_.positives_in_y ? problem_.x_rows : 0,
             .target = target};
   }
+
+  /// Panels of Y with rows that have a gradient.
+  int64_t y_panels() const { return loss::divide_up(problem_.rows_with_gradient(), kernels_.width); }
 
   /// Whether rows have negatives of their own, whose gradient is wanted.
   bool own_wanted() const { return problem_.own > 0 && call_.d_z != nullptr; }
@@ -203,23 +206,24 @@ class Backward {
       if (problem_.own > 0 && (x.wanted() || own_wanted())) multiply_own(x, begin, end);
       call_.pool.parallel_for(groups + of_queries, [&](int64_t group, int worker) {
         if (group >= groups) return multiply_queries(begin, end, group - groups, worker);
-        // Rounded up, so that the larger groups are begun first and the threads end together.
-        const int64_t y_begin = (panels_.y_count * group + groups - 1) / groups;
-        const int64_t y_end = (panels_.y_count * (group + 1) + groups - 1) / groups;
+        const int64_t y_begin = scratch_.strips.y_begin(group, panels_.y_count);
+        const int64_t y_end = scratch_.strips.y_begin(group + 1, panels_.y_count);
+        const bool of_y = y.wanted() && y_begin < y_panels();
+        if (!x.wanted() && !of_y) return;
         GradientTask<Real> task = gradient_task(begin, end, y_begin, y_end, worker);
         if (x.wanted()) {
           task.x_sums = scratch_.x_sums + group * sums_stride();
           if (problem_.euclidean()) task.x_g_sums = scratch_.x_g_sums + group * g_sums_stride();
         }
         const int64_t first = scratch_.y_sums_of_workers ? worker * scratch_.largest_group : y_begin;
-        if (y.wanted()) {
+        if (of_y) {
           task.x_rows = scratch_.x_rows;
           task.y_sums = scratch_.y_sums + first * scratch_.row_stride;
           if (problem_.euclidean()) task.y_g_sums = scratch_.y_g_sums + first * kernels_.width;
         }
         kernels_.gradient(task);
-        if (!y.wanted() || !scratch_.finishes_y) return;
-        for (int64_t panel = y_begin; panel < y_end; ++panel)
+        if (!of_y || !scratch_.finishes_y) return;
+        for (int64_t panel = y_begin; panel < std::min(y_end, y_panels()); ++panel)
           finish_summed_y(y, panel, first + panel - y_begin, worker);
       });
       y_summed_ = true;

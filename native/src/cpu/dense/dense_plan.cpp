@@ -194,7 +194,11 @@ class DensePlan final : public Plan {
       queries.second = in.keys;
       queries.second_stride = in.keys_stride;
     }
-    const RowSource keys = rows_of(in.keys, in.keys_stride, std::max<int64_t>(0, problem_.key_rows));
+    RowSource keys = rows_of(in.keys, in.keys_stride, std::max<int64_t>(0, problem_.key_rows));
+    if (problem_.queue > 0) {
+      keys.second = in.queue;
+      keys.second_stride = in.queue_stride;
+    }
     const RowSource negatives = rows_of(in.negatives, in.negatives_stride, problem_.y_rows);
     return {.problem = problem_,
             .pool = pool_,
@@ -279,10 +283,9 @@ class DensePlan final : public Plan {
                  .far = whole.far,
                  .cosines_by_rows = whole.cosines_by_rows};
     const int64_t begin = key_strips_.begin(strip);
-    call.y.first = whole.y.row_address(begin);
-    call.y.first_rows = part.y_rows;
+    call.y = whole.y.from(begin);
     if (keeps_norms(key_strips_)) call.y_norms = {whole.y_norms.length + begin, whole.y_norms.scale + begin};
-    call.d_y = row_of(whole.d_y, whole.d_y_stride, begin);
+    call.d_y = part.rows_with_gradient() > 0 ? row_of(whole.d_y, whole.d_y_stride, begin) : nullptr;
     return call;
   }
 
@@ -311,10 +314,17 @@ class DensePlan final : public Plan {
   /// Whether the norms of Y choose no arithmetic, so that each strip is looked at only when its turn comes.
   bool looks_late() const { return problem_.cosine(); }
 
+  /// A row of Y that is not finite, by the name of the matrix that it lies in.
+  [[noreturn]] void refuse_column(int64_t row) const {
+    const int64_t in_queue = row - problem_.rows_with_gradient();
+    if (in_queue >= 0) refuse_row("queue", in_queue);
+    refuse_row(problem_.shared ? "negatives" : "keys", row);
+  }
+
   /// Refuses rows of a measured strip that are not finite, and counts zeros.
   void look_at_strip(Call& whole, const Call& of, int64_t strip) const {
     const int64_t y = first_non_finite(of.y_norms, of.problem.y_rows);
-    if (y >= 0) refuse_row(problem_.shared ? "negatives" : "keys", key_strips_.begin(strip) + y);
+    if (y >= 0) refuse_column(key_strips_.begin(strip) + y);
     whole.zero_columns += count_zero(of.y_norms, of.problem.y_rows);
   }
 
@@ -412,7 +422,7 @@ class DensePlan final : public Plan {
     if (z >= 0 && problem_.shared) refuse_row("keys", z);
     if (!problem_.tower) {
       const int64_t y = first_non_finite(state.y_norms, problem_.y_rows);
-      if (y >= 0) refuse_row(problem_.shared ? "negatives" : "keys", y);
+      if (y >= 0) refuse_column(y);
     }
     if (z >= 0) refuse_row("negatives", z);
     return problem_.cosine() ? NormRange{1.0, 1.0} : range_of(state.y_norms, problem_.y_rows);
@@ -581,8 +591,8 @@ class DensePlan final : public Plan {
 
 std::unique_ptr<Plan> make_dense_plan(const Problem& problem, ThreadPool& pool, nce_isa isa) {
   const nce_plan_desc& desc = problem.desc;
-  const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m)) *
-                          static_cast<double>(desc.dim + 64) * static_cast<double>(sizeof(double));
+  const double rows = static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m) + static_cast<double>(desc.queue);
+  const double elements = rows * static_cast<double>(desc.dim + 64) * static_cast<double>(sizeof(double));
   if (elements > kLargestWorkspace) refuse_sizes(desc, kLargestWorkspaceText);
   return std::make_unique<DensePlan>(problem, pool, choose_isa(isa));
 }

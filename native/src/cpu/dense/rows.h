@@ -1,6 +1,7 @@
 #pragma once
 // Reading the caller's matrices: rows by index, and their norms.
 
+#include <algorithm>
 #include <cstdint>
 
 #include "cpu/dense/elements.h"
@@ -42,6 +43,14 @@ struct RowSource {
   // Behind row, which Clang would not emit if a lambda asked for it first.
   const void* row_address(int64_t i) const {
     return with_element(dtype, [&](auto element) -> const void* { return row<decltype(element)>(i); });
+  }
+
+  /// The same from a row on.
+  RowSource from(int64_t begin) const {
+    RowSource rest = *this;
+    (begin < first_rows ? rest.first : rest.second) = row_address(begin);
+    rest.first_rows = std::max<int64_t>(0, first_rows - begin);
+    return rest;
   }
 };
 

@@ -249,8 +249,12 @@ BackwardScratch<Real>::BackwardScratch(Carver& carver, const Problem& problem, c
   x_g_totals = carver.take<double>(problem.euclidean() ? totals * kernels.width : 0);
   finishes_y = key_strips.many() && strips.length >= panels.x_count;
   largest_group = divide_up(panels.y_count, strips.y_groups);
-  y_sums_of_workers = finishes_y && threads * largest_group < panels.y_count;
-  const int64_t y_panels = problem.tower ? 0 : y_sums_of_workers ? threads * largest_group : panels.y_count;
+  int64_t summed = 0;  // panels of Y in groups that have a gradient
+  for (int64_t group = 1; summed * kernels.width < problem.rows_with_gradient(); ++group) {
+    summed = strips.y_begin(group, panels.y_count);
+  }
+  y_sums_of_workers = finishes_y && threads * largest_group < summed;
+  const int64_t y_panels = problem.tower ? 0 : y_sums_of_workers ? threads * largest_group : summed;
   y_sums = carver.take<double>(y_panels * row_stride);
   y_g_sums = carver.take<double>(problem.euclidean() ? y_panels * kernels.width : 0);
   own_sums = carver.take<double>(threads * problem.own * row_stride);

@@ -10,6 +10,7 @@
 #include "cpu/dense/rows.h"
 #include "loss/key_strips.h"
 #include "loss/problem.h"
+#include "loss/rounding.h"
 #include "loss/row.h"
 
 namespace nce::cpu::dense {
@@ -113,6 +114,9 @@ struct Strips {
   int64_t own_groups;    ///< 1 where rows have negatives of their own, else 0
 
   int64_t all() const { return y_groups + query_groups + own_groups; }
+  /// The panel of `y_panels` that a group of Y begins with. Rounded up, so that the larger groups are begun first and
+  /// the threads end together.
+  int64_t y_begin(int64_t group, int64_t y_panels) const { return loss::divide_up(y_panels * group, y_groups); }
 };
 
 /// The tiles that fit what the budget leaves beyond `necessary` bytes.
@@ -189,7 +193,7 @@ struct BackwardScratch {
   bool finishes_y;
   bool y_sums_of_workers;
   int64_t largest_group;  ///< panels of Y
-  double* y_sums;         ///< Y in row blocks; not for one tower
+  double* y_sums;         ///< Y in row blocks, without groups that are the queue's alone; not for one tower
   double* y_g_sums;       ///< Euclidean only
   double* own_sums;       ///< [worker][own negatives of a panel of X, in row blocks]
   double* own_g_sums;     ///< Euclidean only

@@ -133,9 +133,12 @@ class Backward {
     if (problem_.tower) return {};
     const nce_outputs& out = call_.out;
     const int64_t begin = call_.strips.begin(strip);
-    const int64_t rows = call_.strips.size(strip);
+    const int64_t rows = call_.strips.problem_of(problem_, strip).rows_with_gradient();
+    if (rows == 0) return {};
     const Matrix x = x_matrix(call_, rows_);
-    return {.x = y_matrix(call_, rows_, strip),
+    Matrix y = y_matrix(call_, rows_, strip);
+    y.rows = rows;  // those of the queue are padding to this side
+    return {.x = y,
             .y = x.to,
             .y_rows = problem_.x_rows,
             .excluded = KeyStrips::excluded_in(problem_, strip),

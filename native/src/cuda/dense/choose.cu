@@ -88,7 +88,9 @@ __global__ void choose(const ChooseParams p) {
   const bool second_view = p.tower && x.first_non_finite >= p.first_view;
   if (refuse(call, x, second_view ? Argument::kKeys : Argument::kQueries, second_view ? p.first_view : 0)) return;
   if (p.shared && refuse(call, z, Argument::kKeys, 0)) return;
-  if (refuse(call, y, p.shared ? Argument::kNegatives : Argument::kKeys, 0)) return;
+  const bool queue = !p.tower && y.first_non_finite >= p.keys;
+  const Argument of_y = queue ? Argument::kQueue : p.shared ? Argument::kNegatives : Argument::kKeys;
+  if (refuse(call, y, of_y, queue ? p.keys : 0)) return;
   if (p.own && refuse(call, z, Argument::kNegatives, 0)) return;
 
   const double other = Largest()(y.largest, p.shared || p.own ? z.largest : 0.0);

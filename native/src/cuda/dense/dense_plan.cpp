@@ -14,8 +14,9 @@ constexpr int64_t kShortestStrip = 512;  // below, launches would be too small t
 const Problem& countable(const Problem& problem) {
   constexpr double kPadding = 512.0;  // of rows and of elements
   const nce_plan_desc& desc = problem.desc;
-  const double elements = (static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m) + kPadding) *
-                          (static_cast<double>(desc.dim) + kPadding);
+  const double rows =
+      static_cast<double>(desc.n) * 2.0 + static_cast<double>(desc.m) + static_cast<double>(desc.queue) + kPadding;
+  const double elements = rows * (static_cast<double>(desc.dim) + kPadding);
   if (elements > static_cast<double>(kLargestWorkspace)) refuse_sizes(desc, kLargestWorkspaceText);
   return problem;
 }
@@ -44,7 +45,9 @@ class DensePlan final : public DevicePlan<DensePlan> {
     const State state(carver, problem_, carved_);
     const Scratch scratch(carver, problem_);
     const RowSource queries = source(of.in.queries, of.in.queries_stride, problem_.desc.n);
-    const RowSource keys = source(of.in.keys, of.in.keys_stride, std::max<int64_t>(0, problem_.key_rows));
+    RowSource keys = source(of.in.keys, of.in.keys_stride, std::max<int64_t>(0, problem_.key_rows));
+    keys.second = of.in.queue;
+    keys.second_stride = of.in.queue_stride;
     const RowSource negatives = source(of.in.negatives, of.in.negatives_stride, problem_.y_rows);
     RowSource tower = queries;
     tower.second = of.in.keys;

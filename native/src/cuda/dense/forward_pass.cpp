@@ -341,6 +341,7 @@ void choose(const Call& call) {
                  .second_method = call.methods.size() == 2,
                  .first_is_double = call.methods[0].arithmetic == Arithmetic::kFloat64,
                  .first_view = problem.desc.n,
+                 .keys = problem.rows_with_gradient(),
                  .most_terms = static_cast<double>(std::max<int64_t>({1, problem.x_rows, problem.y_rows}) +
                                                    problem.blocks.count() * problem.x_rows + problem.own),
                  .weighs_much = weighs_much(problem)},

@@ -80,7 +80,7 @@ class Packer {
   const MethodState& state_;
 };
 
-/// From a row on, of one matrix.
+/// From a row on. Beyond the first matrix first_rows is negative: so many rows further on in the second.
 RowSource offset(RowSource rows, int64_t begin) {
   rows.first = static_cast<const std::byte*>(rows.first) + begin * rows.first_stride * loss::dtype_bytes(rows.dtype);
   rows.first_rows -= begin;

@@ -76,6 +76,7 @@ struct ChooseParams {
   bool second_method;   ///< kFloat64, for numbers that the first cannot be trusted with
   bool first_is_double;
   int64_t first_view;  ///< tower: rows given as queries
+  int64_t keys;        ///< rows of Y before those of the queue
   double most_terms;   ///< the most negatives that a sum has
   bool weighs_much;    ///< losses are far for their weight alone
 };

@@ -234,12 +234,14 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
                        .distances = problem.euclidean(),
                        .whole = strips.many(),
                        .limited = problem.threshold.any()};
-  const GradientSide y{.x_rows = problem.tower ? 0 : carved.y_rows,
-                       .y_rows = carved.x_rows,
-                       .dim = carved.desc.dim,
-                       .distances = problem.euclidean(),
-                       .whole = false,
-                       .limited = problem.threshold.any()};
+  const GradientSide all_y{.x_rows = problem.tower ? 0 : carved.y_rows,
+                           .y_rows = carved.x_rows,
+                           .dim = carved.desc.dim,
+                           .distances = problem.euclidean(),
+                           .whole = false,
+                           .limited = problem.threshold.any()};
+  GradientSide keys = all_y;
+  keys.x_rows -= carved.queue;
   const GradientSide own{.x_rows = carved.own > 0 ? carved.z_rows : 0,
                          .y_rows = tile::kRowMultiple,
                          .dim = carved.desc.dim,
@@ -249,7 +251,7 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
   const auto bytes_of = [&](const Method& method, const MethodCuts& cuts) {
     return workspace_bytes(problem, strips, method, cuts, NCE_PASS_FORWARD_BACKWARD, architecture);
   };
-  const auto cut = [&](const Method& method, int64_t most_bytes) {
+  const auto cut = [&](const Method& method, const GradientSide& y, int64_t most_bytes) {
     const MethodBytes bytes(problem, strips, method);
     MethodCuts cuts{};
     if (strips.many()) {
@@ -273,12 +275,14 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
   const bool wider = methods[0].planes == 2 || methods[0].arithmetic == Arithmetic::kFloat32;
   if (has_half && wider) {
     const Method half{Arithmetic::kTensorFloat16, 1, true};
-    most = static_cast<int64_t>(kMoreThanHalf * static_cast<double>(bytes_of(half, cut(half, kNoLimit))));
+    most = static_cast<int64_t>(kMoreThanHalf * static_cast<double>(bytes_of(half, cut(half, all_y, kNoLimit))));
     if (methods[0].arithmetic == Arithmetic::kFloat32) most += kMoreScratch;
   }
+  // Limits are those of as many keys without a queue, whose sums leave room: then X is cut as there, too.
   for (const Method& method : methods) {
-    cuts.push_back(cut(method, most));
-    most = bytes_of(method, cuts.back());
+    const MethodCuts of_all = cut(method, all_y, most);
+    cuts.push_back(carved.queue == 0 ? of_all : cut(method, keys, most));
+    most = bytes_of(method, of_all);
   }
   return cuts;
 }
