@@ -59,6 +59,7 @@ class Sweep {
                       .labels = false,
                       .x_limits = nullptr,
                       .y_limits = nullptr,
+                      .y_weights = nullptr,
                       .form = loss::Form::kBounded,
                       .inverse_temperature = 1.0,
                       .logit_shift = 0.0,
