@@ -146,7 +146,7 @@ class Blocks {
 
   Number by_negative(int64_t i, int64_t u, int64_t v) const {
     const Number s = similarity(u, v);
-    return s > limits_.data()[i] ? 0 : slopes_.data()[i] * rows_.data()[i].by_negative(s, offset(v));
+    return s > limits_.data()[i] ? 0 : slopes_.data()[i] * rows_.data()[i].by_negative(s, offset(u) + offset(v));
   }
 
   GradientRow<Number> gradient_of(int64_t u) const {

@@ -54,7 +54,7 @@ TEST_P(CudaKeyStrips, HaveTheAnswersOfKeysAtOnce) {
   uint64_t seed = 8100;
   std::size_t turn = 0, number = 0;
   for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip, oracle::kAbsolute,
-                           oracle::kSharedRelative}) {
+                           oracle::kSharedRelative, oracle::kOffsets, oracle::kOffsetsAbsolute}) {
     for (std::size_t i = 0; i < std::size(kTypes); ++i) {
       if (!runs(number++, 3)) continue;
       const Problem problem = decided_problem_of({.kind = kind,
@@ -132,7 +132,7 @@ TEST_P(CudaKeyStrips, TellRowsByTheirPlaceAmongAllKeys) {
 TEST_P(CudaKeyStrips, HaveTheDigitsOfDoubleAtLogitsOfAThousand) {
   uint64_t seed = 8150;
   std::size_t number = 0;
-  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip}) {
+  for (const Kind& kind : {oracle::kInfoNce, oracle::kShared, oracle::kGrouped, oracle::kSigLip, oracle::kOffsets}) {
     for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT16}) {
       if (!runs(number++, 4)) continue;
       Problem problem =

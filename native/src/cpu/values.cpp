@@ -49,4 +49,12 @@ void check_upstream(const nce_inputs& in, int64_t rows) {
   }
 }
 
+void check_offsets(const nce_inputs& in, int64_t columns) {
+  if (in.key_offsets == nullptr) return;
+  for (int64_t j = 0; j < columns; ++j) {
+    const auto offset = static_cast<double>(in.key_offsets[j]);
+    if (!loss::offset_allowed(offset)) refuse_element("key_offsets", j, offset, loss::kOffsetsAllowed);
+  }
+}
+
 }  // namespace nce::cpu

@@ -31,6 +31,9 @@ void check_labels(const nce_inputs& in, int64_t rows);
 /// Throws unless the upstream gradient (one number or `rows`) is finite; null is allowed.
 void check_upstream(const nce_inputs& in, int64_t rows);
 
+/// Throws unless all offsets, of so many columns, are allowed; null is.
+void check_offsets(const nce_inputs& in, int64_t columns);
+
 /// Writes a number of the outputs, or adds to what is there.
 inline void put_number(double& to, double number, bool add) { to = add ? to + number : number; }
 

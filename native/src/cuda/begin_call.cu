@@ -1,5 +1,6 @@
 #include "cuda/begin_call.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "api/struct_size.h"
@@ -16,6 +17,7 @@ struct Seen {
   int64_t bad_weight;  ///< the first row, or kNoRow
   int64_t bad_label;
   int64_t bad_upstream;
+  int64_t bad_offset;
 };
 static_assert(kMostParts * sizeof(Seen) == kBeginCallBytes);
 
@@ -34,7 +36,24 @@ struct BeginParams {
   const nce_metrics* metrics;
   int64_t rows;
   int64_t upstream_count;
+  const float* offsets;
+  int64_t columns;
+  double* column_weights;
+  int64_t columns_allocated;
 };
+
+/// The first of a block's part of the columns whose offset is not allowed, or kNoRow.
+NCE_DEVICE int64_t weigh_columns(const BeginParams& p) {
+  int64_t bad = kNoRow;
+  if (p.offsets == nullptr) return bad;
+  const Range range = part_of(p.columns_allocated, blockIdx.x, p.parts);
+  for (int64_t j = range.begin + threadIdx.x; j < range.end; j += kBlockThreads) {
+    const double offset = j < p.columns ? static_cast<double>(p.offsets[j]) : 0.0;
+    if (!loss::offset_allowed(offset) && bad == kNoRow) bad = j;
+    if (p.column_weights != nullptr) p.column_weights[j] = std::exp(offset);
+  }
+  return bad;
+}
 
 __global__ void check_rows(const BeginParams p) {
   const Range range = part_of(p.rows, blockIdx.x, p.parts);
@@ -51,11 +70,13 @@ __global__ void check_rows(const BeginParams p) {
       bad_upstream = i;
     }
   }
+  const int64_t bad_offset = weigh_columns(p);
   Seen seen;
   seen.weight_sum = combine_block<Sum>(weight_sum);
   seen.bad_weight = combine_block<Smallest>(bad_weight);
   seen.bad_label = combine_block<Smallest>(bad_label);
   seen.bad_upstream = combine_block<Smallest>(bad_upstream);
+  seen.bad_offset = combine_block<Smallest>(bad_offset);
   if (threadIdx.x == 0) p.seen[blockIdx.x] = seen;
 }
 
@@ -86,6 +107,7 @@ __global__ void begin_call(const BeginParams p) {
   const int64_t bad_weight = combine_block<Smallest>(mine ? p.seen[part].bad_weight : kNoRow);
   const int64_t bad_label = combine_block<Smallest>(mine ? p.seen[part].bad_label : kNoRow);
   const int64_t bad_upstream = combine_block<Smallest>(mine ? p.seen[part].bad_upstream : kNoRow);
+  const int64_t bad_offset = combine_block<Smallest>(mine ? p.seen[part].bad_offset : kNoRow);
   const int64_t bad_metrics = combine_block<Smallest>(wrong_metrics(p.metrics));
   if (part != 0) return;
   CallState& call = *p.call;
@@ -116,6 +138,9 @@ __global__ void begin_call(const BeginParams p) {
   } else if (bad_upstream != kNoRow) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kUpstream, bad_upstream,
                static_cast<double>(p.upstream[bad_upstream]));
+  } else if (bad_offset != kNoRow) {
+    set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kKeyOffsets, bad_offset,
+               static_cast<double>(p.offsets[bad_offset]));
   } else if (tau != call.tau) {
     set_status(call, NCE_STATUS_INVALID_STATE, Argument::kTemperature, 0, tau);
   } else if (bias != call.bias) {
@@ -133,10 +158,11 @@ __global__ void begin_call(const BeginParams p) {
 void launch_begin_call(const BeginCall& begin, cudaStream_t stream) {
   const nce_inputs& in = *begin.in;
   const int64_t upstream_count = in.upstream_per_row != 0 ? begin.rows : 1;
+  const int64_t columns = in.key_offsets == nullptr ? 0 : begin.columns;
   const BeginParams params{
       .call = begin.call,
       .seen = static_cast<Seen*>(begin.scratch),
-      .parts = parts_of(begin.rows),
+      .parts = parts_of(std::max(begin.rows, columns)),
       .plan = begin.plan,
       .backward = begin.backward,
       .logarithm = in.temperature_form == NCE_TEMPERATURE_LOGARITHM && in.temperature != nullptr,
@@ -148,6 +174,10 @@ void launch_begin_call(const BeginCall& begin, cudaStream_t stream) {
       .metrics = begin.metrics,
       .rows = begin.rows,
       .upstream_count = begin.with_upstream && in.upstream != nullptr ? upstream_count : 0,
+      .offsets = in.key_offsets,
+      .columns = columns,
+      .column_weights = begin.column_weights,
+      .columns_allocated = begin.columns_allocated,
   };
   launch({"check_rows", dim3(static_cast<unsigned>(params.parts)), kBlockThreads, kReduceBytes, stream}, check_rows,
          params);

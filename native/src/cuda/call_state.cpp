@@ -1,6 +1,7 @@
 #include "cuda/call_state.h"
 
 #include "api/refusals.h"
+#include "loss/reduction.h"
 
 namespace nce::cuda {
 namespace {
@@ -18,6 +19,8 @@ const char* name_of(Argument argument) {
       return "labels";
     case Argument::kUpstream:
       return "upstream";
+    case Argument::kKeyOffsets:
+      return "key_offsets";
     case Argument::kQueries:
     case Argument::kSimilarity:
       return "queries";
@@ -59,6 +62,9 @@ const char* name_of(Argument argument) {
       break;
     case Argument::kLabels:
       allowed = "0 or 1";
+      break;
+    case Argument::kKeyOffsets:
+      allowed = loss::kOffsetsAllowed;
       break;
     case Argument::kNone:
     case Argument::kUpstream:

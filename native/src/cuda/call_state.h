@@ -19,6 +19,7 @@ enum class Argument : int32_t {
   kWeights,
   kLabels,
   kUpstream,
+  kKeyOffsets,
   kQueries,
   kKeys,
   kNegatives,

@@ -73,4 +73,12 @@ constexpr double kLargestBias = 1e30;
 /// Whether a call may have this bias; not if it is no number.
 NCE_HOST_DEVICE inline bool bias_allowed(double given) { return given >= -kLargestBias && given <= kLargestBias; }
 
+/// The largest size of an offset.
+constexpr double kLargestOffset = 30.0;
+
+/// Whether a call may have this offset; not if it is no number.
+NCE_HOST_DEVICE inline bool offset_allowed(double given) { return given >= -kLargestOffset && given <= kLargestOffset; }
+
+constexpr const char* kOffsetsAllowed = "a number from -30 to 30";
+
 }  // namespace nce::loss

@@ -265,9 +265,11 @@ struct LogSum {
 NCE_HOST_DEVICE inline double least_gap(const RowRule& rule, double positive) { return -1.0 - positive + rule.margin; }
 
 /// The two similarities are subtracted before they are divided: that is exact where they are near, whatever their size.
-NCE_HOST_DEVICE inline LogOdds log_odds_of(const RowRule& rule, const LogSum& lse, double positive, double tau) {
+/// `offset` is that of the positive's logit; those of negatives are in their sum.
+NCE_HOST_DEVICE inline LogOdds log_odds_of(const RowRule& rule, const LogSum& lse, double positive, double tau,
+                                           double offset = 0.0) {
   if (lse.log_sum == -HUGE_VAL) return {-HUGE_VAL, -HUGE_VAL};
-  const double value = (lse.maximum - positive + rule.margin) / tau + lse.log_sum;
+  const double value = (lse.maximum - positive + rule.margin) / tau + (lse.log_sum - offset);
   if (rule.function != RowFunction::kDebiased) return {value, -HUGE_VAL};
   return {value, least_gap(rule, positive) / tau + std::log(rule.negatives)};
 }
@@ -281,11 +283,11 @@ struct RowResult {
 };
 
 NCE_HOST_DEVICE inline RowResult softmax_result(const RowRule& rule, const RowSums& sums, double positive,
-                                                const Scaling& scaling) {
+                                                const Scaling& scaling, double offset) {
   const double tau = scaling.tau;
   if (sums.value == 0.0) return {0.0, {0.0, -HUGE_VAL}, 0.0, 0.0, std::nan("")};
   const LogSum lse{sums.maximum, std::log(sums.value) + scaling.log_scale};
-  const LogOdds odds = log_odds_of(rule, lse, positive, tau);
+  const LogOdds odds = log_odds_of(rule, lse, positive, tau, offset);
   const bool online = scaling.form == Form::kOnline;
   const double mean = sums.weighted / sums.value;
   const double mean_gap = online ? (sums.maximum - positive) + mean : mean;      // mean of s - s+ over negatives
@@ -312,12 +314,13 @@ NCE_HOST_DEVICE inline RowResult logistic_result(const RowSums& sums, double pos
           std::nan("")};
 }
 
-/// A row, or a column, from its sums and the similarity of its positive.
+/// A row, or a column, from its sums and the similarity of its positive. Odds: `offset` is that of the positive's
+/// logit, and the entropy means nothing where logits have offsets.
 NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& sums, double positive,
-                                            const Scaling& scaling) {
+                                            const Scaling& scaling, double offset = 0.0) {
   switch (family_of(rule.function)) {
     case RowFamily::kOdds:
-      return softmax_result(rule, sums, positive, scaling);
+      return softmax_result(rule, sums, positive, scaling, offset);
     case RowFamily::kLogistic:
       return logistic_result(sums, positive, rule.negative_share, scaling);
     case RowFamily::kContrastive:
@@ -328,11 +331,11 @@ NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& 
 }
 
 /// `lse` as in RowResult. A logistic row has terms of its own for its negatives, each of which has this share.
-NCE_HOST_DEVICE inline Masses masses_of(const RowRule& rule, const LogSum& lse, double positive,
-                                        const Scaling& scaling) {
+NCE_HOST_DEVICE inline Masses masses_of(const RowRule& rule, const LogSum& lse, double positive, const Scaling& scaling,
+                                        double offset = 0.0) {
   switch (family_of(rule.function)) {
     case RowFamily::kOdds:
-      return masses_of_odds(rule, log_odds_of(rule, lse, positive, scaling.tau));
+      return masses_of_odds(rule, log_odds_of(rule, lse, positive, scaling.tau, offset));
     case RowFamily::kLogistic:
       return {rule.negative_share, -logistic_positive_slope(logit_of(positive, scaling))};
     case RowFamily::kContrastive:

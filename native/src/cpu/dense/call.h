@@ -32,13 +32,18 @@ struct Call {
   bool z_apart;             ///< whether rows of Z, if any, are no rows of Y
   const int32_t* x_groups;  ///< or labels; null: there are neither
   const int32_t* y_groups;
-  int64_t zero_columns;  ///< rows of Y of norm 0, where they come in strips
+  const float* y_offsets;  ///< of logits; null: all 0
+  int64_t zero_columns;    ///< rows of Y of norm 0, where they come in strips
   Norms y_norms;
   const double* center;          ///< what is subtracted from all rows where Y comes in strips; null: nothing
   bool far = false;              ///< losses may be beyond what nobody needs to look at, see loss::Reach
   bool cosines_by_rows = false;  ///< similarities over norms are no cosines, so that metrics take these from rows
 
   double tau() const { return temperature.tau; }
+  /// Of the logit of row i's positive.
+  double positive_offset(int64_t i) const {
+    return in.key_offsets == nullptr ? 0.0 : static_cast<double>(in.key_offsets[i]);
+  }
   loss::Scaling scaling() const { return {.form = form, .tau = tau(), .bias = bias, .log_scale = 0.0}; }
 };
 
@@ -138,6 +143,7 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .labels = problem.by_labels,
           .x_limits = call.state.limits,
           .y_limits = problem.tower || problem.symmetric || problem.blocks.key_query ? call.state.limits : nullptr,
+          .y_weights = call.state.y_weights,
           .form = call.form,
           .inverse_temperature = 1.0 / call.tau(),
           .logit_shift = call.bias * call.tau(),
@@ -170,6 +176,7 @@ Operands<Real> own_operands(const Call& call, const Panels<Real>& panels) {
   operands.own = call.problem.own;
   operands.x_groups = operands.y_groups = nullptr;
   operands.y_limits = nullptr;
+  operands.y_weights = nullptr;
   if (operands.y_factors != nullptr) operands.y_factors = call.state.z_factors;
   return operands;
 }

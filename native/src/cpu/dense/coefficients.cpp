@@ -81,7 +81,7 @@ class CoefficientsOfRows {
   }
 
   loss::Masses masses(const loss::LogSum* lse, int64_t row) const {
-    return loss::masses_of(problem_.row, lse[row], state_.positive[row], scaling_);
+    return loss::masses_of(problem_.row, lse[row], state_.positive[row], scaling_, call_.positive_offset(row));
   }
 
   /// Returns dl/dz+ of the row or column over the largest slope.

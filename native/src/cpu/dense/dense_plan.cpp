@@ -30,6 +30,8 @@ constexpr double kSmallestDoubleNorm = 1e-150;
 constexpr double kLargestDoubleNorm = 1e150;
 /// Where norms differ more than so, distances have no digit left of the rows' cosine.
 constexpr double kLargestNormRatio = 0x1p20;
+/// Up to which sums of exponentials times similarities in float have room for factors of e^kLargestOffset too.
+constexpr double kLargestWeighedSimilarity = 1e8;
 constexpr double kLargestDoubleNormRatio = 0x1p48;
 
 /// Null if the processor, or the cap, has no products of bfloat16.
@@ -179,6 +181,7 @@ class DensePlan final : public Plan {
     const double bias = read_bias(in);
     const double weight_sum = check_weights(in, problem_.x_rows);
     check_upstream(in, problem_.x_rows);
+    check_offsets(in, problem_.key_columns());
     const nce_dtype dtype = problem_.dtype;
     const int64_t n = problem_.desc.n;
     const auto rows_of = [dtype](const void* first, int64_t stride, int64_t rows) {
@@ -225,6 +228,7 @@ class DensePlan final : public Plan {
             .y_groups = problem_.by_labels ? (problem_.tower ? in.labels : in.key_labels)
                         : problem_.tower   ? in.groups
                                            : in.key_groups,
+            .y_offsets = in.key_offsets,
             .zero_columns = 0,
             .y_norms = state.y_norms,
             .center = nullptr};
@@ -277,6 +281,7 @@ class DensePlan final : public Plan {
                  .z_apart = whole.z_apart,
                  .x_groups = whole.x_groups,
                  .y_groups = whole.y_groups == nullptr ? nullptr : whole.y_groups + key_strips_.begin(strip),
+                 .y_offsets = whole.y_offsets == nullptr ? nullptr : whole.y_offsets + key_strips_.begin(strip),
                  .zero_columns = whole.zero_columns,
                  .y_norms = whole.y_norms,
                  .center = whole.center,
@@ -441,7 +446,8 @@ class DensePlan final : public Plan {
     }
     const double logit = largest / call.tau() + std::fabs(call.bias);
     const bool single = problem_.dtype != NCE_DTYPE_FLOAT64;
-    const bool bounded_float = logit <= float_kernels_.largest_bounded_logit;
+    const bool bounded_float =
+        logit <= float_kernels_.largest_bounded_logit && (!problem_.offsets || largest <= kLargestWeighedSimilarity);
     const bool trusted =
         bounded_float && !problem_.euclidean() && range.smallest >= kSmallestNorm && range.largest <= kLargestNorm;
     const bool use_float = single && (problem_.precision == NCE_PRECISION_FAST || trusted);
@@ -450,7 +456,8 @@ class DensePlan final : public Plan {
     const double safe = loss::reach_of(use_float).safe;
     // A bias in units of s may overflow where similarities do not.
     const bool far = !(largest <= safe && logit <= safe && std::fabs(call.bias) * call.tau() <= safe);
-    const bool bounded = use_float ? bounded_float : logit <= double_kernels_.largest_bounded_logit;
+    const double exponent = logit + (problem_.offsets ? loss::kLargestOffset : 0.0);
+    const bool bounded = use_float ? bounded_float : exponent <= double_kernels_.largest_bounded_logit;
     return {.arithmetic = use_bfloat16x2 ? Arithmetic::kBfloat16x2
                           : use_float    ? Arithmetic::kFloat32
                                          : Arithmetic::kFloat64,

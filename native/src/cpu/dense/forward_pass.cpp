@@ -81,6 +81,8 @@ class Forward {
     Real* to;
     double* squares;
     double* factors;
+    const float* offsets;  ///< null: all 0, and no weights
+    double* weights;
   };
 
   /// Whether Y comes in strips, and group 0 of the sums are the totals.
@@ -118,9 +120,10 @@ class Forward {
 
   void pack_matrices(const std::array<int64_t, 3>& counts) const {
     const Packing matrices[] = {
-        {call_.x, state_.x_norms, problem_.x_rows, panels_.x, state_.x_squares, state_.x_factors},
-        {call_.y, call_.y_norms, problem_.y_rows, panels_.y, state_.y_squares, state_.y_factors},
-        {call_.z, state_.z_norms, problem_.z_rows, panels_.z, state_.z_squares, state_.z_factors}};
+        {call_.x, state_.x_norms, problem_.x_rows, panels_.x, state_.x_squares, state_.x_factors, nullptr, nullptr},
+        {call_.y, call_.y_norms, problem_.y_rows, panels_.y, state_.y_squares, state_.y_factors, call_.y_offsets,
+         state_.y_weights},
+        {call_.z, state_.z_norms, problem_.z_rows, panels_.z, state_.z_squares, state_.z_factors, nullptr, nullptr}};
     for_matrices(call_.pool, 1, counts, [&](size_t matrix, int64_t begin, int64_t end, int) {
       for (int64_t panel = begin; panel < end; ++panel) pack(matrices[matrix], panel);
     });
@@ -145,6 +148,9 @@ class Forward {
     }
     kernels_.pack({packed, addresses, scales, inverses, center_, problem_.desc.dim, panels_.steps, of.source.dtype,
                    problem_.cosine()});
+    for (int64_t j = first; of.offsets != nullptr && j < std::min(first + kernels_.width, of.rows); ++j) {
+      of.weights[j] = std::exp(static_cast<double>(of.offsets[j]));
+    }
     if (of.squares != nullptr) {
       kernels_.diagonal(packed, packed, panels_.words, of.squares + panel * kernels_.width);
     }
@@ -516,14 +522,14 @@ class Forward {
     const loss::Scaling scaling = call_.scaling();
     for_rows(call_.pool, begin, end, [&](int64_t i) {
       const loss::RowSums sums = with_blocks(sums_of(scratch_.rows, summed_groups(), stride, i), i);
-      const loss::RowResult row = problem_.by_labels
-                                      ? labelled_result(sums, i)
-                                      : loss::row_result(problem_.row, sums, state_.positive[i], scaling);
+      const loss::RowResult row = problem_.by_labels ? labelled_result(sums, i)
+                                                     : loss::row_result(problem_.row, sums, state_.positive[i], scaling,
+                                                                        call_.positive_offset(i));
       scratch_.losses[i] = row.loss;
       state_.row_lse[i] = row.lse;
       state_.row_slope[i] = row.temperature_slope;
       if (state_.bias_slope != nullptr) state_.bias_slope[i] = row.bias_slope;
-      if (metrics_) scratch_.entropy[i] = row.entropy;
+      if (metrics_) scratch_.entropy[i] = problem_.offsets ? std::nan("") : row.entropy;
       if (problem_.symmetric) finish_column(i);
     });
   }

@@ -50,6 +50,7 @@ struct Operands {
   /// A row's negatives are those up to its limit, whatever a column has of them, and likewise a column's; null: all.
   const double* x_limits;
   const double* y_limits;
+  const double* y_weights;  ///< by what exponentials of rows of Y are multiplied; null for all 1. Odds only
   Form form;
   double inverse_temperature;
   double logit_shift;       ///< kLogistic: z = (s + logit_shift) / tau, the bias in units of s
@@ -78,7 +79,8 @@ struct KeptTiles {
   int64_t count;
   int64_t y_panels;
   int64_t x_first;  ///< the panel of X whose tiles come first
-  bool slopes;      ///< they hold f, 0 where excluded (not kOnline); else similarities, always with y_limits
+  bool slopes;      ///< they hold f times y_weights, 0 where excluded (not kOnline); else similarities, always with
+                    ///< y_limits
 
   int64_t number(int64_t x_panel, int64_t y_panel) const { return (x_panel - x_first) * y_panels + y_panel; }
 };

@@ -84,6 +84,7 @@ State::State(Carver& carver, const Problem& problem, const KeyStrips& key_strips
   x_factors = scaled ? carver.take<double>(x) : nullptr;
   y_factors = !scaled ? nullptr : problem.tower ? x_factors : carver.take<double>(y);
   z_factors = scaled ? carver.take<double>(z) : nullptr;
+  y_weights = problem.offsets ? carver.take<double>(y) : nullptr;
   center = problem.euclidean() ? carver.take<double>(problem.desc.dim + kCenterPadding) : nullptr;
   const int64_t positives = problem.blocks.key_query ? y : x;
   positive = carver.take<double>(positives);

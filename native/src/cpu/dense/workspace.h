@@ -74,6 +74,7 @@ struct State {
   Norms x_norms, y_norms, z_norms;
   double *x_squares, *y_squares, *z_squares;
   double *x_factors, *y_factors, *z_factors;  ///< where words may be two bfloat16: see Operands
+  double* y_weights;                          ///< e^offset; null without offsets
   double* center;                             ///< room for find_center; Euclidean only
   // Of rows, and where columns of the first rows have sums too, with as many numbers as there are columns.
   double* positive;  ///< s+, or of positives by labels the mean s

@@ -162,6 +162,7 @@ dense::Operands<Real> operands_of(const Call<Real>& call) {
           .labels = false,
           .x_limits = nullptr,
           .y_limits = nullptr,
+          .y_weights = nullptr,
           .form = loss::Form::kBounded,
           .inverse_temperature = 1.0,
           .logit_shift = 0.0,

@@ -16,7 +16,8 @@ struct Side {
   bool square;       ///< its first rows, as many as have a loss, are compared with one another too
   bool add;          ///< the sums go on with those of the strip before, or with zeros
   const RowRange* y_range;
-  bool turned;  ///< X are the columns
+  bool turned;            ///< X are the columns
+  const double* weights;  ///< of the columns; null: all 1
   GradientCut cut;
   void* sums;
   double* g_sums;
@@ -75,6 +76,7 @@ class Backward {
             .y_allocated = problem_.symmetric || columns_as_rows(problem_) ? state_.y_allocated : 0,
             .views_half = problem_.views_half(),
             .positive = state_.positive,
+            .offsets = call_.in.key_offsets,
             .row_lse = state_.row_lse,
             .column_lse = state_.column_lse,
             .row_slope = state_.row_slope,
@@ -117,6 +119,7 @@ class Backward {
             .add = strip > 0 || problem_.own > 0,
             .y_range = &state_.ranges[problem_.tower ? 0 : 1],
             .turned = false,
+            .weights = call_.weights_of(strip),
             .cut = cuts_.x,
             .sums = scratch_.x_sums,
             .g_sums = scratch_.x_g_sums,
@@ -148,6 +151,7 @@ class Backward {
             .add = false,
             .y_range = &state_.ranges[0],
             .turned = true,
+            .weights = call_.weights_of(strip),
             .cut = cuts_.y,
             .sums = scratch_.y_sums,
             .g_sums = scratch_.y_g_sums,
@@ -170,6 +174,7 @@ class Backward {
             .add = false,
             .y_range = nullptr,
             .turned = false,
+            .weights = nullptr,
             .cut = {},
             .sums = nullptr,
             .g_sums = nullptr,
@@ -193,6 +198,7 @@ class Backward {
             .add = false,
             .y_range = &state_.ranges[0],
             .turned = true,
+            .weights = nullptr,
             .cut = cuts_.own,
             .sums = scratch_.y_sums,
             .g_sums = scratch_.y_g_sums,
@@ -368,10 +374,13 @@ class Backward {
                                           .own = own,
                                           .own_of_y = side.own_of_y};
     if (side.cut.tiles) return tile::launch_gradient_tiles(params, method_.arithmetic, call_.stream);
-    const bool distances = problem_.euclidean();
-    tile::launch_gradient_strips(
-        {.of = params, .scratch = scratch_.scratch, .g_sums = distances ? side.g_sums : nullptr}, method_.arithmetic,
-        call_.stream);
+    const double* const weights = own > 0 ? nullptr : side.weights;  // own negatives have no offsets
+    tile::launch_gradient_strips({.of = params,
+                                  .scratch = scratch_.scratch,
+                                  .g_sums = problem_.euclidean() ? side.g_sums : nullptr,
+                                  .x_weights = side.turned ? weights : nullptr,
+                                  .y_weights = side.turned ? nullptr : weights},
+                                 method_.arithmetic, call_.stream);
   }
 
   static PackedRows packed_rows(const Matrix& matrix) {

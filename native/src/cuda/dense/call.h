@@ -32,6 +32,10 @@ struct Call {
     if (problem.by_labels) reducer.weights = state.counted_weights;
     return reducer;
   }
+  /// Of the columns of a strip; null without offsets.
+  const double* weights_of(int64_t strip) const {
+    return state.y_weights == nullptr ? nullptr : state.y_weights + strips.begin(strip);
+  }
   /// Or labels.
   const int32_t* row_groups() const { return problem.by_labels ? in.labels : in.groups; }
   const int32_t* column_groups() const {

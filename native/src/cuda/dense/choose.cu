@@ -61,8 +61,9 @@ NCE_DEVICE Decision decide(const ChooseParams& p, const CallState& call, double 
                        smallest_norm >= kSmallestNorm && largest_norm <= kLargestNorm;
   const bool second = p.second_method && !trusted;
   double shift = 0.0;
-  const bool bounded =
-      second || p.first_is_double ? logit <= kLargestDoubleLogit : fits_float(logit, largest, p.most_terms, shift);
+  const double exponent = logit + (p.offsets ? loss::kLargestOffset : 0.0);
+  const bool bounded = second || p.first_is_double ? exponent <= kLargestDoubleLogit
+                                                   : fits_float(exponent, largest, p.most_terms, shift);
   const Form form = loss::form_of(p.function, bounded);
   const bool single = !second && !p.first_is_double;
   const double safe = loss::reach_of(single).safe;

@@ -15,7 +15,7 @@ NCE_DEVICE double factor_of(const CoefficientsParams& p, int64_t i) {
 }
 
 NCE_DEVICE loss::Masses masses_of(const CoefficientsParams& p, const loss::LogSum* lse, int64_t i) {
-  return loss::masses_of(p.rule, lse[i], p.positive[i], scaling_of(*p.call));
+  return loss::masses_of(p.rule, lse[i], p.positive[i], scaling_of(*p.call), offset_of(p.offsets, i));
 }
 
 NCE_DEVICE loss::LabelledMasses labelled_masses_of(const CoefficientsParams& p, int64_t i) {

@@ -81,7 +81,10 @@ class DensePlan final : public DevicePlan<DensePlan> {
                        .with_upstream = true,
                        .in = &checked,
                        .metrics = of.forward ? of.out.metrics : nullptr,
-                       .rows = problem_.x_rows},
+                       .rows = problem_.x_rows,
+                       .columns = problem_.key_columns(),
+                       .column_weights = of.forward ? state.y_weights : nullptr,
+                       .columns_allocated = tile::padded_rows(problem_.y_rows)},
                       of.stream);
     if (of.forward) enqueue_forward(call, of.workspace.bytes >= both_bytes_ ? id() : 0);
     if (of.backward) enqueue_backward(call);

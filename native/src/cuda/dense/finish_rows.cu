@@ -53,8 +53,9 @@ NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& tota
   const loss::Scaling scaling = scaling_of(call);
   const double positive = p.positive[i];
   const loss::RowSums sums = sums_of(call, p.row_sums, p.row_groups, p.row_stride, i);
-  const loss::RowResult row = p.labelled.count != nullptr ? labelled_result(p, sums, i, scaling)
-                                                          : loss::row_result(p.rule, sums, positive, scaling);
+  const loss::RowResult row = p.labelled.count != nullptr
+                                  ? labelled_result(p, sums, i, scaling)
+                                  : loss::row_result(p.rule, sums, positive, scaling, offset_of(p.offsets, i));
   p.row_lse[i] = row.lse;
   p.row_slope[i] = row.temperature_slope;
   if (p.bias_slope != nullptr) p.bias_slope[i] = row.bias_slope;
@@ -70,7 +71,7 @@ NCE_DEVICE void finish_row(const FinishRowsParams& p, int64_t i, RowTotals& tota
   if (call.far != 0 && !is_finite(loss)) tell_overflow(call, Argument::kSimilarity, i);
   if (p.losses != nullptr && p.late == (call.far != 0)) put(loss, p.losses[i], p.add);
   totals.loss += loss;
-  if (p.metrics) add_metrics(p, i, row.entropy, totals.metrics);
+  if (p.metrics) add_metrics(p, i, p.offsets == nullptr ? row.entropy : std::nan(""), totals.metrics);
 }
 
 NCE_DEVICE RowTotals combine_totals(const RowTotals& mine, bool metrics) {

@@ -187,7 +187,8 @@ class Forward {
                       .add = strip > 0,
                       .rows = scratch_.rows,
                       .columns = columns_apart ? Sums{} : scratch_.columns,
-                      .metrics = metric_sums()},
+                      .metrics = metric_sums(),
+                      .y_weights = call_.weights_of(strip)},
                      method_.arithmetic, call_.stream);
     if (columns_apart) sum_columns(operands);
   }
@@ -273,6 +274,7 @@ class Forward {
                         .alignment = call_.scratch.alignment,
                         .x_norms = state_.x_norms,
                         .positive = state_.positive,
+                        .offsets = call_.in.key_offsets,
                         .labelled = {.sums = scratch_.positives,
                                      .count = problem_.by_labels ? state_.positive_count : nullptr,
                                      .lse = state_.positive_lse},
@@ -344,6 +346,7 @@ void choose(const Call& call) {
                  .keys = problem.rows_with_gradient(),
                  .most_terms = static_cast<double>(std::max<int64_t>({1, problem.x_rows, problem.y_rows}) +
                                                    problem.blocks.count() * problem.x_rows + problem.own),
+                 .offsets = problem.offsets,
                  .weighs_much = weighs_much(problem)},
                 call.stream);
 }

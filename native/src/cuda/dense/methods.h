@@ -68,7 +68,7 @@ struct GradientSide {
   int64_t dim;
   bool distances;
   bool whole;            ///< not in chunks
-  bool limited = false;  ///< see tile::Operand, which gradient_strips alone know
+  bool limited = false;  ///< by limits of rows, or has weights of columns, which gradient_strips alone know
 };
 
 /// How a side's gradient is cut: rows of X come in chunks, one after the other in the memory of one, and a chunk's

@@ -78,6 +78,7 @@ struct ChooseParams {
   int64_t first_view;  ///< tower: rows given as queries
   int64_t keys;        ///< rows of Y before those of the queue
   double most_terms;   ///< the most negatives that a sum has
+  bool offsets;        ///< exponentials have factors up to e^kLargestOffset, and down to its inverse
   bool weighs_much;    ///< losses are far for their weight alone
 };
 void launch_choose(const ChooseParams& params, cudaStream_t stream);
@@ -260,6 +261,7 @@ struct FinishRowsParams {
   const double* alignment;
   Norms x_norms;
   double* positive;
+  const float* offsets;  ///< of the positives; null: all 0
   LabelledRows labelled;
   int32_t top_k;
   loss::LogSum *row_lse, *column_lse;  ///< columns null: none
@@ -308,6 +310,7 @@ struct CoefficientsParams {
   int64_t x_allocated, y_allocated;
   int64_t views_half;  ///< tower; else 0
   const double* positive;
+  const float* offsets;                      ///< of the positives; null: all 0
   const loss::LogSum *row_lse, *column_lse;  ///< columns null: none
   const double *row_slope, *column_slope;
   const double* bias_slope;      ///< null: the loss has no bias

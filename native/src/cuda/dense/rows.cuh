@@ -17,6 +17,11 @@ NCE_DEVICE int row_exponent(double norm) {
 }
 NCE_DEVICE double power_of_two(int e) { return std::ldexp(1.0, e); }
 
+/// Of one number a row; null: all 0.
+NCE_DEVICE double offset_of(const float* offsets, int64_t row) {
+  return offsets == nullptr ? 0.0 : static_cast<double>(offsets[row]);
+}
+
 /// Types of packed elements and of what tiles compute with them, and the norm that packed rows have (or about that).
 template <Arithmetic kArithmetic>
 struct Packed;

@@ -58,6 +58,7 @@ State::State(Carver& carver, const Problem& problem, const Problem& carved)
   positive = carver.take<double>(problem.x_rows);
   limits_allocated = problem.blocks.any() ? std::max(x_allocated, y_allocated) : x_allocated;
   limits = problem.threshold.any() ? carver.take<double>(limits_allocated) : nullptr;
+  y_weights = carver.take<double>(problem.offsets ? padded_rows(problem.y_rows) : 0);
   row_numbers = carver.take<int32_t>(problem.own > 0 ? problem.x_rows : 0);
   owners = carver.take<int32_t>(problem.own > 0 ? problem.z_rows : 0);
   row_lse = carver.take<loss::LogSum>(problem.x_rows);
@@ -233,13 +234,13 @@ std::vector<MethodCuts> choose_cuts(const Problem& problem, const KeyStrips& str
                        .dim = carved.desc.dim,
                        .distances = problem.euclidean(),
                        .whole = strips.many(),
-                       .limited = problem.threshold.any()};
+                       .limited = problem.threshold.any() || problem.offsets};
   const GradientSide all_y{.x_rows = problem.tower ? 0 : carved.y_rows,
                            .y_rows = carved.x_rows,
                            .dim = carved.desc.dim,
                            .distances = problem.euclidean(),
                            .whole = false,
-                           .limited = problem.threshold.any()};
+                           .limited = problem.threshold.any() || problem.offsets};
   GradientSide keys = all_y;
   keys.x_rows -= carved.queue;
   const GradientSide own{.x_rows = carved.own > 0 ? carved.z_rows : 0,

@@ -26,6 +26,7 @@ struct State {
   double* positive;          ///< s+, or of positives by labels the mean s
   double* limits;            ///< see tile::Operand; null without a threshold
   int64_t limits_allocated;  ///< with blocks, as many as Y has, too, whose first rows have those of their rows
+  double* y_weights;         ///< e^offset of columns, with padding; null without offsets
   int32_t* row_numbers;      ///< of rows with negatives of their own, and of the rows of these; else null
   int32_t* owners;
   loss::LogSum *row_lse, *column_lse;

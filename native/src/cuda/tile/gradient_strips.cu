@@ -130,8 +130,9 @@ NCE_DEVICE void apply_coefficients(const Operands& operands, const StripSpace<S>
 
 /// Products to G, in place.
 template <typename S>
-NCE_DEVICE void make_g(const Operands& operands, const StripSpace<S>& space, Fragment<S>& tile) {
+NCE_DEVICE void make_g(const GradientStripsParams& params, const StripSpace<S>& space, Fragment<S>& tile) {
   using Real = typename S::Real;
+  const Operands& operands = params.of.operands;
   // Each phase computes its places anew: a barrier makes the compiler read `zero` again.
   const auto new_place = [&] { return Place<S>(static_cast<int>(threadIdx.x) + space.task->zero); };
   const TileRange& range = space.task->range;
@@ -160,6 +161,8 @@ NCE_DEVICE void make_g(const Operands& operands, const StripSpace<S>& space, Fra
     });
   }
   clear_groups(operands, mask, {range.x_first, range.y_first}, new_place(), tile);
+  weigh_rows(params.x_weights, range.x_first, new_place(), tile);
+  weigh_columns(params.y_weights, range.y_first, new_place(), tile);
 }
 
 /// Where a 16-byte chunk of a row of 16-bit elements lies in shared memory, in other banks than those around it.
@@ -235,7 +238,7 @@ NCE_DEVICE void make_strip(const GradientStripsParams& params, const StripSpace<
     const Product<S> product(Place<S>(thread_index<true>()));
     Fragment<S> tile;
     Mainloop<S, SlabStream<S>, Product<S>>(space.ring, stream, product).multiply_tile(stream.slabs_of_pass(), tile);
-    make_g(operands, space, tile);
+    make_g(params, space, tile);
     unsigned char* const to = scratch_of<S>(params) + task.made * (S::kSide * S::kElementBytes);
     if constexpr (S::kTensor) {
       store_planes(to, space, tile);

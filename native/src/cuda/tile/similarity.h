@@ -368,6 +368,38 @@ NCE_DEVICE void leave_out_of_columns(const Operands& operands, const Corner& cor
   }
 }
 
+/// Multiplies what is a tile's row by its weight, or a column by its own, if there are weights.
+template <typename S>
+NCE_DEVICE void weigh_rows(const double* weights, int64_t x_first, const Place<S>& place, Fragment<S>& tile) {
+  using Real = typename S::Real;
+  if (weights == nullptr) return;
+  NCE_UNROLL
+  for (int r = 0; r < S::kRowOctets; ++r) {
+    const auto weight = static_cast<Real>(weights[x_first + place.row(r)]);
+    NCE_UNROLL
+    for (int c = 0; c < S::kColumnOctets; ++c) {
+      tile.at(r, c, 0) *= weight;
+      tile.at(r, c, 1) *= weight;
+    }
+    __syncwarp();
+  }
+}
+template <typename S>
+NCE_DEVICE void weigh_columns(const double* weights, int64_t y_first, const Place<S>& place, Fragment<S>& tile) {
+  using Real = typename S::Real;
+  if (weights == nullptr) return;
+  NCE_UNROLL
+  for (int c = 0; c < S::kColumnOctets; ++c) {
+    NCE_UNROLL
+    for (int e = 0; e < 2; ++e) {
+      const auto weight = static_cast<Real>(weights[y_first + place.column(c, e)]);
+      NCE_UNROLL
+      for (int r = 0; r < S::kRowOctets; ++r) tile.at(r, c, e) *= weight;
+      __syncwarp();
+    }
+  }
+}
+
 /// Replaces what is not kept by kNothing.
 template <typename S>
 NCE_DEVICE void apply_mask(const Mask& mask, const Place<S>& place, Fragment<S>& tile) {

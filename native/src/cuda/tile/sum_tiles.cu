@@ -132,7 +132,8 @@ NCE_DEVICE void store_columns(const Place<S>& place, const Patch& patch, typenam
   to[column_part_at(place, patch, place.column(patch.columns * S::kPart + kept / 2, kept % 2))] = values[0];
 }
 
-template <typename S>
+/// kUneven: exponentials of a column are multiplied by its weight, which lies in y_positives, and columns have no sums.
+template <typename S, bool kUneven>
 class TileSums {
   using Real = typename S::Real;
 
@@ -182,8 +183,8 @@ class TileSums {
         maximum = maximum_over_row(maximum);
         if (place_.lane_column == i) space_.rows.maximum[row_part_at(place_, patch, place_.row(r))] = maximum;
         const Real reference = finite_maximum(maximum);
-        const auto term = [&](Real s, int, int, Real, Real& to_value, Real& to_weighted) {
-          const Real exponential = temperature.relative(s, reference);
+        const auto term = [&](Real s, int c, int e, Real, Real& to_value, Real& to_weighted) {
+          const Real exponential = weighed(temperature.relative(s, reference), c, e);
           to_value += exponential;
           to_weighted = fused(exponential, s - reference, to_weighted);
         };
@@ -239,8 +240,8 @@ class TileSums {
 
   /// kBounded where columns are not wanted.
   NCE_DEVICE void bounded_rows(const Temperature<Real>& temperature) const {
-    const auto term = [&](Real s, int, int, Real positive, Real& to_value, Real& to_weighted) {
-      const Real exponential = temperature.bounded(s);
+    const auto term = [&](Real s, int c, int e, Real positive, Real& to_value, Real& to_weighted) {
+      const Real exponential = weighed(temperature.bounded(s), c, e);
       to_value += exponential;
       to_weighted = fused(exponential, s - positive, to_weighted);
     };
@@ -248,6 +249,11 @@ class TileSums {
   }
 
  private:
+  NCE_DEVICE Real weighed(Real exponential, int c, int e) const {
+    if constexpr (kUneven) exponential *= space_.y_positives[place_.column(c, e)];
+    return exponential;
+  }
+
   /// Sums over a patch's rows of sigmoids, to rows.maximum. By themselves: there are no registers for a third sum
   /// beside the other two.
   NCE_DEVICE void sigmoid_rows(const Patch& patch, const Temperature<Real>& temperature) const {
@@ -396,7 +402,7 @@ NCE_DEVICE double high_part(double value) {
 /// From a tile of products, or of distances' similarities, to parts of its rows' sums: counts of negatives in
 /// rows.value, similarities in rows.weighted, uniformity in rows.maximum, or without it what high_part leaves of the
 /// similarities.
-template <bool kLimited, typename S>
+template <bool kUneven, typename S>
 NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& space, const Place<S>& place,
                              const Corner& corner, Fragment<S>& tile) {
   using Real = typename S::Real;
@@ -409,6 +415,7 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
   const auto* const y_factors = static_cast<const Real*>(metrics.y_factors);
   const bool is_cosine = metrics.x_inverse_norms == nullptr;
   const bool distances = similarity.distances();
+  const double* const limits = params.operands.x.limits;
   for_each_patch<S>([&](const Patch& patch) {
     Real ranks[S::kPart] = {};
     Real sum[S::kPart] = {};
@@ -424,7 +431,7 @@ NCE_DEVICE void metric_parts(const SumTilesParams& params, const SumSpace<S>& sp
         const Real product = tile.at(r, c, at % 2);
         if (!mask.keeps(row, column) || product == kOneGroup<Real>) continue;
         const Real s = distances ? product : similarity.of(product, space.x_factors[row], space.y_factors[column]);
-        if (kLimited && s > static_cast<Real>(params.operands.x.limits[corner.x + row])) continue;
+        if (kUneven && limits != nullptr && s > static_cast<Real>(limits[corner.x + row])) continue;
         const Real rank = s > space.x_positives[row]    ? kAbove<Real>
                           : s == space.x_positives[row] ? kTie<Real>
                                                         : Real{0};
@@ -502,8 +509,9 @@ NCE_DEVICE SumTask<typename S::Real> make_task(const SumTilesParams& params) {
       params.operands.call->form};
 }
 
-/// kLimited: rows have limits. Kernels of their own, since others have no registers left.
-template <typename S, bool kLimited>
+/// kUneven: rows have limits or columns have weights, and columns no sums. Kernels of their own, since others have no
+/// registers left.
+template <typename S, bool kUneven>
 class SumBlock {
   using Real = typename S::Real;
 
@@ -577,6 +585,10 @@ class SumBlock {
     with_own_column(thread_index<false>(), [&](int column) {
       bring(params_.operands.y, columns_wanted() ? params_.y_positive : nullptr, corner().y + column, column,
             space_.y_factors, space_.y_positives);
+      if constexpr (kUneven) {
+        const double* const weights = params_.y_weights;
+        space_.y_positives[column] = weights == nullptr ? Real{1} : static_cast<Real>(weights[corner().y + column]);
+      }
     });
   }
 
@@ -592,7 +604,7 @@ class SumBlock {
   }
 
   NCE_DEVICE void sum_metrics(Fragment<S>& tile) {
-    metric_parts<kLimited>(params_, space_, place(), corner(), tile);
+    metric_parts<kUneven>(params_, space_, place(), corner(), tile);
     __syncthreads();
     with_own_row(thread_index<false>(), [&](int row) {
       add_metrics<S>(params_.metrics, row_place(row), space_.rows, row, y_ == 0 && !params_.add);
@@ -604,22 +616,26 @@ class SumBlock {
     const Place<S> place = this->place();
     const Similarity<S> similarity(params_.operands);
     if (!similarity.distances()) similarity.apply_products(place, space_.x_factors, space_.y_factors, tile);
-    if constexpr (kLimited) leave_out_of_rows(params_.operands, corner(), place, tile);
+    if constexpr (kUneven) leave_out_of_rows(params_.operands, corner(), place, tile);
     apply_mask(Mask(params_.operands, corner().x, corner().y), place, tile);
     if (params_.operands.x.groups != nullptr) replace_marks(kNothing<Real>, tile);
     const Temperature<Real>& temperature = task_.temperature;
-    const TileSums<S> sums(space_, place, tile);
+    const TileSums<S, kUneven> sums(space_, place, tile);
     switch (task_.form) {
       case Form::kLogistic:
         return sums.logistic(temperature, params_.rows.sigmoid != nullptr);
       case Form::kOnline:
         sums.online_rows(temperature);
-        if (columns_wanted()) sums.online_columns(temperature);
+        if constexpr (!kUneven) {
+          if (columns_wanted()) sums.online_columns(temperature);
+        }
         return;
       case Form::kBounded:
         break;
     }
-    if (columns_wanted()) {
+    if constexpr (kUneven) {
+      sums.bounded_rows(temperature);
+    } else if (columns_wanted()) {
       sums.bounded(temperature);
     } else {
       sums.bounded_rows(temperature);
@@ -681,11 +697,11 @@ class SumBlock {
 };
 
 /// What is compared with limits takes registers too, of which only tensor products leave some for a second block.
-template <typename S, bool kLimited>
-constexpr int kSumBlocks = kLimited && !S::kTensor ? 1 : S::kSize.blocks_a_multiprocessor;
+template <typename S, bool kUneven>
+constexpr int kSumBlocks = kUneven && !S::kTensor ? 1 : S::kSize.blocks_a_multiprocessor;
 
-template <typename S, bool kLimited>
-__global__ void __launch_bounds__(S::kThreads, kSumBlocks<S, kLimited>) sum_tiles(SumTilesParams params) {
+template <typename S, bool kUneven>
+__global__ void __launch_bounds__(S::kThreads, kSumBlocks<S, kUneven>) sum_tiles(SumTilesParams params) {
   if constexpr (S::kTensor && !kTensorCores) {
     trap();
   } else {
@@ -694,7 +710,7 @@ __global__ void __launch_bounds__(S::kThreads, kSumBlocks<S, kLimited>) sum_tile
     const SumSpace<S> space(shared_memory());
     if (threadIdx.x == 0) *space.task = make_task<S>(params);
     __syncthreads();
-    SumBlock<S, kLimited>(params, space).run();
+    SumBlock<S, kUneven>(params, space).run();
   }
 }
 
@@ -707,7 +723,7 @@ void launch_sum_tiles(const SumTilesParams& params, Arithmetic arithmetic, cudaS
     const auto launch_as = [&](auto kernel) {
       launch({"sum_tiles", grid, S::kThreads, SumSpace<S>::kBytes, stream}, kernel, params);
     };
-    if (params.operands.x.limits != nullptr) {
+    if (params.operands.x.limits != nullptr || params.y_weights != nullptr) {
       launch_as(sum_tiles<S, true>);
     } else {
       launch_as(sum_tiles<S, false>);

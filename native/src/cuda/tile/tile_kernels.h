@@ -200,6 +200,8 @@ struct SumTilesParams {
   Sums rows;           ///< [y_groups][padded x.rows]
   Sums columns;        ///< [x_groups][padded y.rows]; value null: not wanted
   MetricSums metrics;  ///< above null: not wanted
+  /// By what exponentials of columns are multiplied, padded; never with columns. Null: all 1.
+  const double* y_weights = nullptr;
   /// Rows of Y that each row of X has for itself, in its order; then x_groups are the tiles of X, y_groups is 1, and
   /// each tile meets its rows' own alone. 0: all meet all.
   int64_t own = 0;
@@ -300,6 +302,9 @@ struct GradientStripsParams {
   GradientSumsParams of;
   void* scratch;   ///< strip_bytes for each share
   double* g_sums;  ///< [slots][rows of a tile]: sums of G_ij alone, which distances need; null: not wanted
+  /// By what G is multiplied, rows and columns, padded. Null: all 1.
+  const double* x_weights = nullptr;
+  const double* y_weights = nullptr;
 };
 void launch_gradient_strips(const GradientStripsParams& params, Arithmetic arithmetic, cudaStream_t stream);
 

@@ -44,6 +44,8 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
   const auto of_column = [&](int v, const Vec<Real>& value) {
     return kMasked ? mask.of_column(v, value, Real{0}) : value;
   };
+  // As kept tiles have it. Rows of Y with weights have no coefficients.
+  [[maybe_unused]] const auto weighed = [&](const Vec<Real>& e) { return kMasked ? e * mask.weight() : e; };
   for (int64_t j = 0; j < tile.y_count; ++j) {
     if constexpr (kMasked) mask.select(j);
     const int64_t row = tile.y_first + j;
@@ -56,11 +58,12 @@ void g_of(const GradientTask<Real>& task, const Tile<Real>& tile, const Scale<Re
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> g;
       if constexpr (kForm == Form::kBounded) {
-        g = exp2_scaled<Real>(s, scale) * (of_row(v, x.a[v]) + of_column(v, broadcast(b)));
+        g = weighed(exp2_scaled<Real>(s, scale)) * (of_row(v, x.a[v]) + of_column(v, broadcast(b)));
       } else if constexpr (kForm == Form::kOnline) {
         // Without coefficients there is no reference, and the exponential could overflow.
         g = Vec<Real>{};
-        if (task.x_coefficients != nullptr) g += of_row(v, exp2_clamped<Real>(s - x.references[v], scale) * x.a[v]);
+        if (task.x_coefficients != nullptr)
+          g += of_row(v, weighed(exp2_clamped<Real>(s - x.references[v], scale)) * x.a[v]);
         if (task.y_coefficients != nullptr) g += of_column(v, exp2_clamped<Real>(s - y_reference, scale) * b);
       } else {
         const Vec<Real> shifted = s + shift;

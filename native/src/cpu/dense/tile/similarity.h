@@ -30,7 +30,7 @@ inline bool any(const Int<Real>& lanes) {
   return bits != 0;
 }
 
-/// Which lanes of a tile row hold negatives.
+/// Which lanes of a tile row hold negatives, and the row's weight.
 template <typename Real>
 class Mask {
  public:
@@ -43,7 +43,8 @@ class Mask {
         tile_(tile),
         y_groups_(operands.y_groups),
         x_limited_(operands.x_limits != nullptr),
-        y_limits_(operands.y_limits) {
+        y_limits_(operands.y_limits),
+        y_weights_(operands.y_weights) {
     Index index[kWidth<Real>];
     for (int l = 0; l < kWidth<Real>; ++l) index[l] = static_cast<Index>(l < tile.x_count ? l : kOutside);
     for (int v = 0; v < kVectors; ++v) __builtin_memcpy(&lanes_[v], index + v * kLanes<Real>, sizeof lanes_[v]);
@@ -56,8 +57,9 @@ class Mask {
     if (excluded_ == Excluded::kOthersOwn) only_ = ~Int<Real>{};
   }
 
-  /// Whether any element of the tile is not a negative.
+  /// Whether any element of the tile is not a negative, or has a weight.
   static bool needed(const Operands<Real>& operands, const Tile<Real>& tile) {
+    if (operands.y_weights != nullptr) return true;
     if (tile.x_count < kWidth<Real> || operands.excluded == Excluded::kOthersOwn) return true;
     if (operands.x_limits != nullptr && may_exceed(operands, tile)) return true;
     if (operands.excluded != Excluded::kNone && overlap(tile, 0)) return true;
@@ -81,6 +83,7 @@ class Mask {
                                                 : lane_of(row);
     other_ = excluded_ == Excluded::kViews ? lane_of(row < half_ ? row + half_ : row - half_) : kNowhere;
     group_ = y_groups_ == nullptr ? kNobody : group_of(y_groups_[row]);
+    weight_ = y_weights_ == nullptr ? Real{1} : static_cast<Real>(y_weights_[row]);
     if (x_limited_) {
       for (int v = 0; v < kVectors; ++v) of_row_[v] = tile_.at(j, v) <= limits_[v];
     }
@@ -89,6 +92,9 @@ class Mask {
       for (int v = 0; v < kVectors; ++v) of_column_[v] = tile_.at(j, v) <= limit;
     }
   }
+
+  /// By what exponentials of the tile's row are multiplied.
+  Real weight() const { return weight_; }
 
   Vec<Real> apply(int v, const Vec<Real>& value, Real otherwise) const {
     return (negative(v) & of_row_[v]) ? value : broadcast(otherwise);
@@ -182,6 +188,7 @@ class Mask {
   const int32_t* y_groups_;
   bool x_limited_;
   const double* y_limits_;
+  const double* y_weights_;
   Vec<Real> limits_[kVectors];
   Int<Real> of_row_[kVectors];  ///< whether limits let it be a negative
   Int<Real> of_column_[kVectors];
@@ -191,6 +198,7 @@ class Mask {
   Index self_ = kNowhere;
   Index other_ = kNowhere;
   Index group_ = kNobody;
+  Real weight_ = Real{1};
 };
 
 /// Products of scaled rows to similarities, in place.

@@ -110,7 +110,7 @@ void add_bounded(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sc
     for (int v = 0; v < kVectors; ++v) {
       Vec<Real> of_column = e[v];
       if constexpr (kMasked && kColumns) of_column = mask.of_column(v, e[v], Real{0});
-      if constexpr (kMasked) e[v] = mask.apply(v, e[v], Real{0});
+      if constexpr (kMasked) e[v] = mask.apply(v, e[v] * mask.weight(), Real{0});
       if constexpr (kKeep) tile.put(j, v, e[v]);
       value[v] += e[v];
       weighted[v] += e[v] * (s[v] - positive[v]);
@@ -183,7 +183,7 @@ void add_online(const ForwardTask<Real>& task, const Tile<Real>& tile, const Sca
     for (int v = 0; v < kVectors; ++v) {
       const Vec<Real> s = tile.at(j, v);
       Vec<Real> e = exp2_clamped<Real>(s - maximum[v], scale);
-      if constexpr (kMasked) e = mask.apply(v, e, Real{0});
+      if constexpr (kMasked) e = mask.apply(v, e * mask.weight(), Real{0});
       value[v] += e;
       // What is no negative may be infinite, as a row's product with itself, and 0 times that is no number.
       const Vec<Real> above = e * (s - maximum[v]);
