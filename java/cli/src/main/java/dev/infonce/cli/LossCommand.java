@@ -86,6 +86,14 @@ final class LossCommand implements Callable<Integer> {
     boolean ownNegativesToo;
 
     @Option(
+            names = "--queue",
+            paramLabel = "FILE",
+            description =
+                    "For ${bundle:with a queue} of two towers, without shared or only own negatives: further keys, as of"
+                            + " earlier batches, which have no gradient.")
+    String queue;
+
+    @Option(
             names = "--labels",
             paramLabel = "FILE",
             description = "N or N x 1 labels 1 or 0 of any number type; for ${bundle:with labels}.")
@@ -102,7 +110,8 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--key-labels",
             paramLabel = "FILE",
-            description = "For ${bundle:with aggregation}: likewise for each key, which makes two towers.")
+            description =
+                    "For ${bundle:with aggregation}: likewise for each key, then each row of the queue; makes two towers.")
     String keyLabels;
 
     @Option(
@@ -115,8 +124,17 @@ final class LossCommand implements Callable<Integer> {
     @Option(
             names = "--key-groups",
             paramLabel = "FILE",
-            description = "Likewise for each key of two towers (default: key i is of the group of query i).")
+            description =
+                    "Likewise for each key of two towers, then each row of the queue (default: key i is of the group of query i).")
     String keyGroups;
+
+    @Option(
+            names = "--key-offsets",
+            paramLabel = "FILE",
+            description =
+                    "For ${bundle:with key offsets} without shared or only own negatives: what is added to the logits of each"
+                            + " key, -30 to 30, such as -ln of how likely it is drawn (logQ).")
+    String keyOffsets;
 
     @Option(
             names = "--exclude-above",
@@ -304,11 +322,13 @@ final class LossCommand implements Callable<Integer> {
         files.put("--queries", queries);
         files.put("--keys", keys);
         files.put("--negatives", negatives);
+        files.put("--queue", queue);
         files.put("--labels", labels);
         files.put("--row-labels", rowLabels);
         files.put("--key-labels", keyLabels);
         files.put("--groups", groups);
         files.put("--key-groups", keyGroups);
+        files.put("--key-offsets", keyOffsets);
         files.put("--weights", weights);
         files.values().removeIf(Objects::isNull);
         return files;

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.function.DoublePredicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -24,10 +25,12 @@ import java.util.stream.Stream;
  * @param queries never null
  * @param keys null for one tower in one matrix
  * @param negatives null if not given
+ * @param queue null if not given
  * @param labels null if not given
  * @param keyLabels null if not given
  * @param groups null if not given
  * @param keyGroups null if not given, or for one tower
+ * @param keyOffsets null if not given
  * @param weights null if not given
  * @param loss with the negatives that the files hold
  */
@@ -35,13 +38,18 @@ record LossFiles(
         MatrixFile queries,
         MatrixFile keys,
         MatrixFile negatives,
+        MatrixFile queue,
         int[] labels,
         int[] keyLabels,
         int[] groups,
         int[] keyGroups,
+        float[] keyOffsets,
         float[] weights,
         ContrastiveLoss loss,
         Shape shape) {
+    private static final DoublePredicate WEIGHTS = weight -> weight >= 0 && Float.isFinite((float) weight);
+    private static final DoublePredicate OFFSETS = offset -> Math.abs(offset) <= 30;
+
     /** Reads the files into memory that lives as long as the arena. */
     static LossFiles read(LossCommand options, ContrastiveLoss given, Arena arena) throws CliException {
         boolean own = given.possibleNegatives().contains(Negatives.OWN) || isOwnToo(given);
@@ -49,31 +57,54 @@ record LossFiles(
         MatrixFile queries = MatrixFile.read("--queries", options.queries, 2, arena);
         MatrixFile keys = MatrixFile.read("--keys", options.keys, 2, arena);
         MatrixFile negatives = MatrixFile.read("--negatives", options.negatives, dimensions, arena);
+        MatrixFile queue = MatrixFile.read("--queue", options.queue, 2, arena);
         if (queries.rows() == 0) {
             throw queries.wrong("has no rows; at least 1 is needed");
         }
         ContrastiveLoss loss = settled(given, negatives);
         Shape shape = shape(loss, queries, keys, negatives);
+        if (queue != null) {
+            queue.requireDim(queries);
+            shape = shape.withQueue(queue.rows());
+        }
+        long keyRows = keys == null ? 0 : Math.addExact(keys.rows(), shape.queue());
         long rows = loss.isOneTower() && keys != null ? Math.multiplyExact(2, queries.rows()) : queries.rows();
         Ids classes = new Ids(arena);
         int[] labels = loss.takesClassLabels()
                 ? classes.read("--row-labels", options.rowLabels, rows)
                 : options.labels == null ? null : labels(options.labels, queries.rows(), arena);
-        int[] keyLabels =
-                options.keyLabels == null ? null : classes.read("--key-labels", options.keyLabels, keys.rows());
+        int[] keyLabels = options.keyLabels == null ? null : classes.read("--key-labels", options.keyLabels, keyRows);
         Ids ids = new Ids(arena);
         int[] groups = options.groups == null ? null : ids.read("--groups", options.groups, rows);
-        int[] keyGroups = groups == null || loss.isOneTower() ? null : keyGroups(ids, options.keyGroups, groups, keys);
+        int[] keyGroups =
+                groups == null || loss.isOneTower() ? null : keyGroups(ids, options.keyGroups, groups, keyRows);
         if (keyGroups == null && options.keyGroups != null) {
             throw new CliException("--key-groups: " + options.keyGroups + " is given, but one tower has no keys apart");
         }
-        float[] weights = options.weights == null ? null : weights(options.weights, rows, arena);
-        return new LossFiles(queries, keys, negatives, labels, keyLabels, groups, keyGroups, weights, loss, shape);
+        float[] keyOffsets = options.keyOffsets == null
+                ? null
+                : numbers("--key-offsets", options.keyOffsets, keyRows, OFFSETS, "numbers from -30 to 30", arena);
+        float[] weights = options.weights == null
+                ? null
+                : numbers("--weights", options.weights, rows, WEIGHTS, "finite float32 numbers >= 0", arena);
+        return new LossFiles(
+                queries,
+                keys,
+                negatives,
+                queue,
+                labels,
+                keyLabels,
+                groups,
+                keyGroups,
+                keyOffsets,
+                weights,
+                loss,
+                shape);
     }
 
     /** The narrowest type that holds the numbers of every matrix: that of all, or float32, or float64. */
     DType dtype() {
-        Set<DType> types = Stream.of(queries, keys, negatives)
+        Set<DType> types = Stream.of(queries, keys, negatives, queue)
                 .filter(Objects::nonNull)
                 .map(MatrixFile::dtype)
                 .collect(Collectors.toSet());
@@ -88,6 +119,12 @@ record LossFiles(
         Inputs inputs = Inputs.of(queries.matrix(dtype, arena), keys == null ? null : keys.matrix(dtype, arena));
         if (negatives != null) {
             inputs = inputs.withNegatives(negatives.matrix(dtype, arena));
+        }
+        if (queue != null) {
+            inputs = inputs.withQueue(queue.matrix(dtype, arena));
+        }
+        if (keyOffsets != null) {
+            inputs = inputs.withKeyOffsets(keyOffsets);
         }
         if (labels != null) {
             inputs = inputs.withLabels(labels, keyLabels);
@@ -198,13 +235,13 @@ record LossFiles(
         return labels;
     }
 
-    private static int[] keyGroups(Ids ids, String name, int[] groups, MatrixFile keys) throws CliException {
+    private static int[] keyGroups(Ids ids, String name, int[] groups, long keyRows) throws CliException {
         if (name != null) {
-            return ids.read("--key-groups", name, keys.rows());
+            return ids.read("--key-groups", name, keyRows);
         }
-        if (keys.rows() != groups.length) {
-            throw new CliException("--key-groups: needed, as --keys has " + keys.rows() + " rows and --groups "
-                    + groups.length + " numbers");
+        if (keyRows != groups.length) {
+            throw new CliException("--key-groups: needed, as --keys, with --queue, has " + keyRows
+                    + " rows and --groups " + groups.length + " numbers");
         }
         return groups;
     }
@@ -235,18 +272,21 @@ record LossFiles(
         }
     }
 
-    private static float[] weights(String name, long rows, Arena arena) throws CliException {
-        NpyArray array = vector("--weights", name, rows, arena);
-        float[] weights = new float[Math.toIntExact(rows)];
-        for (int i = 0; i < weights.length; i++) {
-            double weight = array.get(i);
-            weights[i] = (float) weight;
-            if (!(weight >= 0) || Float.isInfinite(weights[i])) {
-                throw new CliException("--weights: " + name + " has " + number(weight) + " at row " + i
-                        + "; allowed are finite float32 numbers >= 0");
+    /** As float32. */
+    private static float[] numbers(
+            String option, String name, long rows, DoublePredicate areAllowed, String allowed, Arena arena)
+            throws CliException {
+        NpyArray array = vector(option, name, rows, arena);
+        float[] numbers = new float[Math.toIntExact(rows)];
+        for (int i = 0; i < numbers.length; i++) {
+            double number = array.get(i);
+            numbers[i] = (float) number;
+            if (!areAllowed.test(number)) {
+                throw new CliException(
+                        option + ": " + name + " has " + number(number) + " at row " + i + "; allowed are " + allowed);
             }
         }
-        return weights;
+        return numbers;
     }
 
     /** A number for each row that has a loss, as one dimension or as a column. */
@@ -256,7 +296,8 @@ record LossFiles(
         if (!shape.equals(List.of(rows)) && !shape.equals(List.of(rows, 1L))) {
             throw new CliException(option + ": " + name + " has shape "
                     + array.header().shapeText() + "; allowed are " + rows + " and " + rows
-                    + " x 1, for the rows that " + (option.startsWith("--key-") ? "--keys has" : "have a loss"));
+                    + " x 1, for the rows that "
+                    + (option.startsWith("--key-") ? "--keys has, and then --queue" : "have a loss"));
         }
         return array;
     }

@@ -35,6 +35,8 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
             Map.entry("with a threshold", () -> spoken(words(LossKind::takesThreshold))),
             Map.entry("with blocks", () -> spoken(words(LossKind::takesBlocks))),
             Map.entry("with own negatives too", () -> spoken(words(LossKind::takesOwnNegativesToo))),
+            Map.entry("with a queue", () -> spoken(words(LossKind::takesQueue))),
+            Map.entry("with key offsets", () -> spoken(words(LossKind::takesKeyOffsets))),
             Map.entry("with mining", () -> spoken(words(kind -> kind.has("mining")))),
             Map.entry("matrices", LossHelp::matrices));
 

@@ -65,6 +65,16 @@ record LossKind(ContrastiveLoss loss) {
         return takes("blocks", Set.of(Block.values()));
     }
 
+    /** Whether keys may have offsets. */
+    boolean takesKeyOffsets() {
+        return takes("hasKeyOffsets", true);
+    }
+
+    /** Whether a queue may stand behind the keys, of two towers if the kind has a choice. */
+    boolean takesQueue() {
+        return has("twoTowers") || loss.takesQueue();
+    }
+
     private boolean takes(String component, Object value) {
         if (!has(component)) {
             return false;

@@ -44,6 +44,8 @@ final class LossOptions {
         options.takeExclusions(command);
         options.takeBlocks(command);
         options.takeOwnNegativesToo(command);
+        options.checkQueue(command);
+        options.takeKeyOffsets(command);
         options.take("negativeReduction", command.negativeReduction);
         options.take(MINING, command.mining);
         options.take("softMargin", command.softMargin);
@@ -124,10 +126,7 @@ final class LossOptions {
         if (!kind.takesBlocks()) {
             forbid(command.blocks, "--blocks");
         } else if (command.blocks != null) {
-            if (command.negatives != null && !command.ownNegativesToo) {
-                throw new IllegalArgumentException(
-                        "--blocks has no meaning with --negatives without --own-negatives-too");
-            }
+            checkOthersAreNegatives(command, "--blocks");
             components.put("blocks", command.blocks);
         }
     }
@@ -145,6 +144,35 @@ final class LossOptions {
         components.put("negatives", Negatives.IN_BATCH_AND_OWN);
     }
 
+    private void checkQueue(LossCommand command) {
+        if (command.queue == null) {
+            return;
+        }
+        if (!kind.takesQueue()) {
+            forbid(command.queue, "--queue");
+        }
+        if (kind.has(TWO_TOWERS) && command.keyLabels == null) {
+            throw new IllegalArgumentException("--queue needs --key-labels for " + named());
+        }
+        checkOthersAreNegatives(command, "--queue");
+    }
+
+    private void takeKeyOffsets(LossCommand command) {
+        if (!kind.takesKeyOffsets()) {
+            forbid(command.keyOffsets, "--key-offsets");
+        } else if (command.keyOffsets != null) {
+            checkOthersAreNegatives(command, "--key-offsets");
+            components.put("hasKeyOffsets", true);
+        }
+    }
+
+    /** Of an option that is about the other keys of a batch. */
+    private static void checkOthersAreNegatives(LossCommand command, String option) {
+        if (command.negatives != null && !command.ownNegativesToo) {
+            throw new IllegalArgumentException(option + " has no meaning with --negatives without --own-negatives-too");
+        }
+    }
+
     private void checkGroups(LossCommand command) {
         if (!kind.has("excluded")) {
             forbid(command.groups, "--groups");
@@ -155,9 +183,7 @@ final class LossOptions {
             }
             return;
         }
-        if (command.negatives != null && !command.ownNegativesToo) {
-            throw new IllegalArgumentException("--groups has no meaning with --negatives without --own-negatives-too");
-        }
+        checkOthersAreNegatives(command, "--groups");
     }
 
     /** The option named after a component, which has no default. */

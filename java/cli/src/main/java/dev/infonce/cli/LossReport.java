@@ -48,6 +48,9 @@ record LossReport(
             if (shape.ownNegatives() > 0) {
                 json.writeNumberField("ownNegatives", shape.ownNegatives());
             }
+            if (shape.queue() > 0) {
+                json.writeNumberField("queue", shape.queue());
+            }
             json.writeObjectFieldStart("metrics");
             for (var metric : shares(result.metrics()).entrySet()) {
                 json.writeFieldName(metric.getKey());
@@ -84,7 +87,8 @@ record LossReport(
                 out,
                 "shape",
                 "n = " + shape.n() + ", m = " + shape.m() + ", dim = " + shape.dim()
-                        + (shape.ownNegatives() > 0 ? ", own negatives = " + shape.ownNegatives() : "") + ", "
+                        + (shape.ownNegatives() > 0 ? ", own negatives = " + shape.ownNegatives() : "")
+                        + (shape.queue() > 0 ? ", queue = " + shape.queue() : "") + ", "
                         + dtype.name().toLowerCase(Locale.ROOT));
         shares(result.metrics()).forEach((name, value) -> line(out, name, Double.isNaN(value) ? "-" : value));
         counts(result.metrics()).forEach((name, value) -> line(out, name, value));

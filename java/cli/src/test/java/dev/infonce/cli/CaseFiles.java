@@ -23,7 +23,8 @@ import java.util.stream.IntStream;
 /** A case as the command line gets it: its numbers in .npy files of a folder, its loss as options. */
 final class CaseFiles {
     /** Components of losses that the files, or the loss's word, tell. */
-    private static final Set<String> NO_OPTIONS = Set.of("negatives", "isSymmetric", "excluded", "twoTowers", "blocks");
+    private static final Set<String> NO_OPTIONS =
+            Set.of("negatives", "isSymmetric", "excluded", "twoTowers", "blocks", "hasKeyOffsets");
 
     private CaseFiles() {}
 
@@ -66,6 +67,10 @@ final class CaseFiles {
             }
             add(arguments, "negatives", matrix(folder, "negatives", c.dtype(), c.negatives(), sizes));
         }
+        if (c.queue() != null) {
+            add(arguments, "queue", matrix(folder, "queue", c.dtype(), c.queue()));
+        }
+        addFloats(arguments, folder, "key-offsets", c.keyOffsets());
         if (c.labels() != null) {
             addLabels(arguments, folder, c.loss().takesClassLabels() ? "row-labels" : "labels", c.labels());
         }
@@ -74,14 +79,18 @@ final class CaseFiles {
         }
         addGroups(arguments, folder, "groups", c.groups());
         addGroups(arguments, folder, "key-groups", c.keyGroups());
-        if (c.weights() != null) {
-            double[] weights = IntStream.range(0, c.weights().length)
-                    .mapToDouble(i -> c.weights()[i])
-                    .toArray();
-            Path file = folder.resolve("weights.npy");
-            add(arguments, "weights", NpyTestFiles.floats(file, shape(weights.length), weights));
-        }
+        addFloats(arguments, folder, "weights", c.weights());
         return arguments;
+    }
+
+    private static void addFloats(List<String> arguments, Path folder, String name, float... floats)
+            throws IOException {
+        if (floats != null) {
+            double[] numbers = IntStream.range(0, floats.length)
+                    .mapToDouble(i -> floats[i])
+                    .toArray();
+            add(arguments, name, NpyTestFiles.floats(folder.resolve(name + ".npy"), shape(numbers.length), numbers));
+        }
     }
 
     private static void addLabels(List<String> arguments, Path folder, String name, int[] labels) throws IOException {

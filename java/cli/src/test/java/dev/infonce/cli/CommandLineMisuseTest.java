@@ -149,6 +149,18 @@ class CommandLineMisuseTest {
                         + " --own-negatives-too has no meaning for --loss nt-logistic",
                 "--loss symmetric --queries q --keys k --own-negatives-too --temperature 1;"
                         + " --own-negatives-too has no meaning for --loss symmetric",
+                "--loss symmetric --queries q --keys k --queue k --temperature 1; --queue has no meaning for --loss symmetric",
+                "--loss siglip --queries q --keys k --queue k --temperature 1; --queue has no meaning for --loss siglip",
+                "--loss supcon --queries q --row-labels y --queue k --temperature 1;"
+                        + " --queue needs --key-labels for --loss supcon",
+                "--loss infonce --queries q --keys k --queue k --negatives n --temperature 1;"
+                        + " --queue has no meaning with --negatives without --own-negatives-too",
+                "--loss ntxent --queries q --key-offsets w --temperature 1;"
+                        + " --key-offsets has no meaning for --loss ntxent",
+                "--loss infonce --queries q --keys k --key-offsets w --negatives n --temperature 1;"
+                        + " --key-offsets has no meaning with --negatives without --own-negatives-too",
+                "--loss infonce --queries q --keys k --key-offsets w --blocks key-key --temperature 1;"
+                        + " an InfoNce with blocks has none, as queries have no offsets",
                 "--loss infonce --queries q --keys k --blocks key-key --class-prior 0.1 --temperature 1;"
                         + " a debiased InfoNce has none",
                 "--loss symmetric --queries q --keys k --blocks key-key --temperature 1;"
@@ -226,6 +238,15 @@ class CommandLineMisuseTest {
                 "--loss infonce --queries q --keys k --weights wnan --temperature 1; wnan.npy has NaN at row 1",
                 "--loss infonce --queries q --keys k --weights whuge --temperature 1; whuge.npy has 1.0E300 at row 1",
                 "--loss ntxent --queries q --keys k --weights w --temperature 1; allowed are 6 and 6 x 1",
+                "--loss infonce --queries q --keys k --queue wide --temperature 1; --queue: ",
+                "--loss infonce --device java --queries q --keys k --queue nan --temperature 1; queue",
+                "--loss infonce --queries q --keys k --queue two --groups y --temperature 1;"
+                        + " --key-groups: needed, as --keys, with --queue, has 5 rows and --groups 3 numbers",
+                "--loss infonce --queries q --keys k --queue two --key-offsets w --temperature 1;"
+                        + " w.npy has shape 3; allowed are 5 and 5 x 1, for the rows that --keys has, and then --queue",
+                "--loss infonce --queries q --keys k --key-offsets wnan --temperature 1; wnan.npy has NaN at row 1",
+                "--loss infonce --queries q --keys k --key-offsets whuge --temperature 1;"
+                        + " whuge.npy has 1.0E300 at row 1; allowed are numbers from -30 to 30",
                 "--loss infonce --queries nan --keys k --temperature 1; queries",
                 "--loss infonce --queries q --keys infinite --temperature 1; keys",
                 "--loss infonce --queries q --keys k --negatives nan --temperature 1; negatives",
@@ -289,6 +310,8 @@ class CommandLineMisuseTest {
                 "--queries",
                 "--keys",
                 "--negatives",
+                "--queue",
+                "--key-offsets",
                 "--labels",
                 "--row-labels",
                 "--key-labels",

@@ -48,6 +48,8 @@ public final class LossCommandFuzz {
         add(in, arguments, "queries", 15, rows, dim);
         add(in, arguments, "keys", 15, rows, dim);
         add(in, arguments, "negatives", 8, rows, dim);
+        add(in, arguments, "queue", 3, rows, dim);
+        add(in, arguments, "key-offsets", 3, in.flag() ? rows : 2 * rows, 1);
         add(in, arguments, "labels", 4, rows, 1);
         add(in, arguments, "groups", 3, rows, 1);
         add(in, arguments, "key-groups", 2, rows, 1);

@@ -121,6 +121,24 @@ class LossCommandTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void queuesAndOffsetsOfKeysGoWithAllThatTheyGoWith(Similarity similarity) throws IOException {
+        for (ContrastiveLoss loss : Cases.withKeyOffsets(similarity, 0.4)) {
+            assertAsOracle(
+                    "java",
+                    Cases.awayFromLimits(1e-5, SEED, seed -> Cases.random(loss, 6, 8, DIM, DType.FLOAT32, seed)));
+        }
+        for (ContrastiveLoss loss : Cases.ofQueues(similarity, 0.4)) {
+            assertAsOracle(
+                    "java",
+                    Cases.awayFromLimits(
+                            1e-5,
+                            SEED,
+                            seed -> Cases.withQueue(Cases.random(loss, 5, 7, DIM, DType.FLOAT64, seed), 4, seed)));
+        }
+    }
+
     private void assertAsOracle(String device, Case c) throws IOException {
         Path files = Files.createTempDirectory(folder, "case");
         List<String> arguments = CaseFiles.write(files, c);
@@ -129,6 +147,7 @@ class LossCommandTest {
         assertThat(json.get("device").textValue()).isEqualTo(device);
         assertThat(json.get("n").longValue()).isEqualTo(c.shape().n());
         assertThat(json.path("ownNegatives").longValue()).isEqualTo(c.shape().ownNegatives());
+        assertThat(json.path("queue").longValue()).isEqualTo(c.shape().queue());
         assertThat(json.get("m").longValue()).isEqualTo(c.shape().m());
         assertThat(json.get("dim").longValue()).isEqualTo(DIM);
 
