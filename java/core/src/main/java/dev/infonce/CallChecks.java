@@ -8,6 +8,7 @@ import java.util.Objects;
 final class CallChecks {
     private static final long NONE = LossSpec.NONE;
     private static final long WORKSPACE_ALIGNMENT = 64;
+    private static final float LARGEST_OFFSET = 30;
 
     private final ContrastiveLoss loss;
     private final LossSpec spec;
@@ -64,10 +65,12 @@ final class CallChecks {
         matrix("queries", in.queries(), shape.n());
         matrix("keys", in.keys(), rows.keys());
         matrix("negatives", in.negatives(), rows.negatives());
+        matrix("queue", in.queue(), rows.queue());
         labels(in.labels());
         integers("keyLabels", in.keyLabels(), keyLabels());
         integers("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
         integers("keyGroups", in.keyGroups(), keyGroups());
+        offsets(in.keyOffsets());
         weights(in.weights());
         upstream(in.upstream());
         if (in.temperature().isPresent() && !spec.hasTemperature()) {
@@ -79,7 +82,7 @@ final class CallChecks {
     }
 
     void outputs(Inputs in, Gradients out) {
-        outputs(out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives());
+        outputs(out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives(), in.queue());
     }
 
     /** What can be told of a call whose numbers are on the device. */
@@ -89,10 +92,12 @@ final class CallChecks {
         matrix("queries", in.queries(), shape.n());
         matrix("keys", in.keys(), rows.keys());
         matrix("negatives", in.negatives(), rows.negatives());
-        outputs(out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives());
+        matrix("queue", in.queue(), rows.queue());
+        outputs(out.dQueries(), out.dKeys(), out.dNegatives(), in.queries(), in.keys(), in.negatives(), in.queue());
         onDevice("queries", in.queries());
         onDevice("keys", in.keys());
         onDevice("negatives", in.negatives());
+        onDevice("queue", in.queue());
         onDevice("dQueries", out.dQueries());
         onDevice("dKeys", out.dKeys());
         onDevice("dNegatives", out.dNegatives());
@@ -108,6 +113,9 @@ final class CallChecks {
         integers("keyLabels", in.keyLabels(), keyLabels());
         integers("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
         integers("keyGroups", in.keyGroups(), keyGroups());
+        if (isGiven("keyOffsets", in.keyOffsets(), keyOffsets())) {
+            buffer("keyOffsets", in.keyOffsets(), keyOffsets() * Float.BYTES);
+        }
         boolean one = in.upstream() == null || in.upstream().bytes() == Float.BYTES || !perRow;
         buffer("upstream", in.upstream(), one ? Float.BYTES : rows.losses() * Float.BYTES);
         buffer("loss", out.loss(), lossBytes());
@@ -173,23 +181,30 @@ final class CallChecks {
     }
 
     private void outputs(
-            Matrix dQueries, Matrix dKeys, Matrix dNegatives, Matrix queries, Matrix keys, Matrix negativesMatrix) {
+            Matrix dQueries,
+            Matrix dKeys,
+            Matrix dNegatives,
+            Matrix queries,
+            Matrix keys,
+            Matrix negativesMatrix,
+            Matrix queue) {
         output("dQueries", dQueries, shape.n());
         output("dKeys", dKeys, rows.keys());
         output("dNegatives", dNegatives, rows.negatives());
         apart("dQueries", dQueries, "dKeys", dKeys);
         apart("dQueries", dQueries, "dNegatives", dNegatives);
         apart("dKeys", dKeys, "dNegatives", dNegatives);
-        apartFromInputs("dQueries", dQueries, queries, keys, negativesMatrix);
-        apartFromInputs("dKeys", dKeys, queries, keys, negativesMatrix);
-        apartFromInputs("dNegatives", dNegatives, queries, keys, negativesMatrix);
+        apartFromInputs("dQueries", dQueries, queries, keys, negativesMatrix, queue);
+        apartFromInputs("dKeys", dKeys, queries, keys, negativesMatrix, queue);
+        apartFromInputs("dNegatives", dNegatives, queries, keys, negativesMatrix, queue);
     }
 
     private static void apartFromInputs(
-            String name, Matrix output, Matrix queries, Matrix keys, Matrix negativesMatrix) {
+            String name, Matrix output, Matrix queries, Matrix keys, Matrix negativesMatrix, Matrix queue) {
         apart(name, output, "queries", queries);
         apart(name, output, "keys", keys);
         apart(name, output, "negatives", negativesMatrix);
+        apart(name, output, "queue", queue);
     }
 
     private static void apart(String name, Matrix output, String otherName, Matrix other) {
@@ -263,11 +278,29 @@ final class CallChecks {
     }
 
     private long keyLabels() {
-        return spec.classLabels() && !spec.oneTower() ? rows.keys() : NONE;
+        return spec.classLabels() && !spec.oneTower() ? rows.keys() + shape.queue() : NONE;
     }
 
     private long keyGroups() {
-        return spec.groups() && !spec.oneTower() ? rows.keys() : NONE;
+        return spec.groups() && !spec.oneTower() ? rows.keys() + shape.queue() : NONE;
+    }
+
+    private long keyOffsets() {
+        return spec.offsets() ? rows.keys() + shape.queue() : NONE;
+    }
+
+    private void offsets(float[] offsets) {
+        if (!isGiven("keyOffsets", offsets, keyOffsets())) {
+            return;
+        }
+        if (offsets.length != keyOffsets()) {
+            throw Checks.invalid("keyOffsets: must be %d numbers, but got %d", keyOffsets(), offsets.length);
+        }
+        for (int j = 0; j < offsets.length; j++) {
+            if (!(Math.abs(offsets[j]) <= LARGEST_OFFSET)) {
+                throw Checks.invalid("keyOffsets: must be in [-30, 30], but number %d is %s", j, offsets[j]);
+            }
+        }
     }
 
     private void integers(String name, int[] numbers, long count) {

@@ -77,11 +77,12 @@ final class Checks {
                 positiveMargin);
     }
 
-    static void shape(long n, long m, long dim, long ownNegatives) {
+    static void shape(long n, long m, long dim, long ownNegatives, long queue) {
         range("n", n, 1, Long.MAX_VALUE);
         range("m", m, 0, Long.MAX_VALUE);
         range("dim", dim, 1, MAX_DIM);
         range("ownNegatives", ownNegatives, 0, Long.MAX_VALUE);
+        range("queue", queue, 0, Long.MAX_VALUE);
         argument(
                 isSmall(n, Math.max(1, m), dim),
                 "shape: n * max(1, m) * dim must be < 2^60, but got n = %d, m = %d, dim = %d",
@@ -93,6 +94,13 @@ final class Checks {
                 "shape: n * ownNegatives * dim must be < 2^60, but got n = %d, ownNegatives = %d, dim = %d",
                 n,
                 ownNegatives,
+                dim);
+        argument(
+                queue < MAX_WORK && isSmall(n, Math.max(1, m + queue), dim),
+                "shape: n * (m + queue) * dim must be < 2^60, but got n = %d, m = %d, queue = %d, dim = %d",
+                n,
+                m,
+                queue,
                 dim);
     }
 

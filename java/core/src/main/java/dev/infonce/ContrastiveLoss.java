@@ -123,6 +123,24 @@ public sealed interface ContrastiveLoss
     }
 
     /**
+     * Whether the columns are keys behind which a {@link Shape#withQueue queue} of further ones may stand.
+     *
+     * @return true for an {@link InfoNce} with negatives of the batch, not symmetric, and a {@link SupCon} of two towers
+     */
+    default boolean takesQueue() {
+        return LossSpec.of(this).takesQueue();
+    }
+
+    /**
+     * Whether calls bring an offset of each key, which is added to its logits.
+     *
+     * @return true for an {@link InfoNce} with offsets of keys
+     */
+    default boolean takesKeyOffsets() {
+        return LossSpec.of(this).offsets();
+    }
+
+    /**
      * Whether calls bring a matrix of negatives beside queries and keys.
      *
      * @return false where the negatives are among the other rows, or where there is no third matrix
@@ -188,8 +206,8 @@ public sealed interface ContrastiveLoss
 
     /**
      * What this loss is made of, by name: of temperature, bias, margin, similarity, distance, negatives, negativeReduction,
-     * isSymmetric, blocks, denominator, positiveMargin, classPrior, excluded, aggregation, twoTowers, mining, softMargin and reduction
-     * those that its kind has.
+     * isSymmetric, blocks, hasKeyOffsets, denominator, positiveMargin, classPrior, excluded, aggregation, twoTowers, mining, softMargin
+     * and reduction those that its kind has.
      *
      * @return the values in the order of the record's components; unmodifiable
      */

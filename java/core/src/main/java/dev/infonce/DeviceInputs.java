@@ -10,14 +10,16 @@ import java.util.function.Consumer;
  * @param queries n x dim
  * @param keys as the loss says; null for one tower in one matrix
  * @param negatives as the loss says; null if it takes none, or m = 0
+ * @param queue the {@link Shape#queue} rows that are further keys, x dim; null if there are none
  * @param temperature one double, tau in [1e-9, 1e9] or its logarithm; null for the loss's own
  * @param logTemperature whether temperature is ln tau, and the gradient is then by that
  * @param weights r finite floats >= 0, or null for all 1
  * @param labels n ints, 1 alike and 0 not, for {@link PairwiseContrastive}; r ints, equal for rows that are alike and below 0 for
  *     a row that is like no other, for {@link SupCon} and mined {@link Triplet}; else null
- * @param keyLabels likewise m ints for the keys of two towers, for {@link SupCon}; else null
+ * @param keyLabels likewise m + queue ints for the keys of two towers and the queue, for {@link SupCon}; else null
  * @param groups r ints, for losses that exclude rows of the same group; a number below 0 is in no group; else null
- * @param keyGroups likewise m ints for the keys of two towers; else null
+ * @param keyGroups likewise m + queue ints for the keys of two towers and the queue; else null
+ * @param keyOffsets m + queue floats in [-30, 30], of keys and queue, for an {@link InfoNce} with offsets; else null
  * @param upstream gradient of the caller's objective by the loss: one float, or r floats for {@link Reduction#NONE}; finite;
  *     null for 1
  * @param bias one double in [-1e30, 1e30], in place of the loss's own; null for that, and for all losses but {@link SigLip}
@@ -26,6 +28,7 @@ public record DeviceInputs(
         Matrix queries,
         Matrix keys,
         Matrix negatives,
+        Matrix queue,
         DeviceBuffer temperature,
         boolean logTemperature,
         DeviceBuffer weights,
@@ -33,6 +36,7 @@ public record DeviceInputs(
         DeviceBuffer keyLabels,
         DeviceBuffer groups,
         DeviceBuffer keyGroups,
+        DeviceBuffer keyOffsets,
         DeviceBuffer upstream,
         DeviceBuffer bias) {
     /**
@@ -62,7 +66,7 @@ public record DeviceInputs(
      * @return the inputs
      */
     public static DeviceInputs of(Matrix queries, Matrix keys) {
-        return new DeviceInputs(queries, keys, null, null, false, null, null, null, null, null, null, null);
+        return new DeviceInputs(queries, keys, null, null, null, false, null, null, null, null, null, null, null, null);
     }
 
     /**
@@ -73,6 +77,16 @@ public record DeviceInputs(
      */
     public DeviceInputs withNegatives(Matrix negatives) {
         return with(copy -> copy.negatives = negatives);
+    }
+
+    /**
+     * The same inputs with a queue of further keys, which have no gradient; see {@link Inputs#withQueue}.
+     *
+     * @param queue as many rows as the {@link Shape#queue shape} says
+     * @return new inputs
+     */
+    public DeviceInputs withQueue(Matrix queue) {
+        return with(copy -> copy.queue = queue);
     }
 
     /**
@@ -125,7 +139,7 @@ public record DeviceInputs(
      * The same inputs with the labels of two towers, for {@link SupCon}.
      *
      * @param queryLabels n ints; keys of a query's number are its positives, and a number below 0 is like no other
-     * @param keyLabels m ints, likewise
+     * @param keyLabels m ints, likewise, and then one a row of the queue
      * @return new inputs
      */
     public DeviceInputs withLabels(DeviceBuffer queryLabels, DeviceBuffer keyLabels) {
@@ -139,7 +153,7 @@ public record DeviceInputs(
      * The same inputs with groups, for {@link Exclude#sameGroup}.
      *
      * @param groups r ints; a number below 0 is in no group
-     * @param keyGroups m ints for the keys of two towers; null for one tower
+     * @param keyGroups m ints for the keys of two towers, and then one a row of the queue; null for one tower
      * @return new inputs
      */
     public DeviceInputs withGroups(DeviceBuffer groups, DeviceBuffer keyGroups) {
@@ -147,6 +161,16 @@ public record DeviceInputs(
             copy.groups = groups;
             copy.keyGroups = keyGroups;
         });
+    }
+
+    /**
+     * The same inputs with offsets of keys, for {@link InfoNce#withKeyOffsets}.
+     *
+     * @param keyOffsets m floats, and then one a row of the queue, each in [-30, 30]
+     * @return new inputs
+     */
+    public DeviceInputs withKeyOffsets(DeviceBuffer keyOffsets) {
+        return with(copy -> copy.keyOffsets = keyOffsets);
     }
 
     /**
@@ -178,6 +202,7 @@ public record DeviceInputs(
     /** The components, to be changed. */
     private final class Copy {
         private Matrix negatives = DeviceInputs.this.negatives;
+        private Matrix queue = DeviceInputs.this.queue;
         private DeviceBuffer temperature = DeviceInputs.this.temperature;
         private boolean logTemperature = DeviceInputs.this.logTemperature;
         private DeviceBuffer weights = DeviceInputs.this.weights;
@@ -185,6 +210,7 @@ public record DeviceInputs(
         private DeviceBuffer keyLabels = DeviceInputs.this.keyLabels;
         private DeviceBuffer groups = DeviceInputs.this.groups;
         private DeviceBuffer keyGroups = DeviceInputs.this.keyGroups;
+        private DeviceBuffer keyOffsets = DeviceInputs.this.keyOffsets;
         private DeviceBuffer upstream = DeviceInputs.this.upstream;
         private DeviceBuffer bias = DeviceInputs.this.bias;
 
@@ -193,6 +219,7 @@ public record DeviceInputs(
                     queries,
                     keys,
                     negatives,
+                    queue,
                     temperature,
                     logTemperature,
                     weights,
@@ -200,6 +227,7 @@ public record DeviceInputs(
                     keyLabels,
                     groups,
                     keyGroups,
+                    keyOffsets,
                     upstream,
                     bias);
         }

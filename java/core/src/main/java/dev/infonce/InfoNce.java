@@ -23,6 +23,8 @@ import java.util.Set;
  * @param isSymmetric whether l_i is half the sum of the losses of row i and of column i; in-batch only
  * @param blocks which pairs beside query i and other keys are negatives of row i; in enum order, unmodifiable; only in-batch, and
  *     where neither isSymmetric nor classPrior is used
+ * @param hasKeyOffsets whether calls bring an offset of each key; only in-batch, and where none of isSymmetric, blocks and classPrior is
+ *     used
  * @param denominator what the positive competes against
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
  * @param classPrior how likely a negative is really a positive, for which the sum over negatives is corrected; 0 for no
@@ -37,6 +39,7 @@ public record InfoNce(
         Negatives negatives,
         boolean isSymmetric,
         Set<Block> blocks,
+        boolean hasKeyOffsets,
         Denominator denominator,
         @DefaultNumber(0) double positiveMargin,
         @DefaultNumber(0) double classPrior,
@@ -48,7 +51,8 @@ public record InfoNce(
      *
      * @throws IllegalArgumentException if the temperature, the margin or the prior is out of range, negatives are PAIRED, a
      *     symmetric loss is not IN_BATCH, one that has blocks or excludes groups has no negatives of the batch, one with blocks is
-     *     symmetric or debiased, or one with OWN negatives has a threshold
+     *     symmetric or debiased, one with key offsets is symmetric or debiased or has blocks or no negatives of the batch, or one with
+     *     OWN negatives has a threshold
      * @throws NullPointerException if an argument is null
      */
     public InfoNce {
@@ -84,6 +88,27 @@ public record InfoNce(
         if (!blocks.isEmpty()) {
             checkBlocks(negatives, isSymmetric, classPrior, blocks);
         }
+        if (hasKeyOffsets) {
+            checkOffsets(negatives, isSymmetric, classPrior, blocks);
+        }
+    }
+
+    private static void checkOffsets(Negatives negatives, boolean isSymmetric, double classPrior, Set<Block> blocks) {
+        Checks.argument(
+                negatives == Negatives.IN_BATCH || negatives == Negatives.IN_BATCH_AND_OWN,
+                "hasKeyOffsets: an InfoNce with offsets of keys has IN_BATCH or IN_BATCH_AND_OWN negatives, but got %s",
+                negatives);
+        Checks.argument(
+                !isSymmetric,
+                "hasKeyOffsets: a symmetric InfoNce has none, as the offset of a column cancels in its softmax");
+        Checks.argument(
+                classPrior == 0,
+                "hasKeyOffsets: a debiased InfoNce has none, as it needs the smallest logit, which is a cosine's alone, but got %s",
+                classPrior);
+        Checks.argument(
+                blocks.isEmpty(),
+                "hasKeyOffsets: an InfoNce with blocks has none, as queries have no offsets, but got %s",
+                blocks);
     }
 
     private static void checkBlocks(Negatives negatives, boolean isSymmetric, double classPrior, Set<Block> blocks) {
@@ -127,6 +152,7 @@ public record InfoNce(
                 Negatives.IN_BATCH,
                 false,
                 Set.of(),
+                false,
                 Denominator.ALL,
                 0,
                 0,
@@ -157,6 +183,24 @@ public record InfoNce(
      */
     public InfoNce across(Block... blocks) {
         return Components.with(this, "blocks", Set.copyOf(List.of(blocks)));
+    }
+
+    /**
+     * The same loss with an offset of each key, which is added to its logits, the positive's too: {@code z_ij = s_ij / tau + o_j}, and
+     * {@code l_i = log(1 + sum over negatives j of exp(z_ij - z_i+ + positiveMargin / tau))}. With {@code o_j = -ln q_j}, q_j being how
+     * likely key j is drawn as a negative, the loss estimates that over all keys alike (logQ correction: 1706.07881 sec. 3.2): in a
+     * batch of pairs a popular key is a negative as often as it is popular, and would be pushed away for that alone. See {@link
+     * KeyOffsets#ofProbabilities}. Calls bring the offsets ({@link Inputs#withKeyOffsets}).
+     *
+     * <p>A number that is added to all offsets changes nothing, but where rows have negatives of their own, whose offset is 0. Gradients
+     * by the temperature are of similarities alone; thresholds and metrics do not see offsets, and {@link Metrics#effectiveNegatives} is
+     * NaN.
+     *
+     * @return a new loss
+     * @throws IllegalArgumentException if the loss is symmetric or debiased, or has blocks or no negatives of the batch
+     */
+    public InfoNce withKeyOffsets() {
+        return Components.with(this, "hasKeyOffsets", true);
     }
 
     /**

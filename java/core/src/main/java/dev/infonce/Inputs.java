@@ -11,11 +11,13 @@ import java.util.function.Consumer;
  * @param queries n x dim
  * @param keys as the loss says; null for one tower in one matrix
  * @param negatives as the loss says; null if it takes none, or m = 0
+ * @param queue the {@link Shape#queue} rows that are further keys, x dim; null if there are none
  * @param labels n numbers, 1 alike and 0 not, for {@link PairwiseContrastive}; r numbers, equal for rows that are alike and below
  *     0 for a row that is like no other, for {@link SupCon} and mined {@link Triplet}; else null
- * @param keyLabels likewise m numbers for the keys of two towers, for {@link SupCon}; else null
+ * @param keyLabels likewise m + queue numbers for the keys of two towers and the queue, for {@link SupCon}; else null
  * @param groups r numbers, for losses that exclude rows of the same group; a number below 0 is in no group; else null
- * @param keyGroups likewise m numbers for the keys of two towers; else null
+ * @param keyGroups likewise m + queue numbers for the keys of two towers and the queue; else null
+ * @param keyOffsets m + queue numbers in [-30, 30], of keys and queue, for an {@link InfoNce} with offsets; else null
  * @param weights r finite numbers >= 0, or null for all 1
  * @param upstream gradient of the caller's objective by the loss: one number, or r numbers for {@link Reduction#NONE}; finite;
  *     null for 1
@@ -26,10 +28,12 @@ public record Inputs(
         Matrix queries,
         Matrix keys,
         Matrix negatives,
+        Matrix queue,
         int[] labels,
         int[] keyLabels,
         int[] groups,
         int[] keyGroups,
+        float[] keyOffsets,
         float[] weights,
         float[] upstream,
         OptionalDouble temperature,
@@ -76,6 +80,8 @@ public record Inputs(
                 null,
                 null,
                 null,
+                null,
+                null,
                 OptionalDouble.empty(),
                 OptionalDouble.empty());
     }
@@ -88,6 +94,17 @@ public record Inputs(
      */
     public Inputs withNegatives(Matrix negatives) {
         return with(copy -> copy.negatives = negatives);
+    }
+
+    /**
+     * The same inputs with a queue: keys of earlier batches, say (MoCo, 1911.05722). To losses and metrics they are as further keys
+     * behind those of the batch, and they have no gradient.
+     *
+     * @param queue as many rows as the {@link Shape#queue shape} says, of the element type and the columns of the keys
+     * @return new inputs
+     */
+    public Inputs withQueue(Matrix queue) {
+        return with(copy -> copy.queue = queue);
     }
 
     /**
@@ -104,7 +121,7 @@ public record Inputs(
      * The same inputs with the labels of two towers, for {@link SupCon}.
      *
      * @param queryLabels n numbers; keys of a query's number are its positives, and a number below 0 is like no other
-     * @param keyLabels m numbers, likewise; see {@link Labels#of(long[], long[])} for ids
+     * @param keyLabels m numbers, likewise, and then one a row of the queue; see {@link Labels#of(long[], long[])} for ids
      * @return new inputs
      */
     public Inputs withLabels(int[] queryLabels, int[] keyLabels) {
@@ -129,7 +146,7 @@ public record Inputs(
      *
      * @param queryGroups n numbers; a query and a key of one number are no negatives of each other, and a number below 0 is in
      *     no group
-     * @param keyGroups m numbers, likewise
+     * @param keyGroups m numbers, likewise, and then one a row of the queue
      * @return new inputs
      */
     public Inputs withGroups(int[] queryGroups, int[] keyGroups) {
@@ -137,6 +154,17 @@ public record Inputs(
             copy.groups = queryGroups;
             copy.keyGroups = keyGroups;
         });
+    }
+
+    /**
+     * The same inputs with offsets of keys, for {@link InfoNce#withKeyOffsets}.
+     *
+     * @param offsets what is added to the logits of each key, one number a key and then one a row of the queue, each in [-30, 30]; see
+     *     {@link KeyOffsets}
+     * @return new inputs
+     */
+    public Inputs withKeyOffsets(float... offsets) {
+        return with(copy -> copy.keyOffsets = offsets);
     }
 
     /**
@@ -201,10 +229,12 @@ public record Inputs(
     /** The components, to be changed. Not by name as {@link Components} does it, since inputs are made for every call. */
     private final class Copy {
         private Matrix negatives = Inputs.this.negatives;
+        private Matrix queue = Inputs.this.queue;
         private int[] labels = Inputs.this.labels;
         private int[] keyLabels = Inputs.this.keyLabels;
         private int[] groups = Inputs.this.groups;
         private int[] keyGroups = Inputs.this.keyGroups;
+        private float[] keyOffsets = Inputs.this.keyOffsets;
         private float[] weights = Inputs.this.weights;
         private float[] upstream = Inputs.this.upstream;
         private OptionalDouble temperature = Inputs.this.temperature;
@@ -215,10 +245,12 @@ public record Inputs(
                     queries,
                     keys,
                     negatives,
+                    queue,
                     labels,
                     keyLabels,
                     groups,
                     keyGroups,
+                    keyOffsets,
                     weights,
                     upstream,
                     temperature,

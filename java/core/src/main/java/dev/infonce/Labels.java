@@ -3,6 +3,7 @@ package dev.infonce;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
@@ -76,6 +77,28 @@ public final class Labels {
                 of(Stream.concat(Arrays.stream(queryNames), Arrays.stream(keyNames))
                         .toArray()),
                 queryNames.length);
+    }
+
+    /**
+     * Labels of queries that have one positive each, which may be any key: a {@link SupCon} of two towers with them is {@link InfoNce}
+     * whose positive of query i is key positives[i] in place of key i, of any number of queries and keys, and several queries may have
+     * the same. A query without a positive has loss 0, no gradient, and no share in a mean; its keys have none by it.
+     *
+     * @param positives the index of each query's positive among the keys, and then the queue, or -1 for none
+     * @param keys how many keys there are, with the queue
+     * @return the positives as labels of the queries, and 0 ... keys - 1 as those of keys
+     * @throws IllegalArgumentException if keys is below 0, or a positive is not in [-1, keys - 1]
+     * @throws NullPointerException if positives is null
+     */
+    public static OfTowers ofPositives(int[] positives, int keys) {
+        Checks.range("keys", keys, 0, Integer.MAX_VALUE);
+        for (int row = 0; row < positives.length; row++) {
+            if (positives[row] < LIKE_NO_OTHER || positives[row] >= keys) {
+                throw Checks.invalid(
+                        "positives: must be in [-1, %d], but number %d is %d", keys - 1, row, positives[row]);
+            }
+        }
+        return new OfTowers(positives.clone(), IntStream.range(0, keys).toArray());
     }
 
     /**

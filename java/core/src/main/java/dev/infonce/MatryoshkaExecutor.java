@@ -42,7 +42,7 @@ final class MatryoshkaExecutor implements PlanExecutor {
                 boolean largest = parts.isEmpty();
                 PlanExecutor executor = backend.plan(
                         loss.of(prefix),
-                        new Shape(shape.n(), shape.m(), prefix.dim(), shape.ownNegatives()),
+                        new Shape(shape.n(), shape.m(), prefix.dim(), shape.ownNegatives(), shape.queue()),
                         dtype,
                         largest ? options : options.withoutMetrics(),
                         largest ? null : parts.getFirst().executor);
@@ -105,10 +105,12 @@ final class MatryoshkaExecutor implements PlanExecutor {
                 prefix(in.queries(), part),
                 prefix(in.keys(), part),
                 prefix(in.negatives(), part),
+                prefix(in.queue(), part),
                 in.labels(),
                 in.keyLabels(),
                 in.groups(),
                 in.keyGroups(),
+                in.keyOffsets(),
                 in.weights(),
                 in.upstream(),
                 in.temperature(),
@@ -134,6 +136,7 @@ final class MatryoshkaExecutor implements PlanExecutor {
                     prefix(in.queries(), part),
                     prefix(in.keys(), part),
                     prefix(in.negatives(), part),
+                    prefix(in.queue(), part),
                     in.temperature(),
                     in.logTemperature(),
                     in.weights(),
@@ -141,6 +144,7 @@ final class MatryoshkaExecutor implements PlanExecutor {
                     in.keyLabels(),
                     in.groups(),
                     in.keyGroups(),
+                    in.keyOffsets(),
                     in.upstream(),
                     in.bias());
             DeviceOutputs outputs = new DeviceOutputs(

@@ -23,6 +23,7 @@ class CopiesTest {
         differ(infoNce, infoNce.withSharedNegatives(), "negatives", Negatives.SHARED);
         differ(infoNce, infoNce.withOwnNegatives(), "negatives", Negatives.OWN);
         differ(infoNce, infoNce.withOwnNegativesToo(), "negatives", Negatives.IN_BATCH_AND_OWN);
+        differ(infoNce, infoNce.withKeyOffsets(), "hasKeyOffsets", true);
         differ(infoNce, infoNce.withSimilarity(Similarity.DOT), "similarity", Similarity.DOT);
         differ(infoNce, infoNce.decoupled(), "denominator", Denominator.NEGATIVES);
         differ(infoNce, infoNce.withPositiveMargin(0.25), "positiveMargin", 0.25);
@@ -63,10 +64,12 @@ class CopiesTest {
                 matrix,
                 matrix,
                 matrix,
+                matrix,
                 new int[1],
                 new int[1],
                 new int[1],
                 new int[1],
+                new float[1],
                 new float[1],
                 new float[1],
                 OptionalDouble.of(0.5),
@@ -75,6 +78,8 @@ class CopiesTest {
         int[] labels = {1};
         float[] numbers = {1};
         differ(in, in.withNegatives(other), "negatives", other);
+        differ(in, in.withQueue(other), "queue", other);
+        differ(in, in.withKeyOffsets(numbers), "keyOffsets", numbers);
         differ(in, in.withLabels(labels), "labels", labels);
         differ(in, in.withLabels(in.labels(), labels), "keyLabels", labels);
         differ(in, in.withGroups(labels), "groups", labels);
@@ -92,10 +97,13 @@ class CopiesTest {
             Matrix matrix = Samples.heap(DType.FLOAT32, 2, 3, 1);
             DeviceBuffer buffer = new DeviceBuffer(device, MemorySegment.NULL, 0);
             DeviceInputs in = new DeviceInputs(
-                    matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer, buffer, buffer);
+                    matrix, matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer, buffer,
+                    buffer, buffer);
             Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
             DeviceBuffer another = new DeviceBuffer(device, MemorySegment.NULL, 0);
             differ(in, in.withNegatives(other), "negatives", other);
+            differ(in, in.withQueue(other), "queue", other);
+            differ(in, in.withKeyOffsets(another), "keyOffsets", another);
             differ(in, in.withLogTemperature(another), "temperature", another);
             differ(in, in.withWeights(another), "weights", another);
             differ(in, in.withLabels(another), "labels", another);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -106,6 +107,55 @@ class EnqueueTest extends OnDevicesWithMemory {
             // exp(ln 0.5) may be off by a rounding
             assertThat(Math.abs(slope - expected.dLogTemperature()))
                     .isLessThan(1e-5 * Math.abs(expected.dLogTemperature()));
+        }
+    }
+
+    @Test
+    void queuesAndOffsetsOfKeysComeFromTheDevice() {
+        int rows = 7;
+        InfoNce loss = InfoNce.withTemperature(0.3).withKeyOffsets().excluding(Exclude.sameGroup());
+        float[] offsets = new float[N + rows];
+        int[] groups = new int[N + rows];
+        for (int j = 0; j < offsets.length; j++) {
+            offsets[j] = j % 5 - 2.5f;
+            groups[j] = j % 4;
+        }
+        for (ContrastiveLoss of : List.of(loss, loss.matryoshka(1, DIM))) {
+            Plan plan = device.plan(of, Shape.of(N, N, DIM).withQueue(rows), DType.FLOAT32);
+            Matrix queries = device(1);
+            Matrix keys = device(2);
+            Matrix queue =
+                    device.allocate(DType.FLOAT32, rows, DIM).copyFrom(Samples.heap(DType.FLOAT32, rows, DIM, 3));
+            int[] ofQueries = Arrays.copyOf(groups, N);
+            Inputs in = Inputs.of(queries, keys)
+                    .withQueue(queue)
+                    .withGroups(ofQueries, groups)
+                    .withKeyOffsets(offsets);
+            GradientResult expected = plan.forwardBackward(in);
+            DeviceInputs there = DeviceInputs.of(queries, keys)
+                    .withQueue(queue)
+                    .withGroups(device.buffer(ofQueries), device.buffer(groups))
+                    .withKeyOffsets(device.buffer(offsets));
+            DeviceOutputs out = plan.allocateOutputs();
+            DeviceBuffer workspace = plan.allocateWorkspace();
+            try (Stream stream = device.stream()) {
+                assertSame(plan.enqueue(stream, there, out, workspace).await(), expected);
+                refused(
+                        () -> plan.enqueue(
+                                stream, there.withQueue(Samples.heap(DType.FLOAT32, rows, DIM, 3)), out, workspace),
+                        "queue: must be in memory of device");
+                refused(
+                        () -> plan.enqueue(stream, there.withKeyOffsets(device.buffer(new float[N])), out, workspace),
+                        "keyOffsets: must be " + 4 * (N + rows) + " bytes");
+                refused(
+                        () -> plan.enqueue(
+                                stream, there, new DeviceOutputs(null, null, queue, null, null, null, null), workspace),
+                        "dKeys: must be " + N + " x " + DIM);
+                float[] wrong = offsets.clone();
+                wrong[N + 2] = 31;
+                PendingCall call = plan.enqueue(stream, there.withKeyOffsets(device.buffer(wrong)), out, workspace);
+                assertThat(call.status()).isEqualTo(Status.INVALID_ARGUMENT);
+            }
         }
     }
 

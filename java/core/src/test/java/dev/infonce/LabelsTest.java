@@ -27,6 +27,15 @@ class LabelsTest {
     }
 
     @Test
+    void positivesAreLabelledByTheirKeys() {
+        int[] positives = {2, 0, -1, 2};
+        Labels.OfTowers labels = Labels.ofPositives(positives, 4);
+        assertThat(labels.queries()).containsExactly(2, 0, -1, 2).isNotSameAs(positives);
+        assertThat(labels.keys()).containsExactly(0, 1, 2, 3);
+        assertThat(Labels.ofPositives(new int[] {-1}, 0).keys()).isEmpty();
+    }
+
+    @Test
     void twoTowersAreNumberedTogether() {
         Labels.OfTowers ids = Labels.of(new long[] {7, 1L << 40, 7}, new long[] {-1, 7, 1L << 40, 5});
         assertThat(ids.queries()).containsExactly(0, 1, 0);

@@ -76,11 +76,12 @@ class LossKindsTest {
     void everyPropertyIsTold() {
         InfoNce infoNce = InfoNce.withTemperature(1);
         NtLogistic logistic = NtLogistic.withTemperature(1);
-        told(infoNce, Negatives.IN_BATCH, "temperature");
+        told(infoNce, Negatives.IN_BATCH, "temperature queue");
+        told(infoNce.withKeyOffsets(), Negatives.IN_BATCH, "temperature queue offsets");
         told(infoNce.symmetric(), Negatives.IN_BATCH, "temperature symmetric");
         told(infoNce.withSharedNegatives(), Negatives.SHARED, "temperature matrix");
         told(infoNce.withOwnNegatives(), Negatives.OWN, "temperature matrix");
-        told(infoNce.withOwnNegativesToo(), Negatives.IN_BATCH_AND_OWN, "temperature matrix");
+        told(infoNce.withOwnNegativesToo(), Negatives.IN_BATCH_AND_OWN, "temperature matrix queue");
         told(NtXent.withTemperature(1), Negatives.IN_BATCH, "temperature tower");
         told(logistic, Negatives.IN_BATCH, "temperature tower");
         told(logistic.withPairedNegatives(), Negatives.PAIRED, "temperature matrix");
@@ -94,7 +95,7 @@ class LossKindsTest {
         }
         told(SigLip.learned(), Negatives.IN_BATCH, "temperature bias");
         told(SupCon.withTemperature(1), Negatives.IN_BATCH, "temperature tower labels classes");
-        told(SupCon.withTemperature(1).ofTwoTowers(), Negatives.IN_BATCH, "temperature labels classes");
+        told(SupCon.withTemperature(1).ofTwoTowers(), Negatives.IN_BATCH, "temperature labels classes queue");
     }
 
     private static void told(ContrastiveLoss loss, Negatives negatives, String properties) {
@@ -109,6 +110,8 @@ class LossKindsTest {
         assertThat(loss.takesLabels()).as("%s", loss).isEqualTo(all.contains("labels"));
         assertThat(loss.takesClassLabels()).as("%s", loss).isEqualTo(all.contains("classes"));
         assertThat(loss.isMined()).as("%s", loss).isEqualTo(all.contains("mined"));
+        assertThat(loss.takesQueue()).as("%s", loss).isEqualTo(all.contains("queue"));
+        assertThat(loss.takesKeyOffsets()).as("%s", loss).isEqualTo(all.contains("offsets"));
     }
 
     @Test
@@ -154,7 +157,9 @@ class LossKindsTest {
                 loss.takesNegatives() ? "matrix" : "",
                 loss.takesLabels() ? "labels" : "",
                 loss.takesClassLabels() ? "classes" : "",
-                loss.isMined() ? "mined" : "");
+                loss.isMined() ? "mined" : "",
+                loss.takesQueue() ? "queue" : "",
+                loss.takesKeyOffsets() ? "offsets" : "");
     }
 
     @Test

@@ -67,6 +67,26 @@ class MalformedCallTest extends OnEachDevice {
                         Shape.of(4, 3, 2).withOwnNegatives(1),
                         "m >= n",
                         "n = 4, m = 3"),
+                plan(
+                        "a queue of columns",
+                        infoNce.symmetric(),
+                        Shape.of(4, 4, 2).withQueue(3),
+                        "shape: a symmetric InfoNce needs queue = 0, as rows of a queue have no queries, but got 3"),
+                plan(
+                        "a queue behind shared negatives",
+                        infoNce.withSharedNegatives(),
+                        Shape.of(4, 4, 2).withQueue(3),
+                        "shape: InfoNce needs queue = 0, as only InfoNce with IN_BATCH or IN_BATCH_AND_OWN negatives and SupCon of two"
+                                + " towers have keys that a queue lengthens, but got 3"),
+                noQueue(infoNce.withOwnNegatives(), Shape.of(4, 4, 2)),
+                noQueue(NtXent.withTemperature(1), Shape.pairs(4, 2)),
+                noQueue(NtLogistic.withTemperature(1), Shape.tower(4, 2)),
+                noQueue(NtLogistic.withTemperature(1).withPairedNegatives(), Shape.pairs(4, 2)),
+                noQueue(SupCon.withTemperature(1), Shape.pairs(4, 2)),
+                noQueue(SigLip.learned(), Shape.pairs(4, 2)),
+                noQueue(PairwiseContrastive.withMargin(1), Shape.pairs(4, 2)),
+                noQueue(Triplet.withMargin(1), Shape.pairs(4, 2)),
+                noQueue(Triplet.withMargin(1).mining(Mining.BATCH_ALL), Shape.tower(4, 2)),
                 gradients(DType.FLOAT32, DType.FLOAT16, "FLOAT32"),
                 gradients(DType.FLOAT64, DType.FLOAT32, "FLOAT64"),
                 gradients(DType.FLOAT16, DType.BFLOAT16, "FLOAT16 or FLOAT32"),
@@ -110,7 +130,7 @@ class MalformedCallTest extends OnEachDevice {
                         "surplus labels",
                         plan,
                         good.withLabels(1, 0, 1, 0),
-                        "labels: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
+                        "labels: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0, queue=0] takes none"),
                 refused("no labels", pairs, good, "labels: PairwiseContrastive needs 4, but got null"),
                 refused("too few labels", pairs, good.withLabels(1, 0, 1), "labels: must be 4 numbers, but got 3"),
                 refused("label 2", pairs, good.withLabels(1, 0, 2, 0), "labels: must be 0 or 1, but number 2 is 2"),
@@ -152,6 +172,81 @@ class MalformedCallTest extends OnEachDevice {
                         NullPointerException.class,
                         () -> plan.forwardBackward(good, (Gradients) null),
                         "out")));
+    }
+
+    private Malformed noQueue(ContrastiveLoss loss, Shape shape) {
+        return plan("a queue of " + loss, loss, shape.withQueue(1), "needs queue = 0, as only", "but got 1");
+    }
+
+    @Test
+    void queuesAndOffsetsThatDoNotFitAreRefused() {
+        InfoNce infoNce = InfoNce.withTemperature(0.5);
+        Plan plan = device.plan(infoNce, Shape.of(N, N, DIM), DType.FLOAT32);
+        Shape queued = Shape.of(N, N, DIM).withQueue(3);
+        Plan queue = device.plan(infoNce.excluding(Exclude.sameGroup()), queued, DType.FLOAT32);
+        Plan offsets = device.plan(infoNce.withKeyOffsets(), queued, DType.FLOAT32);
+        Plan several = device.plan(SupCon.withTemperature(0.5).ofTwoTowers(), queued, DType.FLOAT32);
+        Inputs with = good.withQueue(three);
+        Inputs groups = with.withGroups(new int[N], new int[] {0, 1, 2, 3, -1, 0, 1});
+        Inputs fit = with.withKeyOffsets(-30, 30, 0, 1, 2, 3, 4);
+        float nan = Float.NaN;
+        assertThat(queue.forward(groups).loss()).isPositive();
+        assertThat(offsets.forward(fit).loss()).isPositive();
+        List.of(
+                        refused(
+                                "surplus queue",
+                                plan,
+                                with,
+                                "queue: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0, queue=0] takes none"),
+                        refused(
+                                "no queue",
+                                queue,
+                                good.withGroups(new int[N], new int[7]),
+                                "queue: InfoNce needs a 3 x 3 matrix, but got null"),
+                        refused("too long a queue", offsets, fit.withQueue(keys), "queue: must be 3 x 3 FLOAT32"),
+                        refused("a queue of another type", offsets, fit.withQueue(doubles), "queue: must be 3 x 3"),
+                        refused("a wide queue", offsets, fit.withQueue(wide), "queue: must be 3 x 3", "got 4 x 4"),
+                        refused(
+                                "groups of keys alone",
+                                queue,
+                                with.withGroups(new int[N], new int[N]),
+                                "keyGroups: must be 7 numbers, but got 4"),
+                        refused(
+                                "labels of keys alone",
+                                several,
+                                with.withLabels(new int[N], new int[N]),
+                                "keyLabels: must be 7 numbers, but got 4"),
+                        refused("no offsets", offsets, with, "keyOffsets: InfoNce needs 7, but got null"),
+                        refused("surplus offsets", plan, good.withKeyOffsets(1, 2, 3, 4), "keyOffsets", "takes none"),
+                        refused(
+                                "offsets of keys alone",
+                                offsets,
+                                with.withKeyOffsets(1, 2, 3, 4),
+                                "keyOffsets: must be 7 numbers, but got 4"),
+                        refused(
+                                "offset too large",
+                                offsets,
+                                with.withKeyOffsets(0, 0, 0, 0, 0, 30.000002f, 0),
+                                "keyOffsets: must be in [-30, 30], but number 5 is 30.000002"),
+                        refused(
+                                "offset too small",
+                                offsets,
+                                with.withKeyOffsets(-31, 0, 0, 0, 0, 0, 0),
+                                "keyOffsets: must be in [-30, 30], but number 0 is -31.0"),
+                        refused(
+                                "offset NaN",
+                                offsets,
+                                with.withKeyOffsets(0, 0, 0, 0, 0, 0, nan),
+                                "keyOffsets: must be in [-30, 30], but number 6 is NaN"),
+                        argument(
+                                "gradient on the queue",
+                                () -> {
+                                    Matrix dKeys = Matrix.zeros(DType.FLOAT32, N, DIM);
+                                    Matrix inside = Matrix.of(dKeys.segment(), DType.FLOAT32, 3, DIM);
+                                    offsets.forwardBackward(fit.withQueue(inside), new Gradients(null, dKeys, null));
+                                },
+                                "dKeys: must not overlap queue"))
+                .forEach(Malformed::check);
     }
 
     @Test
@@ -208,7 +303,7 @@ class MalformedCallTest extends OnEachDevice {
                                 "labels of keys in one tower",
                                 views,
                                 good.withLabels(new int[8], new int[4]),
-                                "keyLabels: SupCon of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
+                                "keyLabels: SupCon of Shape[n=4, m=4, dim=3, ownNegatives=0, queue=0] takes none"),
                         refused(
                                 "no labels of keys",
                                 towers,
@@ -223,7 +318,7 @@ class MalformedCallTest extends OnEachDevice {
                                 "labels of keys of InfoNCE",
                                 device.plan(InfoNce.withTemperature(0.5), Shape.of(N, N, DIM), DType.FLOAT32),
                                 good.withLabels(null, labels),
-                                "keyLabels: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0] takes none"),
+                                "keyLabels: InfoNce of Shape[n=4, m=4, dim=3, ownNegatives=0, queue=0] takes none"),
                         refused("groups", towers, both.withGroups(labels), "groups: SupCon", "takes none"),
                         argument(
                                 "no keys",

@@ -28,6 +28,7 @@ class MalformedLossTest {
         assertThat(CpuOptions.defaults()).isEqualTo(new CpuOptions(0, Isa.BEST));
         assertThat(PlanOptions.defaults().withTopK(1).withWorkspaceBudget(-1).workspaceBudgetBytes())
                 .isEqualTo(-1);
+        assertThat(Shape.of(1, 1, 1).withQueue((1L << 60) - 2).queue()).isEqualTo((1L << 60) - 2);
         assertThat(Threshold.absolute(-1e100).margin()).isEqualTo(-1e100);
         assertThat(Threshold.relative(1e100).margin()).isEqualTo(1e100);
         Exclude above = Exclude.aboveThreshold(Threshold.relative(0));
@@ -64,6 +65,7 @@ class MalformedLossTest {
                                 Negatives.PAIRED,
                                 false,
                                 Set.of(),
+                                false,
                                 Denominator.ALL,
                                 0,
                                 0,
@@ -208,12 +210,39 @@ class MalformedLossTest {
                                 Negatives.IN_BATCH,
                                 false,
                                 null,
+                                false,
                                 Denominator.ALL,
                                 0,
                                 0,
                                 Exclude.nothing(),
                                 Reduction.SUM),
                         "blocks"),
+                argument(
+                        "offsets of keys with shared negatives",
+                        () -> InfoNce.withTemperature(1).withKeyOffsets().withSharedNegatives(),
+                        "hasKeyOffsets: an InfoNce with offsets of keys has IN_BATCH or IN_BATCH_AND_OWN negatives, but got SHARED"),
+                argument(
+                        "offsets of keys with own negatives",
+                        () -> InfoNce.withTemperature(1).withOwnNegatives().withKeyOffsets(),
+                        "hasKeyOffsets: an InfoNce with offsets",
+                        "but got OWN"),
+                argument(
+                        "symmetric with offsets of keys",
+                        () -> InfoNce.withTemperature(1).symmetric().withKeyOffsets(),
+                        "hasKeyOffsets: a symmetric InfoNce has none, as the offset of a column cancels in its softmax"),
+                argument(
+                        "debiased with offsets of keys",
+                        () -> InfoNce.withTemperature(1).withKeyOffsets().debiased(0.25),
+                        "hasKeyOffsets: a debiased InfoNce has none, as it needs the smallest logit, which is a cosine's alone, but"
+                                + " got 0.25"),
+                argument(
+                        "blocks with offsets of keys",
+                        () -> Losses.gte(1).withKeyOffsets(),
+                        "hasKeyOffsets: an InfoNce with blocks has none, as queries have no offsets, but got [QUERY_QUERY,"),
+                argument(
+                        "offsets of another loss",
+                        () -> SigLip.learned().with(Map.of("hasKeyOffsets", true)),
+                        "hasKeyOffsets: SigLip has none"),
                 argument(
                         "symmetric with own negatives",
                         () -> InfoNce.withTemperature(1).withOwnNegatives().symmetric(),
@@ -271,6 +300,16 @@ class MalformedLossTest {
                         "too many own negatives",
                         () -> Shape.of(1L << 30, 1, 2).withOwnNegatives(1L << 29),
                         "shape: n * ownNegatives * dim must be < 2^60, but got n = 1073741824, ownNegatives = 536870912, dim = 2"),
+                argument("negative queue", () -> Shape.of(4, 4, 4).withQueue(-1), "queue: must be in [0", "got -1"),
+                argument(
+                        "too long a queue",
+                        () -> Shape.of(1L << 30, 1L << 28, 2).withQueue(1L << 28),
+                        "shape: n * (m + queue) * dim must be < 2^60, but got n = 1073741824, m = 268435456, queue = 268435456, dim = 2"),
+                argument(
+                        "a queue that overflows",
+                        () -> Shape.of(2, 2, 1).withQueue(Long.MAX_VALUE),
+                        "n * (m + queue) * dim must be < 2^60",
+                        "queue = 9223372036854775807"),
                 argument("too large by dim", () -> Shape.of(1L << 30, 1L << 29, 2), "shape", "< 2^60", "536870912"),
                 argument(
                         "sizes that overflow to small ones",
@@ -314,6 +353,21 @@ class MalformedLossTest {
                 new Malformed("no ids", NullPointerException.class, () -> Labels.of((long[]) null)),
                 new Malformed("no names", NullPointerException.class, () -> Labels.of((Object[]) null)),
                 new Malformed("no ids of keys", NullPointerException.class, () -> Labels.of(new long[1], null)),
+                argument(
+                        "positive beyond the keys",
+                        () -> Labels.ofPositives(new int[] {0, -1, 3}, 3),
+                        "positives: must be in [-1, 2], but number 2 is 3"),
+                argument(
+                        "positive below -1",
+                        () -> Labels.ofPositives(new int[] {-2}, 3),
+                        "positives",
+                        "number 0 is -2"),
+                argument("keys below 0", () -> Labels.ofPositives(new int[0], -1), "keys: must be in [0"),
+                new Malformed("no positives", NullPointerException.class, () -> Labels.ofPositives(null, 3)),
+                new Malformed(
+                        "no probabilities",
+                        NullPointerException.class,
+                        () -> KeyOffsets.ofProbabilities((double[]) null)),
                 new Malformed(
                         "no aggregation",
                         NullPointerException.class,

@@ -41,6 +41,7 @@ import java.util.Set;
  * @param groups whether rows have groups, and those of one group are no negatives of each other
  * @param threshold above which similarity rows have no negatives
  * @param blocks which pairs beside those of a row and a column are negatives, in enum order
+ * @param offsets whether keys have offsets, which are added to their logits
  * @param reduction how row losses become the loss
  * @param weight what the loss and its gradients are multiplied by
  * @param prefixes whose losses add up; empty for one loss of the rows as they are
@@ -58,6 +59,7 @@ public record LossSpec(
         boolean groups,
         Threshold threshold,
         Set<Block> blocks,
+        boolean offsets,
         Reduction reduction,
         double weight,
         List<Matryoshka.Prefix> prefixes) {
@@ -107,6 +109,7 @@ public record LossSpec(
                         .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), it.classPrior())
                         .twoTowers(it.negatives(), it.isSymmetric())
                         .across(it.blocks())
+                        .offsetting(it.hasKeyOffsets())
                         .excluding(it.excluded());
             case NtXent it ->
                 draft.named("ntxent", 1)
@@ -169,6 +172,7 @@ public record LossSpec(
         private boolean groups;
         private Threshold threshold = Threshold.none();
         private Set<Block> blocks = Set.of();
+        private boolean offsets;
 
         Draft(ContrastiveLoss loss) {
             this.loss = loss;
@@ -249,6 +253,11 @@ public record LossSpec(
             return this;
         }
 
+        Draft offsetting(boolean keys) {
+            offsets = keys;
+            return this;
+        }
+
         /** One tower as far as negatives are in-batch. */
         Draft oneTower(Negatives newNegatives) {
             negatives = newNegatives;
@@ -289,6 +298,7 @@ public record LossSpec(
                     groups,
                     threshold,
                     blocks,
+                    offsets,
                     loss.reduction(),
                     1.0,
                     List.of());
@@ -309,6 +319,7 @@ public record LossSpec(
                 groups,
                 threshold,
                 blocks,
+                offsets,
                 reduction,
                 newWeight,
                 newPrefixes);
@@ -439,8 +450,9 @@ public record LossSpec(
                         logits.classPrior(),
                         count,
                         logits.aggregation(),
-                        threshold);
-            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, count, null, threshold);
+                        threshold,
+                        offsets);
+            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, count, null, threshold, false);
         };
     }
 
@@ -449,9 +461,14 @@ public record LossSpec(
      *
      * @param keys NONE for one tower in one matrix
      * @param negatives NONE if the loss takes none
+     * @param queue NONE if there is none
      * @param losses how many rows have a loss
      */
-    public record Rows(long keys, long negatives, long losses) {}
+    public record Rows(long keys, long negatives, long queue, long losses) {
+        private Rows(long keys, long negatives, long losses) {
+            this(keys, negatives, NONE, losses);
+        }
+    }
 
     /** The rows that go with a shape. Throws IllegalArgumentException if it does not go with the loss. */
     public Rows rows(Shape shape) {
@@ -467,6 +484,12 @@ public record LossSpec(
         long n = shape.n();
         long m = shape.m();
         checkOwn(shape.ownNegatives());
+        checkQueue(shape.queue());
+        Rows rows = rows(shape, n, m);
+        return shape.queue() == 0 ? rows : new Rows(rows.keys, rows.negatives, shape.queue(), rows.losses);
+    }
+
+    private Rows rows(Shape shape, long n, long m) {
         return switch (negatives) {
             case IN_BATCH -> oneTower ? rowsOfTower(n, m) : rowsOfTowers(n, m);
             case SHARED -> new Rows(n, m, n);
@@ -485,6 +508,37 @@ public record LossSpec(
         } else {
             check(own == 0, "shape: %s with %s negatives needs ownNegatives = 0, but got %d", name, negatives, own);
         }
+    }
+
+    private void checkQueue(long queue) {
+        check(
+                queue == 0 || !symmetric,
+                "shape: a symmetric %s needs queue = 0, as rows of a queue have no queries, but got %d",
+                name,
+                queue);
+        check(
+                queue == 0 || takesQueue(),
+                "shape: %s needs queue = 0, as only InfoNce with IN_BATCH or IN_BATCH_AND_OWN negatives and SupCon of two towers have"
+                        + " keys that a queue lengthens, but got %d",
+                name,
+                queue);
+    }
+
+    /** Whether the columns are keys that others may stand behind. */
+    public boolean takesQueue() {
+        boolean ofBatch = switch (negatives) {
+            case IN_BATCH, IN_BATCH_AND_OWN -> !oneTower && !symmetric;
+            case SHARED, OWN, PAIRED -> false;
+        };
+        return ofBatch
+                && switch (terms) {
+                    case Terms.Logits logits ->
+                        switch (logits.row()) {
+                            case SOFTMAX, DECOUPLED, DEBIASED -> true;
+                            case LOGISTIC -> false;
+                        };
+                    case Terms.Distances _ -> false;
+                };
     }
 
     private Rows rowsOfTower(long n, long m) {

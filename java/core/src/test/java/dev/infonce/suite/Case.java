@@ -12,7 +12,7 @@ import java.util.function.Consumer;
 
 /**
  * A loss with everything that a call reads, as doubles. Values are what the device gets: already rounded to dtype.
- * keys, negatives, labels, groups, weights and upstream are null where there are none; temperature is NaN for margin losses.
+ * keys, negatives, queue, labels, groups, offsets, weights and upstream are null where there are none; temperature is NaN for margin losses.
  */
 public record Case(
         ContrastiveLoss loss,
@@ -21,10 +21,12 @@ public record Case(
         double[][] queries,
         double[][] keys,
         double[][] negatives,
+        double[][] queue,
         int[] labels,
         int[] keyLabels,
         int[] groups,
         int[] keyGroups,
+        float[] keyOffsets,
         float[] weights,
         float[] upstream,
         double temperature) {
@@ -33,12 +35,14 @@ public record Case(
         queries = rounded(queries, dtype);
         keys = rounded(keys, dtype);
         negatives = rounded(negatives, dtype);
+        queue = rounded(queue, dtype);
     }
 
     static Case of(ContrastiveLoss loss, double temperature, DType dtype, double[][] queries, double[][] keys) {
         int m = keys == null ? 0 : keys.length;
         Shape shape = Shape.of(queries.length, m, queries[0].length);
-        return new Case(loss, shape, dtype, queries, keys, null, null, null, null, null, null, null, temperature);
+        return new Case(
+                loss, shape, dtype, queries, keys, null, null, null, null, null, null, null, null, null, temperature);
     }
 
     /** The components, to be changed. */
@@ -49,10 +53,12 @@ public record Case(
         double[][] queries;
         double[][] keys;
         double[][] negatives;
+        double[][] queue;
         int[] labels;
         int[] keyLabels;
         int[] groups;
         int[] keyGroups;
+        float[] keyOffsets;
         float[] weights;
         float[] upstream;
         double temperature;
@@ -64,10 +70,12 @@ public record Case(
             queries = from.queries;
             keys = from.keys;
             negatives = from.negatives;
+            queue = from.queue;
             labels = from.labels;
             keyLabels = from.keyLabels;
             groups = from.groups;
             keyGroups = from.keyGroups;
+            keyOffsets = from.keyOffsets;
             weights = from.weights;
             upstream = from.upstream;
             temperature = from.temperature;
@@ -81,10 +89,12 @@ public record Case(
                     queries,
                     keys,
                     negatives,
+                    queue,
                     labels,
                     keyLabels,
                     groups,
                     keyGroups,
+                    keyOffsets,
                     weights,
                     upstream,
                     temperature);
@@ -116,6 +126,24 @@ public record Case(
             to.shape = shape.withOwnNegatives(perRow);
             to.negatives = other;
         });
+    }
+
+    /** Further keys without a gradient; labels and groups of keys are to be as many. */
+    public Case withQueue(double[]... other) {
+        return with(to -> {
+            to.shape = shape.withQueue(other.length);
+            to.queue = other.length == 0 ? null : other;
+        });
+    }
+
+    /** Of keys, and then of the queue. */
+    public Case withKeyOffsets(float... other) {
+        return with(to -> to.keyOffsets = other);
+    }
+
+    /** Keys and queue in all; of two towers. */
+    int keyColumns() {
+        return keys.length + (int) shape.queue();
     }
 
     public Case withLabels(int... other) {
@@ -153,10 +181,11 @@ public record Case(
     Case prefix(ContrastiveLoss other, int dim) {
         return with(to -> {
             to.loss = other;
-            to.shape = new Shape(shape.n(), shape.m(), dim, shape.ownNegatives());
+            to.shape = new Shape(shape.n(), shape.m(), dim, shape.ownNegatives(), shape.queue());
             to.queries = cut(queries, dim);
             to.keys = cut(keys, dim);
             to.negatives = cut(negatives, dim);
+            to.queue = cut(queue, dim);
         });
     }
 
@@ -189,20 +218,26 @@ public record Case(
     }
 
     Inputs inputs() {
-        return inputs(matrix(queries), matrix(keys), matrix(negatives));
+        return inputs(matrix(queries), matrix(keys), matrix(negatives), matrix(queue));
     }
 
     Inputs inputs(Matrix queriesMatrix, Matrix keysMatrix, Matrix negativesMatrix) {
+        return inputs(queriesMatrix, keysMatrix, negativesMatrix, matrix(queue));
+    }
+
+    Inputs inputs(Matrix queriesMatrix, Matrix keysMatrix, Matrix negativesMatrix, Matrix queueMatrix) {
         OptionalDouble tau = Double.isNaN(temperature) ? OptionalDouble.empty() : OptionalDouble.of(temperature);
         OptionalDouble bias = loss.hasBias() ? OptionalDouble.of(bias()) : OptionalDouble.empty();
         return new Inputs(
                 queriesMatrix,
                 keysMatrix,
                 negativesMatrix,
+                queueMatrix,
                 labels,
                 keyLabels,
                 groups,
                 keyGroups,
+                keyOffsets,
                 weights,
                 upstream,
                 tau,

@@ -13,6 +13,7 @@ import dev.infonce.Negatives;
 import dev.infonce.NtXent;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
+import dev.infonce.SupCon;
 import dev.infonce.Threshold;
 import dev.infonce.Triplet;
 import java.util.ArrayList;
@@ -253,7 +254,76 @@ public final class Cases {
      */
     public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
         Random random = new Random(seed);
-        return withGroups(random(loss, n, m, dim, dtype, random), random);
+        return withKeyOffsets(withGroups(random(loss, n, m, dim, dtype, random), random), random);
+    }
+
+    /** The case with random offsets of its keys, of a few natural units, if its loss takes some. */
+    private static Case withKeyOffsets(Case c, Random random) {
+        return c.loss().takesKeyOffsets() ? c.withKeyOffsets(offsets(random, c.keyColumns())) : c;
+    }
+
+    private static float[] offsets(Random random, int count) {
+        float[] offsets = new float[count];
+        for (int j = 0; j < count; j++) {
+            offsets[j] = random.nextFloat(-3, 6);
+        }
+        return offsets;
+    }
+
+    /** The case with a queue of so many random rows, and as many more groups, labels and offsets of keys as there are of keys. */
+    public static Case withQueue(Case c, int rows, long seed) {
+        Random random = new Random(~seed);
+        Case queued = c.withQueue(gaussian(random, rows, (int) c.shape().dim()));
+        if (c.keyGroups() != null) {
+            queued = queued.withGroups(c.groups(), joined(c.keyGroups(), groups(random, rows, c.rows())));
+        }
+        if (c.keyLabels() != null) {
+            queued = queued.withLabels(
+                    c.labels(),
+                    joined(c.keyLabels(), random.ints(rows, -1, LABELS).toArray()));
+        }
+        return c.keyOffsets() == null ? queued : withKeyOffsets(queued, random);
+    }
+
+    private static int[] joined(int[] first, int... second) {
+        return IntStream.concat(Arrays.stream(first), Arrays.stream(second)).toArray();
+    }
+
+    /** With offsets of keys, alone and with all that goes with them. */
+    public static List<ContrastiveLoss> withKeyOffsets(Similarity s, double tau) {
+        InfoNce loss = InfoNce.withTemperature(tau).withSimilarity(s);
+        Stream<InfoNce> own = Stream.of(loss, loss.decoupled().withPositiveMargin(0.2))
+                .flatMap(of -> Stream.of(of, of.withOwnNegativesToo()));
+        Stream<InfoNce> excluding = withThresholds(s, tau).stream()
+                .map(other -> (Exclude) other.components().get("excluded"))
+                .distinct()
+                .flatMap(excluded -> Stream.of(
+                        loss.excluding(excluded), loss.withOwnNegativesToo().excluding(excluded)));
+        return Stream.concat(own, excluding)
+                .<ContrastiveLoss>map(InfoNce::withKeyOffsets)
+                .toList();
+    }
+
+    /** Every kind of loss that can have a queue. */
+    public static List<ContrastiveLoss> ofQueues(Similarity s, double tau) {
+        InfoNce loss = InfoNce.withTemperature(tau).withSimilarity(s);
+        Exclude both = (Exclude) withThresholds(s, tau).get(1).components().get("excluded");
+        SupCon several = SupCon.withTemperature(tau).withSimilarity(s).ofTwoTowers();
+        List<ContrastiveLoss> losses = new ArrayList<>(List.of(
+                loss,
+                loss.decoupled().withPositiveMargin(0.2).excluding(Exclude.sameGroup()),
+                loss.excluding(both),
+                loss.withOwnNegativesToo(),
+                loss.across(Block.values()).excluding(Exclude.sameGroup()),
+                loss.withKeyOffsets(),
+                loss.withKeyOffsets().withOwnNegativesToo().excluding(both),
+                several,
+                several.aggregating(Aggregation.INSIDE).decoupled(),
+                several.aggregating(Aggregation.SUM).withPositiveMargin(0.2)));
+        if (s == Similarity.COSINE) {
+            losses.add(loss.debiased(0.03));
+        }
+        return losses;
     }
 
     /** The case with random groups, if its loss takes some. */
@@ -262,7 +332,7 @@ public final class Cases {
             return c;
         }
         int[] groups = groups(random, c.rows(), c.rows());
-        return c.withGroups(groups, c.loss().isOneTower() ? null : groups(random, c.keys().length, c.rows()));
+        return c.withGroups(groups, c.loss().isOneTower() ? null : groups(random, c.keyColumns(), c.rows()));
     }
 
     /** Some three of so many rows in each group, and some in none. */

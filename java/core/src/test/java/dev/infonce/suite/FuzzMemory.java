@@ -37,7 +37,8 @@ final class FuzzMemory {
         this.in = c.inputs(
                 place(c.queries(), c.dtype(), inputs),
                 place(c.keys(), c.dtype(), inputs),
-                place(c.negatives(), c.dtype(), inputs));
+                place(c.negatives(), c.dtype(), inputs),
+                place(c.queue(), c.dtype(), inputs));
         this.out = new Gradients(
                 place(c.queries(), gradients, outputs),
                 place(c.keys(), gradients, outputs),

@@ -14,6 +14,7 @@ import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
 import dev.infonce.Precision;
 import dev.infonce.Shape;
+import dev.infonce.Similarity;
 import dev.infonce.Status;
 import dev.infonce.fuzz.FuzzInput;
 import java.lang.foreign.Arena;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 
 /**
  * A fuzz target: what nobody should call. Sizes, components and options of any value, plans of any size, and calls with one thing
@@ -35,7 +37,10 @@ public final class MisuseFuzz {
     /** Rows beyond any count that a case has. */
     private static final int MORE = 100;
 
-    private static final List<ContrastiveLoss> LOSSES = Cases.all(0.5);
+    private static final List<ContrastiveLoss> LOSSES = Stream.of(
+                    Cases.all(0.5), Cases.withKeyOffsets(Similarity.COSINE, 0.5), Cases.ofQueues(Similarity.DOT, 0.5))
+            .flatMap(List::stream)
+            .toList();
     private static final Map<String, Device> DEVICES = new LinkedHashMap<>();
     private static final AtomicLong CALLS = new AtomicLong();
 
@@ -71,11 +76,13 @@ public final class MisuseFuzz {
         long m = in.any();
         long dim = in.any();
         long own = in.any();
-        refusedOr("shape " + n + " x " + m + " x " + dim + ", own " + own, () -> {
+        long queue = in.any();
+        refusedOr("shape " + n + " x " + m + " x " + dim + ", own " + own + ", queue " + queue, () -> {
             Shape shape = Shape.of(n, m, dim);
             check(shape.n() == n && shape.m() == m && shape.dim() == dim, "another shape: " + shape);
             check(n > 0 && m >= 0 && dim > 0, "taken: " + shape);
             check(shape.withOwnNegatives(own).ownNegatives() == own && own >= 0, "taken: " + own + " own ones");
+            check(shape.withQueue(queue).queue() == queue && queue >= 0, "taken: a queue of " + queue);
         });
     }
 
@@ -147,13 +154,15 @@ public final class MisuseFuzz {
         long m = in.flag() ? n : Math.abs(in.any());
         long dim = 1 + in.below(1 << 10);
         long own = loss.negatives() == Negatives.IN_BATCH_AND_OWN ? Math.abs(in.any()) : in.oneIn(8) ? 1 : 0;
+        long queue = loss.takesQueue() ? Math.abs(in.any()) : in.oneIn(8) ? 1 : 0;
         PlanOptions options = PlanOptions.defaults().withWorkspaceBudget(in.of(-1L, 0L, 1L << 62));
         for (Map.Entry<String, Device> device : DEVICES.entrySet()) {
             refusedOr(
-                    device.getKey() + ", " + loss + " of " + n + " x " + m + " x " + dim + ", own " + own + " " + dtype,
+                    device.getKey() + ", " + loss + " of " + n + " x " + m + " x " + dim + ", own " + own + ", queue "
+                            + queue + " " + dtype,
                     () -> {
-                        try (Plan plan = device.getValue()
-                                .plan(loss, Shape.of(n, m, dim).withOwnNegatives(own), dtype, options)) {
+                        Shape shape = Shape.of(n, m, dim).withOwnNegatives(own).withQueue(queue);
+                        try (Plan plan = device.getValue().plan(loss, shape, dtype, options)) {
                             check(
                                     plan.workspaceBytes() >= 0,
                                     "workspace of " + plan.workspaceBytes() + " bytes: " + plan);
@@ -165,8 +174,9 @@ public final class MisuseFuzz {
     /** A call with one thing wrong about it. */
     private static void malformedCall(FuzzInput in) {
         ContrastiveLoss loss = LOSSES.get(in.below(LOSSES.size()));
-        Case c = Cases.random(loss, 2 + in.below(3), 1 + in.below(4), 2 + in.below(5), DType.FLOAT32, in.next());
-        int wrong = in.below(20);
+        Case random = Cases.random(loss, 2 + in.below(3), 1 + in.below(4), 2 + in.below(5), DType.FLOAT32, in.next());
+        Case c = loss.takesQueue() && in.flag() ? Cases.withQueue(random, 1 + in.below(4), in.next()) : random;
+        int wrong = in.below(23);
         boolean hasKeys = c.keys() != null;
         for (Map.Entry<String, Device> device : DEVICES.entrySet()) {
             String what = device.getKey() + ", " + c + ", wrong " + wrong;
@@ -236,6 +246,9 @@ public final class MisuseFuzz {
             case 17 -> new Call(in.withGroups(in.groups(), new int[1000]), out);
             case 18 -> new Call(in.withLabels(in.labels(), new int[1000]), out);
             case 19 -> new Call(in.withLabels(in.labels() == null ? new int[] {1, 0} : null), out);
+            case 20 -> new Call(in.withQueue(extraRows), out);
+            case 21 -> new Call(in.withKeyOffsets(new float[1000]), out);
+            case 22 -> new Call(in.withKeyOffsets(in.keyOffsets() == null ? new float[] {1} : null), out);
             default -> call;
         };
     }
@@ -253,10 +266,12 @@ public final class MisuseFuzz {
                 queries,
                 keys,
                 in.negatives(),
+                in.queue(),
                 in.labels(),
                 in.keyLabels(),
                 in.groups(),
                 in.keyGroups(),
+                in.keyOffsets(),
                 in.weights(),
                 in.upstream(),
                 in.temperature(),

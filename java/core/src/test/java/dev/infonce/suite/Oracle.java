@@ -42,6 +42,7 @@ public final class Oracle {
     private final double[] rowLosses;
     private final double[] rowSizes;
     private final Terms terms;
+    private final double[] offsets; // of logits, by vector
     private double dTemperature;
     private double gradientSize;
     private double temperatureSize;
@@ -54,7 +55,7 @@ public final class Oracle {
         Map<String, Object> components = c.loss().components();
         this.similarity = (Similarity) components.get("similarity");
         this.distance = (Distance) components.get("distance");
-        this.vectors = Stream.of(c.queries(), c.keys(), c.negatives())
+        this.vectors = Stream.of(c.queries(), c.keys(), c.negatives(), c.queue())
                 .filter(rows -> rows != null)
                 .flatMap(Arrays::stream)
                 .toArray(double[][]::new);
@@ -63,6 +64,7 @@ public final class Oracle {
         this.units = IntStream.range(0, vectors.length).mapToObj(this::unit).toArray(double[][]::new);
         this.rowLosses = new double[c.rows()];
         this.rowSizes = new double[c.rows()];
+        this.offsets = Terms.offsets(c, vectors.length);
         this.terms = withinLimits(Terms.of(c));
     }
 
@@ -192,7 +194,9 @@ public final class Oracle {
                 none ? weighted : new double[0],
                 Arrays.copyOfRange(gradients, 0, keysFrom),
                 c.keys() == null ? null : Arrays.copyOfRange(gradients, keysFrom, negativesFrom),
-                c.negatives() == null ? null : Arrays.copyOfRange(gradients, negativesFrom, gradients.length),
+                c.negatives() == null
+                        ? null
+                        : Arrays.copyOfRange(gradients, negativesFrom, negativesFrom + c.negatives().length),
                 dTemperature,
                 dBias,
                 metrics(topK),
@@ -248,7 +252,7 @@ public final class Oracle {
         };
     }
 
-    /** log(1 + sum_j exp((s_j - s_+ + margin) / tau)), or without the 1. */
+    /** log(1 + sum_j exp((s_j - s_+ + margin) / tau + o_j - o_+)), or without the 1. */
     private double softmax(Terms.Term term, double scale, Denominator denominator, double margin) {
         double tau = c.temperature();
         double positive = similarity(term.anchor(), term.positive());
@@ -257,11 +261,16 @@ public final class Oracle {
         if (negatives.length == 0) {
             return 0;
         }
-        double top = Arrays.stream(negatives).max().orElseThrow();
-        double[] exponentials =
-                Arrays.stream(negatives).map(s -> Math.exp((s - top) / tau)).toArray();
+        double[] added = pairs.stream().mapToDouble(pair -> offsets[pair.j()]).toArray();
+        int largest = IntStream.range(0, negatives.length)
+                .reduce((a, b) -> (negatives[b] - negatives[a]) / tau + (added[b] - added[a]) > 0 ? b : a)
+                .orElseThrow();
+        double top = negatives[largest];
+        double[] exponentials = IntStream.range(0, negatives.length)
+                .mapToDouble(k -> Math.exp((negatives[k] - top) / tau + (added[k] - added[largest])))
+                .toArray();
         double sum = Arrays.stream(exponentials).sum();
-        double gap = (top - positive + margin) / tau;
+        double gap = (top - positive + margin) / tau + (added[largest] - offsets[term.positive()]);
         double loss;
         double mass; // of the negatives
         switch (denominator) {
@@ -273,7 +282,7 @@ public final class Oracle {
             case NEGATIVES -> {
                 loss = gap + Math.log(sum);
                 mass = 1;
-                double ofPositive = (positive - margin) / tau;
+                double ofPositive = (positive - margin) / tau + offsets[term.positive()];
                 rowSizes[term.row()] += term.share() * (Math.abs(loss + ofPositive) + Math.abs(ofPositive));
             }
             default -> throw new AssertionError(denominator);
@@ -592,7 +601,8 @@ public final class Oracle {
         long withoutPositives = 0;
         long withoutNegatives = 0;
         boolean softmax = switch (c.loss()) {
-            case InfoNce _, NtXent _, SupCon _ -> true;
+            case InfoNce loss -> !loss.hasKeyOffsets();
+            case NtXent _, SupCon _ -> true;
             case NtLogistic _, PairwiseContrastive _, Triplet _, SigLip _ -> false;
             case Matryoshka loss -> throw new AssertionError(loss);
         };

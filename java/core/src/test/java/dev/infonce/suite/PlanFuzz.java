@@ -7,6 +7,7 @@ import dev.infonce.GradientResult;
 import dev.infonce.Gradients;
 import dev.infonce.InfoNceException;
 import dev.infonce.Inputs;
+import dev.infonce.Matryoshka;
 import dev.infonce.Outputs;
 import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
@@ -53,7 +54,9 @@ public final class PlanFuzz {
                             .flatMap(s -> Stream.of(
                                     Cases.withThresholds(s, tau),
                                     Cases.withBlocks(s, tau),
-                                    Cases.withOwnNegativesToo(s, tau)))
+                                    Cases.withOwnNegativesToo(s, tau),
+                                    Cases.withKeyOffsets(s, tau),
+                                    Cases.ofQueues(s, tau)))
                             .flatMap(List::stream)))
             .distinct()
             .toList();
@@ -104,19 +107,21 @@ public final class PlanFuzz {
                 }
                 check(finite, what + ": took numbers that are not finite");
                 memory.checkGaps(what);
-                if (c.loss().isMined() && MinedOracle.isAmbiguous(c) || Oracle.distanceFromLimits(c) < NEAR_A_LIMIT) {
+                if (parts(c).stream().anyMatch(PlanFuzz::isDecidedByRoundings)) {
                     continue;
                 }
                 DType gradients = options.gradientDType(c.dtype());
-                Tolerances tolerances =
+                Tolerances ofOne =
                         sixteenBits ? Tolerances.of(device.getKey(), c, gradients) : Tolerances.of(device.getKey(), c);
+                Tolerances tolerances = c.loss() instanceof Matryoshka ? ofOne.twice() : ofOne;
                 Compare.assertClose(
                         withoutSquaredRoundings(c, Result.of(result)),
                         withoutSquaredRoundings(c, withTermsOfRows(expected)),
                         withRoundings(tolerances, c, expected, gradients),
                         what);
                 if (metrics) {
-                    boolean ranked = !roundsTerms(tolerances) && !hasParallelRows(c);
+                    boolean ranked =
+                            !roundsTerms(tolerances) && parts(c).stream().noneMatch(PlanFuzz::hasParallelRows);
                     Compare.assertClose(
                             ranked ? result.metrics() : Compare.unranked(result.metrics()),
                             ranked ? expected.metrics() : Compare.unranked(expected.metrics()),
@@ -176,14 +181,31 @@ public final class PlanFuzz {
         return Double.compare(a, b) == 0;
     }
 
+    /** The prefixes that a case is of, each by itself; or the case. */
+    private static List<Case> parts(Case c) {
+        return c.loss() instanceof Matryoshka of
+                ? of.prefixes().stream()
+                        .map(prefix -> c.prefix(of.loss(), prefix.dim()))
+                        .toList()
+                : List.of(c);
+    }
+
+    private static boolean isDecidedByRoundings(Case c) {
+        return c.loss().isMined() && MinedOracle.isAmbiguous(c) || Oracle.distanceFromLimits(c) < NEAR_A_LIMIT;
+    }
+
     private static Case randomCase(FuzzInput in) {
-        ContrastiveLoss loss = LOSSES.get(in.below(LOSSES.size())).withReduction(in.of(Reduction.values()));
+        ContrastiveLoss whole = LOSSES.get(in.below(LOSSES.size())).withReduction(in.of(Reduction.values()));
         DType dtype = in.of(DType.values());
         int n = 1 + in.below(MOST_ROWS);
         int m = in.below(MOST_COLUMNS + 1);
         int dim = 2 + in.below(in.oneIn(16) ? LARGE_DIM : MOST_DIM);
         long seed = in.below(1 << 16);
+        ContrastiveLoss loss = in.oneIn(6) ? prefixes(in, whole, dim) : whole;
         Case c = Cases.random(loss, n, m, dim, dtype, seed);
+        if (loss.takesQueue() && in.flag()) {
+            c = Cases.withQueue(c, 1 + in.below(MOST_COLUMNS), seed);
+        }
         SplittableRandom random = new SplittableRandom(seed);
         if (in.flag()) {
             c = c.withWeights(Cases.weights(c.rows(), seed));
@@ -204,9 +226,18 @@ public final class PlanFuzz {
         return c;
     }
 
+    /** One or two, of 2 coordinates or more. */
+    private static ContrastiveLoss prefixes(FuzzInput in, ContrastiveLoss loss, int dim) {
+        int last = 2 + in.below(dim - 1);
+        int first = 2 + in.below(last - 1);
+        return first == last
+                ? loss.matryoshka(last)
+                : loss.matryoshka(first, last).withWeights(0.5, in.of(1.0, 2.0));
+    }
+
     /** Rows of zeros, twice the same row, signed zeros. */
     private static void change(FuzzInput in, Case c) {
-        double[][] rows = in.of(c.queries(), c.keys(), c.negatives());
+        double[][] rows = in.of(c.queries(), c.keys(), c.negatives(), c.queue());
         if (rows == null) {
             return;
         }
@@ -219,9 +250,10 @@ public final class PlanFuzz {
     }
 
     private static void poison(FuzzInput in, Case c) {
-        double[][] rows = in.of(c.queries(), c.keys(), c.negatives());
+        double[][] rows = in.of(c.queries(), c.keys(), c.negatives(), c.queue());
         double[] row = (rows == null ? c.queries() : rows)[in.below((rows == null ? c.queries() : rows).length)];
-        row[in.below(row.length)] = in.of(Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY);
+        int read = c.loss() instanceof Matryoshka of ? of.prefixes().getLast().dim() : row.length;
+        row[in.below(read)] = in.of(Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY);
     }
 
     /** As documented, the gradient by the temperature is bound by the sizes of its terms, of which those of a row may cancel too. */
@@ -291,7 +323,7 @@ public final class PlanFuzz {
     private static boolean hasParallelRows(Case c) {
         return c.shape().dim() == 2
                 && c.loss().components().get("similarity") == Similarity.COSINE
-                && Stream.of(c.queries(), c.keys(), c.negatives())
+                && Stream.of(c.queries(), c.keys(), c.negatives(), c.queue())
                                 .filter(Objects::nonNull)
                                 .flatMap(Arrays::stream)
                                 .filter(row -> (row[0] == 0) != (row[1] == 0))

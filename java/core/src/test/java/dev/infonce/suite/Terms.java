@@ -12,8 +12,8 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * Which vectors a loss compares, spelled out pair by pair. Vectors are numbered: queries first, then keys, then negatives. A
- * term is one anchor with its positives, at most one unless labels say which, and its negatives, and counts by its share in the loss
+ * Which vectors a loss compares, spelled out pair by pair. Vectors are numbered: queries first, then keys, then negatives,
+ * then the queue. A term is one anchor with its positives, at most one unless labels say which, and its negatives, and counts by its share in the loss
  * of its row.
  */
 record Terms(List<Term> terms, int rows) {
@@ -68,16 +68,37 @@ record Terms(List<Term> terms, int rows) {
     private static List<Term> byLabels(Case c) {
         int t = rows(c);
         boolean tower = c.loss().isOneTower();
-        int first = tower ? 0 : t;
-        int end = tower ? t : t + c.keys().length;
+        int[] columns = tower ? range(0, t) : keysAndQueue(c);
         int[] labelsOfColumns = tower ? c.labels() : c.keyLabels();
         List<Term> terms = new ArrayList<>();
         for (int i = 0; i < t; i++) {
             int label = c.labels()[i];
-            IntPredicate alike = j -> label >= 0 && label == labelsOfColumns[j - first];
-            terms.add(new Term(i, 1, i, others(first, end, i, i, alike.negate()), others(first, end, i, i, alike)));
+            int self = tower ? i : -1;
+            IntPredicate alike = column -> label >= 0 && label == labelsOfColumns[column];
+            terms.add(new Term(i, 1, i, others(columns, self, alike.negate()), others(columns, self, alike)));
         }
         return terms;
+    }
+
+    /** The vectors that are the columns of two towers. */
+    private static int[] keysAndQueue(Case c) {
+        int keys = c.queries().length;
+        int negatives = keys + c.keys().length;
+        int queue = negatives + (c.negatives() == null ? 0 : c.negatives().length);
+        return IntStream.concat(
+                        IntStream.range(keys, negatives),
+                        IntStream.range(queue, queue + (int) c.shape().queue()))
+                .toArray();
+    }
+
+    /** What is added to the logits of each vector, in view of queries. */
+    static double[] offsets(Case c, int vectors) {
+        double[] offsets = new double[vectors];
+        int[] columns = c.keyOffsets() == null ? range(0, 0) : keysAndQueue(c);
+        for (int j = 0; j < columns.length; j++) {
+            offsets[columns[j]] = c.keyOffsets()[j];
+        }
+        return offsets;
     }
 
     private static List<Term> ofOneTower(Case c, int t) {
@@ -94,6 +115,7 @@ record Terms(List<Term> terms, int rows) {
     private static List<Term> ofRows(Case c) {
         int n = c.queries().length;
         int keys = c.keys().length;
+        int[] columns = keysAndQueue(c);
         int m = (int) c.shape().m();
         double share = c.loss().isSymmetric() ? 0.5 : 1;
         List<Term> terms = new ArrayList<>();
@@ -105,14 +127,14 @@ record Terms(List<Term> terms, int rows) {
                         case IN_BATCH -> {
                             int query = i;
                             int[] others = others(
-                                    n, n + keys, key, key, j -> areOfOneGroup(c.groups(), query, c.keyGroups(), j - n));
+                                    columns, i, column -> areOfOneGroup(c.groups(), query, c.keyGroups(), column));
                             yield new Term(i, share, i, new int[] {key}, others, further(c, i));
                         }
                         case IN_BATCH_AND_OWN -> {
                             int query = i;
                             int own = (int) c.shape().ownNegatives();
                             int[] others = others(
-                                    n, n + keys, key, key, j -> areOfOneGroup(c.groups(), query, c.keyGroups(), j - n));
+                                    columns, i, column -> areOfOneGroup(c.groups(), query, c.keyGroups(), column));
                             int[] all = IntStream.concat(
                                             Arrays.stream(others), Arrays.stream(range(negatives + i * own, own)))
                                     .toArray();
@@ -173,6 +195,14 @@ record Terms(List<Term> terms, int rows) {
 
     private static boolean areOfOneGroup(int[] groups, int i, int[] otherGroups, int j) {
         return groups != null && groups[i] >= 0 && groups[i] == otherGroups[j];
+    }
+
+    /** Of columns, without that at a place, and without those at places that are excluded. */
+    private static int[] others(int[] columns, int place, IntPredicate excluded) {
+        return IntStream.range(0, columns.length)
+                .filter(column -> column != place && !excluded.test(column))
+                .map(column -> columns[column])
+                .toArray();
     }
 
     /** From first to end, without end, self, partner and what is excluded. */

@@ -30,7 +30,7 @@ public final class ColumnStrips {
     public static ColumnStrips of(LossSpec spec, Shape shape, int unit, long rowBytes) {
         long n = spec.rows(shape).losses();
         boolean many = areMany(spec, shape);
-        long columns = spec.oneTower() ? n : shape.m();
+        long columns = spec.oneTower() ? n : columns(shape);
         long positives = many || spec.sharesNegatives() ? n : 0;
         if (!many) {
             return new ColumnStrips(n, positives, columns, columns, false);
@@ -41,7 +41,15 @@ public final class ColumnStrips {
 
     /** Whether columns are to come in strips. */
     public static boolean areMany(LossSpec spec, Shape shape) {
-        return !spec.oneTower() && !spec.symmetric() && !spec.hasPositivesByLabels() && shape.m() / MANY >= shape.n();
+        return !spec.oneTower()
+                && !spec.symmetric()
+                && !spec.hasPositivesByLabels()
+                && columns(shape) / MANY >= shape.n();
+    }
+
+    /** Of two towers. */
+    private static long columns(Shape shape) {
+        return shape.m() + shape.queue();
     }
 
     private static long ceil(long value, long unit) {
@@ -71,6 +79,11 @@ public final class ColumnStrips {
     /** The first column of a strip. */
     public long first(int strip) {
         return strip * length;
+    }
+
+    /** How many columns of a strip are among the first so many of all. */
+    public int countWithin(int strip, long most) {
+        return Math.toIntExact(Math.clamp(most - first(strip), 0L, count(strip)));
     }
 
     /** The columns of a strip. */

@@ -20,6 +20,7 @@ final class DenseForward {
     private final int count;
     private final double temperature;
     private final int topK;
+    private final ColumnFactors factors; // of all columns; null where they have none
     private final Row[] states;
     private final long[] moreSimilar;
     private final long[] asSimilar;
@@ -48,6 +49,7 @@ final class DenseForward {
             Embeddings partners,
             double temperature,
             RowRule rule,
+            ColumnFactors factors,
             int topK) {
         this.loss = loss;
         this.measure = measure;
@@ -61,12 +63,14 @@ final class DenseForward {
         this.biasSlopes = new double[count];
         this.positiveFactors = new double[count];
         this.temperature = temperature;
+        this.factors = factors;
         this.slopes = new Slopes(loss, temperature, rule, count);
         this.states = new Row[count];
         for (int row = 0; row < count; row++) {
             states[row] = new Row(temperature, rule);
             if (pairing.hasOnePositive()) {
                 states[row].positive = positiveSimilarity(row);
+                states[row].offset = factors == null ? 0.0 : factors.offsetOfPositive(row);
                 states[row].limit = rule.threshold().limit(states[row].positive);
             }
         }
@@ -124,9 +128,10 @@ final class DenseForward {
         return counts;
     }
 
-    /** Adds columns, except for those that are excluded. */
-    DenseForward add(Workers workers, Exclusion excluded, Embeddings columns) {
-        workers.run(tallies.length, strip -> add(strip, excluded, columns));
+    /** Adds columns, except for those that are excluded; the first of them is so far down. */
+    DenseForward add(Workers workers, Exclusion excluded, long firstColumn, Embeddings columns) {
+        ColumnFactors ofColumns = factors == null ? null : factors.from(firstColumn);
+        workers.run(tallies.length, strip -> add(strip, excluded, ofColumns, columns));
         return this;
     }
 
@@ -164,13 +169,14 @@ final class DenseForward {
         return -1;
     }
 
-    private void add(int strip, Exclusion excluded, Embeddings columns) {
+    private void add(int strip, Exclusion excluded, ColumnFactors ofColumns, Embeddings columns) {
         int first = strip * STRIP;
         int height = Math.min(STRIP, count - first);
         Tally sums = tallies[strip];
         double[] similarities = new double[Rows.BLOCK];
         double[] cosines = new double[Rows.BLOCK];
         double[] ofPositives = new double[Rows.BLOCK];
+        double[] ofBlock = ofColumns == null ? null : new double[Rows.BLOCK];
         int[] places = new int[Rows.BLOCK];
         for (int block = 0; block < columns.vectors().blockCount(); block++) {
             int firstColumn = block * Rows.BLOCK;
@@ -188,7 +194,10 @@ final class DenseForward {
                     }
                     loss.function.add(states[row].positives, ofPositives, alike);
                 }
-                int kept = addNegatives(row, excluded, similarities, firstColumn, width);
+                if (ofColumns != null) {
+                    ofColumns.copy(firstColumn, width, ofBlock);
+                }
+                int kept = addNegatives(row, excluded, similarities, ofBlock, firstColumn, width);
                 negatives[row] += kept;
                 if (topK > 0) {
                     double positive = states[row].positive;
@@ -213,7 +222,7 @@ final class DenseForward {
             int width = Math.min(Rows.BLOCK, count - firstColumn);
             for (int row = first; row < first + height; row++) {
                 measure.similarities(anchors.vectors(), row, columns.vectors(), block, similarities);
-                further[row] += addNegatives(row, excluded, similarities, firstColumn, width);
+                further[row] += addNegatives(row, excluded, similarities, null, firstColumn, width);
             }
         }
     }
@@ -222,6 +231,10 @@ final class DenseForward {
         int first = strip * STRIP;
         int height = Math.min(STRIP, count - first);
         double[] similarities = new double[Math.min(Rows.BLOCK, perRow)];
+        double[] ofOwn = factors == null ? null : new double[similarities.length];
+        if (ofOwn != null) {
+            Arrays.fill(ofOwn, factors.ofOwn());
+        }
         for (int row = first; row < first + height; row++) {
             for (int done = 0; done < perRow; done += similarities.length) {
                 int width = Math.min(similarities.length, perRow - done);
@@ -230,9 +243,9 @@ final class DenseForward {
                 if (topK > 0) {
                     tallyOwn(tallies[strip], row, own.units(), firstOwn, similarities, width);
                 }
-                int kept = dropAbove(states[row].limit, similarities, width);
+                int kept = dropAbove(states[row].limit, similarities, null, width);
                 negatives[row] += kept;
-                loss.function.add(states[row], similarities, kept);
+                addTo(states[row], similarities, ofOwn, kept);
             }
         }
     }
@@ -257,21 +270,39 @@ final class DenseForward {
         }
     }
 
-    /** Adds the negatives of a row among the columns of a block, which come first then; how many they are. */
-    private int addNegatives(int row, Exclusion excluded, double[] similarities, int firstColumn, int width) {
+    /**
+     * Adds the negatives of a row among the columns of a block, which come first then, and their factors too, unless they have none; how
+     * many they are.
+     */
+    private int addNegatives(
+            int row, Exclusion excluded, double[] similarities, double[] ofColumns, int firstColumn, int width) {
         int kept = excluded.drop(row, count, similarities, firstColumn, width);
-        if (states[row].limit < Double.POSITIVE_INFINITY) {
-            kept = dropAbove(states[row].limit, similarities, kept);
+        if (ofColumns != null) {
+            excluded.drop(row, count, ofColumns, firstColumn, width);
         }
-        loss.function.add(states[row], similarities, kept);
+        if (states[row].limit < Double.POSITIVE_INFINITY) {
+            kept = dropAbove(states[row].limit, similarities, ofColumns, kept);
+        }
+        addTo(states[row], similarities, ofColumns, kept);
         return kept;
     }
 
-    /** Moves the values above a limit out of the first count of values, the rest keeping its order; how many stay. */
-    private static int dropAbove(double limit, double[] values, int count) {
+    private void addTo(Row state, double[] similarities, double[] ofColumns, int kept) {
+        if (ofColumns == null) {
+            loss.function.add(state, similarities, kept);
+        } else {
+            loss.function.add(state, similarities, ofColumns, kept);
+        }
+    }
+
+    /** Moves the values above a limit out of the first count of values, and what is of them beside, the rest keeping its order; how many stay. */
+    private static int dropAbove(double limit, double[] values, double[] beside, int count) {
         int kept = 0;
         for (int k = 0; k < count; k++) {
             if (!(values[k] > limit)) {
+                if (beside != null) {
+                    beside[kept] = beside[k];
+                }
                 values[kept++] = values[k];
             }
         }

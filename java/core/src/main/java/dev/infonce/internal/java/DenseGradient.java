@@ -10,14 +10,21 @@ import java.util.Arrays;
 final class DenseGradient {
     private final SimilarityMeasure measure;
     private final Embeddings target;
+    private final int count;
     private final double[][] gradient; // in blocks, as Rows
 
     DenseGradient(SimilarityMeasure measure, Embeddings target) {
+        this(measure, target, target.count());
+    }
+
+    /** By the first rows. */
+    DenseGradient(SimilarityMeasure measure, Embeddings target, int count) {
         this.measure = measure;
         this.target = target;
-        this.gradient = new double[target.vectors().blockCount()][];
+        this.count = count;
+        this.gradient = new double[Rows.blockCount(count)][];
         for (int block = 0; block < gradient.length; block++) {
-            gradient[block] = new double[target.vectors().width(block) * target.dim()];
+            gradient[block] = new double[Math.min(Rows.BLOCK, count - block * Rows.BLOCK) * target.dim()];
         }
     }
 
@@ -26,34 +33,40 @@ final class DenseGradient {
      * whose rows are target's, ofOther those of losses whose rows are other's; either may be null.
      */
     DenseGradient addMeetings(Workers workers, Exclusion excluded, Embeddings other, Slopes ofTarget, Slopes ofOther) {
-        return addMeetings(workers, excluded, target.count(), other, other.count(), ofTarget, ofOther);
+        return addMeetings(workers, excluded, count, other, other.count(), ofTarget, ofOther);
     }
 
-    /** Adds what comes from each two of the first count rows, of the target and of all alike, being negatives in both their losses. */
-    DenseGradient addMeetingsAmong(Workers workers, Exclusion excluded, Embeddings all, int count, Slopes slopes) {
-        return addMeetings(workers, excluded, count, all, count, slopes, slopes);
+    /** Adds what comes from each two of the first rows, of the target and of all alike, being negatives in both their losses. */
+    DenseGradient addMeetingsAmong(Workers workers, Exclusion excluded, Embeddings all, int first, Slopes slopes) {
+        return addMeetings(workers, excluded, first, all, first, slopes, slopes);
     }
 
     private DenseGradient addMeetings(
             Workers workers,
             Exclusion excluded,
-            int count,
+            int targetCount,
             Embeddings other,
             int otherCount,
             Slopes ofTarget,
             Slopes ofOther) {
-        int stripCount = (count + DenseForward.STRIP - 1) / DenseForward.STRIP;
+        int stripCount = (targetCount + DenseForward.STRIP - 1) / DenseForward.STRIP;
         workers.run(
                 stripCount,
-                strip -> addMeetings(strip, excluded, count, other.vectors(), otherCount, ofTarget, ofOther));
+                strip -> addMeetings(strip, excluded, targetCount, other.vectors(), otherCount, ofTarget, ofOther));
         return this;
     }
 
     private void addMeetings(
-            int strip, Exclusion excluded, int count, Rows other, int otherCount, Slopes ofTarget, Slopes ofOther) {
+            int strip,
+            Exclusion excluded,
+            int targetCount,
+            Rows other,
+            int otherCount,
+            Slopes ofTarget,
+            Slopes ofOther) {
         Rows rows = target.vectors();
         int first = strip * DenseForward.STRIP;
-        int end = Math.min(first + DenseForward.STRIP, count);
+        int end = Math.min(first + DenseForward.STRIP, targetCount);
         double[] similarities = new double[Rows.BLOCK];
         double[] factors = new double[Rows.BLOCK];
         int[] places = new int[Rows.BLOCK];
@@ -65,10 +78,10 @@ final class DenseGradient {
                 measure.similarities(rows, row, other, block, similarities);
                 Arrays.fill(factors, 0.0);
                 if (ofTarget != null) {
-                    ofTarget.addOfRow(row, similarities, width, factors);
+                    ofTarget.addOfRow(row, similarities, firstColumn, width, factors);
                 }
                 if (ofOther != null) {
-                    ofOther.addOfRows(firstColumn, similarities, width, factors);
+                    ofOther.addOfRows(row, firstColumn, similarities, width, factors);
                 }
                 excluded.clear(row, rows.count, factors, firstColumn, width);
                 int positives = several ? excluded.byGroup(row, rows.count, firstColumn, width, places) : 0;
@@ -125,7 +138,7 @@ final class DenseGradient {
             int firstOwn = row * perRow + done;
             measure.similaritiesOfOwn(rows, row, own, firstOwn, width, similarities);
             Arrays.fill(factors, 0.0);
-            slopes.addOfRow(row, similarities, width, factors);
+            slopes.addOfOwn(row, similarities, width, factors);
             for (int k = 0; k < width; k++) {
                 double s = similarities[k];
                 int negative = firstOwn + k;
@@ -158,7 +171,7 @@ final class DenseGradient {
     /** Takes the gradient through the norms, if the similarity has them. */
     DenseGradient throughNorms() {
         if (measure.isOfUnitRows()) {
-            for (int row = 0; row < target.count(); row++) {
+            for (int row = 0; row < count; row++) {
                 Rows.InverseNorm inverse = target.vectors().inverseNorm(row);
                 int at = Rows.offset(row, target.dim());
                 SimilarityMeasure.throughNorm(

@@ -26,6 +26,7 @@ final class DenseLoss implements LossExecutor {
     private final boolean symmetric;
     private final int dim;
     private final int own; // negatives of a row beside the columns
+    private final long ownColumns; // those that have a gradient; behind them comes the queue
     private final int topK;
     private final Workers workers;
     private final ColumnStrips strips;
@@ -38,6 +39,7 @@ final class DenseLoss implements LossExecutor {
         this.symmetric = spec.symmetric();
         this.dim = Math.toIntExact(shape.dim());
         this.own = Math.toIntExact(shape.ownNegatives());
+        this.ownColumns = spec.oneTower() ? spec.rows(shape).losses() : shape.m();
         this.topK = topK;
         this.workers = workers;
         this.strips = ColumnStrips.of(spec, shape, Rows.BLOCK, Rows.bytes(shape.dim()));
@@ -53,10 +55,11 @@ final class DenseLoss implements LossExecutor {
         final Inputs in;
         final MatrixRows.Input queries;
         final MatrixRows.Input keys;
-        final MatrixRows.Input columnRows;
+        final MatrixRows.Input[] columnRows; // one matrix after the other
         final double temperature;
         final Gradients out;
         final boolean add;
+        final ColumnFactors factors; // of all columns; null where they have none
         final Embeddings rows;
 
         /** Row i's positive is a row of these. */
@@ -76,10 +79,13 @@ final class DenseLoss implements LossExecutor {
             this.in = in;
             this.queries = MatrixRows.Input.of("queries", in.queries());
             this.keys = MatrixRows.Input.of("keys", in.keys());
-            this.columnRows = spec.sharesNegatives() ? MatrixRows.Input.of("negatives", in.negatives()) : keys;
+            this.columnRows = spec.sharesNegatives()
+                    ? new MatrixRows.Input[] {MatrixRows.Input.of("negatives", in.negatives())}
+                    : new MatrixRows.Input[] {keys, MatrixRows.Input.of("queue", in.queue())};
             this.temperature = temperature;
             this.out = out;
             this.add = add;
+            this.factors = ColumnFactors.of(in.keyOffsets(), own > 0);
             if (spec.oneTower()) {
                 this.rows = read(queries, keys);
                 this.positives = rows;
@@ -91,7 +97,7 @@ final class DenseLoss implements LossExecutor {
             }
             this.rows = read(queries);
             boolean apart = spec.sharesNegatives();
-            this.positives = read(apart || strips.areMany() ? keys.part(0, rows.count()) : keys);
+            this.positives = apart || strips.areMany() ? read(keys.part(0, rows.count())) : read(columnRows);
             this.onlyColumns = strips.areMany() ? null : apart ? read(columnRows) : positives;
             this.ownNegatives = own > 0 ? read(MatrixRows.Input.of("negatives", in.negatives())) : null;
             long zeros = rows.zeroRows() + (apart ? positives.zeroRows() : 0);
@@ -120,7 +126,14 @@ final class DenseLoss implements LossExecutor {
         }
 
         Embeddings columns(int strip) {
-            return onlyColumns != null ? onlyColumns : read(columnRows.part(strips.first(strip), strips.count(strip)));
+            return onlyColumns != null
+                    ? onlyColumns
+                    : read(MatrixRows.Input.parts(strips.first(strip), strips.count(strip), columnRows));
+        }
+
+        /** Those of rows at the columns of a strip. */
+        Slopes slopes(DenseForward forward, int strip) {
+            return forward.slopes.with(factors == null ? null : factors.from(strips.first(strip)));
         }
 
         /** Which columns of a strip are no negatives: those of the pairing are in the first. */
@@ -140,15 +153,15 @@ final class DenseLoss implements LossExecutor {
         Call call = new Call(in, temperature, out, add);
         int count = call.rows.count();
         RowRule rule = spec.rowRule(pairing.negatives(strips.columns()) + own, spec.bias(in));
-        DenseForward forward =
-                new DenseForward(loss, measure, pairing, call.rows, call.positives, temperature, rule, topK);
+        DenseForward forward = new DenseForward(
+                loss, measure, pairing, call.rows, call.positives, temperature, rule, call.factors, topK);
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
             Exclusion excluded = call.excluded(strip);
             if (!pairing.hasOnePositive()) {
                 forward.findPositives(workers, excluded, columns);
             }
-            forward.add(workers, excluded, columns);
+            forward.add(workers, excluded, strips.first(strip), columns);
             call.seen(columns);
         }
         addBlocks(call, forward);
@@ -164,8 +177,8 @@ final class DenseLoss implements LossExecutor {
         refuseOverflow(forward, call, false);
         DenseForward ofColumns = null;
         if (symmetric) {
-            ofColumns = new DenseForward(loss, measure, pairing, call.positives, call.rows, temperature, rule, 0)
-                    .add(workers, call.excluded(0).transposed(), call.rows)
+            ofColumns = new DenseForward(loss, measure, pairing, call.positives, call.rows, temperature, rule, null, 0)
+                    .add(workers, call.excluded(0).transposed(), 0, call.rows)
                     .finish(workers, scales);
             refuseOverflow(ofColumns, call, true);
         }
@@ -256,7 +269,7 @@ final class DenseLoss implements LossExecutor {
     private void writeGradients(Call call, DenseForward forward, DenseForward ofColumns) {
         Gradients out = call.out;
         Embeddings columns = call.onlyColumns;
-        Slopes ofRows = forward.slopes;
+        Slopes ofRows = call.slopes(forward, 0);
         Slopes slopesOfColumns = symmetric ? ofColumns.slopes : ofColumns(forward, 0);
         double[] factors = forward.positiveFactors.clone();
         for (int row = 0; symmetric && row < factors.length; row++) {
@@ -266,7 +279,8 @@ final class DenseLoss implements LossExecutor {
         queries.addMeetings(call.excluded(0), columns, ofRows, slopesOfColumns);
         queries.addMeetingsOfQueries(call, forward);
         queries.addPositives(call.positives, factors);
-        Tower keys = new Tower("dKeys", call.positives, out.dKeys(), call.add);
+        int keyRows = columns == call.positives ? strips.countWithin(0, ownColumns) : call.positives.count();
+        Tower keys = new Tower("dKeys", call.positives, keyRows, out.dKeys(), call.add);
         keys.addPositives(call.rows, factors);
         if (columns == call.positives) {
             keys.addMeetings(call.excluded(0).transposed(), call.rows, slopesOfColumns, ofRows);
@@ -304,13 +318,13 @@ final class DenseLoss implements LossExecutor {
         Tower keys = new Tower("dKeys", call.positives, spec.sharesNegatives() ? out.dKeys() : null, call.add);
         keys.addPositives(call.rows, factors);
         Tower[] resident = own > 0
-                ? new Tower[] {queries, keys, addOwn(call, queries, forward.slopes)}
+                ? new Tower[] {queries, keys, addOwn(call, queries, call.slopes(forward, 0))}
                 : new Tower[] {queries, keys};
         Matrix ofColumns = spec.sharesNegatives() ? out.dNegatives() : out.dKeys();
         boolean safe = most <= LARGEST_SURE && (!call.add || MatrixRows.isWithin(ofColumns, LARGEST_SURE));
         for (int strip = 0; strip < strips.count(); strip++) {
             Embeddings columns = call.columns(strip);
-            queries.addMeetings(call.excluded(strip), columns, forward.slopes, ofColumns(forward, strip));
+            queries.addMeetings(call.excluded(strip), columns, call.slopes(forward, strip), ofColumns(forward, strip));
             strip(call, forward, strip, columns, safe);
         }
         write(resident);
@@ -323,24 +337,25 @@ final class DenseLoss implements LossExecutor {
     private void strip(Call call, DenseForward forward, int strip, Embeddings columns, boolean write) {
         boolean apart = spec.sharesNegatives();
         Matrix matrix = apart ? call.out.dNegatives() : call.out.dKeys();
-        if (matrix == null) {
+        int count = strips.countWithin(strip, ownColumns);
+        if (matrix == null || count == 0) {
             return;
         }
-        DenseGradient gradient = new DenseGradient(measure, columns)
+        DenseGradient gradient = new DenseGradient(measure, columns, count)
                 .addMeetings(
                         workers,
                         call.excluded(strip).transposed(),
                         call.rows,
                         ofColumns(forward, strip),
-                        forward.slopes);
+                        call.slopes(forward, strip));
         if (!apart && strip == 0) {
             gradient.addPositives(pairing, call.rows, forward.positiveFactors);
             if (has(Block.KEY_KEY)) {
                 addMeetingsOfKeys(gradient, call, forward);
             }
         }
-        DenseGradient.To to = new DenseGradient.To(
-                apart ? "dNegatives" : "dKeys", matrix, strips.first(strip), columns.count(), 0, call.add);
+        DenseGradient.To to =
+                new DenseGradient.To(apart ? "dNegatives" : "dKeys", matrix, strips.first(strip), count, 0, call.add);
         gradient.throughNorms();
         gradient.check(to);
         if (write) {
@@ -360,7 +375,12 @@ final class DenseLoss implements LossExecutor {
         final DenseGradient.To to;
 
         Tower(String name, Embeddings rows, Matrix matrix, boolean add) {
-            this.gradient = matrix == null ? null : new DenseGradient(measure, rows);
+            this(name, rows, rows.count(), matrix, add);
+        }
+
+        /** Of the first rows. */
+        Tower(String name, Embeddings rows, int count, Matrix matrix, boolean add) {
+            this.gradient = matrix == null ? null : new DenseGradient(measure, rows, count);
             this.to = DenseGradient.To.all(name, matrix, 0, add);
         }
 

@@ -46,11 +46,11 @@ public final class JavaPlanExecutor implements PlanExecutor {
                     Status.UNSUPPORTED, "dtype: device java computes with FLOAT32 and FLOAT64, but got " + dtype);
         }
         boolean strips = loss.engine() == LossSpec.Engine.ROWWISE || ColumnStrips.areMany(loss, shape);
-        if (shape.n() > MOST_ROWS || !strips && shape.m() > MOST_ROWS) {
+        if (shape.n() > MOST_ROWS || !strips && shape.m() + shape.queue() > MOST_ROWS) {
             throw new InfoNceException(
                     Status.UNSUPPORTED,
                     "shape: the java device takes at most " + MOST_ROWS
-                            + " queries, and more keys or negatives only where they are own ones of each query or at "
+                            + " queries, and more keys, with the queue, or negatives only where they are own ones of each query or at "
                             + "least 16 times as many in two towers without symmetry and class labels; got " + shape);
         }
         if (shape.ownNegatives() > MOST_ROWS / shape.n()) {

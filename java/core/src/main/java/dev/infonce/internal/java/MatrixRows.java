@@ -21,6 +21,19 @@ public final class MatrixRows {
         public Input part(long begin, long count) {
             return new Input(name, matrix, first + begin, count);
         }
+
+        /** Some of the rows of matrices that come one after the other. */
+        public static Input[] parts(long begin, long count, Input... all) {
+            Input[] parts = new Input[all.length];
+            long before = 0;
+            for (int k = 0; k < all.length; k++) {
+                long from = Math.clamp(begin - before, 0L, all[k].rows);
+                long to = Math.clamp(begin + count - before, 0L, all[k].rows);
+                parts[k] = all[k].part(from, to - from);
+                before += all[k].rows;
+            }
+            return parts;
+        }
     }
 
     private final MemorySegment segment;

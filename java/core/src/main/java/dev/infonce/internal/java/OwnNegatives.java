@@ -321,7 +321,7 @@ final class OwnNegatives implements LossExecutor {
                     chunk.similarities(x, at, similarities);
                 }
                 Arrays.fill(factors, 0.0);
-                slopes.addOfRow(0, similarities, chunk.count, factors);
+                slopes.addOfOwn(0, similarities, chunk.count, factors);
                 for (int k = 0; k < chunk.count; k++) {
                     double s = similarities[k];
                     measure.addGradient(factors[k], s, x, at, chunk.vectors, k * dim, dim, dx, 0);

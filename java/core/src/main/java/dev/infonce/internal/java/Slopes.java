@@ -14,6 +14,7 @@ final class Slopes {
     private final double[] reference;
     private final double[] coefficient;
     private final double[] limit;
+    private final ColumnFactors factors; // null where columns have none
 
     /** Those by the similarities of several positives; null where each row has one, whose slope is apart. */
     final OfPositives ofPositives;
@@ -26,7 +27,25 @@ final class Slopes {
         this.reference = new double[rows];
         this.coefficient = new double[rows];
         this.limit = new double[rows];
+        this.factors = null;
         this.ofPositives = rule.aggregation() == null ? null : new OfPositives(rows);
+    }
+
+    private Slopes(Slopes kept, ColumnFactors factors) {
+        this.loss = kept.loss;
+        this.function = kept.function;
+        this.temperature = kept.temperature;
+        this.bias = kept.bias;
+        this.reference = kept.reference;
+        this.coefficient = kept.coefficient;
+        this.limit = kept.limit;
+        this.ofPositives = kept.ofPositives;
+        this.factors = factors;
+    }
+
+    /** The same of columns that have factors; null: that have none. */
+    Slopes with(ColumnFactors ofColumns) {
+        return ofColumns == null ? this : new Slopes(this, ofColumns);
     }
 
     /** Keeps what a row's slopes need. scale is the derivative of the objective by the row's loss. */
@@ -65,9 +84,9 @@ final class Slopes {
 
     /**
      * slope[k] += the derivative by s[k] for negatives k of one row: f(z) times its coefficient, or 0 above its limit, and for a row
-     * that has no loss.
+     * that has no loss. Negative k is column firstColumn + k.
      */
-    void addOfRow(int row, double[] s, int count, double[] slope) {
+    void addOfRow(int row, double[] s, int firstColumn, int count, double[] slope) {
         if (row >= coefficient.length) {
             return;
         }
@@ -76,20 +95,32 @@ final class Slopes {
         double rowLimit = limit[row];
         for (int k = 0; k < count; k++) {
             if (!(s[k] > rowLimit)) {
-                slope[k] += rowCoefficient * function.at((s[k] - rowReference) / temperature + bias);
+                double ofColumn = factors == null ? rowCoefficient : rowCoefficient * factors.at(firstColumn + k);
+                slope[k] += ofColumn * function.at((s[k] - rowReference) / temperature + bias);
             }
         }
     }
 
-    /** slope[k] += the derivative by s[k], s[k] being one column's similarity in row firstRow + k; 0 for rows that have no loss. */
-    void addOfRows(int firstRow, double[] s, int count, double[] slope) {
+    /** Likewise of a row's own negatives. */
+    void addOfOwn(int row, double[] s, int count, double[] slope) {
+        double ofColumn = factors == null ? coefficient[row] : coefficient[row] * factors.ofOwn();
+        for (int k = 0; k < count; k++) {
+            if (!(s[k] > limit[row])) {
+                slope[k] += ofColumn * function.at((s[k] - reference[row]) / temperature + bias);
+            }
+        }
+    }
+
+    /** slope[k] += the derivative by s[k], s[k] being a column's similarity in row firstRow + k; 0 for rows that have no loss. */
+    void addOfRows(int column, int firstRow, double[] s, int count, double[] slope) {
         int withLoss = Math.min(count, coefficient.length - firstRow);
         for (int k = 0; k < withLoss; k++) {
             if (s[k] > limit[firstRow + k]) {
                 continue;
             }
             double z = (s[k] - reference[firstRow + k]) / temperature + bias;
-            slope[k] += coefficient[firstRow + k] * function.at(z);
+            double ofColumn = coefficient[firstRow + k] * (factors == null ? 1.0 : factors.at(column));
+            slope[k] += ofColumn * function.at(z);
         }
     }
 }

@@ -37,6 +37,7 @@ final class CallArguments {
     private long keyLabels;
     private long groups;
     private long keyGroups;
+    private long keyOffsets;
     private long loss;
     private long dTemperature;
     private long dBias;
@@ -80,12 +81,13 @@ final class CallArguments {
         perRowUpstream = upstreamNumbers != null && upstreamNumbers.length > 1;
         temperature = place(Double.isNaN(temperatureOfCall) ? 0 : Double.BYTES);
         bias = place(Double.isNaN(biasOfCall) ? 0 : Double.BYTES);
-        upstream = place(upstreamNumbers == null ? 0 : (long) upstreamNumbers.length * Float.BYTES);
-        weights = place(in.weights() == null ? 0 : (long) in.weights().length * Float.BYTES);
+        upstream = place(upstreamNumbers);
+        weights = place(in.weights());
         labels = place(in.labels());
         keyLabels = place(in.keyLabels());
         groups = place(in.groups());
         keyGroups = place(in.keyGroups());
+        keyOffsets = place(in.keyOffsets());
         outputsAt = size;
         metrics = place(wantMetrics ? nce_metrics.sizeof() : 0);
         inputBytes = size; // the struct of metrics says how large it is
@@ -106,16 +108,13 @@ final class CallArguments {
         if (bias != NONE) {
             block.set(ValueLayout.JAVA_DOUBLE, bias, biasOfCall);
         }
-        if (upstream != NONE) {
-            MemorySegment.copy(upstreamNumbers, 0, block, ValueLayout.JAVA_FLOAT, upstream, upstreamNumbers.length);
-        }
-        if (weights != NONE) {
-            MemorySegment.copy(in.weights(), 0, block, ValueLayout.JAVA_FLOAT, weights, in.weights().length);
-        }
+        write(upstreamNumbers, upstream);
+        write(in.weights(), weights);
         write(in.labels(), labels);
         write(in.keyLabels(), keyLabels);
         write(in.groups(), groups);
         write(in.keyGroups(), keyGroups);
+        write(in.keyOffsets(), keyOffsets);
         if (metrics != NONE) {
             long structSize = metrics + nce_metrics.struct_size$offset();
             block.set(ValueLayout.JAVA_INT, structSize, (int) nce_metrics.sizeof());
@@ -124,6 +123,16 @@ final class CallArguments {
 
     private long place(int[] numbers) {
         return place(numbers == null ? 0 : (long) numbers.length * Integer.BYTES);
+    }
+
+    private long place(float[] numbers) {
+        return place(numbers == null ? 0 : (long) numbers.length * Float.BYTES);
+    }
+
+    private void write(float[] numbers, long at) {
+        if (at != NONE) {
+            MemorySegment.copy(numbers, 0, block, ValueLayout.JAVA_FLOAT, at, numbers.length);
+        }
     }
 
     private void write(int[] numbers, long at) {
@@ -172,6 +181,7 @@ final class CallArguments {
         pointer(inputs, nce_inputs.key_labels$offset(), address, keyLabels);
         pointer(inputs, nce_inputs.groups$offset(), address, groups);
         pointer(inputs, nce_inputs.key_groups$offset(), address, keyGroups);
+        pointer(inputs, nce_inputs.key_offsets$offset(), address, keyOffsets);
         pointer(inputs, nce_inputs.upstream$offset(), address, upstream);
         pointer(inputs, nce_inputs.bias$offset(), address, bias);
         nce_inputs.upstream_per_row(inputs, perRowUpstream ? 1 : 0);
@@ -203,6 +213,7 @@ final class CallArguments {
         nce_inputs.key_labels(inputs, segment(in.keyLabels()));
         nce_inputs.groups(inputs, segment(in.groups()));
         nce_inputs.key_groups(inputs, segment(in.keyGroups()));
+        nce_inputs.key_offsets(inputs, segment(in.keyOffsets()));
         nce_inputs.upstream(inputs, segment(in.upstream()));
         nce_inputs.upstream_per_row(
                 inputs, in.upstream() != null && in.upstream().bytes() > Float.BYTES ? 1 : 0);
@@ -220,6 +231,8 @@ final class CallArguments {
         nce_inputs.keys_stride(inputs, matrices.stride(CallMatrices.KEYS));
         nce_inputs.negatives(inputs, matrices.pointer(CallMatrices.NEGATIVES));
         nce_inputs.negatives_stride(inputs, matrices.stride(CallMatrices.NEGATIVES));
+        nce_inputs.queue(inputs, matrices.pointer(CallMatrices.QUEUE));
+        nce_inputs.queue_stride(inputs, matrices.stride(CallMatrices.QUEUE));
         nce_outputs.d_queries(outputs, matrices.pointer(CallMatrices.D_QUERIES));
         nce_outputs.d_queries_stride(outputs, matrices.stride(CallMatrices.D_QUERIES));
         nce_outputs.d_keys(outputs, matrices.pointer(CallMatrices.D_KEYS));

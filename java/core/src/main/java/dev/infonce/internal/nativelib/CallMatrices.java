@@ -16,9 +16,10 @@ final class CallMatrices {
     static final int QUERIES = 0;
     static final int KEYS = 1;
     static final int NEGATIVES = 2;
-    static final int D_QUERIES = 3;
-    static final int D_KEYS = 4;
-    static final int D_NEGATIVES = 5;
+    static final int QUEUE = 3;
+    static final int D_QUERIES = 4;
+    static final int D_KEYS = 5;
+    static final int D_NEGATIVES = 6;
 
     private final CallMemory memory;
     private final Matrix[] matrices = new Matrix[NativeApi.MATRICES];
@@ -37,6 +38,7 @@ final class CallMatrices {
         add(QUERIES, in.queries());
         add(KEYS, in.keys());
         add(NEGATIVES, in.negatives());
+        add(QUEUE, in.queue());
         add(D_QUERIES, out == null ? null : out.dQueries());
         add(D_KEYS, out == null ? null : out.dKeys());
         add(D_NEGATIVES, out == null ? null : out.dNegatives());
@@ -47,6 +49,7 @@ final class CallMatrices {
         add(QUERIES, in.queries());
         add(KEYS, in.keys());
         add(NEGATIVES, in.negatives());
+        add(QUEUE, in.queue());
         add(D_QUERIES, out.dQueries());
         add(D_KEYS, out.dKeys());
         add(D_NEGATIVES, out.dNegatives());

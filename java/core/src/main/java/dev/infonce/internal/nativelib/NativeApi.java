@@ -27,7 +27,7 @@ import java.util.function.Supplier;
  */
 final class NativeApi {
     /** Matrices of a call: three inputs and three gradients. */
-    static final int MATRICES = 6;
+    static final int MATRICES = 7;
 
     private static final Map<LibraryKind, NativeApi> BOUND = new EnumMap<>(LibraryKind.class);
 
@@ -175,7 +175,8 @@ final class NativeApi {
                     orNull(held[2]),
                     orNull(held[3]),
                     orNull(held[4]),
-                    orNull(held[5]));
+                    orNull(held[5]),
+                    orNull(held[6]));
         } catch (Throwable e) {
             throw unexpected(e);
         }

@@ -58,6 +58,7 @@ final class NativeLoss {
         nce_plan_desc.threshold_margin(desc, loss.threshold().margin());
         nce_plan_desc.blocks(
                 desc, loss.blocks().stream().mapToInt(NativeLoss::block).sum());
+        nce_plan_desc.offsets(desc, loss.offsets() ? 1 : 0);
         nce_plan_desc.symmetric(desc, loss.symmetric() ? 1 : 0);
         nce_plan_desc.reduction(desc, reduction(loss.reduction()));
         nce_plan_desc.loss_weight(desc, loss.weight());
@@ -70,6 +71,7 @@ final class NativeLoss {
         nce_plan_desc.m(desc, shape.m());
         nce_plan_desc.dim(desc, shape.dim());
         nce_plan_desc.own_negatives(desc, shape.ownNegatives());
+        nce_plan_desc.queue(desc, shape.queue());
         nce_plan_desc.workspace_budget_bytes(desc, options.workspaceBudgetBytes());
         return desc;
     }

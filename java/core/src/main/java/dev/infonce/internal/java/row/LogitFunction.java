@@ -9,21 +9,9 @@ public enum LogitFunction {
             if (count == 0) {
                 return;
             }
-            double max = sums.value == 0.0 ? Double.NEGATIVE_INFINITY : sums.reference;
+            double max = raised(sums, s, count);
             double sum = sums.value;
             double moment = sums.moment;
-            double largest = max;
-            for (int k = 0; k < count; k++) {
-                largest = Math.max(largest, s[k]);
-            }
-            if (largest > max) {
-                if (sum > 0.0) {
-                    double factor = Math.exp((max - largest) / sums.temperature);
-                    moment = (moment + sum * (max - largest)) * factor;
-                    sum *= factor;
-                }
-                max = largest;
-            }
             for (int k = 0; k < count; k++) {
                 double below = s[k] - max;
                 double e = Math.exp(below / sums.temperature);
@@ -32,8 +20,44 @@ public enum LogitFunction {
             }
             sums.value = sum;
             sums.moment = moment;
+        }
+
+        @Override
+        public void add(Sums sums, double[] s, double[] factors, int count) {
+            if (count == 0) {
+                return;
+            }
+            double max = raised(sums, s, count);
+            double sum = sums.value;
+            double moment = sums.moment;
+            for (int k = 0; k < count; k++) {
+                double below = s[k] - max;
+                double e = factors[k] * Math.exp(below / sums.temperature);
+                sum += e;
+                moment += e * below;
+            }
+            sums.value = sum;
+            sums.moment = moment;
+        }
+
+        /** Makes the largest similarity so far, with these, the reference. */
+        private static double raised(Sums sums, double[] s, int count) {
+            double max = sums.value == 0.0 ? Double.NEGATIVE_INFINITY : sums.reference;
+            double largest = max;
+            for (int k = 0; k < count; k++) {
+                largest = Math.max(largest, s[k]);
+            }
+            if (largest > max) {
+                if (sums.value > 0.0) {
+                    double factor = Math.exp((max - largest) / sums.temperature);
+                    sums.moment = (sums.moment + sums.value * (max - largest)) * factor;
+                    sums.value *= factor;
+                }
+                max = largest;
+            }
             sums.reference = max;
             sums.origin = max;
+            return max;
         }
 
         @Override
@@ -62,6 +86,11 @@ public enum LogitFunction {
         }
 
         @Override
+        public void add(Sums sums, double[] s, double[] factors, int count) {
+            throw new AssertionError("a sigmoid takes an offset within");
+        }
+
+        @Override
         public double at(double z) {
             return sigmoid(z);
         }
@@ -69,6 +98,9 @@ public enum LogitFunction {
 
     /** Adds vectors of similarities s[0] ... s[count - 1]. */
     public abstract void add(Sums sums, double[] s, int count);
+
+    /** The same with f(z) times factors[0] ... factors[count - 1], all above 0; of exponentials. */
+    public abstract void add(Sums sums, double[] s, double[] factors, int count);
 
     /** f(z). */
     public abstract double at(double z);

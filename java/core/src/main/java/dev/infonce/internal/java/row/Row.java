@@ -10,6 +10,9 @@ public final class Row extends Sums {
     /** The similarity of the positive, or the mean of those of several. */
     public double positive;
 
+    /** The offset of the positive's column; 0 where columns have none. */
+    public double offset;
+
     /** Above which similarity there are no negatives. */
     public double limit = Double.POSITIVE_INFINITY;
 

@@ -3,7 +3,7 @@ package dev.infonce.internal.java.row;
 /** The mathematics of a row: how what it knows of its positives and its negatives becomes its loss, and the loss's slopes. */
 public sealed interface RowFunction {
     /**
-     * Losses of logits z = s / tau + bias. The derivative by a negative's logit is f(z) times a coefficient of the row:
+     * Losses of logits z = s / tau + bias, to which columns may add an offset. The derivative by a negative's logit is f(z) times a coefficient of the row:
      * spread(row, negativeSlope(row)). With several positives, N and Q being ln of the sums of e^z over negatives and positives, l is a
      * function of N - Q, which is what it is of one positive, and what {@link dev.infonce.Aggregation} adds; the derivative by a
      * positive's logit is e^(z - Q) positiveExponentialSlope(row), and its share of positiveSlope(row).
@@ -180,7 +180,8 @@ public sealed interface RowFunction {
             double reference = one ? row.positive : row.positives.reference;
             double logSum = one ? 0.0 : Math.log(row.positives.value);
             return (row.reference - reference + row.rule.positiveMargin()) / row.temperature
-                    + (Math.log(row.value) - logSum);
+                    + (Math.log(row.value) - logSum)
+                    - row.offset;
         }
 
         /** What several positives add to the loss of their odds. */
@@ -290,9 +291,12 @@ public sealed interface RowFunction {
             return row.positiveCount == 0 ? 0.0 : positiveSlope(row) / row.positiveCount;
         }
 
-        /** exp(entropy of the softmax over the negatives), or NaN where the loss has no softmax, or the row no loss. */
+        /**
+         * exp(entropy of the softmax over the negatives), or NaN where the loss has no softmax, or one of offsets too, or the row no
+         * loss.
+         */
         public double effectiveNegatives(Row row) {
-            if (row.isEmpty()) {
+            if (row.isEmpty() || row.rule.offsets()) {
                 return Double.NaN;
             }
             double logSum = (row.reference - row.origin) / row.temperature + Math.log(row.value);

@@ -13,6 +13,7 @@ import dev.infonce.Threshold;
  * @param negatives how many each row has, where all have as many
  * @param aggregation how several positives make one loss; null where each row has one
  * @param threshold above which similarity a row has no negatives
+ * @param offsets whether columns have offsets
  */
 public record RowRule(
         double share,
@@ -21,10 +22,11 @@ public record RowRule(
         double classPrior,
         long negatives,
         Aggregation aggregation,
-        Threshold threshold) {
+        Threshold threshold,
+        boolean offsets) {
     /** The same with another bias. */
     public RowRule withBias(double bias) {
-        return new RowRule(share, positiveMargin, bias, classPrior, negatives, aggregation, threshold);
+        return new RowRule(share, positiveMargin, bias, classPrior, negatives, aggregation, threshold, offsets);
     }
 
     /** Whether rows have limits. */

@@ -17,15 +17,20 @@ final class TileBackward {
     private final TileCuts cuts;
     private final TileCoefficients coefficients;
     private final boolean adds;
+    private final int withGradient; // the first so many of Y
 
-    /** Of one strip of columns, which is in the workspace; adds: gradients are added to what their matrices hold. */
-    TileBackward(TileCall call, TileCoefficients coefficients, boolean adds) {
+    /**
+     * Of one strip of columns, which is in the workspace, of which the first so many have a gradient; adds: gradients are added to what
+     * their matrices hold.
+     */
+    TileBackward(TileCall call, TileCoefficients coefficients, int withGradient, boolean adds) {
         this.call = call;
         this.space = call.space();
         this.layout = call.layout();
         this.cuts = call.cuts();
         this.coefficients = coefficients;
         this.adds = adds;
+        this.withGradient = withGradient;
     }
 
     /** Writes the gradients that out has a matrix for, where all columns are there. */
@@ -46,7 +51,7 @@ final class TileBackward {
             }
         }
         if (ofY != null) {
-            writers(ofY).run(layout.yBlocks, block -> finishY(block, ofY, 0));
+            writers(ofY).run(TileLayout.blocks(withGradient), block -> finishY(block, ofY, 0));
         }
         finishZ(out);
     }
@@ -63,7 +68,8 @@ final class TileBackward {
 
     /** Writes the gradient of the strip's columns, whose first row is so far down, and adds to X's. */
     void runStrip(Gradients out, long firstColumn) {
-        Matrix ofY = space.layout.positivesInY ? out.dKeys() : out.dNegatives();
+        Matrix given = space.layout.positivesInY ? out.dKeys() : out.dNegatives();
+        Matrix ofY = withGradient == 0 ? null : given;
         double[][] totals = out.dQueries() == null ? null : space.xTotals();
         space.prepareSums(ofY != null);
         for (int begin = 0; begin < layout.xBlocks && (totals != null || ofY != null); begin += cuts.strip) {
@@ -74,7 +80,7 @@ final class TileBackward {
             }
         }
         if (ofY != null) {
-            writers(ofY).run(layout.yBlocks, block -> finishY(block, ofY, firstColumn));
+            writers(ofY).run(TileLayout.blocks(withGradient), block -> finishY(block, ofY, firstColumn));
         }
     }
 
@@ -143,6 +149,7 @@ final class TileBackward {
         float[] ySums = wantY ? scratch.sums(layout.dim) : null;
         for (int y = yBegin; y < yEnd; y++) {
             int height = TileLayout.height(y, layout.yCount);
+            boolean sumsY = wantY && y * Tiles.SIDE < withGradient;
             for (int x = begin; x < end; x++) {
                 int width = TileLayout.height(x, layout.xCount);
                 float[] g = tileOfG(x, y, height, scratch);
@@ -150,11 +157,11 @@ final class TileBackward {
                     float[] sums = space.xSums()[group][x - begin];
                     tiles.addToX(g, call.yRows().rows[y], layout.dim, height, width, sums, y > yBegin);
                 }
-                if (wantY) {
+                if (sumsY) {
                     tiles.addToY(g, call.xRows().rows[x], layout.dim, height, width, ySums, x > begin);
                 }
             }
-            if (wantY) {
+            if (sumsY) {
                 add(ySums, space.ySums()[y], begin > 0);
             }
         }
@@ -255,7 +262,7 @@ final class TileBackward {
     private void finishY(int block, Matrix matrix, long firstColumn) {
         MatrixRows writer = new MatrixRows(matrix, adds);
         double[] sums = new double[layout.dim];
-        for (int r = 0; r < TileLayout.height(block, layout.yCount); r++) {
+        for (int r = 0; r < TileLayout.height(block, withGradient); r++) {
             int row = block * Tiles.SIDE + r;
             Arrays.fill(sums, 0.0);
             if (products()) {

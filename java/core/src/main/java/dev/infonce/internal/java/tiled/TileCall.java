@@ -1,6 +1,7 @@
 package dev.infonce.internal.java.tiled;
 
 import dev.infonce.Block;
+import dev.infonce.internal.java.ColumnFactors;
 import dev.infonce.internal.java.Exclusion;
 import dev.infonce.internal.java.Workers;
 import dev.infonce.internal.java.row.RowRule;
@@ -12,6 +13,7 @@ import java.util.Arrays;
  *
  * @param rule what the call's rows have in common
  * @param shift the bias in units of similarities
+ * @param factors of the strip's columns; null where they have none
  * @param keep whether a backward pass will come
  * @param xRows those that are X
  * @param yRows those that are Y
@@ -25,6 +27,7 @@ record TileCall(
         RowRule rule,
         Tiles.Factor factor,
         float shift,
+        ColumnFactors factors,
         boolean keep,
         PackedRows xRows,
         PackedRows yRows,
@@ -49,6 +52,7 @@ record TileCall(
             Workers workers,
             double temperature,
             double bias,
+            ColumnFactors factors,
             boolean keep,
             Exclusion excluded,
             TileClasses classes) {
@@ -60,6 +64,7 @@ record TileCall(
                 space.layout.rule.withBias(bias),
                 Tiles.Factor.of(1.0 / temperature),
                 (float) (bias * temperature),
+                factors,
                 keep,
                 space.x,
                 space.y,
@@ -69,8 +74,9 @@ record TileCall(
     }
 
     /** The same for another strip. */
-    TileCall of(int number, Exclusion excludedOfStrip) {
-        return of(xRows, yRows, space.strip(number), excludedOfStrip);
+    TileCall of(int number, long firstColumn, Exclusion excludedOfStrip) {
+        ColumnFactors ofStrip = factors == null ? null : factors.from(firstColumn);
+        return of(xRows, yRows, ofStrip, space.strip(number), excludedOfStrip);
     }
 
     /** The same for rows among themselves: queries, or the keys that are their positives. */
@@ -80,10 +86,15 @@ record TileCall(
             case KEY_KEY -> space.positives();
             case KEY_QUERY -> throw new IllegalArgumentException(block + " has other rows than columns");
         };
-        return of(rows, rows, space.strip(block), excludedOfBlock);
+        return of(rows, rows, null, space.strip(block), excludedOfBlock);
     }
 
-    private TileCall of(PackedRows newXRows, PackedRows newYRows, TileWorkspace.Strip newStrip, Exclusion newExcluded) {
+    private TileCall of(
+            PackedRows newXRows,
+            PackedRows newYRows,
+            ColumnFactors newFactors,
+            TileWorkspace.Strip newStrip,
+            Exclusion newExcluded) {
         return new TileCall(
                 tiles,
                 space,
@@ -92,6 +103,7 @@ record TileCall(
                 rule,
                 factor,
                 shift,
+                newFactors,
                 keep,
                 newXRows,
                 newYRows,
@@ -149,10 +161,14 @@ record TileCall(
         return layout().columnsHaveLosses(y) ? space.limits[y] : NO_LIMITS;
     }
 
-    /** Whether a tile, masked or not, has to be compared with limits: one whose similarities are all below has them in vain. */
+    /**
+     * Whether a tile, masked or not, has to be compared with limits: one whose similarities are all below has them in vain, but that no
+     * one pass makes its sums where columns have factors.
+     */
     boolean isLimited(int x, int y, boolean masked, float[] similarities) {
         return layout().limited
                 && (masked
+                        || factors != null
                         || tiles.areAbove(
                                 similarities, TileLayout.height(y, layout().yCount), limits(x), columnLimits(y)));
     }
@@ -227,14 +243,19 @@ record TileCall(
     }
 
     /**
-     * f of the logits of a tile, masked or not, 0 where there is no negative. values: softplus, whose slope a logistic f is; an exponential
+     * f of the logits of a tile, masked or not, times the factors of columns, 0 where there is no negative. values: softplus, whose slope a logistic f is; an exponential
      * leaves them alone.
      */
     void evaluate(int x, int y, boolean masked, float[] similarities, float[] values, float[] f) {
         TileLayout layout = layout();
         int height = TileLayout.height(y, layout.yCount);
         switch (layout.function()) {
-            case EXP -> tiles.exponentials(similarities, height, factor, f);
+            case EXP -> {
+                tiles.exponentials(similarities, height, factor, f);
+                if (factors != null) {
+                    tiles.multiply(f, height, factors.rounded(), factors.place(y * Tiles.SIDE));
+                }
+            }
             case LOGISTIC -> {
                 tiles.logistic(similarities, height, factor, shift, values, f);
                 if (masked) {

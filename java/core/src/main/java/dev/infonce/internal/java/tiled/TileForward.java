@@ -244,7 +244,7 @@ final class TileForward {
     /** Whether one pass over a tile makes f and its sums. */
     private boolean isOnePass(boolean masked) {
         return switch (layout.function()) {
-            case EXP -> !masked;
+            case EXP -> !masked && call.factors() == null;
             case LOGISTIC -> false;
         };
     }

@@ -19,6 +19,7 @@ final class TileOwn {
     private final TileLayout layout;
     private final Matrix negatives;
     private final int perRow;
+    private final double factor; // of their exponentials
 
     private double largestNorm;
     private double smallestNorm = Double.POSITIVE_INFINITY;
@@ -29,6 +30,7 @@ final class TileOwn {
         this.layout = call.layout();
         this.negatives = negatives;
         this.perRow = layout.own;
+        this.factor = call.factors() == null ? 1.0 : call.factors().ofOwn();
     }
 
     /** After all positives have been found: adds to the sums of rows. NON_FINITE, by row, if a negative is not finite. */
@@ -115,7 +117,7 @@ final class TileOwn {
     }
 
     private double exponential(float similarity) {
-        return Math.exp(similarity / call.temperature());
+        return factor * Math.exp(similarity / call.temperature());
     }
 
     /** Adds to X's totals, where its gradient is wanted, and writes that of the negatives. */

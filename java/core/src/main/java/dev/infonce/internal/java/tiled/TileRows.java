@@ -31,6 +31,7 @@ final class TileRows {
     private Row at(int i) {
         int block = i / Tiles.SIDE;
         row.positive = call.space().positive[block][i % Tiles.SIDE];
+        row.offset = call.factors() == null ? 0.0 : call.factors().offsetOfPositive(i);
         row.value = value[i];
         row.moment = moment[i];
         row.sigmoids = sigmoids == null ? 0.0 : sigmoids[i];

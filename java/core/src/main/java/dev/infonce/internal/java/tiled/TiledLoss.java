@@ -7,6 +7,7 @@ import dev.infonce.Metrics;
 import dev.infonce.Shape;
 import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
+import dev.infonce.internal.java.ColumnFactors;
 import dev.infonce.internal.java.ColumnStrips;
 import dev.infonce.internal.java.Exclusion;
 import dev.infonce.internal.java.LossExecutor;
@@ -45,6 +46,7 @@ public final class TiledLoss implements LossExecutor {
     private final Tiles tiles;
     private final ColumnStrips strips;
     private final TileLayout layout;
+    private final long ownColumns; // those that have a gradient; behind them comes the queue
     private final int topK;
     private final long budget;
     private final Workers workers;
@@ -65,6 +67,7 @@ public final class TiledLoss implements LossExecutor {
         this.tiles = VectorModule.tiles();
         this.strips = strips(spec, shape);
         this.layout = new TileLayout(spec, terms, shape, strips);
+        this.ownColumns = spec.oneTower() ? layout.xCount : shape.m();
         this.topK = topK;
         this.budget = budget;
         this.workers = workers;
@@ -86,7 +89,9 @@ public final class TiledLoss implements LossExecutor {
     @Override
     public Outcome run(Inputs in, double temperature, Gradients out, boolean add) {
         double bias = layout.biased ? spec.bias(in) : 0.0;
-        if (!(Math.abs(bias) + (layout.cosine ? 1.0 / temperature : 0.0) <= LARGEST_LOGIT)) {
+        ColumnFactors factors = ColumnFactors.of(in.keyOffsets(), layout.own > 0);
+        double added = Math.abs(bias) + (factors == null ? 0.0 : factors.range());
+        if (!(added + (layout.cosine ? 1.0 / temperature : 0.0) <= LARGEST_LOGIT)) {
             return plain.run(in, temperature, out, add);
         }
         if (add && out != null && !isWithin(out)) {
@@ -98,7 +103,8 @@ public final class TiledLoss implements LossExecutor {
         }
         readRows(space, in);
         TileClasses classes = layout.pairing.hasOnePositive() ? null : TileClasses.of(layout, in);
-        TileCall call = new TileCall(tiles, space, workers, temperature, bias, out != null, excluded(in, 0), classes);
+        TileCall call =
+                new TileCall(tiles, space, workers, temperature, bias, factors, out != null, excluded(in, 0), classes);
         Outcome outcome = tryTiles(call, in, out, add);
         if (outcome == null) {
             outcome = plain.run(in, temperature, out, add);
@@ -145,10 +151,12 @@ public final class TiledLoss implements LossExecutor {
         if (layout.isOneTower()) {
             return;
         }
-        MatrixRows.Input columns = layout.positivesInY
-                ? MatrixRows.Input.of("keys", in.keys())
-                : MatrixRows.Input.of("negatives", in.negatives());
-        space.y.read(workers, layout.cosine, columns.part(strips.first(strip), strips.count(strip)));
+        MatrixRows.Input[] columns = layout.positivesInY
+                ? new MatrixRows.Input[] {
+                    MatrixRows.Input.of("keys", in.keys()), MatrixRows.Input.of("queue", in.queue())
+                }
+                : new MatrixRows.Input[] {MatrixRows.Input.of("negatives", in.negatives())};
+        space.y.read(workers, layout.cosine, MatrixRows.Input.parts(strips.first(strip), strips.count(strip), columns));
     }
 
     /** The norms of rows that are not zero, where they are asked for. */
@@ -171,10 +179,11 @@ public final class TiledLoss implements LossExecutor {
             return true;
         }
         double largest = space.x.largestNorm();
-        double bias = Math.abs(call.rule().bias());
+        double added = Math.abs(call.rule().bias())
+                + (call.factors() == null ? 0.0 : call.factors().range());
         double most = Math.max(largest, others.largest);
         double product = layout.blocksAmongRows.isEmpty() ? largest * others.largest : most * most;
-        return product / call.temperature() + bias <= LARGEST_LOGIT
+        return product / call.temperature() + added <= LARGEST_LOGIT
                 && most <= LARGEST_NORM
                 && Math.min(space.x.smallestNorm(), others.smallest) >= SMALLEST_NORM;
     }
@@ -206,7 +215,7 @@ public final class TiledLoss implements LossExecutor {
             if (!isPrecise(space, others, call)) {
                 return null;
             }
-            TileForward forward = new TileForward(call.of(strip, excluded(in, strip)), metrics);
+            TileForward forward = new TileForward(call.of(strip, strips.first(strip), excluded(in, strip)), metrics);
             if (strip == 0) {
                 forward.findPositives();
             }
@@ -273,7 +282,7 @@ public final class TiledLoss implements LossExecutor {
     private void goBack(
             TileCall call, TileCoefficients coefficients, TileOwn own, Inputs in, Gradients out, boolean add) {
         if (!strips.areMany() && !layout.addsToTotals()) {
-            new TileBackward(call, coefficients, add).run(out);
+            new TileBackward(call, coefficients, strips.countWithin(0, ownColumns), add).run(out);
             return;
         }
         TileWorkspace space = call.space();
@@ -281,7 +290,7 @@ public final class TiledLoss implements LossExecutor {
         for (Block block : layout.blocksAmongRows) {
             boolean ofKeys = block == Block.KEY_KEY;
             if ((ofKeys ? out.dKeys() : out.dQueries()) != null) {
-                new TileBackward(call.among(block, excludedAmong(in, block)), coefficients, add)
+                new TileBackward(call.among(block, excludedAmong(in, block)), coefficients, 0, add)
                         .addTo(ofKeys ? space.keyTotals() : space.xTotals());
             }
         }
@@ -292,8 +301,13 @@ public final class TiledLoss implements LossExecutor {
             if (strips.count() > 1) {
                 readStrip(space, in, strip);
             }
-            new TileBackward(call.of(strip, excluded(in, strip)), coefficients, add).runStrip(out, strips.first(strip));
+            new TileBackward(
+                            call.of(strip, strips.first(strip), excluded(in, strip)),
+                            coefficients,
+                            strips.countWithin(strip, ownColumns),
+                            add)
+                    .runStrip(out, strips.first(strip));
         }
-        new TileBackward(call, coefficients, add).finishStrips(out);
+        new TileBackward(call, coefficients, 0, add).finishStrips(out);
     }
 }

@@ -44,6 +44,15 @@ final class TileSums {
         }
     }
 
+    static void multiply(float[] f, int height, float[] factors, int at) {
+        for (int j = 0; j < height; j++) {
+            float factor = factors[at + j];
+            for (int k = j * Tiles.SIDE; k < (j + 1) * Tiles.SIDE; k += Lanes.COUNT) {
+                FloatVector.fromArray(SPECIES, f, k).mul(factor).intoArray(f, k);
+            }
+        }
+    }
+
     static void combine(float[] f, int height, float[] xCoefficients, float[] yCoefficients, float[] g) {
         for (int j = 0; j < height; j++) {
             FloatVector yCoefficient = FloatVector.broadcast(SPECIES, yCoefficients[j]);

@@ -34,6 +34,9 @@ public interface Tiles {
     /** f = exp(s factor) while that is a normal number. */
     void exponentials(float[] s, int height, Factor factor, float[] f);
 
+    /** f[j][i] times factors[at + j]. */
+    void multiply(float[] f, int height, float[] factors, int at);
+
     /** softplus = ln(1 + e^z) and sigmoid = 1 / (1 + e^-z), z being (s + shift) factor. */
     void logistic(float[] s, int height, Factor factor, float shift, float[] softplus, float[] sigmoid);
 

@@ -47,6 +47,11 @@ final class VectorTiles implements Tiles {
     }
 
     @Override
+    public void multiply(float[] f, int height, float[] factors, int at) {
+        TileSums.multiply(f, height, factors, at);
+    }
+
+    @Override
     public void exponentialSums(
             float[] tile, int height, Factor factor, boolean replace, RowSums rows, ColumnSums columns) {
         for (int i = 0; i < SIDE; i += Lanes.TWO) {
