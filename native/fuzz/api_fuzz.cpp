@@ -188,6 +188,10 @@ nce_plan_desc decode_plan(Decoder& from) {
     if (from.once_in(4)) desc.queue = from.between(1, 40);
     if (paired && desc.blocks == 0 && from.once_in(4)) desc.offsets = 1;
   }
+  if ((desc.loss == NCE_LOSS_INFONCE || desc.loss == NCE_LOSS_NT_XENT) && desc.positives == NCE_POSITIVES_PAIRED &&
+      from.once_in(5)) {
+    desc.hardness = from.below(2) == 0 ? 9.0 : 1000.0;
+  }
   return desc;
 }
 
@@ -226,8 +230,8 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
       break;
     }
     case 2: {
-      double* const numbers[] = {&desc.margin, &desc.threshold_margin, &desc.loss_weight};
-      *numbers[from.below(3)] = from.number<double>();
+      double* const numbers[] = {&desc.margin, &desc.threshold_margin, &desc.loss_weight, &desc.hardness};
+      *numbers[from.below(4)] = from.number<double>();
       break;
     }
     default:

@@ -336,6 +336,9 @@ typedef struct nce_plan_desc {
   int64_t queue; /* INFONCE in-batch, not with symmetric: rows of nce_inputs.queue, such as keys of batches before
                     (1911.05722), which are to losses and metrics as further keys behind the m, and have no gradient.
                     n * (m + queue) * dim < 2^60; 0: none */
+  double hardness; /* alpha in [0, 1e3]; INFONCE and NT_XENT, not with positives or class_prior. Above 0: the exponential of
+                      negative j is that of z_ij + alpha s_ij, whose second part is not differentiated (2503.04812 eq. 5),
+                      so that hard negatives pull more. effective_negatives is of the softmax with it */
 } nce_plan_desc;
 
 /*

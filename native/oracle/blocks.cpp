@@ -130,11 +130,11 @@ class Blocks {
       if (desc_.metrics == 0) return;
       const bool cosines = kind_ == NCE_SIMILARITY_COSINE;
       RowSums<Number> all;
-      all.add_negatives(shape_, problem_.tau, cosines, [&](const auto& visit) {
+      all.add_negatives(shape_, problem_.negative_tau(), cosines, [&](const auto& visit) {
         negatives(i, [&](int64_t u, int64_t v) { visit(similarity(u, v), Number{0}); });
       });
       sums[k].add_positive(s, positive.unit_distance);
-      sums[k].add_negatives(shape_, problem_.tau, cosines, [&](const auto& visit) {
+      sums[k].add_negatives(shape_, problem_.negative_tau(), cosines, [&](const auto& visit) {
         negatives(i, [&](int64_t u, int64_t v) {
           if (u == i && v >= n_) visit(similarity(u, v), unit_distance(u, v));
         });

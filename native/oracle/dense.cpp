@@ -143,7 +143,7 @@ class Dense {
       }
       if (desc_.metrics == 0) return;
       sums[k].add_positive(s, positive.unit_distance);
-      sums[k].add_negatives(shape_, problem_.tau, kind_ == NCE_SIMILARITY_COSINE, [&](const auto& visit) {
+      sums[k].add_negatives(shape_, problem_.negative_tau(), kind_ == NCE_SIMILARITY_COSINE, [&](const auto& visit) {
         negatives([&](int64_t j) { visit(matrix_->s(i, j), matrix_->unit_distance(i, j)); });
       });
     });

@@ -103,7 +103,10 @@ class RowLoss {
   template <typename Negatives>
   RowLoss(const nce_plan_desc& desc, double temperature, double bias, const Number* positive,
           const Negatives& negatives, double positive_offset = 0)
-      : tau_(static_cast<Number>(temperature)), bias_(static_cast<Number>(bias)) {
+      : tau_(static_cast<Number>(temperature)),
+        steepness_(1 / tau_ + static_cast<Number>(desc.hardness)),
+        hardness_(static_cast<Number>(desc.hardness)),
+        bias_(static_cast<Number>(bias)) {
     switch (static_cast<nce_loss>(desc.loss)) {
       case NCE_LOSS_INFONCE:
       case NCE_LOSS_NT_XENT:
@@ -146,7 +149,7 @@ class RowLoss {
       case Form::kConstant:
         return factor_;
       case Form::kExponential:
-        return factor_ * std::exp((s - top_) / tau_ + offset);
+        return factor_ * std::exp((s - top_) * steepness_ + offset);
       case Form::kLogistic:
         return factor_ * sigmoid(s / tau_ + bias_);
     }
@@ -166,7 +169,8 @@ class RowLoss {
     unknown("no such denominator");
   }
 
-  /// ln(1 + sum of exp((s - s+ + margin) / tau + o - o+)), or without the 1.
+  /// ln(1 + sum of exp((s - s+ + margin) / tau + hardness s + o - o+)), or without the 1. The hardness is no function
+  /// of s where it is differentiated.
   template <typename Negatives>
   void softmax(nce_denominator denominator, Number margin, Number positive, Number positive_offset,
                const Negatives& negatives) {
@@ -181,16 +185,16 @@ class RowLoss {
     if (!any) return;
     Number sum = 0, above = 0, sizes = 0;
     negatives([&](Number s, Number offset = 0) {
-      const Number e = std::exp((s - top_) / tau_ + offset);
+      const Number e = std::exp((s - top_) * steepness_ + offset);
       sum += e;
       above += e * (s - positive);
       sizes += e * std::fabs(s - positive);
     });
-    const Number gap = (top_ - positive + margin) / tau_ - positive_offset;
+    const Number gap = (top_ - positive + margin) / tau_ + hardness_ * top_ - positive_offset;
     Number mass = 1;  // of the negatives
     if (!counts_positive(denominator)) {
       value = gap + std::log(sum);
-      size = std::fabs(top_ / tau_ + std::log(sum)) + std::fabs((positive - margin) / tau_ + positive_offset);
+      size = std::fabs(top_ * steepness_ + std::log(sum)) + std::fabs((positive - margin) / tau_ + positive_offset);
     } else if (gap > 0) {
       const Number all = sum + std::exp(-gap);
       value = gap + std::log(all);
@@ -205,7 +209,7 @@ class RowLoss {
     by_temperature_terms = mass * (sizes / sum + margin) / (tau_ * tau_);
     by_temperature_slopes = mass / (tau_ * tau_);
     factor_ = mass / sum / tau_;
-    condition = std::max<Number>(1, 2 * largest / tau_);
+    condition = std::max<Number>(1, 2 * largest * steepness_);
   }
 
   /// ln(1 + R), R = max((u - prior k) / (1 - prior), k exp((-1 - s+ + margin) / tau)), u = sum of
@@ -317,6 +321,8 @@ class RowLoss {
   }
 
   Number tau_ = 1;
+  Number steepness_ = 1;  ///< of exponentials of negatives: 1 / tau, and hardness
+  Number hardness_ = 0;
   Number bias_ = 0;
   Form form_ = Form::kConstant;
   Number factor_ = 0;

@@ -69,7 +69,8 @@ const char* name_of_loss(const nce_plan_desc& desc) {
            kind.aggregation == desc.aggregation && kind.threshold == desc.threshold &&
            kind.threshold_margin == desc.threshold_margin && kind.blocks == desc.blocks &&
            kind.own_negatives == desc.own_negatives && kind.offsets == (desc.offsets != 0) &&
-           kind.queue == desc.queue && (kind.margin == desc.margin || shape_of(desc).margin);
+           kind.queue == desc.queue && kind.hardness == desc.hardness &&
+           (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds :
        {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds), std::span<const Kind>(kMinedKinds),
@@ -78,7 +79,8 @@ const char* name_of_loss(const nce_plan_desc& desc) {
         std::span<const Kind>(kBlockThresholdKinds), std::span<const Kind>(kOwnTooKinds),
         std::span<const Kind>(&kQwen3, 1), std::span<const Kind>(&kOwnTooDebiased, 1),
         std::span<const Kind>(kQueueKinds), std::span<const Kind>(&kQueueDebiased, 1),
-        std::span<const Kind>(kOffsetKinds), std::span<const Kind>(&kOffsetsQueue, 1)}) {
+        std::span<const Kind>(kHardKinds), std::span<const Kind>(&kHardOwn, 1), std::span<const Kind>(kOffsetKinds),
+        std::span<const Kind>(&kOffsetsQueue, 1)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
     if (found != kinds.end()) return found->name;
   }
@@ -164,6 +166,7 @@ Problem empty_problem_of(const Case& of) {
   desc.own_negatives = of.kind.own_negatives;
   desc.offsets = of.kind.offsets ? 1 : 0;
   desc.queue = of.kind.queue;
+  desc.hardness = of.kind.hardness;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;

@@ -34,6 +34,8 @@ struct Problem {
   nce_dtype gradient_dtype() const { return static_cast<nce_dtype>(desc.gradient_dtype); }
   /// tau, or ln tau: what the library is given for it.
   double temperature() const;
+  /// Of the softmax over negatives, which may be steeper than tau says.
+  double negative_tau() const { return 1.0 / (1.0 / tau + desc.hardness); }
   /// d tau / d temperature().
   double temperature_slope() const;
   /// The number of losses that a call writes: one, or one a row.
@@ -64,6 +66,7 @@ struct Kind {
   int64_t own_negatives = 0;  ///< beside those of the batch
   bool offsets = false;       ///< of keys
   int64_t queue = 0;
+  double hardness = 0.0;
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
@@ -350,6 +353,34 @@ inline constexpr Kind kOffsetsQueue = {.name = "InfoNCE, offsets, queue",
                                        .negatives = NCE_NEGATIVES_IN_BATCH,
                                        .offsets = true,
                                        .queue = 25};
+inline constexpr Kind kHard = {
+    .name = "InfoNCE, hardness", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .hardness = 5.0};
+inline constexpr Kind kHardSymmetric = {.name = "InfoNCE symmetric, groups, hardness",
+                                        .loss = NCE_LOSS_INFONCE,
+                                        .negatives = NCE_NEGATIVES_IN_BATCH,
+                                        .symmetric = true,
+                                        .grouped = true,
+                                        .hardness = 9.0};
+inline constexpr Kind kHardTower = {.name = "NT-Xent decoupled, margin, hardness",
+                                    .loss = NCE_LOSS_NT_XENT,
+                                    .negatives = NCE_NEGATIVES_IN_BATCH,
+                                    .one_matrix = true,
+                                    .denominator = NCE_DENOMINATOR_NEGATIVES,
+                                    .margin = 0.1,
+                                    .hardness = 2.0};
+inline constexpr Kind kHardShared = {
+    .name = "InfoNCE shared, hardness", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_SHARED, .hardness = 5.0};
+inline constexpr Kind kHardBlocks = {.name = "GTE, own negatives too, hardness, absolute threshold",
+                                     .loss = NCE_LOSS_INFONCE,
+                                     .negatives = NCE_NEGATIVES_IN_BATCH,
+                                     .threshold = NCE_THRESHOLD_ABSOLUTE,
+                                     .threshold_margin = 0.6,
+                                     .blocks = kAllBlocks,
+                                     .own_negatives = 2,
+                                     .hardness = 5.0};
+inline constexpr Kind kHardKinds[] = {kHard, kHardSymmetric, kHardTower, kHardShared, kHardBlocks};
+inline constexpr Kind kHardOwn = {
+    .name = "InfoNCE own, hardness", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_OWN, .hardness = 5.0};
 /// The rest of those whose positives are by labels.
 inline constexpr Kind kLabelledKinds[] = {kSupConInside, kSupConOutsideTwoTowers, kMultiInstance, kSupConDecoupled,
                                           kMultiInstanceDecoupled};

@@ -89,7 +89,7 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
     RowSums<Number>& sum = sums.data()[i];
     sum.add_loss(problem, loss, weight, shares.slope(i));
     if (positive) sum.add_positive(pairs[0].similarity.s, pairs[0].unit_distance);
-    sum.add_negatives(shape, problem.tau, measure.similarity == NCE_SIMILARITY_COSINE, each_negative);
+    sum.add_negatives(shape, problem.negative_tau(), measure.similarity == NCE_SIMILARITY_COSINE, each_negative);
 
     const Number slope = weight * shares.slope(i);
     GradientRow<Number> d_query(x, dim);

@@ -65,6 +65,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, offsets),
     NCE_FIELD(nce_plan_desc, own_negatives),
     NCE_FIELD(nce_plan_desc, queue),
+    NCE_FIELD(nce_plan_desc, hardness),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),

@@ -9,6 +9,7 @@
 namespace nce::api {
 namespace {
 
+constexpr double kLargestHardness = 1e3;
 constexpr int64_t kLargestDim = int64_t{1} << 20;
 constexpr double kLargestMargin = 1e100;  // over the least temperature, squared, it is in range
 constexpr int64_t kLargestVolume = int64_t{1} << 60;
@@ -185,6 +186,20 @@ void check_offsets(const nce_plan_desc& desc) {
     refuse_argument(given + "desc->blocks is " + std::to_string(desc.blocks) + ", and queries have no offset");
 }
 
+void check_hardness(const nce_plan_desc& desc, const LossRule& rule) {
+  if (desc.hardness == 0.0) return;
+  const std::string given = "desc->hardness is " + std::to_string(desc.hardness) + "; allowed: ";
+  if (!loss::has_denominator(rule)) refuse_argument(given + "0, because " + rule.name + " does not use it");
+  if (!(desc.hardness > 0.0 && desc.hardness <= kLargestHardness)) refuse_argument(given + "0 to 1000");
+  if (desc.positives != NCE_POSITIVES_PAIRED) {
+    refuse_argument(given +
+                    "0, because desc->positives is 1, and the positives in a row's sum are none of its negatives");
+  }
+  if (desc.class_prior != 0.0) {
+    refuse_argument(given + "0, because desc->class_prior corrects sums that do not favour hard negatives");
+  }
+}
+
 void check_queue(const nce_plan_desc& desc) {
   const std::string given = "desc->queue is " + std::to_string(desc.queue) + "; allowed: ";
   if (desc.queue < 0) refuse_argument(given + "0 or more");
@@ -339,6 +354,7 @@ void check_numbers(const nce_plan_desc& desc) {
   }
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
   check_class_prior(desc, rule);
+  check_hardness(desc, rule);
   const std::string given = "desc->margin is " + std::to_string(desc.margin);
   if (!loss::has_margin(rule)) {
     if (desc.margin != 0.0) refuse_argument(given + "; allowed: 0, because " + rule.name + " does not use it");

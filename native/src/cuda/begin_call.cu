@@ -34,6 +34,7 @@ struct BeginParams {
   const int32_t* labels;
   const float* upstream;
   const nce_metrics* metrics;
+  double hardness;
   int64_t rows;
   int64_t upstream_count;
   const float* offsets;
@@ -122,7 +123,7 @@ __global__ void begin_call(const BeginParams p) {
     call = CallState{};
     call.bias = bias;
     call.tau = tau;
-    call.inverse_temperature = 1.0 / tau;
+    call.inverse_temperature = 1.0 / tau + p.hardness;
   }
   if (bad_metrics != kNoRow) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kMetrics, 0, p.metrics->struct_size);
@@ -172,6 +173,7 @@ void launch_begin_call(const BeginCall& begin, cudaStream_t stream) {
       .labels = in.labels,
       .upstream = in.upstream,
       .metrics = begin.metrics,
+      .hardness = begin.hardness,
       .rows = begin.rows,
       .upstream_count = begin.with_upstream && in.upstream != nullptr ? upstream_count : 0,
       .offsets = in.key_offsets,

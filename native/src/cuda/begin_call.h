@@ -18,6 +18,7 @@ struct BeginCall {
   bool with_upstream;
   const nce_inputs* in;
   const nce_metrics* metrics;  ///< null: not wanted
+  double hardness = 0.0;       ///< see loss::RowRule
   int64_t rows;                ///< that have a loss, hence weights; labels too, if `in` has any
   int64_t columns = 0;         ///< that have offsets, if `in` has any
   /// Forward, where there are offsets: e^offset of each column, and 1 in the padding.
@@ -28,10 +29,10 @@ struct BeginCall {
 constexpr int64_t kBeginCallBytes = 256 * 40;
 
 /// Sets status, argument, row and value to the first offence, in the order metrics, temperature, bias, weights, labels,
-/// upstream, offsets, or to OK; then tau (1 without a temperature), its inverse and factor, the bias (0 without one),
-/// and the sum of the weights. A forward pass is then one of no plan, until its last kernel sets `plan` where the
-/// status is OK. A backward pass without its forward, or with another temperature or bias, gets INVALID_STATE, and what
-/// the forward pass left stays.
+/// upstream, offsets, or to OK; then tau (1 without a temperature), what similarities are multiplied by, its factor,
+/// the bias (0 without one), and the sum of the weights. A forward pass is then one of no plan, until its last kernel
+/// sets `plan` where the status is OK. A backward pass without its forward, or with another temperature or bias, gets
+/// INVALID_STATE, and what the forward pass left stays.
 void launch_begin_call(const BeginCall& begin, cudaStream_t stream);
 
 }  // namespace nce::cuda

@@ -34,15 +34,15 @@ enum class Argument : int32_t {
 };
 
 struct CallState {
-  uint64_t plan;      ///< whose forward pass the workspace holds; 0 for none
-  int32_t status;     ///< nce_status; kernels that write outputs do nothing unless it is OK
-  Argument argument;  ///< what is wrong
-  int64_t row;        ///< where
-  double value;       ///< and what was given
-  double tau;         ///< checked
-  double inverse_temperature;
-  double bias;                ///< checked
-  double temperature_factor;  ///< from d/dtau to the gradient that is asked for
+  uint64_t plan;               ///< whose forward pass the workspace holds; 0 for none
+  int32_t status;              ///< nce_status; kernels that write outputs do nothing unless it is OK
+  Argument argument;           ///< what is wrong
+  int64_t row;                 ///< where
+  double value;                ///< and what was given
+  double tau;                  ///< checked
+  double inverse_temperature;  ///< and what negatives have beside it, see loss::RowRule::hardness
+  double bias;                 ///< checked
+  double temperature_factor;   ///< from d/dtau to the gradient that is asked for
   double weight_sum;
   double shift;          ///< kBounded: exponentials are of z log2(e) - shift; kLogistic: z is (s + shift) / tau
   double largest_slope;  ///< by which all coefficients of the gradient are divided

@@ -99,6 +99,7 @@ struct PairwiseRule {
   double tau;
   double margin;
   double class_prior;
+  double hardness;  ///< see RowRule
 };
 
 /// What the forward pass finds out about a row and the backward pass needs again. The last four are of the softmax. No
@@ -158,7 +159,7 @@ NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Compariso
   double weighted = 0.0;
   for (int64_t k = 1 + lanes.first(); k < count; k += lanes.step()) {
     const double below = (comparisons[k].value - maximum) / tau;
-    const double e = std::exp(below);
+    const double e = std::exp(below + rule.hardness * (comparisons[k].value - maximum));
     sum += e;
     weighted += e * below;
   }
@@ -171,7 +172,8 @@ NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Compariso
                     .margin = rule.margin,
                     .class_prior = rule.class_prior,
                     .negatives = static_cast<double>(count - 1),
-                    .aggregation = NCE_AGGREGATION_OUTSIDE};
+                    .aggregation = NCE_AGGREGATION_OUTSIDE,
+                    .hardness = rule.hardness};
   const LogOdds odds = log_odds_of(row, {maximum, log_sum}, positive, tau);
   const Masses masses = masses_of_odds(row, odds);
   return {loss_of_odds(row, odds),
@@ -179,7 +181,7 @@ NCE_HOST_DEVICE RowTerms softmax_terms(const PairwiseRule& rule, const Compariso
           -masses.positive / tau,
           masses.negatives / sum / tau,
           maximum,
-          log_sum - mean};
+          log_sum - mean - rule.hardness * tau * mean};
 }
 
 NCE_HOST_DEVICE inline RowTerms logistic_terms(const Comparison* comparisons, double tau) {
@@ -218,9 +220,11 @@ NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparis
                                         const RowTerms& terms) {
   const double tau = rule.tau;
   switch (family_of(rule.function)) {
-    case RowFamily::kOdds:
+    case RowFamily::kOdds: {
       if (k == 0) return terms.positive_slope;
-      return terms.largest_slope * std::exp((comparisons[k].value - terms.maximum) / tau);
+      const double below = comparisons[k].value - terms.maximum;
+      return terms.largest_slope * std::exp(below / tau + rule.hardness * below);
+    }
     case RowFamily::kLogistic:
       return (k == 0 ? logistic_positive_slope(comparisons[0].value / tau)
                      : logistic_negative_slope(comparisons[1].value / tau)) /

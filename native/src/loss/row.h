@@ -28,6 +28,7 @@ struct RowRule {
   double class_prior;           ///< kDebiased: how likely a negative is a positive
   double negatives;             ///< kDebiased: of a row
   nce_aggregation aggregation;  ///< of several positives
+  double hardness;              ///< odds: alpha, where exponentials of negatives are of z + alpha s
 };
 
 /// The temperature and bias of a call and how its exponentials are scaled.
@@ -254,8 +255,8 @@ NCE_HOST_DEVICE RowSums joined(const RowSums& a, const RowSums& b, Form form, co
   return total;
 }
 
-/// ln of the sum of e^z over negatives in two parts, maximum / tau + log_sum. As one number it would be rounded where
-/// logits are large, and every exponential against it be wrong by a factor.
+/// ln of the sum of e^(z + alpha s) over negatives in two parts, (1 / tau + alpha) maximum + log_sum. As one number it
+/// would be rounded where logits are large, and every exponential against it be wrong by a factor.
 struct LogSum {
   double maximum;  ///< kOnline: the largest s, else 0
   double log_sum;  ///< -inf without negatives; 0 unless softmax
@@ -269,7 +270,8 @@ NCE_HOST_DEVICE inline double least_gap(const RowRule& rule, double positive) { 
 NCE_HOST_DEVICE inline LogOdds log_odds_of(const RowRule& rule, const LogSum& lse, double positive, double tau,
                                            double offset = 0.0) {
   if (lse.log_sum == -HUGE_VAL) return {-HUGE_VAL, -HUGE_VAL};
-  const double value = (lse.maximum - positive + rule.margin) / tau + (lse.log_sum - offset);
+  const double value =
+      (lse.maximum - positive + rule.margin) / tau + rule.hardness * lse.maximum + (lse.log_sum - offset);
   if (rule.function != RowFunction::kDebiased) return {value, -HUGE_VAL};
   return {value, least_gap(rule, positive) / tau + std::log(rule.negatives)};
 }
@@ -290,11 +292,12 @@ NCE_HOST_DEVICE inline RowResult softmax_result(const RowRule& rule, const RowSu
   const LogOdds odds = log_odds_of(rule, lse, positive, tau, offset);
   const bool online = scaling.form == Form::kOnline;
   const double mean = sums.weighted / sums.value;
-  const double mean_gap = online ? (sums.maximum - positive) + mean : mean;      // mean of s - s+ over negatives
-  const double log_sum = online ? lse.log_sum : odds.value - rule.margin / tau;  // relative to where the mean is
+  const double mean_gap = online ? (sums.maximum - positive) + mean : mean;  // mean of s - s+ over negatives
+  // Relative to where the mean is.
+  const double log_sum = online ? lse.log_sum : odds.value - rule.margin / tau - rule.hardness * positive;
   return {loss_of_odds(rule, odds), lse,
           -temperature_pull(masses_of_odds(rule, odds), mean_gap + rule.margin, least_gap(rule, positive)) / tau / tau,
-          0.0, log_sum - mean / tau};
+          0.0, log_sum - mean / tau - rule.hardness * mean};
 }
 
 /// The logit of the positive of a logistic row.

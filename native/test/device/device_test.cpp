@@ -168,7 +168,7 @@ Bounds DeviceTest::dense_bounds(const Problem& problem) const {
     // 2^-53 a term, times 1 / tau = 100 in the exponent, with room for sums.
     bounds.loss = bounds.gradient = bounds.temperature = 1e-11;
   } else if (emulated()) {
-    const double steep = 0.01 / problem.tau;
+    const double steep = 0.01 / problem.negative_tau();
     bounds.loss = std::max(1e-6, 2e-5 * steep);
     bounds.gradient = half ? kHalf : std::max(3e-6, 5e-5 * steep);
     bounds.temperature = std::max(bounds.loss, std::min(bounds.gradient, 1e-4));

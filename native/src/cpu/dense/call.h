@@ -40,6 +40,8 @@ struct Call {
   bool cosines_by_rows = false;  ///< similarities over norms are no cosines, so that metrics take these from rows
 
   double tau() const { return temperature.tau; }
+  /// Of a negative, or a difference of two.
+  double logit(double s) const { return s / tau() + problem.row.hardness * s; }
   /// Of the logit of row i's positive.
   double positive_offset(int64_t i) const {
     return in.key_offsets == nullptr ? 0.0 : static_cast<double>(in.key_offsets[i]);
@@ -145,7 +147,7 @@ Operands<Real> tile_operands(const Call& call, const Panels<Real>& panels) {
           .y_limits = problem.tower || problem.symmetric || problem.blocks.key_query ? call.state.limits : nullptr,
           .y_weights = call.state.y_weights,
           .form = call.form,
-          .inverse_temperature = 1.0 / call.tau(),
+          .inverse_temperature = 1.0 / call.tau() + problem.row.hardness,
           .logit_shift = call.bias * call.tau(),
           .x_factors = factors ? call.state.x_factors : nullptr,
           .y_factors = factors ? call.state.y_factors : nullptr};

@@ -444,7 +444,7 @@ class DensePlan final : public Plan {
       largest = loss::largest_similarity(problem_.similarity, problem_.blocks.key_key ? range.largest : x.largest,
                                          problem_.blocks.query_query ? range.largest : other);
     }
-    const double logit = largest / call.tau() + std::fabs(call.bias);
+    const double logit = call.logit(largest) + std::fabs(call.bias);
     const bool single = problem_.dtype != NCE_DTYPE_FLOAT64;
     const bool bounded_float =
         logit <= float_kernels_.largest_bounded_logit && (!problem_.offsets || largest <= kLargestWeighedSimilarity);

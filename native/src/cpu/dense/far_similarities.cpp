@@ -59,7 +59,8 @@ bool is_far(const Call& call, int64_t row, long double largest) {
 
 void refuse_far_similarities(const Call& call, bool single) {
   const double limit = loss::reach_of(single).largest;
-  const auto largest = static_cast<long double>(limit) * std::min(1.0L, static_cast<long double>(call.tau()));
+  const auto largest =
+      static_cast<long double>(limit) * std::min(1.0L, 1.0L / static_cast<long double>(call.logit(1.0)));
   std::atomic<int64_t> first{call.problem.x_rows};
   for_rows(call.pool, 0, call.problem.x_rows, [&](int64_t row) {
     if (row >= first) return;

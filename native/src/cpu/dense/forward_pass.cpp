@@ -514,7 +514,7 @@ class Forward {
 
   /// The sums of a row, or a column, over all groups.
   loss::RowSums sums_of(const Sums& sums, int64_t groups, int64_t stride, int64_t row) const {
-    return loss::merged(sums, groups, stride, row, call_.form, [this](double s) { return s / call_.tau(); });
+    return loss::merged(sums, groups, stride, row, call_.form, [this](double s) { return call_.logit(s); });
   }
 
   void finish_rows(int64_t begin, int64_t end) const {
@@ -537,7 +537,7 @@ class Forward {
   loss::RowSums with_blocks(loss::RowSums sums, int64_t i) const {
     const int64_t stride = padded(problem_.x_rows);
     const auto join = [&](const loss::RowSums& part) {
-      sums = loss::joined(sums, part, call_.form, [this](double s) { return s / call_.tau(); });
+      sums = loss::joined(sums, part, call_.form, [this](double s) { return call_.logit(s); });
     };
     const loss::Blocks& blocks = problem_.blocks;
     if (blocks.query_query) join(sums_of(scratch_.of_queries, scratch_.square.y, stride, i));

@@ -52,9 +52,9 @@ struct Operands {
   const double* y_limits;
   const double* y_weights;  ///< by what exponentials of rows of Y are multiplied; null for all 1. Odds only
   Form form;
-  double inverse_temperature;
-  double logit_shift;       ///< kLogistic: z = (s + logit_shift) / tau, the bias in units of s
-  const double* x_factors;  ///< a product times both is a similarity; null for all 1. Floats, cosine and dot only
+  double inverse_temperature;  ///< and what negatives have beside it, see loss::RowRule::hardness
+  double logit_shift;          ///< kLogistic: z = (s + logit_shift) / tau, the bias in units of s
+  const double* x_factors;     ///< a product times both is a similarity; null for all 1. Floats, cosine and dot only
   const double* y_factors;
 };
 

@@ -127,7 +127,8 @@ class RowwisePlan final : public Plan {
               .rule = {.function = problem_.row.function,
                        .tau = 1.0,
                        .margin = problem_.desc.margin,
-                       .class_prior = problem_.desc.class_prior},
+                       .class_prior = problem_.desc.class_prior,
+                       .hardness = problem_.desc.hardness},
               .reducer = loss::reducer_of(problem_.reduction, problem_.loss_weight, in),
               .temperature_factor = 0.0,
               .weight_sum = 0.0};

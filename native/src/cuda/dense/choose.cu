@@ -55,7 +55,7 @@ NCE_DEVICE double shift_of(Form form, const CallState& call, double of_exponenti
 
 NCE_DEVICE Decision decide(const ChooseParams& p, const CallState& call, double largest, double smallest_norm,
                            double largest_norm) {
-  const double logit = largest / call.tau;
+  const double logit = largest * call.inverse_temperature;
   const double bias = std::fabs(call.bias);
   const bool trusted = logit <= kLargestTrustedLogit && bias <= kLargestTrustedLogit &&
                        smallest_norm >= kSmallestNorm && largest_norm <= kLargestNorm;

@@ -81,6 +81,7 @@ class DensePlan final : public DevicePlan<DensePlan> {
                        .with_upstream = true,
                        .in = &checked,
                        .metrics = of.forward ? of.out.metrics : nullptr,
+                       .hardness = problem_.row.hardness,
                        .rows = problem_.x_rows,
                        .columns = problem_.key_columns(),
                        .column_weights = of.forward ? state.y_weights : nullptr,

@@ -47,7 +47,7 @@ __global__ void check_far(const FarParams p) {
   const CallState& call = *p.call;
   if (call.status != NCE_STATUS_OK || call.far == 0 || i >= p.x_rows) return;
   const bool single = call.far == 2;
-  const double largest = loss::reach_of(single).largest * Smallest()(1.0, call.tau);
+  const double largest = loss::reach_of(single).largest * Smallest()(1.0, 1.0 / call.inverse_temperature);
   const void* const x = row_of(p.x, i);
   bool far = p.z_rows > 0 && p.own == 0 && !(size_of(p, single, x, row_of(p.z, i)) <= largest);
   for (int64_t k = i * p.own; k < (i + 1) * p.own; ++k) {

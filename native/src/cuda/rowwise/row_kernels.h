@@ -72,6 +72,7 @@ struct RowwiseParams {
   int64_t dim;
   double margin;
   double class_prior;
+  double hardness;
   loss::Measure measure;
   loss::SimilarityRange range;
   loss::Reducer reducer;

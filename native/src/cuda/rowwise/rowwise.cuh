@@ -40,7 +40,11 @@ NCE_DEVICE double times(double x, const loss::UnitFactors& factors) {
 NCE_DEVICE bool is_alike(const RowwiseParams& p, int64_t row) { return p.labels == nullptr || p.labels[row] != 0; }
 
 NCE_DEVICE loss::PairwiseRule rule_of(const RowwiseParams& p) {
-  return {.function = p.function, .tau = p.call->tau, .margin = p.margin, .class_prior = p.class_prior};
+  return {.function = p.function,
+          .tau = p.call->tau,
+          .margin = p.margin,
+          .class_prior = p.class_prior,
+          .hardness = p.hardness};
 }
 
 /// Whether another kernel has done the row.

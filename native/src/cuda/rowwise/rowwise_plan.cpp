@@ -93,6 +93,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
             .dim = problem_.desc.dim,
             .margin = problem_.desc.margin,
             .class_prior = problem_.desc.class_prior,
+            .hardness = problem_.desc.hardness,
             .measure = loss::measure_of(problem_),
             .range = loss::similarity_range(problem_),
             .reducer = loss::reducer_of(problem_.reduction, problem_.loss_weight, in),

@@ -47,6 +47,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t offsets;
  *     int64_t own_negatives;
  *     int64_t queue;
+ *     double hardness;
  * }
  * }
  */
@@ -88,7 +89,8 @@ public class nce_plan_desc {
         infonce_h.C_INT.withName("blocks"),
         infonce_h.C_INT.withName("offsets"),
         infonce_h.C_LONG.withName("own_negatives"),
-        infonce_h.C_LONG.withName("queue")
+        infonce_h.C_LONG.withName("queue"),
+        infonce_h.C_DOUBLE.withName("hardness")
     ).withName("nce_plan_desc");
 
     /**
@@ -1504,6 +1506,50 @@ public class nce_plan_desc {
      */
     public static void queue(MemorySegment struct, long fieldValue) {
         struct.set(queue$LAYOUT, queue$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble hardness$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("hardness"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double hardness
+     * }
+     */
+    public static final OfDouble hardness$layout() {
+        return hardness$LAYOUT;
+    }
+
+    private static final long hardness$OFFSET = $LAYOUT.byteOffset(groupElement("hardness"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double hardness
+     * }
+     */
+    public static final long hardness$offset() {
+        return hardness$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double hardness
+     * }
+     */
+    public static double hardness(MemorySegment struct) {
+        return struct.get(hardness$LAYOUT, hardness$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double hardness
+     * }
+     */
+    public static void hardness(MemorySegment struct, double fieldValue) {
+        struct.set(hardness$LAYOUT, hardness$OFFSET, fieldValue);
     }
 
     /**

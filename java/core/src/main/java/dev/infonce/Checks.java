@@ -70,6 +70,15 @@ final class Checks {
         argument(bias >= -1e30 && bias <= 1e30, "bias: must be in [-1e30, 1e30], but got %s", bias);
     }
 
+    static void hardness(double hardness, double classPrior) {
+        argument(hardness >= 0 && hardness <= 1e3, "hardness: must be in [0, 1000], but got %s", hardness);
+        argument(
+                hardness == 0 || classPrior == 0,
+                "hardness: a debiased loss has none, as its prior is that of all negatives alike, but got %s with %s",
+                hardness,
+                classPrior);
+    }
+
     static void positiveMargin(double positiveMargin) {
         argument(
                 positiveMargin >= 0 && positiveMargin <= 1e100,

@@ -16,6 +16,7 @@ import java.util.Objects;
  * @param positiveMargin what is taken off the similarity of the positive, in the loss and not in metrics; in [0, 1e100]
  * @param classPrior how likely a negative is really a positive, for which the sum over negatives is corrected; 0 for no
  *     correction; in [0, 1), and above 0 only of cosines, with the denominator ALL and nothing excluded
+ * @param hardness by how much of their similarity negatives count more, in [0, 1000]; above 0 only with a classPrior of 0
  * @param excluded which other rows are no negatives
  * @param reduction how row losses become the loss
  */
@@ -25,6 +26,7 @@ public record NtXent(
         Denominator denominator,
         @DefaultNumber(0) double positiveMargin,
         @DefaultNumber(0) double classPrior,
+        @DefaultNumber(0) double hardness,
         Exclude excluded,
         Reduction reduction)
         implements ContrastiveLoss {
@@ -41,6 +43,7 @@ public record NtXent(
         Checks.positiveMargin(positiveMargin);
         Objects.requireNonNull(excluded, "excluded");
         Checks.classPrior(classPrior, denominator, similarity, excluded);
+        Checks.hardness(hardness, classPrior);
         Objects.requireNonNull(reduction, "reduction");
     }
 
@@ -51,7 +54,7 @@ public record NtXent(
      * @return the loss
      */
     public static NtXent withTemperature(double temperature) {
-        return new NtXent(temperature, Similarity.COSINE, Denominator.ALL, 0, 0, Exclude.nothing(), Reduction.MEAN);
+        return new NtXent(temperature, Similarity.COSINE, Denominator.ALL, 0, 0, 0, Exclude.nothing(), Reduction.MEAN);
     }
 
     /**
@@ -85,6 +88,18 @@ public record NtXent(
      */
     public NtXent debiased(double classPrior) {
         return Components.with(this, "classPrior", classPrior);
+    }
+
+    /**
+     * The same loss, in which hard negatives count more: the exponential of negative j is that of {@code z_ij + hardness s_ij}, and the
+     * second part is not differentiated (2503.04812 eq. 5). {@link Metrics#effectiveNegatives} is of the softmax with it.
+     *
+     * @param hardness in [0, 1000]; 0 for the loss as it is, and 9 in the paper
+     * @return a new loss
+     * @throws IllegalArgumentException if it is out of range, or the loss is debiased
+     */
+    public NtXent withHardness(double hardness) {
+        return Components.with(this, "hardness", hardness);
     }
 
     /**

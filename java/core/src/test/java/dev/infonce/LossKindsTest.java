@@ -236,7 +236,7 @@ class LossKindsTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> loss.with(Map.of("margin", 2.0)))
                 .withMessage(
-                        "margin: NtXent has none, only temperature, similarity, denominator, positiveMargin, classPrior, excluded, reduction");
+                        "margin: NtXent has none, only temperature, similarity, denominator, positiveMargin, classPrior, hardness, excluded, reduction");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> loss.with(Map.of("similarity", Distance.COSINE)))
                 .withMessage("similarity: must be a Similarity, but got COSINE");

@@ -69,6 +69,7 @@ class MalformedLossTest {
                                 Denominator.ALL,
                                 0,
                                 0,
+                                0,
                                 Exclude.nothing(),
                                 Reduction.SUM),
                         "negatives: InfoNce takes IN_BATCH, SHARED, OWN or IN_BATCH_AND_OWN, but got PAIRED"),
@@ -89,6 +90,17 @@ class MalformedLossTest {
                         "class prior 1",
                         () -> InfoNce.withTemperature(1).debiased(1),
                         "classPrior: must be in [0, 1), but got 1.0"),
+                argument(
+                        "hardness negative",
+                        () -> InfoNce.withTemperature(1).withHardness(-0.5),
+                        "hardness: must be in [0, 1000], but got -0.5"),
+                argument("hardness NaN", () -> NtXent.withTemperature(1).withHardness(Double.NaN), "hardness", "NaN"),
+                argument(
+                        "hardness too large", () -> NtXent.withTemperature(1).withHardness(1001), "hardness", "1001.0"),
+                argument(
+                        "hardness of a debiased loss",
+                        () -> InfoNce.withTemperature(1).debiased(0.1).withHardness(9),
+                        "hardness: a debiased loss has none"),
                 argument("class prior NaN", () -> NtXent.withTemperature(1).debiased(Double.NaN), "classPrior", "NaN"),
                 argument(
                         "debiased and decoupled",
@@ -212,6 +224,7 @@ class MalformedLossTest {
                                 null,
                                 false,
                                 Denominator.ALL,
+                                0,
                                 0,
                                 0,
                                 Exclude.nothing(),

@@ -211,6 +211,13 @@ final class LossCommand implements Callable<Integer> {
     Double classPrior;
 
     @Option(
+            names = "--hardness",
+            paramLabel = "A",
+            description =
+                    "For ${bundle:with a denominator}: the exponential of a negative is that of z + A s, in [0, 1000]; A s is not differentiated (default: 0).")
+    Double hardness;
+
+    @Option(
             names = "--aggregation",
             paramLabel = "NAME",
             converter = Choices.Aggregations.class,

@@ -41,6 +41,7 @@ final class LossOptions {
         options.take("aggregation", command.aggregation);
         options.take("positiveMargin", command.positiveMargin);
         options.take("classPrior", command.classPrior);
+        options.take("hardness", command.hardness);
         options.takeExclusions(command);
         options.takeBlocks(command);
         options.takeOwnNegativesToo(command);

@@ -65,6 +65,7 @@ public final class LossCommandFuzz {
         word(in, arguments, "--similarity", 4, "cosine", "dot", "neg-squared-euclidean", "neg-euclidean", "cos");
         word(in, arguments, "--denominator", 3, "all", "negatives", "own");
         word(in, arguments, "--class-prior", 5, "0", "0.1", "0.99", "1", "x");
+        word(in, arguments, "--hardness", 5, "0", "9", "1000", "-1", "x");
         word(
                 in,
                 arguments,

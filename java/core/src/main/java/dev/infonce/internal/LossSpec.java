@@ -82,6 +82,7 @@ public record LossSpec(
                 Similarity similarity,
                 double positiveMargin,
                 double classPrior,
+                double hardness,
                 Aggregation aggregation)
                 implements Terms {}
 
@@ -106,14 +107,26 @@ public record LossSpec(
         switch (loss) {
             case InfoNce it ->
                 draft.named("infonce", 0)
-                        .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), it.classPrior())
+                        .odds(
+                                it.denominator(),
+                                it.temperature(),
+                                it.similarity(),
+                                it.positiveMargin(),
+                                it.classPrior(),
+                                it.hardness())
                         .twoTowers(it.negatives(), it.isSymmetric())
                         .across(it.blocks())
                         .offsetting(it.hasKeyOffsets())
                         .excluding(it.excluded());
             case NtXent it ->
                 draft.named("ntxent", 1)
-                        .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), it.classPrior())
+                        .odds(
+                                it.denominator(),
+                                it.temperature(),
+                                it.similarity(),
+                                it.positiveMargin(),
+                                it.classPrior(),
+                                it.hardness())
                         .oneTower(Negatives.IN_BATCH)
                         .excluding(it.excluded());
             case NtLogistic it ->
@@ -141,7 +154,7 @@ public record LossSpec(
                         .excluding(it.excluded());
             case SupCon it ->
                 draft.named("supcon", it.twoTowers() ? 0 : 1)
-                        .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), 0.0)
+                        .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), 0.0, 0.0)
                         .towers(it.twoTowers())
                         .aggregating(it.aggregation());
             case Matryoshka it -> {
@@ -185,7 +198,7 @@ public record LossSpec(
         }
 
         Draft logits(RowFunction.OfLogits row, double temperature, double bias, Similarity similarity) {
-            terms = new Terms.Logits(row, temperature, bias, similarity, 0.0, 0.0, null);
+            terms = new Terms.Logits(row, temperature, bias, similarity, 0.0, 0.0, 0.0, null);
             return this;
         }
 
@@ -194,9 +207,17 @@ public record LossSpec(
                 double temperature,
                 Similarity similarity,
                 double positiveMargin,
-                double classPrior) {
+                double classPrior,
+                double hardness) {
             terms = new Terms.Logits(
-                    rowOf(denominator, classPrior), temperature, NO_BIAS, similarity, positiveMargin, classPrior, null);
+                    rowOf(denominator, classPrior),
+                    temperature,
+                    NO_BIAS,
+                    similarity,
+                    positiveMargin,
+                    classPrior,
+                    hardness,
+                    null);
             return this;
         }
 
@@ -231,6 +252,7 @@ public record LossSpec(
                             given.similarity(),
                             given.positiveMargin(),
                             given.classPrior(),
+                            given.hardness(),
                             aggregation);
                 case Terms.Distances given -> throw new IllegalStateException(given + " have one positive");
             };
@@ -448,11 +470,12 @@ public record LossSpec(
                         logits.positiveMargin(),
                         bias,
                         logits.classPrior(),
+                        logits.hardness(),
                         count,
                         logits.aggregation(),
                         threshold,
                         offsets);
-            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, count, null, threshold, false);
+            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, 0.0, count, null, threshold, false);
         };
     }
 

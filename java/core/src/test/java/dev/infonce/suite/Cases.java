@@ -304,6 +304,23 @@ public final class Cases {
                 .toList();
     }
 
+    /** Every kind of loss whose hard negatives can count more. */
+    public static List<ContrastiveLoss> withHardness(Similarity s, double tau) {
+        InfoNce loss = InfoNce.withTemperature(tau).withSimilarity(s).withHardness(5);
+        NtXent tower = NtXent.withTemperature(tau).withSimilarity(s).withHardness(2);
+        Exclude both = (Exclude) withThresholds(s, tau).get(1).components().get("excluded");
+        return List.of(
+                loss,
+                loss.symmetric().excluding(Exclude.sameGroup()),
+                loss.decoupled().withPositiveMargin(0.2).excluding(both),
+                loss.withSharedNegatives(),
+                loss.withOwnNegatives(),
+                loss.withOwnNegativesToo().withKeyOffsets(),
+                loss.withOwnNegativesToo().across(Block.values()),
+                tower,
+                tower.decoupled());
+    }
+
     /** Every kind of loss that can have a queue. */
     public static List<ContrastiveLoss> ofQueues(Similarity s, double tau) {
         InfoNce loss = InfoNce.withTemperature(tau).withSimilarity(s);

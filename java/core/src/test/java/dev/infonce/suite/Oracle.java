@@ -1,6 +1,7 @@
 package dev.infonce.suite;
 
 import dev.infonce.Aggregation;
+import dev.infonce.ContrastiveLoss;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
@@ -238,11 +239,11 @@ public final class Oracle {
             case InfoNce loss ->
                 loss.classPrior() > 0
                         ? debiased(term, scale, loss.classPrior(), loss.positiveMargin())
-                        : softmax(term, scale, loss.denominator(), loss.positiveMargin());
+                        : softmax(term, scale, loss.denominator(), loss.positiveMargin(), loss.hardness());
             case NtXent loss ->
                 loss.classPrior() > 0
                         ? debiased(term, scale, loss.classPrior(), loss.positiveMargin())
-                        : softmax(term, scale, loss.denominator(), loss.positiveMargin());
+                        : softmax(term, scale, loss.denominator(), loss.positiveMargin(), loss.hardness());
             case SupCon loss -> ofSeveral(term, scale, loss);
             case NtLogistic loss -> logistic(term, scale, loss.negativeReduction());
             case PairwiseContrastive loss -> pair(term, scale, loss.margin());
@@ -252,8 +253,10 @@ public final class Oracle {
         };
     }
 
-    /** log(1 + sum_j exp((s_j - s_+ + margin) / tau + o_j - o_+)), or without the 1. */
-    private double softmax(Terms.Term term, double scale, Denominator denominator, double margin) {
+    /**
+     * log(1 + sum_j exp((s_j - s_+ + margin) / tau + hardness s_j + o_j - o_+)), or without the 1; the hardness is not differentiated.
+     */
+    private double softmax(Terms.Term term, double scale, Denominator denominator, double margin, double hardness) {
         double tau = c.temperature();
         double positive = similarity(term.anchor(), term.positive());
         List<Terms.Pair> pairs = term.pairs();
@@ -261,7 +264,9 @@ public final class Oracle {
         if (negatives.length == 0) {
             return 0;
         }
-        double[] added = pairs.stream().mapToDouble(pair -> offsets[pair.j()]).toArray();
+        double[] added = IntStream.range(0, negatives.length)
+                .mapToDouble(k -> offsets[pairs.get(k).j()] + hardness * negatives[k])
+                .toArray();
         int largest = IntStream.range(0, negatives.length)
                 .reduce((a, b) -> (negatives[b] - negatives[a]) / tau + (added[b] - added[a]) > 0 ? b : a)
                 .orElseThrow();
@@ -681,14 +686,18 @@ public final class Oracle {
 
     private double entropy(double[] s) {
         double max = Arrays.stream(s).max().orElseThrow();
-        double[] e =
-                Arrays.stream(s).map(v -> Math.exp((v - max) / c.temperature())).toArray();
+        double exponent = 1 / c.temperature() + hardness(c.loss());
+        double[] e = Arrays.stream(s).map(v -> Math.exp((v - max) * exponent)).toArray();
         double sum = Arrays.stream(e).sum();
         return -Arrays.stream(e)
                 .map(v -> v / sum)
                 .filter(p -> p > 0)
                 .map(p -> p * Math.log(p))
                 .sum();
+    }
+
+    private static double hardness(ContrastiveLoss loss) {
+        return (double) loss.components().getOrDefault("hardness", 0.0);
     }
 
     private double unitSquaredDistance(int i, int j) {

@@ -10,6 +10,7 @@ final class Slopes {
     private final RowFunction.OfLogits loss;
     private final LogitFunction function;
     private final double temperature;
+    private final double hardness;
     private final double bias;
     private final double[] reference;
     private final double[] coefficient;
@@ -24,6 +25,7 @@ final class Slopes {
         this.function = loss.function;
         this.temperature = temperature;
         this.bias = rule.bias();
+        this.hardness = rule.hardness();
         this.reference = new double[rows];
         this.coefficient = new double[rows];
         this.limit = new double[rows];
@@ -36,6 +38,7 @@ final class Slopes {
         this.function = kept.function;
         this.temperature = kept.temperature;
         this.bias = kept.bias;
+        this.hardness = kept.hardness;
         this.reference = kept.reference;
         this.coefficient = kept.coefficient;
         this.limit = kept.limit;
@@ -96,9 +99,14 @@ final class Slopes {
         for (int k = 0; k < count; k++) {
             if (!(s[k] > rowLimit)) {
                 double ofColumn = factors == null ? rowCoefficient : rowCoefficient * factors.at(firstColumn + k);
-                slope[k] += ofColumn * function.at((s[k] - rowReference) / temperature + bias);
+                slope[k] += ofColumn * function.at(logit(s[k] - rowReference));
             }
         }
+    }
+
+    /** Of a negative, or how far it is from a reference. */
+    private double logit(double s) {
+        return s / temperature + bias + hardness * s;
     }
 
     /** Likewise of a row's own negatives. */
@@ -106,7 +114,7 @@ final class Slopes {
         double ofColumn = factors == null ? coefficient[row] : coefficient[row] * factors.ofOwn();
         for (int k = 0; k < count; k++) {
             if (!(s[k] > limit[row])) {
-                slope[k] += ofColumn * function.at((s[k] - reference[row]) / temperature + bias);
+                slope[k] += ofColumn * function.at(logit(s[k] - reference[row]));
             }
         }
     }
@@ -118,7 +126,7 @@ final class Slopes {
             if (s[k] > limit[firstRow + k]) {
                 continue;
             }
-            double z = (s[k] - reference[firstRow + k]) / temperature + bias;
+            double z = logit(s[k] - reference[firstRow + k]);
             double ofColumn = coefficient[firstRow + k] * (factors == null ? 1.0 : factors.at(column));
             slope[k] += ofColumn * function.at(z);
         }

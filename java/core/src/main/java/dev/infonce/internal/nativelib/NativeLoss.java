@@ -35,6 +35,7 @@ final class NativeLoss {
                 nce_plan_desc.denominator(desc, denominator(terms.row()));
                 nce_plan_desc.margin(desc, terms.positiveMargin());
                 nce_plan_desc.class_prior(desc, terms.classPrior());
+                nce_plan_desc.hardness(desc, terms.hardness());
                 if (terms.aggregation() != null) {
                     nce_plan_desc.positives(desc, infonce_h.NCE_POSITIVES_LABELS());
                     nce_plan_desc.aggregation(desc, aggregation(terms.aggregation()));

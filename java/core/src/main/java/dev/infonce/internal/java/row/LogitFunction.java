@@ -14,7 +14,7 @@ public enum LogitFunction {
             double moment = sums.moment;
             for (int k = 0; k < count; k++) {
                 double below = s[k] - max;
-                double e = Math.exp(below / sums.temperature);
+                double e = Math.exp(sums.exponent(below));
                 sum += e;
                 moment += e * below;
             }
@@ -32,7 +32,7 @@ public enum LogitFunction {
             double moment = sums.moment;
             for (int k = 0; k < count; k++) {
                 double below = s[k] - max;
-                double e = factors[k] * Math.exp(below / sums.temperature);
+                double e = factors[k] * Math.exp(sums.exponent(below));
                 sum += e;
                 moment += e * below;
             }
@@ -49,7 +49,7 @@ public enum LogitFunction {
             }
             if (largest > max) {
                 if (sums.value > 0.0) {
-                    double factor = Math.exp((max - largest) / sums.temperature);
+                    double factor = Math.exp(sums.exponent(max - largest));
                     sums.moment = (sums.moment + sums.value * (max - largest)) * factor;
                     sums.value *= factor;
                 }

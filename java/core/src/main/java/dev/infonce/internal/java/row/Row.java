@@ -24,9 +24,9 @@ public final class Row extends Sums {
 
     /** A row without negatives. */
     public Row(double temperature, RowRule rule) {
-        super(temperature, rule.bias());
+        super(temperature, rule.bias(), rule.hardness());
         this.rule = rule;
-        this.positives = rule.aggregation() == null ? null : new Sums(temperature, rule.bias());
+        this.positives = rule.aggregation() == null ? null : new Sums(temperature, rule.bias(), 0.0);
     }
 
     /** Whether there is nothing to tell apart: no negatives, or no positives. */

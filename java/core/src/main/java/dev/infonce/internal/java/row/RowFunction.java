@@ -180,6 +180,7 @@ public sealed interface RowFunction {
             double reference = one ? row.positive : row.positives.reference;
             double logSum = one ? 0.0 : Math.log(row.positives.value);
             return (row.reference - reference + row.rule.positiveMargin()) / row.temperature
+                    + row.rule.hardness() * row.reference
                     + (Math.log(row.value) - logSum)
                     - row.offset;
         }
@@ -299,8 +300,8 @@ public sealed interface RowFunction {
             if (row.isEmpty() || row.rule.offsets()) {
                 return Double.NaN;
             }
-            double logSum = (row.reference - row.origin) / row.temperature + Math.log(row.value);
-            return Math.exp(logSum - row.moment / row.value / row.temperature);
+            double logSum = row.exponent(row.reference - row.origin) + Math.log(row.value);
+            return Math.exp(logSum - row.exponent(row.moment / row.value));
         }
     }
 

@@ -10,6 +10,7 @@ import dev.infonce.Threshold;
  * @param positiveMargin what is taken off the similarity of the positive
  * @param bias what is added to every logit; 0 unless they are on their own
  * @param classPrior how likely a negative is a positive, 0 unless the loss is debiased
+ * @param hardness alpha, where exponentials of negatives are of z + alpha s; 0 where there are no exponentials
  * @param negatives how many each row has, where all have as many
  * @param aggregation how several positives make one loss; null where each row has one
  * @param threshold above which similarity a row has no negatives
@@ -20,13 +21,15 @@ public record RowRule(
         double positiveMargin,
         double bias,
         double classPrior,
+        double hardness,
         long negatives,
         Aggregation aggregation,
         Threshold threshold,
         boolean offsets) {
     /** The same with another bias. */
     public RowRule withBias(double bias) {
-        return new RowRule(share, positiveMargin, bias, classPrior, negatives, aggregation, threshold, offsets);
+        return new RowRule(
+                share, positiveMargin, bias, classPrior, hardness, negatives, aggregation, threshold, offsets);
     }
 
     /** Whether rows have limits. */

@@ -6,10 +6,12 @@ public class Sums {
 
     final double bias;
 
-    /** The sum of exp((s - reference) / tau), or of softplus(z); 0 for exp means that there are no such vectors. */
+    final double hardness;
+
+    /** The sum of exp((1 / tau + hardness) (s - reference)), or of softplus(z); 0 for exp means that there are no such vectors. */
     public double value;
 
-    /** The sum of exp((s - reference) / tau) (s - origin), or of sigmoid(z) s. */
+    /** The sum of exp((1 / tau + hardness) (s - reference)) (s - origin), or of sigmoid(z) s. */
     public double moment;
 
     /** The sum of sigmoid(z); 0 for exp. */
@@ -22,9 +24,15 @@ public class Sums {
     public double origin;
 
     /** Over nothing. */
-    Sums(double temperature, double bias) {
+    Sums(double temperature, double bias, double hardness) {
         this.temperature = temperature;
         this.bias = bias;
+        this.hardness = hardness;
+    }
+
+    /** What exp is of, of a difference of similarities. */
+    final double exponent(double difference) {
+        return difference / temperature + hardness * difference;
     }
 
     /** Of sums of exp: how far the mean of the similarities, weighted by exp, is above another. */

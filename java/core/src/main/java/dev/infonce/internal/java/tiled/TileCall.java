@@ -62,7 +62,7 @@ record TileCall(
                 workers,
                 temperature,
                 space.layout.rule.withBias(bias),
-                Tiles.Factor.of(1.0 / temperature),
+                Tiles.Factor.of(1.0 / temperature + space.layout.rule.hardness()),
                 (float) (bias * temperature),
                 factors,
                 keep,

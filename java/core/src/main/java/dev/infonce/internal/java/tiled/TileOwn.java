@@ -117,7 +117,7 @@ final class TileOwn {
     }
 
     private double exponential(float similarity) {
-        return factor * Math.exp(similarity / call.temperature());
+        return factor * Math.exp(similarity / call.temperature() + call.rule().hardness() * similarity);
     }
 
     /** Adds to X's totals, where its gradient is wanted, and writes that of the negatives. */

@@ -91,7 +91,7 @@ public final class TiledLoss implements LossExecutor {
         double bias = layout.biased ? spec.bias(in) : 0.0;
         ColumnFactors factors = ColumnFactors.of(in.keyOffsets(), layout.own > 0);
         double added = Math.abs(bias) + (factors == null ? 0.0 : factors.range());
-        if (!(added + (layout.cosine ? 1.0 / temperature : 0.0) <= LARGEST_LOGIT)) {
+        if (!(added + (layout.cosine ? 1.0 / temperature + layout.rule.hardness() : 0.0) <= LARGEST_LOGIT)) {
             return plain.run(in, temperature, out, add);
         }
         if (add && out != null && !isWithin(out)) {
@@ -183,7 +183,7 @@ public final class TiledLoss implements LossExecutor {
                 + (call.factors() == null ? 0.0 : call.factors().range());
         double most = Math.max(largest, others.largest);
         double product = layout.blocksAmongRows.isEmpty() ? largest * others.largest : most * most;
-        return product / call.temperature() + added <= LARGEST_LOGIT
+        return product / call.temperature() + call.rule().hardness() * product + added <= LARGEST_LOGIT
                 && most <= LARGEST_NORM
                 && Math.min(space.x.smallestNorm(), others.smallest) >= SMALLEST_NORM;
     }
