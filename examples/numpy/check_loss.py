@@ -150,7 +150,9 @@ def joint(kind, q, k, tau, data):
     offsets = np.zeros(s.shape[1])
     if "key-offsets" in data:
         offsets[:len(keys)] = data["key-offsets"]
-    z = np.where(absent, -np.inf, s / tau + offsets)
+    # What is not differentiated: neither with s, nor with tau.
+    constant = offsets + data.get("hardness", 0.0) * s
+    z = np.where(absent, -np.inf, s / tau + constant)
     margin = data.get("positive-margin", 0.0)
     own_z = (positive - margin) / tau + offsets[:n]
     count = (~absent).sum(1)
@@ -451,6 +453,7 @@ def main():
               "joint-qwen3": {**towers, **groups, "blocks": ["query-query", "key-key"], "negatives": rows(n, 4),
                               "threshold": ("absolute", 0.5)},
               "joint-own": {**towers, "negatives": rows(n, 3), "decoupled": True},
+              "joint-hardness": {**towers, "hardness": 5.0, "negatives": rows(n, 2), "blocks": every_block},
               "joint-debiased": {**towers, "class-prior": 0.02},
               "joint-queue": {**towers, "queue": queue},
               "joint-offsets": {**towers, "queue": queue, "key-offsets": offsets, "negatives": rows(n, 2)}}
@@ -463,7 +466,7 @@ def main():
         # Where rows are so near that a threshold or a prior decides by rounding, nothing can be compared.
         kinds = SIMILARITIES[:1] if {"threshold", "class-prior"} & data.keys() else SIMILARITIES
         extra = ["--loss", "supcon" if case.startswith("supcon") else "infonce"]
-        for name in ("positive-margin", "class-prior", "aggregation"):
+        for name in ("positive-margin", "class-prior", "hardness", "aggregation"):
             extra += [f"--{name}", str(data[name])] if name in data else []
         extra += ["--blocks", ",".join(data["blocks"])] if "blocks" in data else []
         extra += ["--exclude-above", "{}:{}".format(*data["threshold"])] if "threshold" in data else []
