@@ -11,7 +11,8 @@ import java.util.Set;
  *
  * <p>Shapes: {@code Shape.of(n, m, dim)}. In-batch: keys m x dim with m >= n, and every key but i is a negative of query i;
  * m = n if symmetric. {@link Negatives#SHARED} and {@link Negatives#OWN}: keys n x dim, m >= 0 counts negatives (for each row,
- * if own). {@link Negatives#IN_BATCH_AND_OWN}: in-batch, and each row has {@link Shape#ownNegatives} negatives more. A row without
+ * if own). {@link Negatives#IN_BATCH_AND_OWN}: in-batch, and each row has {@link Shape#ownNegatives} negatives more. In-batch and not
+ * symmetric, a {@link Shape#withQueue queue} may stand behind the keys, whose rows are negatives of every query. A row without
  * negatives has loss 0 and gradient 0.
  *
  * <p>With {@link #across blocks} the sum of row i has further negatives: similarities of two queries, of key i and queries, and of

@@ -27,9 +27,9 @@ package dev.infonce;
  * @param alignment mean of |x^ - y^|^2 over positives, in [0, 4] (2005.10242 eq. 1, alpha = 2); NaN for {@link SupCon}
  * @param uniformity ln of the mean of exp(-2 |x^ - y^|^2) over negatives, in [-8, 0] (2005.10242 eq. 2, t = 2, across towers)
  * @param effectiveNegatives mean over rows of exp(entropy of the softmax over the row's negatives), at least 1 and at most as many
- *     as a row has; InfoNce, NtXent and SupCon only
+ *     as a row has; InfoNce, NtXent and SupCon only; NaN where keys have offsets
  * @param rows rows that have a loss
- * @param zeroRows input rows of norm 0, over queries, keys and negatives
+ * @param zeroRows input rows of norm 0, over queries, keys, queue and negatives
  * @param nonFiniteRows input rows with a NaN or an infinity; 0 on devices that refuse them, as java and cpu do
  * @param rowsWithoutPositives of the rows that have a loss: those of a label that no other has, or of pairs that are not alike
  * @param rowsWithoutNegatives likewise, those whose columns are all positives or excluded, or of pairs that are alike

@@ -14,7 +14,8 @@ import java.util.Objects;
  * <p>Shapes of one tower: {@code Shape.tower(t, dim)} with any t >= 1, the rows in one matrix, and t labels ({@link
  * Inputs#withLabels(int...)}); or {@code Shape.of(n, n, dim)}, the first views as queries and the second ones as keys, t = 2n, labels
  * of the queries before those of the keys. Of two towers: {@code Shape.of(n, m, dim)} with any n and m >= 1, n labels of queries and
- * m of keys ({@link Inputs#withLabels(int[], int[])}).
+ * m of keys ({@link Inputs#withLabels(int[], int[])}); a {@link Shape#withQueue queue} may stand behind the keys, with labels of its own
+ * behind theirs. {@link Labels#ofPositives} labels queries that have one positive each, which is any key.
  *
  * @param temperature tau, in [1e-9, 1e9]; a call may bring another
  * @param similarity s
