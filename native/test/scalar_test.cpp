@@ -23,7 +23,8 @@ constexpr RowRule kSoftmaxRule = {.function = RowFunction::kSoftmax,
                                   .margin = 0.0,
                                   .class_prior = 0.0,
                                   .negatives = 0.0,
-                                  .aggregation = NCE_AGGREGATION_OUTSIDE};
+                                  .aggregation = NCE_AGGREGATION_OUTSIDE,
+                                  .hardness = 0.0};
 constexpr Scaling kUnit = {.form = Form::kBounded, .tau = 1.0, .bias = 0.0, .log_scale = 0.0};
 
 void expect_relative(double actual, Quad wide, double x, double bound = kBound) {

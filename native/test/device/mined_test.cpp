@@ -488,6 +488,20 @@ TEST_P(Mined, RowsThatAreNotFiniteAreRefused) {
   }
 }
 
+/// Distances that double holds, of squares that it does not.
+TEST_P(Mined, DistancesWhoseSquaresLeaveTheRangeAreWhatTheyAre) {
+  for (const Kind& kind : {kAll, kHard}) {
+    for (const double size : {1e-200, 1e160}) {
+      Problem problem = problem_of({.kind = kind, .dtype = NCE_DTYPE_FLOAT64, .size = {9, 1, 4}, .seed = 2});
+      for (double& x : problem.queries) x *= size;
+      SCOPED_TRACE(problem.label());
+      const Result result = run(problem);
+      expect_close(problem, result, answer_to(problem), bounds_of(problem));
+      EXPECT_GT(largest(result.d_queries), 0.0);
+    }
+  }
+}
+
 TEST_P(Mined, DistancesBeyondTheirArithmeticAreRefused) {
   for (const Kind& kind : {kAll, kHard}) {
     Problem problem = problem_of({.kind = kind,

@@ -12,14 +12,15 @@ constexpr int kPitch = kStep + 1;
 static_assert(kTile * kTile == kBlockThreads && kTile * kStep == kBlockThreads);
 constexpr int64_t kDistanceBytes = 2 * kTile * kPitch * int64_t{sizeof(double)};
 
-/// Where squares have lost digits to underflow: the sum of squares of larger differences.
-NCE_DEVICE double enlarged_distance(const MinedParams& p, int64_t a, int64_t j) {
+/// Where squares leave the range of double, or have lost digits to underflow: by squares of differences times a power of
+/// two.
+NCE_DEVICE double scaled_distance(const MinedParams& p, int64_t a, int64_t j, double scale) {
   double sum = 0.0;
   for (int64_t d = 0; d < p.dim; ++d) {
-    const double difference = (p.packed[a * p.dim + d] - p.packed[j * p.dim + d]) * loss::kEnlarged;
+    const double difference = (p.packed[a * p.dim + d] - p.packed[j * p.dim + d]) * scale;
     sum += difference * difference;
   }
-  return std::sqrt(sum) / loss::kEnlarged;
+  return std::sqrt(sum) / scale;
 }
 
 NCE_DEVICE double distance_of(const MinedParams& p, int64_t a, int64_t j, double square) {
@@ -30,7 +31,8 @@ NCE_DEVICE double distance_of(const MinedParams& p, int64_t a, int64_t j, double
     case loss::Base::kSquaredDistance:
       return square;
     case loss::Base::kDistance:
-      return square < loss::kSmallestSquare<double> ? enlarged_distance(p, a, j) : std::sqrt(square);
+      if (square < loss::kSmallestSquare<double>) return scaled_distance(p, a, j, loss::kEnlarged);
+      return is_finite(square) ? std::sqrt(square) : scaled_distance(p, a, j, 1.0 / loss::kEnlarged);
     case loss::Base::kDot:
       break;
   }

@@ -1,7 +1,6 @@
 package dev.infonce.suite;
 
 import dev.infonce.Aggregation;
-import dev.infonce.ContrastiveLoss;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
@@ -686,8 +685,8 @@ public final class Oracle {
 
     private double entropy(double[] s) {
         double max = Arrays.stream(s).max().orElseThrow();
-        double exponent = 1 / c.temperature() + hardness(c.loss());
-        double[] e = Arrays.stream(s).map(v -> Math.exp((v - max) * exponent)).toArray();
+        double tau = temperatureOfNegatives(c);
+        double[] e = Arrays.stream(s).map(v -> Math.exp((v - max) / tau)).toArray();
         double sum = Arrays.stream(e).sum();
         return -Arrays.stream(e)
                 .map(v -> v / sum)
@@ -696,8 +695,10 @@ public final class Oracle {
                 .sum();
     }
 
-    private static double hardness(ContrastiveLoss loss) {
-        return (double) loss.components().getOrDefault("hardness", 0.0);
+    /** By what similarities of negatives are divided in their exponentials, hardness and all; NaN without a temperature. */
+    static double temperatureOfNegatives(Case c) {
+        double hardness = (double) c.loss().components().getOrDefault("hardness", 0.0);
+        return hardness == 0 ? c.temperature() : 1 / (1 / c.temperature() + hardness);
     }
 
     private double unitSquaredDistance(int i, int j) {

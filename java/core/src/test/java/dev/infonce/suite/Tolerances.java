@@ -48,7 +48,7 @@ public record Tolerances(
             return cuda ? CUDA_FLOAT64 : FLOAT64;
         }
         if (cuda) {
-            return cuda(c.dtype(), c.temperature(), c.shape().dim());
+            return cuda(c.dtype(), Oracle.temperatureOfNegatives(c), c.shape().dim());
         }
         return multipliesBfloat16(c) ? CPU_BFLOAT16 : FLOAT32;
     }
