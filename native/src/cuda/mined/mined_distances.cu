@@ -12,8 +12,8 @@ constexpr int kPitch = kStep + 1;
 static_assert(kTile * kTile == kBlockThreads && kTile * kStep == kBlockThreads);
 constexpr int64_t kDistanceBytes = 2 * kTile * kPitch * int64_t{sizeof(double)};
 
-/// Where squares leave the range of double, or have lost digits to underflow: by squares of differences times a power of
-/// two.
+/// Where squares leave the range of double, or have lost digits to underflow: by squares of differences times a power
+/// of two.
 NCE_DEVICE double scaled_distance(const MinedParams& p, int64_t a, int64_t j, double scale) {
   double sum = 0.0;
   for (int64_t d = 0; d < p.dim; ++d) {
