@@ -53,7 +53,8 @@ void compare(const Device& device, int64_t n) {
                                    .negatives = NCE_NEGATIVES_IN_BATCH,
                                    .denominator = NCE_DENOMINATOR_NEGATIVES};
   Run plain(device, problem_of(kInfoNce, n));
-  for (const Kind& kind : {kDecoupledKeys, kDebiased, kGrouped, kSigLip, kSigLipGrouped}) {
+  for (const Kind& kind : {kDecoupledKeys, kDebiased, kHard, kGrouped, kOffsets, kAbsolute, kOwnToo, kQueue, kGte,
+                           kSigLip, kSigLipGrouped}) {
     Run member(device, problem_of(kind, n));
     print(kind.name, "InfoNCE, forward+backward", in_turns({plain, Calls::kTogether}, {member, Calls::kTogether}));
   }

@@ -64,7 +64,7 @@ final class Peers {
             matches.add(new Match(cpu, Loss.SYMMETRIC, 1024, 128, 3.5, 4.0));
             matches.add(new Match(cpu, Loss.SYMMETRIC, 4096, 128, 3.0, 4.0));
             for (Loss loss : new Loss[] {Loss.SUPCON, Loss.SIGLIP, Loss.BATCH_HARD}) {
-                matches.add(new Match(cpu, loss, quick ? 1024 : 4096, 128, null, 3.0));
+                matches.add(new Match(cpu, loss, 4096, 128, null, 3.0));
             }
             if (!quick) {
                 matches.add(new Match(cpu, Loss.SYMMETRIC, 4096, 512, 1.6, 2.5));
