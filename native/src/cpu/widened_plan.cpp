@@ -21,7 +21,7 @@ class WidenedPlan final : public Plan {
   int64_t workspace_bytes(nce_pass pass) const override {
     const bool gradients = pass == NCE_PASS_FORWARD_BACKWARD && narrows();
     const int64_t rows = query_rows() + key_rows() + negative_rows();
-    return aligned(wide_->workspace_bytes(pass)) + (rows * (gradients ? 2 : 1) + problem_.queue) * row_bytes();
+    return aligned(wide_->workspace_bytes(pass)) + rows * row_bytes() * (gradients ? 2 : 1);
   }
 
   void forward(const nce_inputs& in, const nce_outputs& out, Workspace workspace, void* stream) const override {
@@ -114,7 +114,6 @@ class WidenedPlan final : public Plan {
     widen(wide.queries, wide.queries_stride, query_rows(), space);
     widen(wide.keys, wide.keys_stride, key_rows(), space);
     widen(wide.negatives, wide.negatives_stride, negative_rows(), space);
-    widen(wide.queue, wide.queue_stride, problem_.queue, space);
     return wide;
   }
 
@@ -172,9 +171,8 @@ class WidenedPlan final : public Plan {
 std::unique_ptr<Plan> make_widened_plan(const loss::Problem& problem, ThreadPool& pool,
                                         const std::function<std::unique_ptr<Plan>(const loss::Problem&)>& make) {
   const auto rows = [](int64_t count) { return static_cast<double>(std::max<int64_t>(0, count)); };
-  const double floats =
-      (2.0 * (rows(problem.desc.n) + rows(problem.key_rows) + rows(problem.negative_rows)) + rows(problem.queue)) *
-      static_cast<double>(problem.desc.dim + 16);
+  const double floats = 2.0 * (rows(problem.desc.n) + rows(problem.key_rows) + rows(problem.negative_rows)) *
+                        static_cast<double>(problem.desc.dim + 16);
   if (floats * double{sizeof(float)} > kLargestWorkspace) refuse_sizes(problem.desc, kLargestWorkspaceText);
   nce_plan_desc wide = problem.desc;
   wide.dtype = wide.gradient_dtype = NCE_DTYPE_FLOAT32;

@@ -267,6 +267,24 @@ TEST_P(Offsets, NumbersThatAreNotAllowed) {
   expect_refused(weighted, NCE_STATUS_INVALID_ARGUMENT, "inputs->weights[7] is -1; allowed: finite and >= 0");
 }
 
+/// As large as logits of exponentials without a maximum may be, of similarities as large as temperatures make them.
+TEST_P(Offsets, SumsOfLargeSimilaritiesStayInRange) {
+  for (const auto& [dtype, logit] : {std::pair{NCE_DTYPE_FLOAT32, 31.5}, std::pair{NCE_DTYPE_FLOAT64, 649.0}}) {
+    if (!turn()) continue;
+    Problem problem =
+        problem_of({.kind = kOffsets, .measure = NCE_SIMILARITY_DOT, .dtype = dtype, .size = {1, 64, 2}, .tau = 1e9});
+    problem.desc.metrics = problem.desc.top_k = 0;
+    const double length = oracle::rounded(std::sqrt(logit * problem.tau), dtype);
+    problem.queries = {length, 0.0};
+    for (std::size_t j = 0; j < problem.keys.size(); j += 2) {
+      problem.keys[j] = j == 0 ? -length : length;
+      problem.keys[j + 1] = 0.0;
+    }
+    std::fill(problem.key_offsets.begin(), problem.key_offsets.end(), 30.0F);
+    check_dense(problem);
+  }
+}
+
 NCE_ON_EVERY_DEVICE(Offsets);
 
 }  // namespace
