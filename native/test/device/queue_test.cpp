@@ -308,7 +308,8 @@ TEST_P(Queue, OfMoreThanAWorkspaceCanHold) {
     nce_plan* plan = nullptr;
     EXPECT_EQ(device().library().plan_create(device().context(), &desc, &plan), NCE_STATUS_UNSUPPORTED);
     const std::string message = nce_last_error();
-    EXPECT_EQ(message.find("desc: n = 4, m = 5, queue = 2251799813685248, dim = 64 would need a workspace"), 0U) << message;
+    EXPECT_EQ(message.find("desc: n = 4, m = 5, queue = 2251799813685248, dim = 64 would need a workspace"), 0U)
+        << message;
   }
 }
 
