@@ -95,6 +95,20 @@ TEST_P(Hardness, LargeExponents) {
   }
 }
 
+/// A similarity over tau is in the range, and with its hardness beyond it.
+TEST_P(Hardness, ExponentsBeyondTheRangeAreRefused) {
+  if (!turn()) return;
+  Problem problem = problem_of(
+      {.kind = kHard, .measure = NCE_SIMILARITY_DOT, .dtype = NCE_DTYPE_FLOAT64, .size = {3, 4, 2}, .tau = 1.0});
+  problem.queries = {0.5, 0.25, 1e149, 0.0, 0.25, 0.5};
+  problem.keys = {0.5, 0.25, 0.5, 0.125, 0.25, 0.5, 1e149, 0.0};
+  problem.desc.hardness = 1000.0;
+  expect_refused(problem, NCE_STATUS_NON_FINITE,
+                 "inputs->queries has a similarity or distance beyond the range of float64 in row 1");
+  problem.desc.hardness = 0.0;
+  EXPECT_TRUE(std::isfinite(run(problem).loss[0]));
+}
+
 NCE_ON_EVERY_DEVICE(Hardness);
 
 }  // namespace
