@@ -46,8 +46,8 @@ struct Problem {
 /// A loss without shapes, for lists of cases.
 struct Kind {
   const char* name;
-  nce_loss loss;
-  nce_negatives negatives;
+  nce_loss loss = NCE_LOSS_INFONCE;
+  nce_negatives negatives = NCE_NEGATIVES_IN_BATCH;
   bool symmetric = false;
   bool one_matrix = false;  ///< the tower lies in one matrix
   bool sum = false;         ///< NT-Logistic sums over negatives
@@ -69,102 +69,62 @@ struct Kind {
   double hardness = 0.0;
 };
 
-inline constexpr Kind kInfoNce = {"InfoNCE", NCE_LOSS_INFONCE, NCE_NEGATIVES_IN_BATCH};
-inline constexpr Kind kSymmetric = {
-    .name = "InfoNCE symmetric", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .symmetric = true};
+inline constexpr Kind kInfoNce = {"InfoNCE"};
+inline constexpr Kind kSymmetric = {.name = "InfoNCE symmetric", .symmetric = true};
 inline constexpr Kind kShared = {"InfoNCE shared", NCE_LOSS_INFONCE, NCE_NEGATIVES_SHARED};
 inline constexpr Kind kNtXent = {"NT-Xent", NCE_LOSS_NT_XENT, NCE_NEGATIVES_IN_BATCH};
-inline constexpr Kind kNtXentOneMatrix = {
-    .name = "NT-Xent one matrix", .loss = NCE_LOSS_NT_XENT, .negatives = NCE_NEGATIVES_IN_BATCH, .one_matrix = true};
-inline constexpr Kind kDcl = {.name = "DCL",
-                              .loss = NCE_LOSS_NT_XENT,
-                              .negatives = NCE_NEGATIVES_IN_BATCH,
-                              .denominator = NCE_DENOMINATOR_NEGATIVES};
-inline constexpr Kind kSymmetricMargin = {.name = "InfoNCE symmetric, margin",
-                                          .loss = NCE_LOSS_INFONCE,
-                                          .negatives = NCE_NEGATIVES_IN_BATCH,
-                                          .symmetric = true,
-                                          .margin = 0.2};
-inline constexpr Kind kGrouped = {
-    .name = "InfoNCE groups", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .grouped = true};
-inline constexpr Kind kSymmetricGrouped = {.name = "InfoNCE symmetric, groups",
-                                           .loss = NCE_LOSS_INFONCE,
-                                           .negatives = NCE_NEGATIVES_IN_BATCH,
-                                           .symmetric = true,
-                                           .grouped = true};
-inline constexpr Kind kNtXentGrouped = {
-    .name = "NT-Xent groups", .loss = NCE_LOSS_NT_XENT, .negatives = NCE_NEGATIVES_IN_BATCH, .grouped = true};
-inline constexpr Kind kDebiased = {
-    .name = "InfoNCE debiased", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .class_prior = 0.01};
-inline constexpr Kind kSymmetricDebiased = {.name = "InfoNCE symmetric, debiased",
-                                            .loss = NCE_LOSS_INFONCE,
-                                            .negatives = NCE_NEGATIVES_IN_BATCH,
-                                            .symmetric = true,
-                                            .class_prior = 0.05};
+inline constexpr Kind kNtXentOneMatrix = {.name = "NT-Xent one matrix", .loss = NCE_LOSS_NT_XENT, .one_matrix = true};
+inline constexpr Kind kDcl = {.name = "DCL", .loss = NCE_LOSS_NT_XENT, .denominator = NCE_DENOMINATOR_NEGATIVES};
+inline constexpr Kind kSymmetricMargin = {.name = "InfoNCE symmetric, margin", .symmetric = true, .margin = 0.2};
+inline constexpr Kind kGrouped = {.name = "InfoNCE groups", .grouped = true};
+inline constexpr Kind kSymmetricGrouped = {.name = "InfoNCE symmetric, groups", .symmetric = true, .grouped = true};
+inline constexpr Kind kNtXentGrouped = {.name = "NT-Xent groups", .loss = NCE_LOSS_NT_XENT, .grouped = true};
+inline constexpr Kind kDebiased = {.name = "InfoNCE debiased", .class_prior = 0.01};
+inline constexpr Kind kSymmetricDebiased = {
+    .name = "InfoNCE symmetric, debiased", .symmetric = true, .class_prior = 0.05};
 inline constexpr Kind kNtXentDebiased = {.name = "NT-Xent debiased, margin",
                                          .loss = NCE_LOSS_NT_XENT,
-                                         .negatives = NCE_NEGATIVES_IN_BATCH,
                                          .one_matrix = true,
                                          .margin = 0.1,
                                          .class_prior = 0.02};
-inline constexpr Kind kSupCon = {.name = "SupCon",
-                                 .loss = NCE_LOSS_NT_XENT,
-                                 .negatives = NCE_NEGATIVES_IN_BATCH,
-                                 .one_matrix = true,
-                                 .by_labels = true};
+inline constexpr Kind kSupCon = {.name = "SupCon", .loss = NCE_LOSS_NT_XENT, .one_matrix = true, .by_labels = true};
 inline constexpr Kind kSupConTwoTowers = {.name = "SupCon inside, two towers, margin",
-                                          .loss = NCE_LOSS_INFONCE,
-                                          .negatives = NCE_NEGATIVES_IN_BATCH,
                                           .margin = 0.1,
                                           .by_labels = true,
                                           .aggregation = NCE_AGGREGATION_INSIDE};
 inline constexpr Kind kSupConInside = {.name = "SupCon inside, two views",
                                        .loss = NCE_LOSS_NT_XENT,
-                                       .negatives = NCE_NEGATIVES_IN_BATCH,
                                        .by_labels = true,
                                        .aggregation = NCE_AGGREGATION_INSIDE};
-inline constexpr Kind kSupConOutsideTwoTowers = {
-    .name = "SupCon, two towers", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .by_labels = true};
+inline constexpr Kind kSupConOutsideTwoTowers = {.name = "SupCon, two towers", .by_labels = true};
 inline constexpr Kind kMultiInstance = {.name = "multi-instance, margin",
                                         .loss = NCE_LOSS_NT_XENT,
-                                        .negatives = NCE_NEGATIVES_IN_BATCH,
                                         .one_matrix = true,
                                         .margin = 0.15,
                                         .by_labels = true,
                                         .aggregation = NCE_AGGREGATION_SUM};
 inline constexpr Kind kSupConDecoupled = {.name = "SupCon decoupled",
                                           .loss = NCE_LOSS_NT_XENT,
-                                          .negatives = NCE_NEGATIVES_IN_BATCH,
                                           .one_matrix = true,
                                           .denominator = NCE_DENOMINATOR_NEGATIVES,
                                           .by_labels = true};
 inline constexpr Kind kMultiInstanceDecoupled = {.name = "multi-instance decoupled, two towers",
-                                                 .loss = NCE_LOSS_INFONCE,
-                                                 .negatives = NCE_NEGATIVES_IN_BATCH,
                                                  .denominator = NCE_DENOMINATOR_NEGATIVES,
                                                  .by_labels = true,
                                                  .aggregation = NCE_AGGREGATION_SUM};
 inline constexpr Kind kNtLogistic = {"NT-Logistic", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH};
-inline constexpr Kind kNtLogisticOneMatrix = {.name = "NT-Logistic one matrix, sum",
-                                              .loss = NCE_LOSS_NT_LOGISTIC,
-                                              .negatives = NCE_NEGATIVES_IN_BATCH,
-                                              .one_matrix = true,
-                                              .sum = true};
-inline constexpr Kind kSigLip = {
-    .name = "SigLIP", .loss = NCE_LOSS_SIGLIP, .negatives = NCE_NEGATIVES_IN_BATCH, .bias = -2.5};
-inline constexpr Kind kSigLipGrouped = {.name = "SigLIP groups",
-                                        .loss = NCE_LOSS_SIGLIP,
-                                        .negatives = NCE_NEGATIVES_IN_BATCH,
-                                        .bias = -1.5,
-                                        .grouped = true};
+inline constexpr Kind kNtLogisticOneMatrix = {
+    .name = "NT-Logistic one matrix, sum", .loss = NCE_LOSS_NT_LOGISTIC, .one_matrix = true, .sum = true};
+inline constexpr Kind kSigLip = {.name = "SigLIP", .loss = NCE_LOSS_SIGLIP, .bias = -2.5};
+inline constexpr Kind kSigLipGrouped = {
+    .name = "SigLIP groups", .loss = NCE_LOSS_SIGLIP, .bias = -1.5, .grouped = true};
 inline constexpr Kind kOwn = {"InfoNCE own", NCE_LOSS_INFONCE, NCE_NEGATIVES_OWN};
 inline constexpr Kind kOwnDecoupled = {.name = "InfoNCE own, decoupled, margin",
-                                       .loss = NCE_LOSS_INFONCE,
                                        .negatives = NCE_NEGATIVES_OWN,
                                        .denominator = NCE_DENOMINATOR_NEGATIVES,
                                        .margin = 0.3};
 inline constexpr Kind kOwnDebiased = {
-    .name = "InfoNCE own, debiased", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_OWN, .class_prior = 0.03};
+    .name = "InfoNCE own, debiased", .negatives = NCE_NEGATIVES_OWN, .class_prior = 0.03};
 inline constexpr Kind kPaired = {"NT-Logistic paired", NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_PAIRED};
 inline constexpr Kind kContrastive = {"contrastive", NCE_LOSS_CONTRASTIVE, NCE_NEGATIVES_IN_BATCH};
 inline constexpr Kind kTriplet = {"triplet", NCE_LOSS_TRIPLET, NCE_NEGATIVES_PAIRED};
@@ -172,11 +132,7 @@ inline constexpr Kind kSoftTriplet = {
     .name = "triplet, soft", .loss = NCE_LOSS_TRIPLET, .negatives = NCE_NEGATIVES_PAIRED, .soft_margin = true};
 
 constexpr Kind mined_kind(const char* name, nce_mining mining, bool soft = false) {
-  return {.name = name,
-          .loss = NCE_LOSS_TRIPLET,
-          .negatives = NCE_NEGATIVES_IN_BATCH,
-          .mining = mining,
-          .soft_margin = soft};
+  return {.name = name, .loss = NCE_LOSS_TRIPLET, .mining = mining, .soft_margin = soft};
 }
 inline constexpr Kind kMinedKinds[] = {mined_kind("batch all", NCE_MINING_BATCH_ALL),
                                        mined_kind("batch hard", NCE_MINING_BATCH_HARD),
@@ -189,54 +145,38 @@ inline constexpr Kind kMinedKinds[] = {mined_kind("batch all", NCE_MINING_BATCH_
                                        mined_kind("easy positive, soft", NCE_MINING_EASY_POSITIVE, true),
                                        mined_kind("batch easy, soft", NCE_MINING_BATCH_EASY, true)};
 
-constexpr Kind blocks_kind(const char* name, int32_t blocks) {
-  return {.name = name, .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .blocks = blocks};
-}
+constexpr Kind blocks_kind(const char* name, int32_t blocks) { return {.name = name, .blocks = blocks}; }
 inline constexpr int32_t kAllBlocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY;
 inline constexpr Kind kGte = blocks_kind("GTE", kAllBlocks);
 
-inline constexpr Kind kOwnTooBlocks = {.name = "GTE, own negatives too",
-                                       .loss = NCE_LOSS_INFONCE,
-                                       .negatives = NCE_NEGATIVES_IN_BATCH,
-                                       .blocks = kAllBlocks,
-                                       .own_negatives = 2};
+inline constexpr Kind kOwnTooBlocks = {.name = "GTE, own negatives too", .blocks = kAllBlocks, .own_negatives = 2};
 
 inline constexpr Kind kDenseKinds[] = {
     kInfoNce,         kSymmetric,     kShared,           kNtXent,          kNtXentOneMatrix, kDcl,
     kSymmetricMargin, kGrouped,       kSymmetricGrouped, kNtXentGrouped,   kNtLogistic,      kNtLogisticOneMatrix,
     kSigLip,          kSigLipGrouped, kSupCon,           kSupConTwoTowers, kOwnTooBlocks};
-inline constexpr Kind kAbsolute = {.name = "InfoNCE, absolute threshold",
-                                   .loss = NCE_LOSS_INFONCE,
-                                   .negatives = NCE_NEGATIVES_IN_BATCH,
-                                   .threshold = NCE_THRESHOLD_ABSOLUTE,
-                                   .threshold_margin = 0.6};
+inline constexpr Kind kAbsolute = {
+    .name = "InfoNCE, absolute threshold", .threshold = NCE_THRESHOLD_ABSOLUTE, .threshold_margin = 0.6};
 inline constexpr Kind kSymmetricRelative = {.name = "InfoNCE symmetric, margin, relative threshold",
-                                            .loss = NCE_LOSS_INFONCE,
-                                            .negatives = NCE_NEGATIVES_IN_BATCH,
                                             .symmetric = true,
                                             .margin = 0.2,
                                             .threshold = NCE_THRESHOLD_RELATIVE,
                                             .threshold_margin = 0.7};
 inline constexpr Kind kSymmetricGroupedAbsolute = {.name = "InfoNCE symmetric, groups, absolute threshold",
-                                                   .loss = NCE_LOSS_INFONCE,
-                                                   .negatives = NCE_NEGATIVES_IN_BATCH,
                                                    .symmetric = true,
                                                    .grouped = true,
                                                    .threshold = NCE_THRESHOLD_ABSOLUTE,
                                                    .threshold_margin = 0.5};
 inline constexpr Kind kSharedRelative = {.name = "InfoNCE shared, relative threshold",
-                                         .loss = NCE_LOSS_INFONCE,
                                          .negatives = NCE_NEGATIVES_SHARED,
                                          .threshold = NCE_THRESHOLD_RELATIVE,
                                          .threshold_margin = 0.8};
 inline constexpr Kind kNtXentAbsolute = {.name = "NT-Xent, absolute threshold",
                                          .loss = NCE_LOSS_NT_XENT,
-                                         .negatives = NCE_NEGATIVES_IN_BATCH,
                                          .threshold = NCE_THRESHOLD_ABSOLUTE,
                                          .threshold_margin = 0.6};
 inline constexpr Kind kDclRelative = {.name = "DCL one matrix, groups, relative threshold",
                                       .loss = NCE_LOSS_NT_XENT,
-                                      .negatives = NCE_NEGATIVES_IN_BATCH,
                                       .one_matrix = true,
                                       .denominator = NCE_DENOMINATOR_NEGATIVES,
                                       .grouped = true,
@@ -246,17 +186,11 @@ inline constexpr Kind kDclRelative = {.name = "DCL one matrix, groups, relative 
 inline constexpr Kind kThresholdKinds[] = {kAbsolute,       kSymmetricRelative, kSymmetricGroupedAbsolute,
                                            kSharedRelative, kNtXentAbsolute,    kDclRelative};
 inline constexpr Kind kBlocksGrouped = {.name = "InfoNCE of queries and of keys, groups, margin",
-                                        .loss = NCE_LOSS_INFONCE,
-                                        .negatives = NCE_NEGATIVES_IN_BATCH,
                                         .margin = 0.2,
                                         .grouped = true,
                                         .blocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_KEY};
-inline constexpr Kind kGteDecoupled = {.name = "GTE decoupled, groups",
-                                       .loss = NCE_LOSS_INFONCE,
-                                       .negatives = NCE_NEGATIVES_IN_BATCH,
-                                       .denominator = NCE_DENOMINATOR_NEGATIVES,
-                                       .grouped = true,
-                                       .blocks = kAllBlocks};
+inline constexpr Kind kGteDecoupled = {
+    .name = "GTE decoupled, groups", .denominator = NCE_DENOMINATOR_NEGATIVES, .grouped = true, .blocks = kAllBlocks};
 inline constexpr Kind kBlockKinds[] = {blocks_kind("InfoNCE of queries", NCE_BLOCK_QUERY_QUERY),
                                        blocks_kind("InfoNCE of columns", NCE_BLOCK_KEY_QUERY),
                                        blocks_kind("InfoNCE of keys", NCE_BLOCK_KEY_KEY),
@@ -264,123 +198,78 @@ inline constexpr Kind kBlockKinds[] = {blocks_kind("InfoNCE of queries", NCE_BLO
                                        kBlocksGrouped,
                                        kGteDecoupled};
 inline constexpr Kind kGteAbsolute = {.name = "GTE, absolute threshold",
-                                      .loss = NCE_LOSS_INFONCE,
-                                      .negatives = NCE_NEGATIVES_IN_BATCH,
                                       .threshold = NCE_THRESHOLD_ABSOLUTE,
                                       .threshold_margin = 0.6,
                                       .blocks = kAllBlocks};
 inline constexpr Kind kBlocksRelative = {.name = "InfoNCE of columns and of keys, groups, relative threshold",
-                                         .loss = NCE_LOSS_INFONCE,
-                                         .negatives = NCE_NEGATIVES_IN_BATCH,
                                          .grouped = true,
                                          .threshold = NCE_THRESHOLD_RELATIVE,
                                          .threshold_margin = 0.7,
                                          .blocks = NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY};
 /// Likewise with a threshold, see kThresholdKinds.
 inline constexpr Kind kBlockThresholdKinds[] = {kGteAbsolute, kBlocksRelative};
-inline constexpr Kind kOwnToo = {.name = "InfoNCE, own negatives too",
-                                 .loss = NCE_LOSS_INFONCE,
-                                 .negatives = NCE_NEGATIVES_IN_BATCH,
-                                 .own_negatives = 3};
+inline constexpr Kind kOwnToo = {.name = "InfoNCE, own negatives too", .own_negatives = 3};
 inline constexpr Kind kOwnTooGrouped = {.name = "InfoNCE decoupled, own negatives too, groups, margin",
-                                        .loss = NCE_LOSS_INFONCE,
-                                        .negatives = NCE_NEGATIVES_IN_BATCH,
                                         .denominator = NCE_DENOMINATOR_NEGATIVES,
                                         .margin = 0.1,
                                         .grouped = true,
                                         .own_negatives = 1};
 inline constexpr Kind kOwnTooKinds[] = {kOwnToo, kOwnTooGrouped, kOwnTooBlocks};
-inline constexpr Kind kOwnTooDebiased = {.name = "InfoNCE debiased, own negatives too",
-                                         .loss = NCE_LOSS_INFONCE,
-                                         .negatives = NCE_NEGATIVES_IN_BATCH,
-                                         .class_prior = 0.02,
-                                         .own_negatives = 4};
+inline constexpr Kind kOwnTooDebiased = {
+    .name = "InfoNCE debiased, own negatives too", .class_prior = 0.02, .own_negatives = 4};
 /// As Qwen3 has it (2506.05176), whose threshold lies above the positive.
 inline constexpr Kind kQwen3 = {.name = "Qwen3",
-                                .loss = NCE_LOSS_INFONCE,
-                                .negatives = NCE_NEGATIVES_IN_BATCH,
                                 .threshold = NCE_THRESHOLD_ABSOLUTE,
                                 .threshold_margin = -0.1,
                                 .blocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_KEY,
                                 .own_negatives = 2};
-inline constexpr Kind kQueue = {
-    .name = "InfoNCE, queue", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .queue = 23};
+inline constexpr Kind kQueue = {.name = "InfoNCE, queue", .queue = 23};
 inline constexpr Kind kQueueGrouped = {.name = "InfoNCE decoupled, queue, groups, margin",
-                                       .loss = NCE_LOSS_INFONCE,
-                                       .negatives = NCE_NEGATIVES_IN_BATCH,
                                        .denominator = NCE_DENOMINATOR_NEGATIVES,
                                        .margin = 0.1,
                                        .grouped = true,
                                        .queue = 1};
 inline constexpr Kind kQueueRelative = {.name = "GTE, queue, own negatives too, relative threshold",
-                                        .loss = NCE_LOSS_INFONCE,
-                                        .negatives = NCE_NEGATIVES_IN_BATCH,
                                         .threshold = NCE_THRESHOLD_RELATIVE,
                                         .threshold_margin = 0.7,
                                         .blocks = kAllBlocks,
                                         .own_negatives = 2,
                                         .queue = 40};
-inline constexpr Kind kQueueLabels = {.name = "SupCon, two towers, queue",
-                                      .loss = NCE_LOSS_INFONCE,
-                                      .negatives = NCE_NEGATIVES_IN_BATCH,
-                                      .by_labels = true,
-                                      .queue = 30};
+inline constexpr Kind kQueueLabels = {.name = "SupCon, two towers, queue", .by_labels = true, .queue = 30};
 inline constexpr Kind kQueueKinds[] = {kQueue, kQueueGrouped, kQueueRelative, kQueueLabels};
-inline constexpr Kind kQueueDebiased = {.name = "InfoNCE debiased, queue",
-                                        .loss = NCE_LOSS_INFONCE,
-                                        .negatives = NCE_NEGATIVES_IN_BATCH,
-                                        .class_prior = 0.02,
-                                        .queue = 20};
-inline constexpr Kind kOffsets = {
-    .name = "InfoNCE, offsets", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .offsets = true};
+inline constexpr Kind kQueueDebiased = {.name = "InfoNCE debiased, queue", .class_prior = 0.02, .queue = 20};
+inline constexpr Kind kOffsets = {.name = "InfoNCE, offsets", .offsets = true};
 inline constexpr Kind kOffsetsGrouped = {.name = "InfoNCE decoupled, offsets, groups, margin, own negatives too",
-                                         .loss = NCE_LOSS_INFONCE,
-                                         .negatives = NCE_NEGATIVES_IN_BATCH,
                                          .denominator = NCE_DENOMINATOR_NEGATIVES,
                                          .margin = 0.1,
                                          .grouped = true,
                                          .own_negatives = 2,
                                          .offsets = true};
 inline constexpr Kind kOffsetsAbsolute = {.name = "InfoNCE, offsets, absolute threshold",
-                                          .loss = NCE_LOSS_INFONCE,
-                                          .negatives = NCE_NEGATIVES_IN_BATCH,
                                           .threshold = NCE_THRESHOLD_ABSOLUTE,
                                           .threshold_margin = 0.6,
                                           .offsets = true};
 inline constexpr Kind kOffsetKinds[] = {kOffsets, kOffsetsGrouped, kOffsetsAbsolute};
-inline constexpr Kind kOffsetsQueue = {.name = "InfoNCE, offsets, queue",
-                                       .loss = NCE_LOSS_INFONCE,
-                                       .negatives = NCE_NEGATIVES_IN_BATCH,
-                                       .offsets = true,
-                                       .queue = 25};
-inline constexpr Kind kHard = {
-    .name = "InfoNCE, hardness", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_IN_BATCH, .hardness = 5.0};
-inline constexpr Kind kHardSymmetric = {.name = "InfoNCE symmetric, groups, hardness",
-                                        .loss = NCE_LOSS_INFONCE,
-                                        .negatives = NCE_NEGATIVES_IN_BATCH,
-                                        .symmetric = true,
-                                        .grouped = true,
-                                        .hardness = 9.0};
+inline constexpr Kind kOffsetsQueue = {.name = "InfoNCE, offsets, queue", .offsets = true, .queue = 25};
+inline constexpr Kind kHard = {.name = "InfoNCE, hardness", .hardness = 5.0};
+inline constexpr Kind kHardSymmetric = {
+    .name = "InfoNCE symmetric, groups, hardness", .symmetric = true, .grouped = true, .hardness = 9.0};
 inline constexpr Kind kHardTower = {.name = "NT-Xent decoupled, margin, hardness",
                                     .loss = NCE_LOSS_NT_XENT,
-                                    .negatives = NCE_NEGATIVES_IN_BATCH,
                                     .one_matrix = true,
                                     .denominator = NCE_DENOMINATOR_NEGATIVES,
                                     .margin = 0.1,
                                     .hardness = 2.0};
 inline constexpr Kind kHardShared = {
-    .name = "InfoNCE shared, hardness", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_SHARED, .hardness = 5.0};
+    .name = "InfoNCE shared, hardness", .negatives = NCE_NEGATIVES_SHARED, .hardness = 5.0};
 inline constexpr Kind kHardBlocks = {.name = "GTE, own negatives too, hardness, absolute threshold",
-                                     .loss = NCE_LOSS_INFONCE,
-                                     .negatives = NCE_NEGATIVES_IN_BATCH,
                                      .threshold = NCE_THRESHOLD_ABSOLUTE,
                                      .threshold_margin = 0.6,
                                      .blocks = kAllBlocks,
                                      .own_negatives = 2,
                                      .hardness = 5.0};
 inline constexpr Kind kHardKinds[] = {kHard, kHardSymmetric, kHardTower, kHardShared, kHardBlocks};
-inline constexpr Kind kHardOwn = {
-    .name = "InfoNCE own, hardness", .loss = NCE_LOSS_INFONCE, .negatives = NCE_NEGATIVES_OWN, .hardness = 5.0};
+inline constexpr Kind kHardOwn = {.name = "InfoNCE own, hardness", .negatives = NCE_NEGATIVES_OWN, .hardness = 5.0};
 /// The rest of those whose positives are by labels.
 inline constexpr Kind kLabelledKinds[] = {kSupConInside, kSupConOutsideTwoTowers, kMultiInstance, kSupConDecoupled,
                                           kMultiInstanceDecoupled};

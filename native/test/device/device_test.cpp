@@ -118,15 +118,36 @@ void DeviceTest::check_reductions(std::span<const Kind> kinds, uint64_t seed) {
 void DeviceTest::check_bits(std::span<const Kind> kinds) {
   for (const Kind& kind : kinds) {
     if (!turn()) continue;
-    Problem problem = problem_of({.kind = kind, .size = {130, 170, 24}, .tau = 0.2, .seed = 8});
-    SCOPED_TRACE(problem.label());
-    const Result kept = run(problem);
-    EXPECT_EQ(run(problem, Calls::kSeparate).difference(kept), "");
-    const OtherOrder other;
-    const auto threads = with_threads(3);
-    EXPECT_EQ(DeviceRun(*threads, problem)(Calls::kTogether).difference(kept), "");
-    problem.desc.workspace_budget_bytes = 0;
-    EXPECT_EQ(run(problem).difference(kept), "");
+    check_bits(problem_of({.kind = kind, .size = {130, 170, 24}, .tau = 0.2, .seed = 8}));
+  }
+}
+
+void DeviceTest::check_bits(Problem problem) {
+  SCOPED_TRACE(problem.label());
+  const Result kept = run(problem);
+  EXPECT_EQ(run(problem, Calls::kSeparate).difference(kept), "");
+  const OtherOrder other;
+  const auto threads = with_threads(3);
+  EXPECT_EQ(DeviceRun(*threads, problem)(Calls::kTogether).difference(kept), "");
+  problem.desc.workspace_budget_bytes = 0;
+  EXPECT_EQ(run(problem).difference(kept), "");
+}
+
+void DeviceTest::check_unwanted_gradients(const Problem& problem) const {
+  SCOPED_TRACE(problem.label());
+  const Result all = run(problem);
+  for (int wanted = 1; wanted < 8; ++wanted) {
+    DeviceRun some(device(), problem);
+    if ((wanted & 1) == 0) some.out.d_queries = nullptr;
+    if ((wanted & 2) == 0) some.out.d_keys = nullptr;
+    if ((wanted & 4) == 0) some.out.d_negatives = nullptr;
+    const Result result = some(Calls::kTogether);
+    for (int k = 0; k < 3; ++k) {
+      const auto which = static_cast<std::size_t>(k);
+      if ((wanted >> k & 1) != 0) {
+        EXPECT_EQ(*gradients(result)[which], *gradients(all)[which]) << wanted;
+      }
+    }
   }
 }
 

@@ -91,6 +91,9 @@ class DeviceTest : public testing::TestWithParam<TestDevice> {
   void check_ragged_shapes(std::span<const Kind> kinds, uint64_t seed);
   void check_reductions(std::span<const Kind> kinds, uint64_t seed);
   void check_bits(std::span<const Kind> kinds);
+  void check_bits(Problem problem);
+  /// And gradients that are asked for, which do not depend on those that are not.
+  void check_unwanted_gradients(const Problem& problem) const;
 
   /// Runs, and expects the answer within what dense losses, or rowwise ones, promise on this device.
   void check_dense(const Problem& problem);

@@ -200,29 +200,9 @@ TEST_P(Offsets, LargeLogitsAndOtherSizes) {
   }
 }
 
-/// The gradients that are asked for do not depend on those that are not.
 TEST_P(Offsets, GradientsThatAreNotWanted) {
   for (const Kind& kind : kOffsetKinds) {
-    if (!turn()) continue;
-    const Problem problem = problem_of({.kind = kind, .size = {50, 60, 24}, .tau = 0.2, .seed = 9});
-    SCOPED_TRACE(problem.label());
-    const Result all = run(problem);
-    for (int wanted = 1; wanted < 8; ++wanted) {
-      DeviceRun some(device(), problem);
-      if ((wanted & 1) == 0) some.out.d_queries = nullptr;
-      if ((wanted & 2) == 0) some.out.d_keys = nullptr;
-      if ((wanted & 4) == 0) some.out.d_negatives = nullptr;
-      const Result result = some(Calls::kTogether);
-      if ((wanted & 1) != 0) {
-        EXPECT_EQ(result.d_queries, all.d_queries) << wanted;
-      }
-      if ((wanted & 2) != 0) {
-        EXPECT_EQ(result.d_keys, all.d_keys) << wanted;
-      }
-      if ((wanted & 4) != 0) {
-        EXPECT_EQ(result.d_negatives, all.d_negatives) << wanted;
-      }
-    }
+    if (turn()) check_unwanted_gradients(problem_of({.kind = kind, .size = {50, 60, 24}, .tau = 0.2, .seed = 9}));
   }
 }
 

@@ -119,14 +119,7 @@ TEST_P(Queue, ReductionsWeightsAndUpstream) { check_reductions(kQueueKinds, 60);
 TEST_P(Queue, BudgetsCallsAndThreadsChangeNoBit) {
   check_bits(kQueueKinds);
   for (const Case& of : across_strips(kQueue)) {
-    if (!turn()) continue;
-    Problem problem = problem_of(of);
-    SCOPED_TRACE(problem.label());
-    const Result kept = run(problem);
-    EXPECT_EQ(run(problem, Calls::kSeparate).difference(kept), "");
-    EXPECT_EQ(DeviceRun(*with_threads(3), problem)(Calls::kTogether).difference(kept), "");
-    problem.desc.workspace_budget_bytes = 0;
-    EXPECT_EQ(run(problem).difference(kept), "");
+    if (turn()) check_bits(problem_of(of));
   }
 }
 
@@ -168,33 +161,13 @@ TEST_P(Queue, GapsBetweenRows) {
   }
 }
 
-/// The gradients that are asked for do not depend on those that are not.
 TEST_P(Queue, GradientsThatAreNotWanted) {
-  const auto check = [&](const Problem& problem) {
-    SCOPED_TRACE(problem.label());
-    const Result all = run(problem);
-    for (int wanted = 1; wanted < 8; ++wanted) {
-      DeviceRun some(device(), problem);
-      if ((wanted & 1) == 0) some.out.d_queries = nullptr;
-      if ((wanted & 2) == 0) some.out.d_keys = nullptr;
-      if ((wanted & 4) == 0) some.out.d_negatives = nullptr;
-      const Result result = some(Calls::kTogether);
-      if ((wanted & 1) != 0) {
-        EXPECT_EQ(result.d_queries, all.d_queries) << wanted;
-      }
-      if ((wanted & 2) != 0) {
-        EXPECT_EQ(result.d_keys, all.d_keys) << wanted;
-      }
-      if ((wanted & 4) != 0) {
-        EXPECT_EQ(result.d_negatives, all.d_negatives) << wanted;
-      }
-    }
-  };
   for (const Kind& kind : kQueueKinds) {
-    if (turn()) check(problem_of({.kind = with_queue(kind, 100), .size = {50, 60, 24}, .tau = 0.2, .seed = 9}));
+    if (!turn()) continue;
+    check_unwanted_gradients(problem_of({.kind = with_queue(kind, 100), .size = {50, 60, 24}, .tau = 0.2, .seed = 9}));
   }
   for (const Case& of : across_strips(kQueue)) {
-    if (turn()) check(problem_of(of));
+    if (turn()) check_unwanted_gradients(problem_of(of));
   }
 }
 
