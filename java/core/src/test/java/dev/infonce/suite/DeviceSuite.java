@@ -30,6 +30,12 @@ abstract class DeviceSuite {
     }
 
     /** Loss, gradients and metrics within what the device promises. */
+    void assertAsOracleForEachBudget(Case c, long seed) {
+        Result expected = Oracle.evaluate(c);
+        assertAsOracle(c, expected, PlanOptions.defaults(), seed);
+        assertAsOracle(c, expected, PlanOptions.defaults().withWorkspaceBudget(0), seed);
+    }
+
     void assertAsOracle(Case c, Result expected, PlanOptions options, long seed) {
         Result actual = Result.of(device, c, options);
         Tolerances tolerances = Tolerances.of(deviceName, c);

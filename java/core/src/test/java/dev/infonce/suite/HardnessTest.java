@@ -35,9 +35,7 @@ class HardnessTest extends DeviceSuite {
     }
 
     private void assertAsOracle(Case c) {
-        Result expected = Oracle.evaluate(c);
-        assertAsOracle(c, expected, PlanOptions.defaults(), SEED);
-        assertAsOracle(c, expected, PlanOptions.defaults().withWorkspaceBudget(0), SEED);
+        assertAsOracleForEachBudget(c, SEED);
     }
 
     @ParameterizedTest

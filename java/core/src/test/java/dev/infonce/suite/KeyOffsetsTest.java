@@ -49,9 +49,7 @@ class KeyOffsetsTest extends DeviceSuite {
     }
 
     private void assertAsOracle(Case c) {
-        Result expected = Oracle.evaluate(c);
-        assertAsOracle(c, expected, PlanOptions.defaults(), SEED);
-        assertAsOracle(c, expected, PlanOptions.defaults().withWorkspaceBudget(0), SEED);
+        assertAsOracleForEachBudget(c, SEED);
     }
 
     private static float[] offsets(int count, double least, double most) {

@@ -57,9 +57,7 @@ class QueueTest extends DeviceSuite {
     }
 
     private void assertAsOracle(Case c) {
-        Result expected = Oracle.evaluate(c);
-        assertAsOracle(c, expected, PlanOptions.defaults(), SEED);
-        assertAsOracle(c, expected, PlanOptions.defaults().withWorkspaceBudget(0), SEED);
+        assertAsOracleForEachBudget(c, SEED);
     }
 
     private boolean isJava() {

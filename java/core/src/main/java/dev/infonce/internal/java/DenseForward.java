@@ -245,7 +245,7 @@ final class DenseForward {
                 }
                 int kept = dropAbove(states[row].limit, similarities, null, width);
                 negatives[row] += kept;
-                addTo(states[row], similarities, ofOwn, kept);
+                loss.function.add(states[row], similarities, ofOwn, kept);
             }
         }
     }
@@ -283,16 +283,8 @@ final class DenseForward {
         if (states[row].limit < Double.POSITIVE_INFINITY) {
             kept = dropAbove(states[row].limit, similarities, ofColumns, kept);
         }
-        addTo(states[row], similarities, ofColumns, kept);
+        loss.function.add(states[row], similarities, ofColumns, kept);
         return kept;
-    }
-
-    private void addTo(Row state, double[] similarities, double[] ofColumns, int kept) {
-        if (ofColumns == null) {
-            loss.function.add(state, similarities, kept);
-        } else {
-            loss.function.add(state, similarities, ofColumns, kept);
-        }
     }
 
     /** Moves the values above a limit out of the first count of values, and what is of them beside, the rest keeping its order; how many stay. */

@@ -5,24 +5,6 @@ public enum LogitFunction {
     /** e^z, relative to the largest similarity so far (online softmax), so that no logit is too large. */
     EXP {
         @Override
-        public void add(Sums sums, double[] s, int count) {
-            if (count == 0) {
-                return;
-            }
-            double max = raised(sums, s, count);
-            double sum = sums.value;
-            double moment = sums.moment;
-            for (int k = 0; k < count; k++) {
-                double below = s[k] - max;
-                double e = Math.exp(sums.exponent(below));
-                sum += e;
-                moment += e * below;
-            }
-            sums.value = sum;
-            sums.moment = moment;
-        }
-
-        @Override
         public void add(Sums sums, double[] s, double[] factors, int count) {
             if (count == 0) {
                 return;
@@ -32,7 +14,7 @@ public enum LogitFunction {
             double moment = sums.moment;
             for (int k = 0; k < count; k++) {
                 double below = s[k] - max;
-                double e = factors[k] * Math.exp(sums.exponent(below));
+                double e = (factors == null ? 1.0 : factors[k]) * Math.exp(sums.exponent(below));
                 sum += e;
                 moment += e * below;
             }
@@ -69,7 +51,10 @@ public enum LogitFunction {
     /** sigmoid(z), the slope of softplus(z). */
     LOGISTIC {
         @Override
-        public void add(Sums sums, double[] s, int count) {
+        public void add(Sums sums, double[] s, double[] factors, int count) {
+            if (factors != null) {
+                throw new AssertionError("a sigmoid takes an offset within");
+            }
             double sum = sums.value;
             double moment = sums.moment;
             double sigmoids = sums.sigmoids;
@@ -86,20 +71,17 @@ public enum LogitFunction {
         }
 
         @Override
-        public void add(Sums sums, double[] s, double[] factors, int count) {
-            throw new AssertionError("a sigmoid takes an offset within");
-        }
-
-        @Override
         public double at(double z) {
             return sigmoid(z);
         }
     };
 
     /** Adds vectors of similarities s[0] ... s[count - 1]. */
-    public abstract void add(Sums sums, double[] s, int count);
+    public final void add(Sums sums, double[] s, int count) {
+        add(sums, s, null, count);
+    }
 
-    /** The same with f(z) times factors[0] ... factors[count - 1], all above 0; of exponentials. */
+    /** The same with f(z) times factors[0] ... factors[count - 1], all above 0; of exponentials. Null: all are 1. */
     public abstract void add(Sums sums, double[] s, double[] factors, int count);
 
     /** f(z). */
