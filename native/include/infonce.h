@@ -31,7 +31,8 @@
  * Formulas (sources: InfoNCE 1807.03748 eq. 4, NT-Xent 2002.05709 eq. 1, CLIP 2103.00020 fig. 3, NT-Logistic
  * 2002.05709 table 2, DCL 2110.06848 eq. 6, margin of the positive 2203.02167, SupCon 2004.11362 eqs. 2 and 3,
  * multi-instance 1912.06430 eq. 1, debiased 2007.00224 eqs. 7 and 8, SigLIP 2303.15343 eq. 1, contrastive: Hadsell 2006
- * eq. 4, triplet 1503.03832 eq. 3, mined triplets 1703.07737, alignment and uniformity 2005.10242).
+ * eq. 4, triplet 1503.03832 eq. 3, mined triplets 1703.07737, distillation 1503.02531 and 2010.02666 eq. 2,
+ * multi-similarity 1904.06627 eq. 16, circle 2002.10857 eq. 6, alignment and uniformity 2005.10242).
  */
 #ifndef INFONCE_H
 #define INFONCE_H
@@ -124,7 +125,24 @@ typedef enum nce_loss {
    * Two towers, every pair on its own: l_i = softplus(-z_i+) + sum over the other keys j of softplus(z_ij), with
    * z = s / tau + bias (nce_inputs.bias). The loss is SigLIP's where the reduction is MEAN.
    */
-  NCE_LOSS_SIGLIP = 5
+  NCE_LOSS_SIGLIP = 5,
+  /*
+   * Candidates of row i are key i (c = 0) and its m negatives (OWN), t_ic are a teacher's scores of them
+   * (nce_inputs.teacher_scores): l_i = sum over c of p_ic log(p_ic / q_ic), p_i = softmax(t_i), q_i = softmax(s_i / tau).
+   */
+  NCE_LOSS_KL_DISTILLATION = 6,
+  /* The same lists, without a temperature: l_i = mean over negatives c of ((s_i0 - s_ic) - (t_i0 - t_ic))^2; 0 if m = 0. */
+  NCE_LOSS_MARGIN_MSE = 7,
+  /*
+   * One tower with labels, rows and positives as in mined triplets: l_i = log(1 + sum over positives p of exp(-a (s_ip -
+   * base))) / a + log(1 + sum over negatives j of exp(b (s_ij - base))) / b, a = positive_scale, b = negative_scale.
+   */
+  NCE_LOSS_MULTI_SIMILARITY = 8,
+  /*
+   * Likewise, m = margin, g = positive_scale: l_i = softplus(log of the sum over negatives j of exp(g max(0, s_ij + m) (s_ij
+   * - m)) + log of the sum over positives p of exp(-g max(0, 1 + m - s_ip) (s_ip - 1 + m))), both factors differentiated.
+   */
+  NCE_LOSS_CIRCLE = 9
 } nce_loss;
 
 /* Which rows are the negatives of row i. */
@@ -306,8 +324,9 @@ typedef struct nce_plan_desc {
                                      symmetric, with m >= 16 n, columns come in strips by default, and a workspace has on
                                      the CPU at most 64 MiB and a multiple of n rows, whatever m is, and on CUDA at most
                                      the bytes of the columns and 64 MiB (from dim 64 on) */
-  double margin;                  /* finite, >= 0 (CONTRASTIVE: > 0; NT_LOGISTIC: 0). INFONCE and NT_XENT: what is taken
-                                     off the similarity of the positive, in the loss and not in metrics; <= 1e100 */
+  double margin;                  /* finite, >= 0 (CONTRASTIVE: > 0; CIRCLE: at most 1; losses without one: 0). INFONCE and
+                                     NT_XENT: what is taken off the similarity of the positive, in the loss and not in
+                                     metrics; <= 1e100 */
   int32_t mining;      /* nce_mining; TRIPLET only. Else than NONE: negatives is IN_BATCH, m = 0, queries hold all rows of
                           one tower, in any number, and calls bring labels */
   int32_t soft_margin; /* 0 or 1; TRIPLET only. 1: softplus(x) in place of max(0, x) */
@@ -339,6 +358,9 @@ typedef struct nce_plan_desc {
   double hardness; /* alpha in [0, 1e3]; INFONCE and NT_XENT, not with positives or class_prior. Above 0: the exponential of
                       negative j is that of z_ij + alpha s_ij, whose second part is not differentiated (2503.04812 eq. 5),
                       so that hard negatives pull more. effective_negatives is of the softmax with it */
+  double positive_scale; /* MULTI_SIMILARITY and CIRCLE: in (0, 1e4]; else 0 */
+  double negative_scale; /* MULTI_SIMILARITY: in (0, 1e4]; else 0 */
+  double base;           /* MULTI_SIMILARITY: finite, of size at most 1e4; else 0 */
 } nce_plan_desc;
 
 /*
@@ -356,7 +378,7 @@ typedef struct nce_inputs {
   int64_t queries_stride;
   int64_t keys_stride;
   int64_t negatives_stride;
-  const double *temperature; /* one number; NULL for CONTRASTIVE and TRIPLET */
+  const double *temperature; /* one number; NULL for losses without one: CONTRASTIVE, TRIPLET and from MARGIN_MSE on */
   const float *weights;      /* r finite numbers >= 0, or NULL for all 1 */
   const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not. Mined triplets, and where the plan has positives by
                                 labels: r numbers, rows of one number >= 0 are alike, and a row with a number < 0 is like no
@@ -369,6 +391,8 @@ typedef struct nce_inputs {
   const float *key_offsets;  /* where the plan has offsets: m + queue numbers of size at most 30; else NULL */
   const void *queue;         /* where the plan has a queue: queue x dim; else NULL */
   int64_t queue_stride;
+  const float *teacher_scores; /* KL_DISTILLATION and MARGIN_MSE: n x (m + 1) numbers of size at most 1e30, row by row, the
+                                  key's first; of KL_DISTILLATION logits, the teacher's temperature divided out. Else NULL */
 } nce_inputs;
 
 /*

@@ -52,6 +52,11 @@ inline Shape shape_of(const nce_plan_desc& desc) {
     case NCE_LOSS_SIGLIP:
       shape.biased = true;
       break;
+    case NCE_LOSS_KL_DISTILLATION:
+    case NCE_LOSS_MARGIN_MSE:
+    case NCE_LOSS_MULTI_SIMILARITY:
+    case NCE_LOSS_CIRCLE:
+      break;
   }
   shape.by_labels = desc.positives == NCE_POSITIVES_LABELS;
   shape.rows = shape.keys = desc.n;
@@ -129,6 +134,11 @@ class RowLoss {
       case NCE_LOSS_TRIPLET:
         triplet(static_cast<Number>(desc.margin), desc.soft_margin != 0, *positive, negatives);
         return;
+      case NCE_LOSS_KL_DISTILLATION:
+      case NCE_LOSS_MARGIN_MSE:
+      case NCE_LOSS_MULTI_SIMILARITY:
+      case NCE_LOSS_CIRCLE:
+        break;
     }
     unknown("no such loss");
   }

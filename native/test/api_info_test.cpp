@@ -61,8 +61,8 @@ TEST(ApiInfo, LayoutReportCoversEveryByteOfEveryStruct) {
   const std::map<std::string, std::pair<std::size_t, int64_t>> expected = {
       {"nce_context_desc", {sizeof(nce_context_desc), 6}},
       {"nce_device_info", {sizeof(nce_device_info), 8}},
-      {"nce_plan_desc", {sizeof(nce_plan_desc), 33}},
-      {"nce_inputs", {sizeof(nce_inputs), 21}},
+      {"nce_plan_desc", {sizeof(nce_plan_desc), 36}},
+      {"nce_inputs", {sizeof(nce_inputs), 22}},
       {"nce_metrics", {sizeof(nce_metrics), 14}},
       {"nce_outputs", {sizeof(nce_outputs), 12}},
       {"nce_layout", {sizeof(nce_layout), 6}}};

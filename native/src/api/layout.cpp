@@ -66,6 +66,9 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_plan_desc, own_negatives),
     NCE_FIELD(nce_plan_desc, queue),
     NCE_FIELD(nce_plan_desc, hardness),
+    NCE_FIELD(nce_plan_desc, positive_scale),
+    NCE_FIELD(nce_plan_desc, negative_scale),
+    NCE_FIELD(nce_plan_desc, base),
 
     NCE_STRUCT(nce_inputs),
     NCE_FIELD(nce_inputs, struct_size),
@@ -89,6 +92,7 @@ constexpr nce_layout kLayout[] = {
     NCE_FIELD(nce_inputs, key_offsets),
     NCE_FIELD(nce_inputs, queue),
     NCE_FIELD(nce_inputs, queue_stride),
+    NCE_FIELD(nce_inputs, teacher_scores),
 
     NCE_STRUCT(nce_metrics),
     NCE_FIELD(nce_metrics, struct_size),

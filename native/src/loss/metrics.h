@@ -100,6 +100,8 @@ NCE_HOST_DEVICE inline bool has_ranks(RowFunction function) {
     case RowFamily::kOdds:
     case RowFamily::kLogistic:
     case RowFamily::kTriplet:
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
       return true;
     case RowFamily::kContrastive:
       return false;

@@ -211,6 +211,9 @@ NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* c
               0.0,
               0.0,
               0.0};
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
+      break;
   }
   return {std::nan(""), std::nan(""), 0.0, 0.0, 0.0, 0.0};
 }
@@ -236,6 +239,9 @@ NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparis
                                          rule.function == RowFunction::kSoftTriplet);
       return k == 0 ? slope : -slope;
     }
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
+      break;
   }
   return std::nan("");
 }

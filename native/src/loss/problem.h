@@ -118,7 +118,7 @@ struct Problem {
   int64_t key_columns() const { return key_rows + queue; }
   /// Rows of Y that have a gradient, which come first.
   int64_t rows_with_gradient() const { return y_rows - queue; }
-  bool has_temperature() const { return measured_by(row.function) == Measured::kSimilarity; }
+  bool has_temperature() const { return loss::has_temperature(row.function); }
   bool has_bias() const { return rule.bias; }
   bool has_labels() const {
     return by_labels || arrangement == Arrangement::kLabelled || arrangement == Arrangement::kMined;

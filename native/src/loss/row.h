@@ -94,6 +94,8 @@ NCE_HOST_DEVICE inline Form form_of(RowFunction function, bool bounded) {
       return Form::kLogistic;
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
       break;  // rows that do not meet have no tiles
   }
   return Form::kOnline;
@@ -107,6 +109,8 @@ NCE_HOST_DEVICE inline bool has_softmax(RowFunction function) {
     case RowFamily::kLogistic:
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
       return false;
   }
   return false;
@@ -149,6 +153,10 @@ NCE_HOST_DEVICE inline double loss_of_odds(const RowRule& rule, const LogOdds& o
     case RowFunction::kContrastive:
     case RowFunction::kTriplet:
     case RowFunction::kSoftTriplet:
+    case RowFunction::kKlDivergence:
+    case RowFunction::kMarginMse:
+    case RowFunction::kMultiSimilarity:
+    case RowFunction::kCircle:
       break;
   }
   return std::nan("");
@@ -179,6 +187,10 @@ NCE_HOST_DEVICE inline Masses masses_of_odds(const RowRule& rule, const LogOdds&
     case RowFunction::kContrastive:
     case RowFunction::kTriplet:
     case RowFunction::kSoftTriplet:
+    case RowFunction::kKlDivergence:
+    case RowFunction::kMarginMse:
+    case RowFunction::kMultiSimilarity:
+    case RowFunction::kCircle:
       break;
   }
   return {std::nan(""), std::nan("")};
@@ -328,6 +340,8 @@ NCE_HOST_DEVICE inline RowResult row_result(const RowRule& rule, const RowSums& 
       return logistic_result(sums, positive, rule.negative_share, scaling);
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
       break;
   }
   return {std::nan(""), {0.0, 0.0}, std::nan(""), std::nan(""), std::nan("")};
@@ -343,6 +357,8 @@ NCE_HOST_DEVICE inline Masses masses_of(const RowRule& rule, const LogSum& lse, 
       return {rule.negative_share, -logistic_positive_slope(logit_of(positive, scaling))};
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
       break;
   }
   return {std::nan(""), std::nan("")};
@@ -367,6 +383,8 @@ NCE_HOST_DEVICE inline double largest_slope(RowFunction function, double factor,
       return std::fabs(factor) * (masses.positive > sigmoid ? masses.positive : sigmoid);
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
       break;
   }
   return std::nan("");
@@ -400,6 +418,8 @@ NCE_HOST_DEVICE inline Coefficients coefficients_of(const RowRule& rule, const L
     }
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
       break;
   }
   return {std::nan(""), 0.0, std::nan("")};

@@ -11,18 +11,23 @@ namespace nce::loss {
 
 /// The mathematics of a row: from its similarities to its loss. See row.h, and pairwise.h for rows that do not meet.
 enum class RowFunction : int32_t {
-  kSoftmax,      ///< ln(1 + sum of e^(z - z+))
-  kDecoupled,    ///< ln(sum of e^(z - z+))
-  kDebiased,     ///< ln(1 + R), R the same sum without what positives among the negatives have in it
-  kLogistic,     ///< softplus(-z+) + share * sum of softplus(z), z = s / tau + bias
-  kContrastive,  ///< d^2 / 2, or hinge(margin - d)^2 / 2
-  kTriplet,      ///< hinge(d+ - d- + margin)
-  kSoftTriplet   ///< softplus(d+ - d- + margin)
+  kSoftmax,          ///< ln(1 + sum of e^(z - z+))
+  kDecoupled,        ///< ln(sum of e^(z - z+))
+  kDebiased,         ///< ln(1 + R), R the same sum without what positives among the negatives have in it
+  kLogistic,         ///< softplus(-z+) + share * sum of softplus(z), z = s / tau + bias
+  kContrastive,      ///< d^2 / 2, or hinge(margin - d)^2 / 2
+  kTriplet,          ///< hinge(d+ - d- + margin)
+  kSoftTriplet,      ///< softplus(d+ - d- + margin)
+  kKlDivergence,     ///< sum of p ln(p / q), p = softmax(t), q = softmax(s / tau)
+  kMarginMse,        ///< mean of ((s+ - s-) - (t+ - t-))^2
+  kMultiSimilarity,  ///< ln(1 + sum of e^(-a (s+ - base))) / a + ln(1 + sum of e^(b (s- - base))) / b
+  kCircle            ///< softplus of two log-sum-exps, each of a product of s with a weight that follows from s
 };
 
 /// Row functions that are computed alike. Those of the odds of negatives against the positive differ in two functions
-/// of a number, loss_of_odds and masses_of_odds.
-enum class RowFamily : int32_t { kOdds, kLogistic, kContrastive, kTriplet };
+/// of a number, loss_of_odds and masses_of_odds. kDistilled: of a list of candidates that a teacher has scored.
+/// kWeighed: of one tower's pairs by labels, each with a weight that follows from its similarity.
+enum class RowFamily : int32_t { kOdds, kLogistic, kContrastive, kTriplet, kDistilled, kWeighed };
 
 NCE_HOST_DEVICE constexpr RowFamily family_of(RowFunction function) {
   switch (function) {
@@ -37,23 +42,51 @@ NCE_HOST_DEVICE constexpr RowFamily family_of(RowFunction function) {
     case RowFunction::kTriplet:
     case RowFunction::kSoftTriplet:
       return RowFamily::kTriplet;
+    case RowFunction::kKlDivergence:
+    case RowFunction::kMarginMse:
+      return RowFamily::kDistilled;
+    case RowFunction::kMultiSimilarity:
+    case RowFunction::kCircle:
+      return RowFamily::kWeighed;
   }
   return {};
 }
 
-/// What a row function is computed from: similarities over a temperature, or distances against a margin.
+/// What a row function is computed from.
 enum class Measured : int32_t { kSimilarity, kDistance };
 
 constexpr Measured measured_by(RowFunction function) {
   switch (family_of(function)) {
     case RowFamily::kOdds:
     case RowFamily::kLogistic:
+    case RowFamily::kDistilled:
+    case RowFamily::kWeighed:
       return Measured::kSimilarity;
     case RowFamily::kContrastive:
     case RowFamily::kTriplet:
       return Measured::kDistance;
   }
   return {};
+}
+
+/// Whether similarities are divided by a temperature.
+constexpr bool has_temperature(RowFunction function) {
+  switch (function) {
+    case RowFunction::kSoftmax:
+    case RowFunction::kDecoupled:
+    case RowFunction::kDebiased:
+    case RowFunction::kLogistic:
+    case RowFunction::kKlDivergence:
+      return true;
+    case RowFunction::kContrastive:
+    case RowFunction::kTriplet:
+    case RowFunction::kSoftTriplet:
+    case RowFunction::kMarginMse:
+    case RowFunction::kMultiSimilarity:
+    case RowFunction::kCircle:
+      return false;
+  }
+  return false;
 }
 
 /// How a loss arranges its matrices: who is compared with whom.
@@ -97,7 +130,20 @@ constexpr bool has_denominator(const LossRule& rule) { return family_of(rule.row
 constexpr bool has_soft_margin(const LossRule& rule) { return family_of(rule.row) == RowFamily::kTriplet; }
 
 /// Whether nce_plan_desc.margin is used.
-constexpr bool has_margin(const LossRule& rule) { return family_of(rule.row) != RowFamily::kLogistic; }
+constexpr bool has_margin(const LossRule& rule) {
+  switch (family_of(rule.row)) {
+    case RowFamily::kOdds:
+    case RowFamily::kContrastive:
+    case RowFamily::kTriplet:
+      return true;
+    case RowFamily::kLogistic:
+    case RowFamily::kDistilled:
+      return false;
+    case RowFamily::kWeighed:
+      return rule.row == RowFunction::kCircle;
+  }
+  return false;
+}
 
 constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator denominator, double class_prior,
                                       bool soft_margin) {
@@ -169,6 +215,42 @@ constexpr LossRule rule_of(nce_loss loss) {
               .reduces_negatives = false,
               .positive_margin = false,
               .bias = true};
+    case NCE_LOSS_KL_DISTILLATION:
+      return {.name = "NCE_LOSS_KL_DISTILLATION",
+              .row = RowFunction::kKlDivergence,
+              .negatives = negatives_set(NCE_NEGATIVES_OWN),
+              .in_batch = Arrangement::kOwn,
+              .symmetric = false,
+              .reduces_negatives = false,
+              .positive_margin = false,
+              .bias = false};
+    case NCE_LOSS_MARGIN_MSE:
+      return {.name = "NCE_LOSS_MARGIN_MSE",
+              .row = RowFunction::kMarginMse,
+              .negatives = negatives_set(NCE_NEGATIVES_OWN),
+              .in_batch = Arrangement::kOwn,
+              .symmetric = false,
+              .reduces_negatives = false,
+              .positive_margin = false,
+              .bias = false};
+    case NCE_LOSS_MULTI_SIMILARITY:
+      return {.name = "NCE_LOSS_MULTI_SIMILARITY",
+              .row = RowFunction::kMultiSimilarity,
+              .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
+              .in_batch = Arrangement::kMined,
+              .symmetric = false,
+              .reduces_negatives = false,
+              .positive_margin = false,
+              .bias = false};
+    case NCE_LOSS_CIRCLE:
+      return {.name = "NCE_LOSS_CIRCLE",
+              .row = RowFunction::kCircle,
+              .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
+              .in_batch = Arrangement::kMined,
+              .symmetric = false,
+              .reduces_negatives = false,
+              .positive_margin = false,
+              .bias = false};
   }
   return {};
 }

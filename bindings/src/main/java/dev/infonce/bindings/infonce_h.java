@@ -284,6 +284,42 @@ public class infonce_h extends infonce_h$shared {
     public static int NCE_LOSS_SIGLIP() {
         return NCE_LOSS_SIGLIP;
     }
+    private static final int NCE_LOSS_KL_DISTILLATION = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_loss.NCE_LOSS_KL_DISTILLATION = 6
+     * }
+     */
+    public static int NCE_LOSS_KL_DISTILLATION() {
+        return NCE_LOSS_KL_DISTILLATION;
+    }
+    private static final int NCE_LOSS_MARGIN_MSE = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_loss.NCE_LOSS_MARGIN_MSE = 7
+     * }
+     */
+    public static int NCE_LOSS_MARGIN_MSE() {
+        return NCE_LOSS_MARGIN_MSE;
+    }
+    private static final int NCE_LOSS_MULTI_SIMILARITY = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_loss.NCE_LOSS_MULTI_SIMILARITY = 8
+     * }
+     */
+    public static int NCE_LOSS_MULTI_SIMILARITY() {
+        return NCE_LOSS_MULTI_SIMILARITY;
+    }
+    private static final int NCE_LOSS_CIRCLE = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum nce_loss.NCE_LOSS_CIRCLE = 9
+     * }
+     */
+    public static int NCE_LOSS_CIRCLE() {
+        return NCE_LOSS_CIRCLE;
+    }
     private static final int NCE_NEGATIVES_IN_BATCH = (int)0L;
     /**
      * {@snippet lang=c :

@@ -36,6 +36,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const float *key_offsets;
  *     const void *queue;
  *     int64_t queue_stride;
+ *     const float *teacher_scores;
  * }
  * }
  */
@@ -66,7 +67,8 @@ public class nce_inputs {
         infonce_h.C_POINTER.withName("key_labels"),
         infonce_h.C_POINTER.withName("key_offsets"),
         infonce_h.C_POINTER.withName("queue"),
-        infonce_h.C_LONG.withName("queue_stride")
+        infonce_h.C_LONG.withName("queue_stride"),
+        infonce_h.C_POINTER.withName("teacher_scores")
     ).withName("nce_inputs");
 
     /**
@@ -998,6 +1000,50 @@ public class nce_inputs {
      */
     public static void queue_stride(MemorySegment struct, long fieldValue) {
         struct.set(queue_stride$LAYOUT, queue_stride$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout teacher_scores$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("teacher_scores"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const float *teacher_scores
+     * }
+     */
+    public static final AddressLayout teacher_scores$layout() {
+        return teacher_scores$LAYOUT;
+    }
+
+    private static final long teacher_scores$OFFSET = $LAYOUT.byteOffset(groupElement("teacher_scores"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const float *teacher_scores
+     * }
+     */
+    public static final long teacher_scores$offset() {
+        return teacher_scores$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const float *teacher_scores
+     * }
+     */
+    public static MemorySegment teacher_scores(MemorySegment struct) {
+        return struct.get(teacher_scores$LAYOUT, teacher_scores$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const float *teacher_scores
+     * }
+     */
+    public static void teacher_scores(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(teacher_scores$LAYOUT, teacher_scores$OFFSET, fieldValue);
     }
 
     /**

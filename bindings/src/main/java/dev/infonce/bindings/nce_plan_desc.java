@@ -48,6 +48,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t own_negatives;
  *     int64_t queue;
  *     double hardness;
+ *     double positive_scale;
+ *     double negative_scale;
+ *     double base;
  * }
  * }
  */
@@ -90,7 +93,10 @@ public class nce_plan_desc {
         infonce_h.C_INT.withName("offsets"),
         infonce_h.C_LONG.withName("own_negatives"),
         infonce_h.C_LONG.withName("queue"),
-        infonce_h.C_DOUBLE.withName("hardness")
+        infonce_h.C_DOUBLE.withName("hardness"),
+        infonce_h.C_DOUBLE.withName("positive_scale"),
+        infonce_h.C_DOUBLE.withName("negative_scale"),
+        infonce_h.C_DOUBLE.withName("base")
     ).withName("nce_plan_desc");
 
     /**
@@ -1550,6 +1556,138 @@ public class nce_plan_desc {
      */
     public static void hardness(MemorySegment struct, double fieldValue) {
         struct.set(hardness$LAYOUT, hardness$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble positive_scale$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("positive_scale"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double positive_scale
+     * }
+     */
+    public static final OfDouble positive_scale$layout() {
+        return positive_scale$LAYOUT;
+    }
+
+    private static final long positive_scale$OFFSET = $LAYOUT.byteOffset(groupElement("positive_scale"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double positive_scale
+     * }
+     */
+    public static final long positive_scale$offset() {
+        return positive_scale$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double positive_scale
+     * }
+     */
+    public static double positive_scale(MemorySegment struct) {
+        return struct.get(positive_scale$LAYOUT, positive_scale$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double positive_scale
+     * }
+     */
+    public static void positive_scale(MemorySegment struct, double fieldValue) {
+        struct.set(positive_scale$LAYOUT, positive_scale$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble negative_scale$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("negative_scale"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double negative_scale
+     * }
+     */
+    public static final OfDouble negative_scale$layout() {
+        return negative_scale$LAYOUT;
+    }
+
+    private static final long negative_scale$OFFSET = $LAYOUT.byteOffset(groupElement("negative_scale"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double negative_scale
+     * }
+     */
+    public static final long negative_scale$offset() {
+        return negative_scale$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double negative_scale
+     * }
+     */
+    public static double negative_scale(MemorySegment struct) {
+        return struct.get(negative_scale$LAYOUT, negative_scale$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double negative_scale
+     * }
+     */
+    public static void negative_scale(MemorySegment struct, double fieldValue) {
+        struct.set(negative_scale$LAYOUT, negative_scale$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble base$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("base"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double base
+     * }
+     */
+    public static final OfDouble base$layout() {
+        return base$LAYOUT;
+    }
+
+    private static final long base$OFFSET = $LAYOUT.byteOffset(groupElement("base"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double base
+     * }
+     */
+    public static final long base$offset() {
+        return base$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double base
+     * }
+     */
+    public static double base(MemorySegment struct) {
+        return struct.get(base$LAYOUT, base$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double base
+     * }
+     */
+    public static void base(MemorySegment struct, double fieldValue) {
+        struct.set(base$LAYOUT, base$OFFSET, fieldValue);
     }
 
     /**
