@@ -192,6 +192,10 @@ nce_plan_desc decode_plan(Decoder& from) {
       from.once_in(5)) {
     desc.hardness = from.below(2) == 0 ? 9.0 : 1000.0;
   }
+  const bool list = desc.loss == NCE_LOSS_INFONCE && desc.negatives == NCE_NEGATIVES_OWN;
+  if (list && desc.denominator == 0 && desc.margin == 0.0 && desc.hardness == 0.0 && from.once_in(2)) {
+    desc.loss = from.once_in(2) ? NCE_LOSS_MARGIN_MSE : NCE_LOSS_KL_DISTILLATION;
+  }
   return desc;
 }
 

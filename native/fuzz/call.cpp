@@ -93,7 +93,8 @@ Shapes::Shapes(const nce_plan_desc& desc)
       key_labels(false),
       groups(desc.groups != 0),
       key_groups(false),
-      key_offsets(desc.offsets != 0) {
+      key_offsets(desc.offsets != 0),
+      teacher_scores(desc.loss == NCE_LOSS_KL_DISTILLATION || desc.loss == NCE_LOSS_MARGIN_MSE) {
   const bool tower =
       desc.loss == NCE_LOSS_NT_XENT || (desc.loss == NCE_LOSS_NT_LOGISTIC && desc.negatives == NCE_NEGATIVES_IN_BATCH);
   if (tower) {
@@ -118,7 +119,7 @@ Shapes::Shapes(const nce_plan_desc& desc)
       negatives = desc.n;
       break;
   }
-  temperature = desc.loss != NCE_LOSS_CONTRASTIVE && desc.loss != NCE_LOSS_TRIPLET;
+  temperature = desc.loss != NCE_LOSS_CONTRASTIVE && desc.loss != NCE_LOSS_TRIPLET && desc.loss != NCE_LOSS_MARGIN_MSE;
   labels = labels || desc.loss == NCE_LOSS_CONTRASTIVE || desc.mining != NCE_MINING_NONE;
 }
 
@@ -202,6 +203,7 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
   if (shapes_.groups) in.groups = some(groups_, shapes_.losses);
   if (shapes_.key_groups) in.key_groups = some(key_groups_, shapes_.keys + shapes_.queue);
   if (shapes_.key_offsets) in.key_offsets = floats(key_offsets_, shapes_.keys + shapes_.queue, true);
+  if (shapes_.teacher_scores) in.teacher_scores = floats(teacher_scores_, desc.n * (desc.m + 1), true);
   if (!from.once_in(6)) {
     loss_ = array(desc.reduction == NCE_REDUCTION_NONE ? shapes_.losses : 1, 8, kPattern);
     out.loss = reinterpret_cast<double*>(loss_.data());
@@ -289,7 +291,7 @@ void Arguments::spoil(Decoder& from) {
         reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(reinterpret_cast<std::uintptr_t>(pointer) + 1);
   };
   const auto hostile32 = [&] { return static_cast<int32_t>(from.hostile()); };
-  switch (from.below(36)) {
+  switch (from.below(38)) {
     case 0:
       in.struct_size = wrong_size(from, sizeof in);
       break;
@@ -403,6 +405,15 @@ void Arguments::spoil(Decoder& from) {
       break;
     case 35:
       out.d_bias = out.loss;
+      break;
+    case 36:
+      in.teacher_scores = in.teacher_scores == nullptr ? reinterpret_cast<const float*>(in.queries) : nullptr;
+      break;
+    case 37:
+      if (in.teacher_scores != nullptr) {
+        const float score = from.once_in(2) ? from.number<float>() : 1.1e30F;
+        poke(teacher_scores_.data() + 4 * from.between(0, desc_.n * (desc_.m + 1) - 1), score);
+      }
       break;
     default:
       break;

@@ -39,7 +39,7 @@ struct Shapes {
 
   int64_t queries, keys, negatives, queue;  ///< rows; 0: there is no such matrix
   int64_t losses;                           ///< rows that have one
-  bool temperature, bias, labels, key_labels, groups, key_groups, key_offsets;
+  bool temperature, bias, labels, key_labels, groups, key_groups, key_offsets, teacher_scores;
 };
 
 /// Arguments of one call. Outputs hold a pattern until they are written.
@@ -79,7 +79,7 @@ class Arguments {
   const Shapes shapes_;
   int64_t element_, gradient_element_;
   Block queries_, keys_, negatives_, queue_, temperature_, bias_, weights_, labels_, key_labels_, groups_, key_groups_,
-      key_offsets_, upstream_;
+      key_offsets_, teacher_scores_, upstream_;
   Block loss_, d_queries_, d_keys_, d_negatives_, d_temperature_, d_bias_, metrics_;
   nce_inputs whole_in_{};
   nce_outputs whole_out_{};

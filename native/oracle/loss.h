@@ -14,20 +14,24 @@ namespace nce::oracle {
 
 /// What follows from a description alone.
 struct Shape {
-  bool tower = false;      ///< all rows are anchors, and candidates
-  bool rowwise = false;    ///< rows have nothing to do with each other: there is no matrix of similarities
-  bool margin = false;     ///< of distances, without a temperature
-  bool softmax = false;    ///< over a row's negatives, whose entropy is a metric
-  bool labelled = false;   ///< a row has a positive or a negative, as its label says, and not both
-  bool mined = false;      ///< labels and distances choose the triplets of one tower
-  bool square = false;     ///< m is n, or 0 for a tower in one matrix
-  bool by_labels = false;  ///< positives of a row are those of its label
-  bool shared = false;     ///< negatives are a matrix for all rows
-  bool biased = false;     ///< logits have a bias
-  int64_t own = 0;         ///< negatives of a row, where each has its own
-  int64_t rows = 0;        ///< that have a loss
-  int64_t keys = 0;        ///< rows of that matrix
-  int64_t negatives = 0;   ///< likewise
+  bool tower = false;       ///< all rows are anchors, and candidates
+  bool rowwise = false;     ///< rows have nothing to do with each other: there is no matrix of similarities
+  bool margin = false;      ///< of distances, without a temperature
+  bool softmax = false;     ///< over a row's negatives, whose entropy is a metric
+  bool labelled = false;    ///< a row has a positive or a negative, as its label says, and not both
+  bool mined = false;       ///< labels and distances choose the triplets of one tower
+  bool square = false;      ///< m is n, or 0 for a tower in one matrix
+  bool by_labels = false;   ///< positives of a row are those of its label
+  bool shared = false;      ///< negatives are a matrix for all rows
+  bool biased = false;      ///< logits have a bias
+  bool distilled = false;   ///< a teacher has scored a row's candidates
+  bool untempered = false;  ///< similarities have no temperature
+  int64_t own = 0;          ///< negatives of a row, where each has its own
+  int64_t rows = 0;         ///< that have a loss
+  int64_t keys = 0;         ///< rows of that matrix
+  int64_t negatives = 0;    ///< likewise
+
+  bool has_temperature() const { return !margin && !untempered; }
 };
 
 inline Shape shape_of(const nce_plan_desc& desc) {
@@ -53,7 +57,11 @@ inline Shape shape_of(const nce_plan_desc& desc) {
       shape.biased = true;
       break;
     case NCE_LOSS_KL_DISTILLATION:
+      shape.distilled = true;
+      break;
     case NCE_LOSS_MARGIN_MSE:
+      shape.distilled = shape.untempered = true;
+      break;
     case NCE_LOSS_MULTI_SIMILARITY:
     case NCE_LOSS_CIRCLE:
       break;
@@ -138,7 +146,7 @@ class RowLoss {
       case NCE_LOSS_MARGIN_MSE:
       case NCE_LOSS_MULTI_SIMILARITY:
       case NCE_LOSS_CIRCLE:
-        break;
+        break;  // not functions of a positive and negatives alone
     }
     unknown("no such loss");
   }

@@ -126,7 +126,7 @@ std::string Problem::label() const {
                                        : name_of(static_cast<nce_similarity>(desc.similarity))) +
                        ", " + name_of(dtype()) + name_of(static_cast<nce_precision>(desc.precision)) +
                        std::to_string(desc.n) + "x" + std::to_string(desc.m) + "x" + std::to_string(desc.dim);
-  if (shape().margin) return result;
+  if (!shape().has_temperature()) return result;
   char number[32];
   std::snprintf(number, sizeof number, ", tau %g", tau);
   result += number;
@@ -136,6 +136,7 @@ std::string Problem::label() const {
 }
 
 bool is_margin(const Kind& kind) { return empty_problem_of({.kind = kind}).shape().margin; }
+bool has_temperature(const Kind& kind) { return empty_problem_of({.kind = kind}).shape().has_temperature(); }
 bool is_softmax(const Kind& kind) { return empty_problem_of({.kind = kind}).shape().softmax; }
 
 std::vector<int32_t> measures_of(const Kind& kind) {
@@ -231,6 +232,10 @@ void fill(Problem& problem, double noise, uint64_t seed) {
   problem.key_offsets.clear();
   for (int64_t j = 0; desc.offsets != 0 && j < shape.keys + desc.queue; ++j) {
     problem.key_offsets.push_back(static_cast<float>(2.0 * gaussian(4 * seed + 3, static_cast<uint64_t>(-1 - j))));
+  }
+  problem.teacher_scores.clear();
+  for (int64_t i = 0; shape.distilled && i < shape.rows * (shape.own + 1); ++i) {
+    problem.teacher_scores.push_back(static_cast<float>(gaussian(4 * seed + 3, static_cast<uint64_t>(i))));
   }
   problem.labels.clear();
   if (shape.mined) {

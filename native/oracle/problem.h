@@ -28,6 +28,7 @@ struct Problem {
   std::vector<int32_t> labels, key_labels;
   std::vector<int32_t> groups, key_groups;  ///< where desc.groups is 1
   std::vector<float> key_offsets;           ///< where desc.offsets is 1
+  std::vector<float> teacher_scores;        ///< of lists that a teacher has scored, row by row
 
   Shape shape() const { return shape_of(desc); }
   nce_dtype dtype() const { return static_cast<nce_dtype>(desc.dtype); }
@@ -273,13 +274,17 @@ inline constexpr Kind kHardOwn = {.name = "InfoNCE own, hardness", .negatives = 
 /// The rest of those whose positives are by labels.
 inline constexpr Kind kLabelledKinds[] = {kSupConInside, kSupConOutsideTwoTowers, kMultiInstance, kSupConDecoupled,
                                           kMultiInstanceDecoupled};
-inline constexpr Kind kRowwiseKinds[] = {kOwn, kOwnDecoupled, kPaired, kContrastive, kTriplet, kSoftTriplet};
+inline constexpr Kind kKlDistillation = {"KL distillation", NCE_LOSS_KL_DISTILLATION, NCE_NEGATIVES_OWN};
+inline constexpr Kind kMarginMse = {"margin MSE", NCE_LOSS_MARGIN_MSE, NCE_NEGATIVES_OWN};
+inline constexpr Kind kRowwiseKinds[] = {kOwn,     kOwnDecoupled, kPaired,         kContrastive,
+                                         kTriplet, kSoftTriplet,  kKlDistillation, kMarginMse};
 /// Of cosines alone.
 inline constexpr Kind kDebiasedKinds[] = {kDebiased, kSymmetricDebiased, kNtXentDebiased, kOwnDebiased};
 
 inline constexpr nce_dtype kDtypes[] = {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16};
 
 bool is_margin(const Kind& kind);
+bool has_temperature(const Kind& kind);
 bool is_softmax(const Kind& kind);
 /// The similarities of a loss, or the distances of a margin loss, as numbers of their enumeration.
 std::vector<int32_t> measures_of(const Kind& kind);

@@ -1,5 +1,6 @@
 // Losses whose rows have nothing to do with each other.
 
+#include "oracle/distilled.h"
 #include "oracle/parallel.h"
 #include "oracle/rows.h"
 
@@ -83,11 +84,24 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
     const auto each_negative = [&](const auto& visit) {
       for (std::size_t k = first_negative; k < pairs.size(); ++k) visit(pairs[k].similarity.s, pairs[k].unit_distance);
     };
-    const RowLoss<Number> loss(desc, problem.tau, problem.bias, positive ? &pairs[0].similarity.s : nullptr,
-                               [&](const auto& visit) { each_negative([&](Number s, Number) { visit(s); }); });
     const Number weight = shares.weight(i);
     RowSums<Number>& sum = sums.data()[i];
-    sum.add_loss(problem, loss, weight, shares.slope(i));
+    std::vector<Number> slopes;
+    if (shape.distilled) {
+      std::vector<Number> similarities;
+      for (const auto& pair : pairs) similarities.push_back(pair.similarity.s);
+      const float* const scores = problem.teacher_scores.data() + i * (shape.own + 1);
+      const DistilledLoss<Number> loss(static_cast<nce_loss>(desc.loss), problem.tau, similarities, scores);
+      sum.add_loss(problem, loss, weight, shares.slope(i));
+      for (std::size_t k = 0; k < pairs.size(); ++k) slopes.push_back(loss.by_candidate(k));
+    } else {
+      const RowLoss<Number> loss(desc, problem.tau, problem.bias, positive ? &pairs[0].similarity.s : nullptr,
+                                 [&](const auto& visit) { each_negative([&](Number s, Number) { visit(s); }); });
+      sum.add_loss(problem, loss, weight, shares.slope(i));
+      for (std::size_t k = 0; k < pairs.size(); ++k) {
+        slopes.push_back(k < first_negative ? loss.by_positive : loss.by_negative(pairs[k].similarity.s));
+      }
+    }
     if (positive) sum.add_positive(pairs[0].similarity.s, pairs[0].unit_distance);
     sum.add_negatives(shape, problem.negative_tau(), measure.similarity == NCE_SIMILARITY_COSINE, each_negative);
 
@@ -95,7 +109,7 @@ Answer rowwise_oracle(const Problem& problem, int64_t samples) {
     GradientRow<Number> d_query(x, dim);
     for (std::size_t k = 0; k < pairs.size(); ++k) {
       const Similarity<Number>& s = pairs[k].similarity;
-      const Number g = slope * (k < first_negative ? loss.by_positive : loss.by_negative(s.s));
+      const Number g = slope * slopes[k];
       const auto column = static_cast<int64_t>(k);
       d_query.add(g, s, other(column));
       GradientRow<Number> d_other(other(column), dim);

@@ -104,7 +104,7 @@ void check_rowwise_accuracy(const Session& session) {
     for (const int32_t measure : measures_of(kind)) {
       for (const nce_dtype dtype : oracle::kDtypes) {
         for (const double tau : kTaus) {
-          if (is_margin(kind) && tau != kTaus[0]) continue;
+          if (!has_temperature(kind) && tau != kTaus[0]) continue;
           for_extents(session, ++turn, [&](const Extent& s) {
             compare(session,
                     filled({.kind = kind,
@@ -149,7 +149,7 @@ void check_variants(const Session& session) {
           set_upstream_by_row(problem);
         } else {
           problem.upstream = {-64.0F};
-          if (!problem.shape().margin) problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
+          if (problem.shape().has_temperature()) problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
         }
         compare(session, problem, oracle::kAllRows);
       }

@@ -143,7 +143,7 @@ void none(Problem& problem) {
   problem.desc.reduction = NCE_REDUCTION_NONE;
   for (int64_t i = 0; i < problem.shape().rows; ++i)
     problem.upstream.push_back(static_cast<float>(i % 7) * 0.31F - 0.5F);
-  if (!has_margin(problem)) problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
+  if (problem.shape().has_temperature()) problem.temperature_form = NCE_TEMPERATURE_LOGARITHM;
   const int64_t dim = problem.desc.dim;
   clear_row(problem.queries, 1, dim);
   clear_row(problem.keys, 2, dim);

@@ -154,13 +154,14 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
       d_queries_(where, stream, problem.queries, problem.gradient_dtype(), desc.dim, problem.gaps.d_queries),
       d_keys_(where, stream, problem.keys, problem.gradient_dtype(), desc.dim, problem.gaps.d_keys),
       d_negatives_(where, stream, problem.negatives, problem.gradient_dtype(), desc.dim, problem.gaps.d_negatives),
-      temperature_(where, stream, problem.shape().margin ? 0 : 8),
+      temperature_(where, stream, problem.shape().has_temperature() ? 8 : 0),
       weights_(where, stream, static_cast<int64_t>(4 * problem.weights.size())),
       labels_(where, stream, static_cast<int64_t>(4 * problem.labels.size())),
       key_labels_(where, stream, static_cast<int64_t>(4 * problem.key_labels.size())),
       groups_(where, stream, static_cast<int64_t>(4 * problem.groups.size())),
       key_groups_(where, stream, static_cast<int64_t>(4 * problem.key_groups.size())),
       key_offsets_(where, stream, static_cast<int64_t>(4 * problem.key_offsets.size())),
+      teacher_scores_(where, stream, static_cast<int64_t>(4 * problem.teacher_scores.size())),
       upstream_(where, stream, static_cast<int64_t>(4 * problem.upstream.size())),
       bias_(where, stream, problem.bias != 0.0 ? 8 : 0),
       loss_(where, stream, 8 * problem.losses()),
@@ -178,6 +179,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
   in.queue = queue_.data();
   in.queue_stride = queue_.stride();
   in.key_offsets = static_cast<const float*>(key_offsets_.data());
+  in.teacher_scores = static_cast<const float*>(teacher_scores_.data());
   in.temperature = static_cast<const double*>(temperature_.data());
   in.weights = static_cast<const float*>(weights_.data());
   in.labels = static_cast<const int32_t*>(labels_.data());
@@ -215,6 +217,7 @@ void Run::upload(const Problem& problem) {
   groups_.upload(problem.groups.data());
   key_groups_.upload(problem.key_groups.data());
   key_offsets_.upload(problem.key_offsets.data());
+  teacher_scores_.upload(problem.teacher_scores.data());
   upstream_.upload(problem.upstream.data());
   bias_.upload(&problem.bias);
   in.temperature_form = problem.temperature_form;

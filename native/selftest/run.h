@@ -106,8 +106,8 @@ class Run {
   };
 
   Matrix queries_, keys_, negatives_, queue_, d_queries_, d_keys_, d_negatives_;
-  Buffer temperature_, weights_, labels_, key_labels_, groups_, key_groups_, key_offsets_, upstream_, bias_, loss_,
-      d_temperature_, d_bias_, metrics_, workspace_;
+  Buffer temperature_, weights_, labels_, key_labels_, groups_, key_groups_, key_offsets_, teacher_scores_, upstream_,
+      bias_, loss_, d_temperature_, d_bias_, metrics_, workspace_;
 };
 
 }  // namespace nce::selftest

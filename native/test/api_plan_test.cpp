@@ -41,7 +41,7 @@ TEST(ApiPlan, RefusesMalformedDescriptions) {
 
   const Case cases[] = {
       {own, [](auto& d) { d.struct_size = 4; }, "desc->struct_size"},
-      {own, [](auto& d) { d.loss = NCE_LOSS_SIGLIP + 1; }, "desc->loss"},
+      {own, [](auto& d) { d.loss = NCE_LOSS_CIRCLE + 1; }, "desc->loss"},
       {own, [](auto& d) { d.loss = -1; }, "desc->loss"},
       {own, [](auto& d) { d.negatives = 4; }, "desc->negatives"},
       {own, [](auto& d) { d.negatives = NCE_NEGATIVES_PAIRED; }, "desc->negatives"},

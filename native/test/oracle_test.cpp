@@ -76,7 +76,7 @@ TEST(Oracle, GradientsAreTheDifferencesOfLosses) {
     expect(problem.queries, answer.d_queries, "queries");
     expect(problem.keys, answer.d_keys, "keys");
     expect(problem.negatives, answer.d_negatives, "negatives");
-    if (problem.shape().margin) {
+    if (!problem.shape().has_temperature()) {
       EXPECT_EQ(answer.d_temperature, 0.0);
       return;
     }

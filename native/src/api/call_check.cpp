@@ -80,7 +80,7 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
   if (problem.has_temperature()) {
     check_pointer(inputs->temperature, "inputs->temperature", alignof(double));
   } else {
-    check_absent(inputs->temperature, "inputs->temperature", "the plan's loss has a margin and no temperature");
+    check_absent(inputs->temperature, "inputs->temperature", "the plan's loss has no temperature");
   }
   if (problem.has_labels()) {
     check_pointer(inputs->labels, "inputs->labels", alignof(int32_t));
@@ -106,6 +106,12 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
   } else {
     check_absent(inputs->key_groups, "inputs->key_groups",
                  problem.grouped ? "groups has all rows of the tower" : "the plan was made with groups = 0");
+  }
+  if (problem.has_teacher()) {
+    check_pointer(inputs->teacher_scores, "inputs->teacher_scores", alignof(float));
+  } else {
+    check_absent(inputs->teacher_scores, "inputs->teacher_scores",
+                 "only NCE_LOSS_KL_DISTILLATION and NCE_LOSS_MARGIN_MSE have a teacher");
   }
   if (inputs->weights != nullptr) check_pointer(inputs->weights, "inputs->weights", alignof(float));
   if (inputs->upstream != nullptr) check_pointer(inputs->upstream, "inputs->upstream", alignof(float));

@@ -54,7 +54,7 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
   const int64_t key_rows = std::max<int64_t>(0, problem.key_rows);
   const int64_t key_columns = key_rows + problem.queue;
   const int64_t negative_rows = std::max<int64_t>(0, problem.negative_rows);
-  const std::array<Region, 13> read = {
+  const std::array<Region, 14> read = {
       matrix("inputs->queries", in.queries, n, dim, in.queries_stride, problem.dtype),
       matrix("inputs->keys", in.keys, key_rows, dim, in.keys_stride, problem.dtype),
       matrix("inputs->negatives", in.negatives, negative_rows, dim, in.negatives_stride, problem.dtype),
@@ -67,6 +67,7 @@ void check_places(const Plan& plan, const loss::Problem& problem, const nce_inpu
       array("inputs->key_labels", in.key_labels, key_columns, sizeof(int32_t)),
       array("inputs->key_offsets", in.key_offsets, key_columns, sizeof(float)),
       matrix("inputs->queue", in.queue, problem.queue, dim, in.queue_stride, problem.dtype),
+      array("inputs->teacher_scores", in.teacher_scores, rows * problem.comparisons_of_row, sizeof(float)),
       array("inputs->upstream", in.upstream, in.upstream_per_row != 0 ? rows : 1, sizeof(float)),
   };
   const std::array<Region, 8> written = {

@@ -57,4 +57,12 @@ void check_offsets(const nce_inputs& in, int64_t columns) {
   }
 }
 
+void check_teacher_scores(const nce_inputs& in, int64_t count) {
+  if (in.teacher_scores == nullptr) return;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto score = static_cast<double>(in.teacher_scores[i]);
+    if (!loss::score_allowed(score)) refuse_element("teacher_scores", i, score, loss::kScoresAllowed);
+  }
+}
+
 }  // namespace nce::cpu

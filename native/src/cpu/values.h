@@ -34,6 +34,9 @@ void check_upstream(const nce_inputs& in, int64_t rows);
 /// Throws unless all offsets, of so many columns, are allowed; null is.
 void check_offsets(const nce_inputs& in, int64_t columns);
 
+/// Throws unless all scores of a teacher, so many, are allowed; null is.
+void check_teacher_scores(const nce_inputs& in, int64_t count);
+
 /// Writes a number of the outputs, or adds to what is there.
 inline void put_number(double& to, double number, bool add) { to = add ? to + number : number; }
 

@@ -18,6 +18,7 @@ struct Seen {
   int64_t bad_label;
   int64_t bad_upstream;
   int64_t bad_offset;
+  int64_t bad_score;
 };
 static_assert(kMostParts * sizeof(Seen) == kBeginCallBytes);
 
@@ -41,6 +42,8 @@ struct BeginParams {
   int64_t columns;
   double* column_weights;
   int64_t columns_allocated;
+  const float* scores;
+  int64_t score_count;
 };
 
 /// The first of a block's part of the columns whose offset is not allowed, or kNoRow.
@@ -54,6 +57,15 @@ NCE_DEVICE int64_t weigh_columns(const BeginParams& p) {
     if (p.column_weights != nullptr) p.column_weights[j] = std::exp(offset);
   }
   return bad;
+}
+
+/// Likewise of a teacher's scores.
+NCE_DEVICE int64_t first_bad_score(const BeginParams& p) {
+  const Range range = part_of(p.score_count, blockIdx.x, p.parts);
+  for (int64_t i = range.begin + threadIdx.x; i < range.end; i += kBlockThreads) {
+    if (!loss::score_allowed(static_cast<double>(p.scores[i]))) return i;
+  }
+  return kNoRow;
 }
 
 __global__ void check_rows(const BeginParams p) {
@@ -72,12 +84,14 @@ __global__ void check_rows(const BeginParams p) {
     }
   }
   const int64_t bad_offset = weigh_columns(p);
+  const int64_t bad_score = first_bad_score(p);
   Seen seen;
   seen.weight_sum = combine_block<Sum>(weight_sum);
   seen.bad_weight = combine_block<Smallest>(bad_weight);
   seen.bad_label = combine_block<Smallest>(bad_label);
   seen.bad_upstream = combine_block<Smallest>(bad_upstream);
   seen.bad_offset = combine_block<Smallest>(bad_offset);
+  seen.bad_score = combine_block<Smallest>(bad_score);
   if (threadIdx.x == 0) p.seen[blockIdx.x] = seen;
 }
 
@@ -109,6 +123,7 @@ __global__ void begin_call(const BeginParams p) {
   const int64_t bad_label = combine_block<Smallest>(mine ? p.seen[part].bad_label : kNoRow);
   const int64_t bad_upstream = combine_block<Smallest>(mine ? p.seen[part].bad_upstream : kNoRow);
   const int64_t bad_offset = combine_block<Smallest>(mine ? p.seen[part].bad_offset : kNoRow);
+  const int64_t bad_score = combine_block<Smallest>(mine ? p.seen[part].bad_score : kNoRow);
   const int64_t bad_metrics = combine_block<Smallest>(wrong_metrics(p.metrics));
   if (part != 0) return;
   CallState& call = *p.call;
@@ -142,6 +157,9 @@ __global__ void begin_call(const BeginParams p) {
   } else if (bad_offset != kNoRow) {
     set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kKeyOffsets, bad_offset,
                static_cast<double>(p.offsets[bad_offset]));
+  } else if (bad_score != kNoRow) {
+    set_status(call, NCE_STATUS_INVALID_ARGUMENT, Argument::kTeacherScores, bad_score,
+               static_cast<double>(p.scores[bad_score]));
   } else if (tau != call.tau) {
     set_status(call, NCE_STATUS_INVALID_STATE, Argument::kTemperature, 0, tau);
   } else if (bias != call.bias) {
@@ -160,10 +178,11 @@ void launch_begin_call(const BeginCall& begin, cudaStream_t stream) {
   const nce_inputs& in = *begin.in;
   const int64_t upstream_count = in.upstream_per_row != 0 ? begin.rows : 1;
   const int64_t columns = in.key_offsets == nullptr ? 0 : begin.columns;
+  const int64_t scores = in.teacher_scores == nullptr ? 0 : begin.scores;
   const BeginParams params{
       .call = begin.call,
       .seen = static_cast<Seen*>(begin.scratch),
-      .parts = parts_of(std::max(begin.rows, columns)),
+      .parts = parts_of(std::max({begin.rows, columns, scores})),
       .plan = begin.plan,
       .backward = begin.backward,
       .logarithm = in.temperature_form == NCE_TEMPERATURE_LOGARITHM && in.temperature != nullptr,
@@ -180,6 +199,8 @@ void launch_begin_call(const BeginCall& begin, cudaStream_t stream) {
       .columns = columns,
       .column_weights = begin.column_weights,
       .columns_allocated = begin.columns_allocated,
+      .scores = in.teacher_scores,
+      .score_count = scores,
   };
   launch({"check_rows", dim3(static_cast<unsigned>(params.parts)), kBlockThreads, kReduceBytes, stream}, check_rows,
          params);

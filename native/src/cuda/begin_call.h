@@ -24,15 +24,16 @@ struct BeginCall {
   /// Forward, where there are offsets: e^offset of each column, and 1 in the padding.
   double* column_weights = nullptr;
   int64_t columns_allocated = 0;
+  int64_t scores = 0;  ///< of a teacher, if `in` has any
 };
 
-constexpr int64_t kBeginCallBytes = 256 * 40;
+constexpr int64_t kBeginCallBytes = 256 * 48;
 
 /// Sets status, argument, row and value to the first offence, in the order metrics, temperature, bias, weights, labels,
-/// upstream, offsets, or to OK; then tau (1 without a temperature), what similarities are multiplied by, its factor,
-/// the bias (0 without one), and the sum of the weights. A forward pass is then one of no plan, until its last kernel
-/// sets `plan` where the status is OK. A backward pass without its forward, or with another temperature or bias, gets
-/// INVALID_STATE, and what the forward pass left stays.
+/// upstream, offsets, a teacher's scores, or to OK; then tau (1 without a temperature), what similarities are
+/// multiplied by, its factor, the bias (0 without one), and the sum of the weights. A forward pass is then one of no
+/// plan, until its last kernel sets `plan` where the status is OK. A backward pass without its forward, or with another
+/// temperature or bias, gets INVALID_STATE, and what the forward pass left stays.
 void launch_begin_call(const BeginCall& begin, cudaStream_t stream);
 
 }  // namespace nce::cuda

@@ -21,6 +21,8 @@ const char* name_of(Argument argument) {
       return "upstream";
     case Argument::kKeyOffsets:
       return "key_offsets";
+    case Argument::kTeacherScores:
+      return "teacher_scores";
     case Argument::kQueries:
     case Argument::kSimilarity:
       return "queries";
@@ -65,6 +67,9 @@ const char* name_of(Argument argument) {
       break;
     case Argument::kKeyOffsets:
       allowed = loss::kOffsetsAllowed;
+      break;
+    case Argument::kTeacherScores:
+      allowed = loss::kScoresAllowed;
       break;
     case Argument::kNone:
     case Argument::kUpstream:

@@ -20,6 +20,7 @@ enum class Argument : int32_t {
   kLabels,
   kUpstream,
   kKeyOffsets,
+  kTeacherScores,
   kQueries,
   kKeys,
   kNegatives,

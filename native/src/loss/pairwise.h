@@ -1,7 +1,7 @@
 #pragma once
 // Losses whose rows do not meet: each compares its query with vectors of its own, of which the first is the key. In
 // double, on host and device. Sources: InfoNCE 1807.03748 eq. 4, NT-Logistic 2002.05709 table 2, contrastive Hadsell
-// 2006 eq. 4, triplet 1503.03832 eq. 3.
+// 2006 eq. 4, triplet 1503.03832 eq. 3, distillation 1503.02531 and 2010.02666 eq. 2.
 
 #include <cmath>
 #include <cstdint>
@@ -102,15 +102,28 @@ struct PairwiseRule {
   double hardness;  ///< see RowRule
 };
 
-/// What the forward pass finds out about a row and the backward pass needs again. The last four are of the softmax. No
-/// logarithm of a sum is among them: as one number with the maximum it would be rounded at the size of the logits.
+/// What a call says of a row beside its vectors.
+struct RowTargets {
+  bool alike;            ///< its label; true for losses without labels
+  const float* teacher;  ///< scores of its comparisons; null for losses without a teacher
+};
+
+/// A softmax: e^((x - maximum) / scale - log_sum). Two numbers: as one they would be rounded at the size of x.
+struct Softmax {
+  double maximum = 0.0;
+  double log_sum = 0.0;
+};
+
+/// What the forward pass finds out about a row and the backward pass needs again.
 struct RowTerms {
   double loss;
   double temperature_slope;  ///< dl/dtau
   double positive_slope;     ///< dl / d(value of the positive)
-  double largest_slope;      ///< and of the most similar negative
-  double maximum;            ///< its value
-  double entropy;            ///< of the softmax over the negatives; NaN without any
+  double largest_slope;      ///< kOdds: and of the most similar negative
+  double maximum;            ///< kOdds: its value
+  double entropy;            ///< kOdds: of the softmax over the negatives; NaN without any
+  Softmax student{};         ///< kKlDivergence: of all comparisons
+  Softmax teacher{};
 };
 
 /// Contrastive loss of a pair at distance d: d^2 / 2 if alike, else hinge(margin - d)^2 / 2; and d/dd of it.
@@ -192,17 +205,110 @@ NCE_HOST_DEVICE inline RowTerms logistic_terms(const Comparison* comparisons, do
   return {logistic_positive(positive) + logistic_negative(negative), slope, 0.0, 0.0, 0.0, 0.0};
 }
 
-/// The terms of a row from its comparisons. `alike` is its label, true for losses without labels.
+/// The softmax of value(k) / scale over all k.
+template <typename Value, typename Lanes>
+NCE_HOST_DEVICE Softmax softmax_over(int64_t count, double scale, const Value& value, const Lanes& lanes) {
+  double maximum = -HUGE_VAL;
+  for (int64_t k = lanes.first(); k < count; k += lanes.step()) {
+    if (value(k) > maximum) maximum = value(k);
+  }
+  maximum = lanes.largest(maximum);
+  double sum = 0.0;
+  for (int64_t k = lanes.first(); k < count; k += lanes.step()) sum += std::exp((value(k) - maximum) / scale);
+  return {maximum, std::log(lanes.sum(sum))};
+}
+
+/// A candidate as teacher and student see it, p and q = p e^gap being their probabilities. Near each other, they are
+/// compared by the gap, which keeps the digits that q - p would lose.
+struct Candidate {
+  double p;
+  double q;
+  double gap;  ///< ln(q / p)
+
+  NCE_HOST_DEVICE bool near() const { return std::fabs(gap) < 0.5; }
+  /// q - p.
+  NCE_HOST_DEVICE double excess() const { return near() ? p * std::expm1(gap) : q - p; }
+  /// Its share of the divergence, p ln(p / q) + q - p, which is never below 0; the two further terms have the sum 0.
+  NCE_HOST_DEVICE double divergence() const { return near() ? p * (std::expm1(gap) - gap) : q - p - p * gap; }
+};
+
+NCE_HOST_DEVICE inline Candidate candidate_of(double value, double tau, const Softmax& student, double score,
+                                              const Softmax& teacher) {
+  const double log_q = (value - student.maximum) / tau - student.log_sum;
+  const double log_p = (score - teacher.maximum) - teacher.log_sum;
+  return {std::exp(log_p), std::exp(log_q), log_q - log_p};
+}
+
 template <typename Lanes>
-NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* comparisons, int64_t count, bool alike,
-                                   const Lanes& lanes) {
+NCE_HOST_DEVICE RowTerms divergence_terms(const Comparison* comparisons, int64_t count, double tau,
+                                          const float* teacher_scores, const Lanes& lanes) {
+  const auto value = [&](int64_t k) { return comparisons[k].value; };
+  const auto score = [&](int64_t k) { return static_cast<double>(teacher_scores[k]); };
+  const Softmax student = softmax_over(count, tau, value, lanes);
+  const Softmax teacher = softmax_over(count, 1.0, score, lanes);
+  double loss = 0.0;
+  double pull = 0.0;
+  for (int64_t k = lanes.first(); k < count; k += lanes.step()) {
+    const Candidate candidate = candidate_of(value(k), tau, student, score(k), teacher);
+    loss += candidate.divergence();
+    pull += candidate.excess() * ((value(k) - student.maximum) / tau);
+  }
+  // What rounding leaves of a row that its teacher has taught may be below 0.
+  const double divergence = lanes.sum(loss);
+  return {divergence > 0.0 ? divergence : 0.0, -lanes.sum(pull) / tau, 0.0, 0.0, 0.0, std::nan(""), student, teacher};
+}
+
+/// (s+ - s-) - (t+ - t-) of negative k.
+NCE_HOST_DEVICE inline double margin_error(const Comparison* comparisons, int64_t k, const float* teacher_scores) {
+  const double wanted = static_cast<double>(teacher_scores[0]) - static_cast<double>(teacher_scores[k]);
+  return (comparisons[0].value - comparisons[k].value) - wanted;
+}
+
+template <typename Lanes>
+NCE_HOST_DEVICE RowTerms margin_mse_terms(const Comparison* comparisons, int64_t count, const float* teacher_scores,
+                                          const Lanes& lanes) {
+  if (count == 1) return {0.0, 0.0, 0.0, 0.0, 0.0, std::nan("")};
+  const double share = 1.0 / static_cast<double>(count - 1);
+  double squares = 0.0;
+  double errors = 0.0;
+  for (int64_t k = 1 + lanes.first(); k < count; k += lanes.step()) {
+    const double error = margin_error(comparisons, k, teacher_scores);
+    squares += error * error;
+    errors += error;
+  }
+  return {lanes.sum(squares) * share, 0.0, 2.0 * share * lanes.sum(errors), -2.0 * share, 0.0, std::nan("")};
+}
+
+template <typename Lanes>
+NCE_HOST_DEVICE RowTerms distilled_terms(const PairwiseRule& rule, const Comparison* comparisons, int64_t count,
+                                         const float* teacher_scores, const Lanes& lanes) {
+  return rule.function == RowFunction::kKlDivergence
+             ? divergence_terms(comparisons, count, rule.tau, teacher_scores, lanes)
+             : margin_mse_terms(comparisons, count, teacher_scores, lanes);
+}
+
+NCE_HOST_DEVICE inline double distilled_slope(const PairwiseRule& rule, const Comparison* comparisons, int64_t k,
+                                              const float* teacher_scores, const RowTerms& terms) {
+  if (rule.function == RowFunction::kKlDivergence) {
+    return candidate_of(comparisons[k].value, rule.tau, terms.student, static_cast<double>(teacher_scores[k]),
+                        terms.teacher)
+               .excess() /
+           rule.tau;
+  }
+  return k == 0 ? terms.positive_slope : terms.largest_slope * margin_error(comparisons, k, teacher_scores);
+}
+
+/// The terms of a row from its comparisons.
+template <typename Lanes>
+NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* comparisons, int64_t count,
+                                   const RowTargets& targets, const Lanes& lanes) {
   switch (family_of(rule.function)) {
     case RowFamily::kOdds:
       return softmax_terms(rule, comparisons, count, lanes);
     case RowFamily::kLogistic:
       return logistic_terms(comparisons, rule.tau);
     case RowFamily::kContrastive:
-      return {contrastive_loss(comparisons[0].value, alike, rule.margin), 0.0, 0.0, 0.0, 0.0, 0.0};
+      return {contrastive_loss(comparisons[0].value, targets.alike, rule.margin), 0.0, 0.0, 0.0, 0.0, 0.0};
     case RowFamily::kTriplet:
       return {triplet_loss(triplet_gap(comparisons[0].value, comparisons[1].value, rule.margin),
                            rule.function == RowFunction::kSoftTriplet),
@@ -212,6 +318,7 @@ NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* c
               0.0,
               0.0};
     case RowFamily::kDistilled:
+      return distilled_terms(rule, comparisons, count, targets.teacher, lanes);
     case RowFamily::kWeighed:
       break;
   }
@@ -219,8 +326,8 @@ NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* c
 }
 
 /// dl / d(value of comparison k).
-NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparison* comparisons, int64_t k, bool alike,
-                                        const RowTerms& terms) {
+NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparison* comparisons, int64_t k,
+                                        const RowTargets& targets, const RowTerms& terms) {
   const double tau = rule.tau;
   switch (family_of(rule.function)) {
     case RowFamily::kOdds: {
@@ -233,13 +340,14 @@ NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparis
                      : logistic_negative_slope(comparisons[1].value / tau)) /
              tau;
     case RowFamily::kContrastive:
-      return contrastive_slope(comparisons[0].value, alike, rule.margin);
+      return contrastive_slope(comparisons[0].value, targets.alike, rule.margin);
     case RowFamily::kTriplet: {
       const double slope = triplet_slope(triplet_gap(comparisons[0].value, comparisons[1].value, rule.margin),
                                          rule.function == RowFunction::kSoftTriplet);
       return k == 0 ? slope : -slope;
     }
     case RowFamily::kDistilled:
+      return distilled_slope(rule, comparisons, k, targets.teacher, terms);
     case RowFamily::kWeighed:
       break;
   }

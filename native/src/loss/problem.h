@@ -119,6 +119,7 @@ struct Problem {
   /// Rows of Y that have a gradient, which come first.
   int64_t rows_with_gradient() const { return y_rows - queue; }
   bool has_temperature() const { return loss::has_temperature(row.function); }
+  bool has_teacher() const { return family_of(row.function) == RowFamily::kDistilled; }
   bool has_bias() const { return rule.bias; }
   bool has_labels() const {
     return by_labels || arrangement == Arrangement::kLabelled || arrangement == Arrangement::kMined;

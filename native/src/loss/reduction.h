@@ -81,4 +81,10 @@ NCE_HOST_DEVICE inline bool offset_allowed(double given) { return given >= -kLar
 
 constexpr const char* kOffsetsAllowed = "a number from -30 to 30";
 
+/// The largest size of a teacher's score, and whether a call may have this one.
+constexpr double kLargestScore = static_cast<double>(1e30F);
+NCE_HOST_DEVICE inline bool score_allowed(double given) { return given >= -kLargestScore && given <= kLargestScore; }
+
+constexpr const char* kScoresAllowed = "a number from -1e30 to 1e30";
+
 }  // namespace nce::loss

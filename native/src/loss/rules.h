@@ -157,7 +157,7 @@ constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator deno
   return {};
 }
 
-constexpr nce_loss kLastLoss = NCE_LOSS_SIGLIP;
+constexpr nce_loss kLastLoss = NCE_LOSS_MARGIN_MSE;
 
 constexpr LossRule rule_of(nce_loss loss) {
   switch (loss) {

@@ -163,7 +163,7 @@ void RowSweep<T>::add_metrics(int64_t row, std::span<const Comparison> compariso
   const double units = (inverse_query_norm != 0.0 ? 1.0 : 0.0) + (comparison.inverse_norm != 0.0 ? 1.0 : 0.0);
   const double squared_unit_distance = std::max(0.0, units - 2.0 * cosine);
   const double similarity = measure_.similarity_sign * comparison.value;
-  if (k == 0 && alike(row)) {
+  if (k == 0 && targets(row).alike) {
     totals.add_positive(similarity, squared_unit_distance);
   } else {
     totals.add_negative(similarity, squared_unit_distance);
@@ -208,7 +208,7 @@ RowTerms RowSweep<T>::forward(int64_t row, const RowScratch& scratch, std::span<
   }
   if (!good) return {};
   const RowTerms terms =
-      loss::row_terms(rule_, comparisons.data(), std::ssize(comparisons), alike(row), loss::WholeRow{});
+      loss::row_terms(rule_, comparisons.data(), std::ssize(comparisons), targets(row), loss::WholeRow{});
   const double weighted = reducer_.weighted(terms.loss, row);
   if (!std::isfinite(weighted) || !std::isfinite(terms.temperature_slope)) {
     if (totals.overflow < 0) totals.overflow = row;
@@ -236,13 +236,14 @@ void RowSweep<T>::backward(int64_t row, double factor, const RowScratch& scratch
   const bool add = out.accumulate != 0;
   std::fill(sum, sum + dim_, 0.0);
   double radial = 0.0;
+  const loss::RowTargets of_row = targets(row);
   for (std::size_t k = 0; k < comparisons.size(); ++k) {
     const Comparison& comparison = comparisons[k];
     const T* y = other(row, k);
     T* gradient = other_gradient(row, k, out);
     double bound = 0.0;
     const double slope =
-        factor * measure_.sign * loss::row_slope(rule_, comparisons.data(), static_cast<int64_t>(k), alike(row), terms);
+        factor * measure_.sign * loss::row_slope(rule_, comparisons.data(), static_cast<int64_t>(k), of_row, terms);
     switch (measure_.base) {
       case Base::kCosine: {
         const double cosine = measure_.sign * (comparison.value - measure_.offset);

@@ -63,7 +63,11 @@ class RowSweep {
   void add_metrics(int64_t row, std::span<const Comparison> comparisons, std::size_t k, double inverse_query_norm,
                    double cosine, RowwiseTotals& totals) const;
   void add_ranks(std::span<const Comparison> comparisons, const RowTerms& terms, RowwiseTotals& totals) const;
-  bool alike(int64_t row) const { return in_.labels == nullptr || in_.labels[row] != 0; }
+  loss::RowTargets targets(int64_t row) const {
+    return {
+        .alike = in_.labels == nullptr || in_.labels[row] != 0,
+        .teacher = in_.teacher_scores == nullptr ? nullptr : in_.teacher_scores + row * problem_.comparisons_of_row};
+  }
 
   const loss::Problem& problem_;
   const nce_inputs& in_;

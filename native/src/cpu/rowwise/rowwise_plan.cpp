@@ -139,6 +139,7 @@ class RowwisePlan final : public Plan {
     }
     call.weight_sum = check_weights(in, n());
     if (in.labels != nullptr) check_labels(in, n());
+    check_teacher_scores(in, n() * comparisons_);
     if (gradients) check_upstream(in, n());
     return call;
   }

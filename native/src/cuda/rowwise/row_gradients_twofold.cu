@@ -15,7 +15,7 @@ NCE_DEVICE int exponent_of(double size) { return size > 0.0 && is_finite(size) ?
 /// The largest slope of a row, or one that no other is above: that of the positive, unless there is one negative.
 NCE_DEVICE double largest_slope(const RowwiseParams& p, int64_t row) {
   const auto slope = [&](int64_t k) {
-    return std::fabs(loss::row_slope(rule_of(p), comparisons_of(p, row), k, is_alike(p, row), p.terms[row]));
+    return std::fabs(loss::row_slope(rule_of(p), comparisons_of(p, row), k, targets_of(p, row), p.terms[row]));
   };
   return p.comparisons_of_row == 2 ? Largest()(slope(0), slope(1)) : slope(0);
 }

@@ -79,6 +79,7 @@ struct RowwiseParams {
 
   RowMatrix queries, keys, negatives;
   const int32_t* labels;
+  const float* teacher_scores;  ///< [rows][comparisons_of_row]; null without a teacher
 
   double* inverse_norms;    ///< of queries, as of other rows
   Comparison* comparisons;  ///< [rows][comparisons_of_row]

@@ -72,14 +72,14 @@ NCE_DEVICE RowwiseTotals no_rows() {
 template <int kLanes>
 NCE_DEVICE void finish_row(const RowwiseParams& p, int64_t row, const Lanes<kLanes>& lanes, RowwiseTotals& totals) {
   const Comparison* const comparisons = comparisons_of(p, row);
-  const bool alike = is_alike(p, row);
+  const loss::RowTargets targets = targets_of(p, row);
   const bool good_query = is_finite(p.inverse_norms[row]);
   double above = 0.0, tied = 0.0;
   for (int64_t k = lanes.first(); k < p.comparisons_of_row; k += lanes.step()) {
     const Comparison comparison = comparisons[k];
     find_bad(p, row, k, comparison, totals);
     if (p.metrics == nullptr) continue;
-    add_metrics(p, row, k, comparison, alike, totals.metrics);
+    add_metrics(p, row, k, comparison, targets.alike, totals.metrics);
     if (k == 0) continue;
     const double similarity = p.measure.similarity_sign * comparison.value;
     const double positive = p.measure.similarity_sign * comparisons[0].value;
@@ -88,7 +88,7 @@ NCE_DEVICE void finish_row(const RowwiseParams& p, int64_t row, const Lanes<kLan
   }
   above = lanes.sum(above);
   tied = lanes.sum(tied);
-  const RowTerms terms = loss::row_terms(rule_of(p), comparisons, p.comparisons_of_row, alike, lanes);
+  const RowTerms terms = loss::row_terms(rule_of(p), comparisons, p.comparisons_of_row, targets, lanes);
   if (lanes.first() != 0) return;
   if (!good_query) keep_first(totals.bad_query, row);
   p.terms[row] = terms;

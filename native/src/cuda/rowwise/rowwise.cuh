@@ -37,7 +37,10 @@ NCE_DEVICE double times(double x, const loss::UnitFactors& factors) {
   return sizeof(T) < sizeof(double) ? x * factors.second : x * factors.first * factors.second;
 }
 
-NCE_DEVICE bool is_alike(const RowwiseParams& p, int64_t row) { return p.labels == nullptr || p.labels[row] != 0; }
+NCE_DEVICE loss::RowTargets targets_of(const RowwiseParams& p, int64_t row) {
+  return {.alike = p.labels == nullptr || p.labels[row] != 0,
+          .teacher = p.teacher_scores == nullptr ? nullptr : p.teacher_scores + row * p.comparisons_of_row};
+}
 
 NCE_DEVICE loss::PairwiseRule rule_of(const RowwiseParams& p) {
   return {.function = p.function,
@@ -75,7 +78,7 @@ NCE_DEVICE Pull pull_of(const RowwiseParams& p, int64_t row, int64_t k, double f
   const Comparison* const comparisons = comparisons_of(p, row);
   const double value = comparisons[k].value;
   const double slope =
-      factor * p.measure.sign * loss::row_slope(rule_of(p), comparisons, k, is_alike(p, row), p.terms[row]);
+      factor * p.measure.sign * loss::row_slope(rule_of(p), comparisons, k, targets_of(p, row), p.terms[row]);
   switch (p.measure.base) {
     case loss::Base::kCosine:
       return {slope, comparisons[k].inverse_norm, p.measure.sign * (value - p.measure.offset)};

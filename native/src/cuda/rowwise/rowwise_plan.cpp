@@ -37,7 +37,8 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
                        .with_upstream = of.backward,
                        .in = &of.in,
                        .metrics = of.forward ? of.out.metrics : nullptr,
-                       .rows = rows_},
+                       .rows = rows_,
+                       .scores = rows_ * problem_.comparisons_of_row},
                       of.stream);
     const RowwiseParams params = params_of(of.in, of.out, call, arrays);
     if (of.forward) {
@@ -101,6 +102,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
             .keys = {in.keys, in.keys_stride},
             .negatives = {in.negatives, in.negatives_stride},
             .labels = in.labels,
+            .teacher_scores = in.teacher_scores,
             .inverse_norms = arrays.inverse_norms,
             .comparisons = arrays.comparisons,
             .cosines = out.metrics != nullptr ? arrays.cosines : nullptr,
