@@ -218,18 +218,18 @@ NCE_HOST_DEVICE Softmax softmax_over(int64_t count, double scale, const Value& v
   return {maximum, std::log(lanes.sum(sum))};
 }
 
-/// A candidate as teacher and student see it, p and q = p e^gap being their probabilities. Near each other, they are
-/// compared by the gap, which keeps the digits that q - p would lose.
+/// A candidate as teacher and student see it, p and q = p e^gap being their probabilities.
 struct Candidate {
   double p;
   double q;
   double gap;  ///< ln(q / p)
 
-  NCE_HOST_DEVICE bool near() const { return std::fabs(gap) < 0.5; }
-  /// q - p.
-  NCE_HOST_DEVICE double excess() const { return near() ? p * std::expm1(gap) : q - p; }
-  /// Its share of the divergence, p ln(p / q) + q - p, which is never below 0; the two further terms have the sum 0.
-  NCE_HOST_DEVICE double divergence() const { return near() ? p * (std::expm1(gap) - gap) : q - p - p * gap; }
+  NCE_HOST_DEVICE double excess() const { return q - p; }
+  /// Its share of the divergence, p ln(p / q) + q - p, which is never below 0; the two further terms have the sum 0. Of
+  /// near probabilities it is of the second order, and q - p has not the digits.
+  NCE_HOST_DEVICE double divergence() const {
+    return std::fabs(gap) < 0.5 ? p * (std::expm1(gap) - gap) : q - p - p * gap;
+  }
 };
 
 NCE_HOST_DEVICE inline Candidate candidate_of(double value, double tau, const Softmax& student, double score,
