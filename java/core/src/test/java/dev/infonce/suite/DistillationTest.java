@@ -8,6 +8,7 @@ import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Gradients;
 import dev.infonce.InfoNce;
+import dev.infonce.InfoNceException;
 import dev.infonce.KlDistillation;
 import dev.infonce.MarginMse;
 import dev.infonce.Matrix;
@@ -15,6 +16,8 @@ import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
 import dev.infonce.Reduction;
 import dev.infonce.Similarity;
+import dev.infonce.Status;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -248,6 +251,83 @@ class DistillationTest extends DeviceSuite {
                 scores[15] = 1e20f;
                 scores[16] = 1e20f;
                 assertAsOracle(c, Oracle.evaluate(c), PlanOptions.defaults(), SEED);
+            }
+        }
+    }
+
+    /** exp(-1e30) is 0, and 0 ln 0 counts as 0, even where the student's logit is at minus infinity. */
+    @Test
+    void aCandidateThatTheTeacherRulesOutContributesNothing() {
+        double[][] query = {{1}};
+        double[][] negatives = {{-1e300}, {0}};
+        Case c = lists(divergence(), DType.FLOAT64, query, new double[][] {{0}}, negatives)
+                .withTemperature(1e-9)
+                .withTeacherScores(0, -1e30f, 0);
+        Result result = Result.of(device, c);
+        assertThat(result.loss()).as(what(c, 0)).isCloseTo(0, within(ROUNDINGS));
+        assertThat(result.dTemperature()).as(what(c, 0)).isZero();
+        assertThat(result.dQueries()[0][0]).as(what(c, 0)).isZero();
+    }
+
+    @Test
+    void divergencesAreNeverBelowZero() {
+        KlDistillation rows = divergence().withReduction(Reduction.NONE);
+        int n = Devices.orSmaller(deviceName, 300, 40, "lists of a student that is its teacher but for roundings");
+        Case c = Cases.random(rows, n, 4, 3, DType.FLOAT64, SEED);
+        float[] scores = new float[n * 5];
+        for (int i = 0; i < n; i++) {
+            scores[5 * i] = (float) (Oracle.dot(c.queries()[i], c.keys()[i]) / TAU);
+            for (int k = 0; k < 4; k++) {
+                scores[5 * i + 1 + k] = (float) (Oracle.dot(c.queries()[i], c.negatives()[4 * i + k]) / TAU);
+            }
+        }
+        for (double loss : Result.of(device, c.withTeacherScores(scores)).rowLosses()) {
+            assertThat(loss).as(what(c, SEED)).isBetween(0.0, ROUNDINGS);
+        }
+    }
+
+    /** Whatever their share in the loss. */
+    @Test
+    void similaritiesBeyondTheRangeAreRefused() {
+        double[][] query = {{1e200}};
+        double[][] key = {{1}};
+        double[][] negatives = {{-1e200}, {1}};
+        for (ContrastiveLoss loss : List.of(divergence(), MarginMse.ofDots())) {
+            Case c = lists(loss, DType.FLOAT64, query, key, negatives).withTeacherScores(0, -1e30f, 0);
+            notFinite(c);
+        }
+    }
+
+    @Test
+    void gradientsThatOverflowAreRefusedWithOutputsUntouched() {
+        double[][] query = {{100}, {1}};
+        double[][] negatives = {{1}, {2}};
+        Case c = lists(
+                        MarginMse.ofDots().withReduction(Reduction.SUM),
+                        DType.FLOAT32,
+                        query,
+                        new double[][] {{1}, {1}},
+                        negatives)
+                .withTeacherScores(0, 0, 1e30f, 0);
+        notFinite(c.withUpstream(3e8f));
+        notFinite(c.withTeacherScores(1e30f, 0, 0, 0).withUpstream(3e8f));
+    }
+
+    private void notFinite(Case c) {
+        double[][] sevens = new double[c.negatives().length][(int) c.shape().dim()];
+        for (double[] row : sevens) {
+            Arrays.fill(row, 7);
+        }
+        Gradients out = new Gradients(c.matrix(Arrays.copyOf(sevens, c.rows())), null, c.matrix(sevens));
+        try (Plan plan = device.plan(c.loss(), c.shape(), c.dtype())) {
+            assertThatThrownBy(() -> plan.forwardBackward(c.inputs(), out))
+                    .as(what(c, 0))
+                    .isInstanceOfSatisfying(
+                            InfoNceException.class,
+                            refusal -> assertThat(refusal.status()).isEqualTo(Status.NON_FINITE));
+            if (deviceName.startsWith("java")) {
+                assertThat(out.dQueries().toDoubleArray()).as(what(c, 0)).containsOnly(7);
+                assertThat(out.dNegatives().toDoubleArray()).as(what(c, 0)).containsOnly(7);
             }
         }
     }

@@ -53,7 +53,7 @@ public final class ScoredRow {
     public boolean isFinite() {
         boolean finite = Double.isFinite(loss);
         for (double s : similarities) {
-            finite &= Double.isFinite(s);
+            finite = finite & Double.isFinite(s);
         }
         return finite;
     }
