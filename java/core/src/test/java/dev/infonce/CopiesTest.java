@@ -105,8 +105,8 @@ class CopiesTest {
             Matrix matrix = Samples.heap(DType.FLOAT32, 2, 3, 1);
             DeviceBuffer buffer = new DeviceBuffer(device, MemorySegment.NULL, 0);
             DeviceInputs in = new DeviceInputs(
-                    matrix, matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer, buffer, buffer,
-                    buffer, buffer);
+                    matrix, matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer, buffer,
+                    buffer, buffer, buffer);
             Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
             DeviceBuffer another = new DeviceBuffer(device, MemorySegment.NULL, 0);
             differ(in, in.withNegatives(other), "negatives", other);

@@ -32,7 +32,16 @@ class LossKindsTest {
                         .toList());
         assertThat(kinds())
                 .extracting(ContrastiveLoss::word)
-                .startsWith("infonce", "ntxent", "nt-logistic", "contrastive", "triplet", "siglip", "supcon", "kl-distillation", "margin-mse")
+                .startsWith(
+                        "infonce",
+                        "ntxent",
+                        "nt-logistic",
+                        "contrastive",
+                        "triplet",
+                        "siglip",
+                        "supcon",
+                        "kl-distillation",
+                        "margin-mse")
                 .doesNotHaveDuplicates();
     }
 

@@ -180,10 +180,7 @@ final class LossCommand implements Callable<Integer> {
             description = "A weight >= 0 for each row that has a loss (default: 1).")
     String weights;
 
-    @Option(
-            names = "--temperature",
-            paramLabel = "TAU",
-            description = "Temperature; a loss without one ignores it.")
+    @Option(names = "--temperature", paramLabel = "TAU", description = "Temperature; a loss without one ignores it.")
     Double temperature;
 
     @Option(

@@ -38,7 +38,8 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
             Map.entry("with own negatives too", () -> spoken(words(LossKind::takesOwnNegativesToo))),
             Map.entry("with a queue", () -> spoken(words(LossKind::takesQueue))),
             Map.entry("with key offsets", () -> spoken(words(LossKind::takesKeyOffsets))),
-            Map.entry("with teacher scores", () -> spoken(words(kind -> kind.can(ContrastiveLoss::takesTeacherScores)))),
+            Map.entry(
+                    "with teacher scores", () -> spoken(words(kind -> kind.can(ContrastiveLoss::takesTeacherScores)))),
             Map.entry("without cosine", () -> String.join(", ", words(LossHelp::isOfDots))),
             Map.entry("with mining", () -> spoken(words(kind -> kind.has("mining")))),
             Map.entry("matrices", LossHelp::matrices));
@@ -130,9 +131,9 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
                 form.takesTeacherScores()
                         ? Stream.of("N keys, negatives N x M x D (own) and teacher scores N x (M + 1)")
                         : Stream.of(negatives.stream()
-                        .filter(Set.of(Negatives.SHARED, Negatives.OWN)::contains)
-                        .map(which -> which == Negatives.SHARED ? "M x D (shared)" : "N x M x D (own)")
-                        .collect(Collectors.joining(" or ", "N keys and negatives ", "")));
+                                .filter(Set.of(Negatives.SHARED, Negatives.OWN)::contains)
+                                .map(which -> which == Negatives.SHARED ? "M x D (shared)" : "N x M x D (own)")
+                                .collect(Collectors.joining(" or ", "N keys and negatives ", "")));
             case IN_BATCH_AND_OWN ->
                 Stream.of("queries, keys (M rows) and negatives N x K x D, with --own-negatives-too");
             case PAIRED ->

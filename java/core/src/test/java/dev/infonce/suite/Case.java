@@ -43,7 +43,22 @@ public record Case(
         int m = keys == null ? 0 : keys.length;
         Shape shape = Shape.of(queries.length, m, queries[0].length);
         return new Case(
-                loss, shape, dtype, queries, keys, null, null, null, null, null, null, null, null, null, null, temperature);
+                loss,
+                shape,
+                dtype,
+                queries,
+                keys,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                temperature);
     }
 
     /** The components, to be changed. */

@@ -52,8 +52,7 @@ public final class Cases {
 
     /** Every loss that learns a teacher's scores. */
     static List<ContrastiveLoss> distilled(Similarity s, double tau) {
-        return List.of(
-                KlDistillation.withTemperature(tau).withSimilarity(s), MarginMse.ofSimilarity(s));
+        return List.of(KlDistillation.withTemperature(tau).withSimilarity(s), MarginMse.ofSimilarity(s));
     }
 
     /** Every loss of triplets that are mined; easy ones cost nothing without a margin beyond most distances. */

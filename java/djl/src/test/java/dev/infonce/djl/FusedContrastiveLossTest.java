@@ -123,7 +123,8 @@ class FusedContrastiveLossTest {
                 if (c.teacherScores() != null) {
                     labels.add(manager.create(
                             c.teacherScores(),
-                            new ai.djl.ndarray.types.Shape(c.shape().n(), c.shape().m() + 1)));
+                            new ai.djl.ndarray.types.Shape(
+                                    c.shape().n(), c.shape().m() + 1)));
                 }
                 try (GradientCollector collector = engine.newGradientCollector()) {
                     collector.backward(fused.evaluate(labels, arrays));
