@@ -294,6 +294,21 @@ def reference(case, kind, tau, data):
         dn = g[..., None] * by_negative
         return (losses.mean(), with_tau(g, s, tau) + with_tau(to_positive, positive, tau), dq,
                 to_positive[:, None] * by_k, dn if case == "infonce-own" else dn.sum(0))
+    if case in ("kl-distillation", "margin-mse"):
+        candidates = np.concatenate([k[:, None, :], negatives], axis=1)
+        s, by_q, by_candidate = similarity_and_gradient(kind, q[:, None, :], candidates)
+        t = data["teacher-scores"].astype(np.float64)
+        if case == "kl-distillation":
+            log_p, log_q = t - log_sum(t)[:, None], s / tau - log_sum(s / tau)[:, None]
+            losses = (np.exp(log_p) * (log_p - log_q)).sum(1)
+            g = (np.exp(log_q) - np.exp(log_p)) / tau / n
+            to_tau = with_tau(g, s, tau)
+        else:
+            missing = (s[:, :1] - s[:, 1:]) - (t[:, :1] - t[:, 1:])
+            losses, to_tau = (missing**2).mean(1), 0.0
+            g = 2 * np.concatenate([missing.sum(1, keepdims=True), -missing], axis=1) / missing.size
+        by_candidate = g[..., None] * by_candidate
+        return losses.mean(), to_tau, (g[..., None] * by_q).sum(1), by_candidate[:, 0], by_candidate[:, 1:]
     if case.startswith(("ntxent", "nt-logistic-tower")):
         tower = q if k is None else np.concatenate([q, k])
         t = len(tower)
@@ -358,7 +373,7 @@ def relative(got, want):
 def run(arguments, data, folder, device):
     command = [str(ROOT / "infonce"), "loss", "--device", device, "--json", "--gradients", str(folder), *arguments]
     for name in ("queries", "keys", "negatives", "labels", "row-labels", "key-labels", "groups", "key-groups", "queue",
-                 "key-offsets"):
+                 "key-offsets", "teacher-scores"):
         if data.get(name) is not None:
             np.save(folder / f"{name}.npy", data[name])
             command += [f"--{name}", str(folder / f"{name}.npy")]
@@ -492,6 +507,13 @@ def main():
                 cases.append((f"mined-{mining}", kind, None, data, None,
                               ["--loss", "triplet", "--mining", mining, "--margin", repr(margin), "--distance", kind,
                                *(["--soft-margin"] if soft else [])]))
+    lists = {"queries": q, "keys": near(q, 0.7), "negatives": rows(n, 11),
+             "teacher-scores": (2 * generator.standard_normal((n, 12))).astype(np.float32)}
+    for kind in SIMILARITIES:
+        tau = MODERATE[kind]
+        cases.append(("kl-distillation", kind, tau, lists, None,
+                      ["--loss", "kl-distillation", "--temperature", repr(tau), "--similarity", kind]))
+        cases.append(("margin-mse", kind, None, lists, None, ["--loss", "margin-mse", "--similarity", kind]))
     failed = 0
     for device in options.device or ["java", "cpu"]:
         worst = {}

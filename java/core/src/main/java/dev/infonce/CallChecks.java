@@ -9,6 +9,7 @@ final class CallChecks {
     private static final long NONE = LossSpec.NONE;
     private static final long WORKSPACE_ALIGNMENT = 64;
     private static final float LARGEST_OFFSET = 30;
+    private static final float LARGEST_SCORE = 1e30f;
 
     private final ContrastiveLoss loss;
     private final LossSpec spec;
@@ -71,6 +72,7 @@ final class CallChecks {
         integers("groups", in.groups(), spec.groups() ? rows.losses() : NONE);
         integers("keyGroups", in.keyGroups(), keyGroups());
         offsets(in.keyOffsets());
+        scores(in.teacherScores());
         weights(in.weights());
         upstream(in.upstream());
         if (in.temperature().isPresent() && !spec.hasTemperature()) {
@@ -115,6 +117,9 @@ final class CallChecks {
         integers("keyGroups", in.keyGroups(), keyGroups());
         if (isGiven("keyOffsets", in.keyOffsets(), keyOffsets())) {
             buffer("keyOffsets", in.keyOffsets(), keyOffsets() * Float.BYTES);
+        }
+        if (isGiven("teacherScores", in.teacherScores(), teacherScores())) {
+            buffer("teacherScores", in.teacherScores(), teacherScores() * Float.BYTES);
         }
         boolean one = in.upstream() == null || in.upstream().bytes() == Float.BYTES || !perRow;
         buffer("upstream", in.upstream(), one ? Float.BYTES : rows.losses() * Float.BYTES);
@@ -299,6 +304,26 @@ final class CallChecks {
         for (int j = 0; j < offsets.length; j++) {
             if (!(Math.abs(offsets[j]) <= LARGEST_OFFSET)) {
                 throw Checks.invalid("keyOffsets: must be in [-30, 30], but number %d is %s", j, offsets[j]);
+            }
+        }
+    }
+
+    private long teacherScores() {
+        return spec.takesTeacherScores() ? shape.n() * (shape.m() + 1) : NONE;
+    }
+
+    private void scores(float[] scores) {
+        if (!isGiven("teacherScores", scores, teacherScores())) {
+            return;
+        }
+        if (scores.length != teacherScores()) {
+            throw Checks.invalid(
+                    "teacherScores: must be %d numbers, m + 1 = %d for each of %d queries, but got %d",
+                    teacherScores(), shape.m() + 1, shape.n(), scores.length);
+        }
+        for (int k = 0; k < scores.length; k++) {
+            if (!(Math.abs(scores[k]) <= LARGEST_SCORE)) {
+                throw Checks.invalid("teacherScores: must be in [-1e30, 1e30], but number %d is %s", k, scores[k]);
             }
         }
     }

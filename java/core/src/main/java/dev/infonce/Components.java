@@ -60,8 +60,8 @@ final class Components {
     }
 
     /**
-     * A record of 1 or its {@link DefaultNumber} for every double, false for every boolean, the first of every enum, an empty set for
-     * every set, and the same for records.
+     * A record of 1 or its {@link DefaultNumber} for every double, false for every boolean, the first or its {@link DefaultSimilarity}
+     * for every enum, an empty set for every set, and the same for records.
      */
     static <R extends Record> R defaults(Class<R> type) {
         return make(
@@ -75,6 +75,10 @@ final class Components {
         DefaultNumber number = component.getAnnotation(DefaultNumber.class);
         if (number != null) {
             return number.value();
+        }
+        DefaultSimilarity similarity = component.getAnnotation(DefaultSimilarity.class);
+        if (similarity != null) {
+            return similarity.value();
         }
         Class<?> type = component.getType();
         if (type.isRecord()) {

@@ -12,10 +12,19 @@ import java.util.Map;
  * the loss of row i.
  */
 public sealed interface ContrastiveLoss
-        permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet, SigLip, SupCon, Matryoshka {
+        permits InfoNce,
+                NtXent,
+                NtLogistic,
+                PairwiseContrastive,
+                Triplet,
+                SigLip,
+                SupCon,
+                KlDistillation,
+                MarginMse,
+                Matryoshka {
     /**
-     * One loss of every kind there is, with default values: temperature or margin 1, bias 0, cosine similarity or Euclidean distance,
-     * in-batch negatives where a kind has a choice, not symmetric, one tower, means. A {@link Matryoshka} is of the kind of the loss
+     * One loss of every kind there is, with default values: temperature or margin 1, bias 0, cosine similarity (dot products
+     * for {@link MarginMse}) or Euclidean distance, in-batch negatives where a kind has a choice, not symmetric, one tower, means. A {@link Matryoshka} is of the kind of the loss
      * within.
      *
      * @return the losses, in the order in which this interface permits them; unmodifiable
@@ -30,7 +39,7 @@ public sealed interface ContrastiveLoss
     /**
      * The word by which command lines and files call this kind of loss.
      *
-     * @return infonce, ntxent, nt-logistic, contrastive, triplet, siglip or supcon
+     * @return infonce, ntxent, nt-logistic, contrastive, triplet, siglip, supcon, kl-distillation or margin-mse
      */
     default String word() {
         return LossSpec.of(this).word();
@@ -70,7 +79,7 @@ public sealed interface ContrastiveLoss
     /**
      * Whether similarities are divided by a temperature, which a call may bring and has a gradient.
      *
-     * @return false for losses with a margin
+     * @return false for losses with a margin, and for {@link MarginMse}
      */
     default boolean hasTemperature() {
         return LossSpec.of(this).hasTemperature();
@@ -88,10 +97,10 @@ public sealed interface ContrastiveLoss
     /**
      * Whether the loss compares distances with a margin.
      *
-     * @return false for losses with a temperature
+     * @return true for {@link PairwiseContrastive} and {@link Triplet}
      */
     default boolean hasMargin() {
-        return !hasTemperature();
+        return LossSpec.of(this).hasMargin();
     }
 
     /**
@@ -138,6 +147,15 @@ public sealed interface ContrastiveLoss
      */
     default boolean takesKeyOffsets() {
         return LossSpec.of(this).offsets();
+    }
+
+    /**
+     * Whether calls bring a teacher's scores of each row's candidates, its key and its own negatives.
+     *
+     * @return true for {@link KlDistillation} and {@link MarginMse}
+     */
+    default boolean takesTeacherScores() {
+        return LossSpec.of(this).takesTeacherScores();
     }
 
     /**

@@ -20,6 +20,8 @@ import java.util.function.Consumer;
  * @param groups r ints, for losses that exclude rows of the same group; a number below 0 is in no group; else null
  * @param keyGroups likewise m + queue ints for the keys of two towers and the queue; else null
  * @param keyOffsets m + queue floats in [-30, 30], of keys and queue, for an {@link InfoNce} with offsets; else null
+ * @param teacherScores n x (m + 1) floats in [-1e30, 1e30], row by row, the key's first, for {@link KlDistillation} and {@link
+ *     MarginMse}; else null
  * @param upstream gradient of the caller's objective by the loss: one float, or r floats for {@link Reduction#NONE}; finite;
  *     null for 1
  * @param bias one double in [-1e30, 1e30], in place of the loss's own; null for that, and for all losses but {@link SigLip}
@@ -37,6 +39,7 @@ public record DeviceInputs(
         DeviceBuffer groups,
         DeviceBuffer keyGroups,
         DeviceBuffer keyOffsets,
+        DeviceBuffer teacherScores,
         DeviceBuffer upstream,
         DeviceBuffer bias) {
     /**
@@ -66,7 +69,8 @@ public record DeviceInputs(
      * @return the inputs
      */
     public static DeviceInputs of(Matrix queries, Matrix keys) {
-        return new DeviceInputs(queries, keys, null, null, null, false, null, null, null, null, null, null, null, null);
+        return new DeviceInputs(
+                queries, keys, null, null, null, false, null, null, null, null, null, null, null, null, null);
     }
 
     /**
@@ -174,6 +178,16 @@ public record DeviceInputs(
     }
 
     /**
+     * The same inputs with a teacher's scores, for {@link KlDistillation} and {@link MarginMse}.
+     *
+     * @param scores n x (m + 1) floats, each in [-1e30, 1e30]: row by row, of the key and then of the row's m negatives
+     * @return new inputs
+     */
+    public DeviceInputs withTeacherScores(DeviceBuffer scores) {
+        return with(copy -> copy.teacherScores = scores);
+    }
+
+    /**
      * The same inputs with an upstream gradient.
      *
      * @param upstream one float, or r floats for {@link Reduction#NONE}
@@ -211,6 +225,7 @@ public record DeviceInputs(
         private DeviceBuffer groups = DeviceInputs.this.groups;
         private DeviceBuffer keyGroups = DeviceInputs.this.keyGroups;
         private DeviceBuffer keyOffsets = DeviceInputs.this.keyOffsets;
+        private DeviceBuffer teacherScores = DeviceInputs.this.teacherScores;
         private DeviceBuffer upstream = DeviceInputs.this.upstream;
         private DeviceBuffer bias = DeviceInputs.this.bias;
 
@@ -228,6 +243,7 @@ public record DeviceInputs(
                     groups,
                     keyGroups,
                     keyOffsets,
+                    teacherScores,
                     upstream,
                     bias);
         }

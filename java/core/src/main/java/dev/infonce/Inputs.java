@@ -18,10 +18,12 @@ import java.util.function.Consumer;
  * @param groups r numbers, for losses that exclude rows of the same group; a number below 0 is in no group; else null
  * @param keyGroups likewise m + queue numbers for the keys of two towers and the queue; else null
  * @param keyOffsets m + queue numbers in [-30, 30], of keys and queue, for an {@link InfoNce} with offsets; else null
+ * @param teacherScores n x (m + 1) numbers in [-1e30, 1e30], row by row, the key's first, for {@link KlDistillation} and {@link
+ *     MarginMse}; else null
  * @param weights r finite numbers >= 0, or null for all 1
  * @param upstream gradient of the caller's objective by the loss: one number, or r numbers for {@link Reduction#NONE}; finite;
  *     null for 1
- * @param temperature tau in [1e-9, 1e9] in place of the loss's own; empty for losses with a margin
+ * @param temperature tau in [1e-9, 1e9] in place of the loss's own; empty for losses without one
  * @param bias in [-1e30, 1e30] in place of the loss's own; empty for all losses but {@link SigLip}
  */
 public record Inputs(
@@ -34,6 +36,7 @@ public record Inputs(
         int[] groups,
         int[] keyGroups,
         float[] keyOffsets,
+        float[] teacherScores,
         float[] weights,
         float[] upstream,
         OptionalDouble temperature,
@@ -73,6 +76,7 @@ public record Inputs(
         return new Inputs(
                 queries,
                 keys,
+                null,
                 null,
                 null,
                 null,
@@ -168,6 +172,16 @@ public record Inputs(
     }
 
     /**
+     * The same inputs with a teacher's scores of each query's candidates, for {@link KlDistillation} and {@link MarginMse}.
+     *
+     * @param scores n x (m + 1) numbers, each in [-1e30, 1e30]: row by row, of the key and then of the row's m negatives
+     * @return new inputs
+     */
+    public Inputs withTeacherScores(float... scores) {
+        return with(copy -> copy.teacherScores = scores);
+    }
+
+    /**
      * The same inputs with weights.
      *
      * @param weights r finite numbers >= 0
@@ -235,6 +249,7 @@ public record Inputs(
         private int[] groups = Inputs.this.groups;
         private int[] keyGroups = Inputs.this.keyGroups;
         private float[] keyOffsets = Inputs.this.keyOffsets;
+        private float[] teacherScores = Inputs.this.teacherScores;
         private float[] weights = Inputs.this.weights;
         private float[] upstream = Inputs.this.upstream;
         private OptionalDouble temperature = Inputs.this.temperature;
@@ -251,6 +266,7 @@ public record Inputs(
                     groups,
                     keyGroups,
                     keyOffsets,
+                    teacherScores,
                     weights,
                     upstream,
                     temperature,

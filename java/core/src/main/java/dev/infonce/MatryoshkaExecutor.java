@@ -111,6 +111,7 @@ final class MatryoshkaExecutor implements PlanExecutor {
                 in.groups(),
                 in.keyGroups(),
                 in.keyOffsets(),
+                in.teacherScores(),
                 in.weights(),
                 in.upstream(),
                 in.temperature(),
@@ -145,6 +146,7 @@ final class MatryoshkaExecutor implements PlanExecutor {
                     in.groups(),
                     in.keyGroups(),
                     in.keyOffsets(),
+                    in.teacherScores(),
                     in.upstream(),
                     in.bias());
             DeviceOutputs outputs = new DeviceOutputs(

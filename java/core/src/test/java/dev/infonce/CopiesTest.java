@@ -15,6 +15,8 @@ class CopiesTest {
     private final NtXent ntXent = NtXent.withTemperature(0.5);
     private final NtLogistic logistic = NtLogistic.withTemperature(0.5);
     private final PairwiseContrastive contrastive = PairwiseContrastive.withMargin(2);
+    private final KlDistillation distilled = KlDistillation.withTemperature(0.5);
+    private final MarginMse marginMse = MarginMse.ofDots();
     private final Triplet triplet = Triplet.withMargin(2);
 
     @Test
@@ -38,6 +40,10 @@ class CopiesTest {
         differ(logistic, logistic.withReduction(Reduction.SUM), "reduction", Reduction.SUM);
         differ(contrastive, contrastive.withDistance(Distance.COSINE), "distance", Distance.COSINE);
         differ(contrastive, contrastive.withReduction(Reduction.SUM), "reduction", Reduction.SUM);
+        differ(distilled, distilled.withSimilarity(Similarity.DOT), "similarity", Similarity.DOT);
+        differ(distilled, distilled.withReduction(Reduction.SUM), "reduction", Reduction.SUM);
+        differ(marginMse, marginMse.withSimilarity(Similarity.COSINE), "similarity", Similarity.COSINE);
+        differ(marginMse, marginMse.withReduction(Reduction.SUM), "reduction", Reduction.SUM);
         differ(triplet, triplet.withDistance(Distance.COSINE), "distance", Distance.COSINE);
         differ(triplet, triplet.withReduction(Reduction.SUM), "reduction", Reduction.SUM);
     }
@@ -72,6 +78,7 @@ class CopiesTest {
                 new float[1],
                 new float[1],
                 new float[1],
+                new float[1],
                 OptionalDouble.of(0.5),
                 OptionalDouble.of(-3));
         Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
@@ -80,6 +87,7 @@ class CopiesTest {
         differ(in, in.withNegatives(other), "negatives", other);
         differ(in, in.withQueue(other), "queue", other);
         differ(in, in.withKeyOffsets(numbers), "keyOffsets", numbers);
+        differ(in, in.withTeacherScores(numbers), "teacherScores", numbers);
         differ(in, in.withLabels(labels), "labels", labels);
         differ(in, in.withLabels(in.labels(), labels), "keyLabels", labels);
         differ(in, in.withGroups(labels), "groups", labels);
@@ -98,12 +106,13 @@ class CopiesTest {
             DeviceBuffer buffer = new DeviceBuffer(device, MemorySegment.NULL, 0);
             DeviceInputs in = new DeviceInputs(
                     matrix, matrix, matrix, matrix, buffer, true, buffer, buffer, buffer, buffer, buffer, buffer,
-                    buffer, buffer);
+                    buffer, buffer, buffer);
             Matrix other = Samples.heap(DType.FLOAT32, 2, 3, 2);
             DeviceBuffer another = new DeviceBuffer(device, MemorySegment.NULL, 0);
             differ(in, in.withNegatives(other), "negatives", other);
             differ(in, in.withQueue(other), "queue", other);
             differ(in, in.withKeyOffsets(another), "keyOffsets", another);
+            differ(in, in.withTeacherScores(another), "teacherScores", another);
             differ(in, in.withLogTemperature(another), "temperature", another);
             differ(in, in.withWeights(another), "weights", another);
             differ(in, in.withLabels(another), "labels", another);

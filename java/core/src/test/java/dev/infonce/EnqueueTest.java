@@ -160,6 +160,39 @@ class EnqueueTest extends OnDevicesWithMemory {
     }
 
     @Test
+    void scoresOfATeacherComeFromTheDevice() {
+        int m = 3;
+        float[] scores = new float[N * (m + 1)];
+        for (int k = 0; k < scores.length; k++) {
+            scores[k] = k % 7 - 2.5f;
+        }
+        KlDistillation lists = KlDistillation.withTemperature(0.3);
+        for (ContrastiveLoss loss : List.of(lists, MarginMse.ofDots(), lists.matryoshka(1, DIM))) {
+            Plan plan = device.plan(loss, Shape.of(N, m, DIM), DType.FLOAT32);
+            Matrix queries = device(1);
+            Matrix keys = device(2);
+            Matrix negatives = Samples.fill(device.allocate(DType.FLOAT32, N * m, DIM), 3);
+            GradientResult expected = plan.forwardBackward(
+                    Inputs.of(queries, keys).withNegatives(negatives).withTeacherScores(scores));
+            DeviceInputs bare = DeviceInputs.of(queries, keys).withNegatives(negatives);
+            DeviceInputs there = bare.withTeacherScores(device.buffer(scores));
+            DeviceOutputs out = plan.allocateOutputs();
+            DeviceBuffer workspace = plan.allocateWorkspace();
+            try (Stream stream = device.stream()) {
+                assertSame(plan.enqueue(stream, there, out, workspace).await(), expected);
+                refused(() -> plan.enqueue(stream, bare, out, workspace), "teacherScores: ");
+                refused(
+                        () -> plan.enqueue(stream, bare.withTeacherScores(device.buffer(new float[N])), out, workspace),
+                        "teacherScores: must be " + 4 * scores.length + " bytes");
+                float[] wrong = scores.clone();
+                wrong[m] = 2e30f;
+                PendingCall call = plan.enqueue(stream, bare.withTeacherScores(device.buffer(wrong)), out, workspace);
+                assertThat(call.status()).isEqualTo(Status.INVALID_ARGUMENT);
+            }
+        }
+    }
+
+    @Test
     void callsOnOneStreamNeedOneWaitAndCallsOnTwoStreamsDoNotMeet() {
         Plan plan = plan();
         List<DeviceOutputs> outputs = new ArrayList<>();

@@ -78,6 +78,9 @@ class InterruptTest {
         if (loss.negatives() == Negatives.IN_BATCH_AND_OWN) {
             shape = shape.withOwnNegatives(1);
         }
+        if (loss.negatives() == Negatives.OWN) {
+            shape = Shape.of(ROWS, 1, DIM);
+        }
         Matrix rows = rows(DType.FLOAT32);
         Inputs in = Inputs.of(rows, rows);
         if (loss.takesNegatives()) {
@@ -85,6 +88,9 @@ class InterruptTest {
         }
         if (loss.takesLabels()) {
             in = in.withLabels(new int[loss.isOneTower() ? 2 * ROWS : ROWS]);
+        }
+        if (loss.takesTeacherScores()) {
+            in = in.withTeacherScores(new float[2 * ROWS]);
         }
         try (Plan plan = device.plan(loss, shape, DType.FLOAT32)) {
             GradientResult expected = plan.forwardBackward(in);

@@ -32,7 +32,16 @@ class LossKindsTest {
                         .toList());
         assertThat(kinds())
                 .extracting(ContrastiveLoss::word)
-                .startsWith("infonce", "ntxent", "nt-logistic", "contrastive", "triplet", "siglip", "supcon")
+                .startsWith(
+                        "infonce",
+                        "ntxent",
+                        "nt-logistic",
+                        "contrastive",
+                        "triplet",
+                        "siglip",
+                        "supcon",
+                        "kl-distillation",
+                        "margin-mse")
                 .doesNotHaveDuplicates();
     }
 
@@ -46,7 +55,9 @@ class LossKindsTest {
                         PairwiseContrastive.withMargin(1),
                         Triplet.withMargin(1),
                         SigLip.withTemperatureAndBias(1, 0),
-                        SupCon.withTemperature(1));
+                        SupCon.withTemperature(1),
+                        KlDistillation.withTemperature(1),
+                        MarginMse.ofDots());
     }
 
     /** But for SupCon, which is another's code with several positives. */
@@ -93,6 +104,8 @@ class LossKindsTest {
                 told(Triplet.withMargin(1).mining(mining), Negatives.IN_BATCH, "margin labels classes tower mined");
             }
         }
+        told(KlDistillation.withTemperature(1), Negatives.OWN, "temperature matrix scores");
+        told(MarginMse.ofDots(), Negatives.OWN, "matrix scores");
         told(SigLip.learned(), Negatives.IN_BATCH, "temperature bias");
         told(SupCon.withTemperature(1), Negatives.IN_BATCH, "temperature tower labels classes");
         told(SupCon.withTemperature(1).ofTwoTowers(), Negatives.IN_BATCH, "temperature labels classes queue");
@@ -112,6 +125,7 @@ class LossKindsTest {
         assertThat(loss.isMined()).as("%s", loss).isEqualTo(all.contains("mined"));
         assertThat(loss.takesQueue()).as("%s", loss).isEqualTo(all.contains("queue"));
         assertThat(loss.takesKeyOffsets()).as("%s", loss).isEqualTo(all.contains("offsets"));
+        assertThat(loss.takesTeacherScores()).as("%s", loss).isEqualTo(all.contains("scores"));
     }
 
     @Test
@@ -150,7 +164,8 @@ class LossKindsTest {
     private static String properties(ContrastiveLoss loss) {
         return String.join(
                 " ",
-                loss.hasTemperature() ? "temperature" : "margin",
+                loss.hasTemperature() ? "temperature" : "",
+                loss.hasMargin() ? "margin" : "",
                 loss.hasBias() ? "bias" : "",
                 loss.isSymmetric() ? "symmetric" : "",
                 loss.isOneTower() ? "tower" : "",
@@ -159,7 +174,8 @@ class LossKindsTest {
                 loss.takesClassLabels() ? "classes" : "",
                 loss.isMined() ? "mined" : "",
                 loss.takesQueue() ? "queue" : "",
-                loss.takesKeyOffsets() ? "offsets" : "");
+                loss.takesKeyOffsets() ? "offsets" : "",
+                loss.takesTeacherScores() ? "scores" : "");
     }
 
     @Test

@@ -84,6 +84,8 @@ class MalformedCallTest extends OnEachDevice {
                 noQueue(NtLogistic.withTemperature(1).withPairedNegatives(), Shape.pairs(4, 2)),
                 noQueue(SupCon.withTemperature(1), Shape.pairs(4, 2)),
                 noQueue(SigLip.learned(), Shape.pairs(4, 2)),
+                noQueue(KlDistillation.withTemperature(1), Shape.of(4, 4, 2)),
+                noQueue(MarginMse.ofDots(), Shape.of(4, 4, 2)),
                 noQueue(PairwiseContrastive.withMargin(1), Shape.pairs(4, 2)),
                 noQueue(Triplet.withMargin(1), Shape.pairs(4, 2)),
                 noQueue(Triplet.withMargin(1).mining(Mining.BATCH_ALL), Shape.tower(4, 2)),

@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
 
-/** A loss with a margin has no temperature, so that every slope by one is 0 and none is NaN. */
+/** A loss with a margin has no temperature, nor has one of a teacher's margins, so that every slope by one is 0 and none is NaN. */
 class MarginTemperatureTest extends OnEachDevice {
     @Test
     void theGradientByTheLogarithmOfATemperatureThatIsNotThereIsZero() {
@@ -14,10 +14,16 @@ class MarginTemperatureTest extends OnEachDevice {
         Inputs triples = Inputs.of(queries, keys).withNegatives(Matrix.of(new float[] {3, 1, 2, 2, 5, 5}, 3, 2));
         assertZero(PairwiseContrastive.withMargin(2), labelled);
         assertZero(Triplet.withMargin(2), triples);
+        Shape lists = Shape.of(3, 1, 2);
+        assertZero(MarginMse.ofDots(), lists, triples.withTeacherScores(3, -1, 0, 0, 5, 4));
     }
 
     private void assertZero(ContrastiveLoss loss, Inputs in) {
-        try (Plan plan = device.plan(loss, Shape.pairs(3, 2), DType.FLOAT32)) {
+        assertZero(loss, Shape.pairs(3, 2), in);
+    }
+
+    private void assertZero(ContrastiveLoss loss, Shape shape, Inputs in) {
+        try (Plan plan = device.plan(loss, shape, DType.FLOAT32)) {
             GradientResult result = plan.forwardBackward(in);
             assertThat(result.loss()).isPositive();
             assertThat(result.temperature()).isNaN();

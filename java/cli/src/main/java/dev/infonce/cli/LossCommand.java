@@ -137,6 +137,14 @@ final class LossCommand implements Callable<Integer> {
     String keyOffsets;
 
     @Option(
+            names = "--teacher-scores",
+            paramLabel = "FILE",
+            description =
+                    "For ${bundle:with teacher scores}: N x (M + 1) scores of each query's key and then of its M negatives,"
+                            + " -1e30 to 1e30.")
+    String teacherScores;
+
+    @Option(
             names = "--exclude-above",
             paramLabel = "KIND:MARGIN",
             converter = ThresholdConverter.class,
@@ -172,10 +180,7 @@ final class LossCommand implements Callable<Integer> {
             description = "A weight >= 0 for each row that has a loss (default: 1).")
     String weights;
 
-    @Option(
-            names = "--temperature",
-            paramLabel = "TAU",
-            description = "Temperature; a loss with a margin has none and ignores it.")
+    @Option(names = "--temperature", paramLabel = "TAU", description = "Temperature; a loss without one ignores it.")
     Double temperature;
 
     @Option(
@@ -232,7 +237,7 @@ final class LossCommand implements Callable<Integer> {
             paramLabel = "NAME",
             converter = Choices.Similarities.class,
             completionCandidates = Choices.Similarities.class,
-            description = "One of ${COMPLETION-CANDIDATES} (default: cosine).")
+            description = "One of ${COMPLETION-CANDIDATES} (default: cosine; dot for ${bundle:without cosine}).")
     Similarity similarity;
 
     @Option(
@@ -336,6 +341,7 @@ final class LossCommand implements Callable<Integer> {
         files.put("--groups", groups);
         files.put("--key-groups", keyGroups);
         files.put("--key-offsets", keyOffsets);
+        files.put("--teacher-scores", teacherScores);
         files.put("--weights", weights);
         files.values().removeIf(Objects::isNull);
         return files;

@@ -31,6 +31,7 @@ import java.util.stream.Stream;
  * @param groups null if not given
  * @param keyGroups null if not given, or for one tower
  * @param keyOffsets null if not given
+ * @param teacherScores null if not given
  * @param weights null if not given
  * @param loss with the negatives that the files hold
  */
@@ -44,11 +45,13 @@ record LossFiles(
         int[] groups,
         int[] keyGroups,
         float[] keyOffsets,
+        float[] teacherScores,
         float[] weights,
         ContrastiveLoss loss,
         Shape shape) {
     private static final DoublePredicate WEIGHTS = weight -> weight >= 0 && Float.isFinite((float) weight);
     private static final DoublePredicate OFFSETS = offset -> Math.abs(offset) <= 30;
+    private static final DoublePredicate SCORES = score -> Math.abs((float) score) <= 1e30f;
 
     /** Reads the files into memory that lives as long as the arena. */
     static LossFiles read(LossCommand options, ContrastiveLoss given, Arena arena) throws CliException {
@@ -84,6 +87,8 @@ record LossFiles(
         float[] keyOffsets = options.keyOffsets == null
                 ? null
                 : numbers("--key-offsets", options.keyOffsets, keyRows, OFFSETS, "numbers from -30 to 30", arena);
+        float[] teacherScores =
+                options.teacherScores == null ? null : teacherScores(options.teacherScores, shape, arena);
         float[] weights = options.weights == null
                 ? null
                 : numbers("--weights", options.weights, rows, WEIGHTS, "finite float32 numbers >= 0", arena);
@@ -97,6 +102,7 @@ record LossFiles(
                 groups,
                 keyGroups,
                 keyOffsets,
+                teacherScores,
                 weights,
                 loss,
                 shape);
@@ -126,6 +132,9 @@ record LossFiles(
         if (keyOffsets != null) {
             inputs = inputs.withKeyOffsets(keyOffsets);
         }
+        if (teacherScores != null) {
+            inputs = inputs.withTeacherScores(teacherScores);
+        }
         if (labels != null) {
             inputs = inputs.withLabels(labels, keyLabels);
         }
@@ -150,7 +159,7 @@ record LossFiles(
 
     /** With a file, those negatives that have a matrix of its dimensions, own ones N x M x D, others two, unless an option says which. */
     private static ContrastiveLoss settled(ContrastiveLoss loss, MatrixFile negatives) {
-        if (isOwnToo(loss)) {
+        if (isOwnToo(loss) || loss.takesTeacherScores()) {
             return loss;
         }
         return LossKind.forms(loss).stream()
@@ -191,6 +200,9 @@ record LossFiles(
             case IN_BATCH -> Shape.of(n, keys.rows(), dim);
             case SHARED -> Shape.of(n, negatives.rows(), dim);
             case OWN -> {
+                if (negatives.dimensions() != 3) {
+                    yield Shape.of(n, ownNegatives(n, negatives), dim);
+                }
                 negatives.requireRows(n, "as --queries, each with its negatives (N x M x D)");
                 yield Shape.of(n, negatives.array().size(1), dim);
             }
@@ -276,17 +288,35 @@ record LossFiles(
     private static float[] numbers(
             String option, String name, long rows, DoublePredicate areAllowed, String allowed, Arena arena)
             throws CliException {
-        NpyArray array = vector(option, name, rows, arena);
-        float[] numbers = new float[Math.toIntExact(rows)];
+        return numbers(option, name, vector(option, name, rows, arena), 1, areAllowed, allowed);
+    }
+
+    private static float[] numbers(
+            String option, String name, NpyArray array, long perRow, DoublePredicate areAllowed, String allowed)
+            throws CliException {
+        float[] numbers = new float[Math.toIntExact(array.header().elements())];
         for (int i = 0; i < numbers.length; i++) {
             double number = array.get(i);
             numbers[i] = (float) number;
             if (!areAllowed.test(number)) {
-                throw new CliException(
-                        option + ": " + name + " has " + number(number) + " at row " + i + "; allowed are " + allowed);
+                throw new CliException(option + ": " + name + " has " + number(number) + " at row " + i / perRow
+                        + "; allowed are " + allowed);
             }
         }
         return numbers;
+    }
+
+    /** One for each query's key, and then for its negatives. */
+    private static float[] teacherScores(String name, Shape shape, Arena arena) throws CliException {
+        String option = "--teacher-scores";
+        NpyArray array = array(option, name, arena);
+        long candidates = shape.m() + 1;
+        if (!array.header().shape().equals(List.of(shape.n(), candidates))) {
+            throw new CliException(option + ": " + name + " has shape "
+                    + array.header().shapeText() + "; needed is " + shape.n() + " x " + candidates
+                    + ", for each query its key and then its negatives");
+        }
+        return numbers(option, name, array, candidates, SCORES, "numbers from -1e30 to 1e30");
     }
 
     /** A number for each row that has a loss, as one dimension or as a column. */

@@ -2,6 +2,7 @@ package dev.infonce.cli;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Negatives;
+import dev.infonce.Similarity;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Enumeration;
@@ -37,6 +38,9 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
             Map.entry("with own negatives too", () -> spoken(words(LossKind::takesOwnNegativesToo))),
             Map.entry("with a queue", () -> spoken(words(LossKind::takesQueue))),
             Map.entry("with key offsets", () -> spoken(words(LossKind::takesKeyOffsets))),
+            Map.entry(
+                    "with teacher scores", () -> spoken(words(kind -> kind.can(ContrastiveLoss::takesTeacherScores)))),
+            Map.entry("without cosine", () -> String.join(", ", words(LossHelp::isOfDots))),
             Map.entry("with mining", () -> spoken(words(kind -> kind.has("mining")))),
             Map.entry("matrices", LossHelp::matrices));
 
@@ -55,6 +59,10 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
     @Override
     public Enumeration<String> getKeys() {
         return Collections.enumeration(TEXTS.keySet());
+    }
+
+    private static boolean isOfDots(LossKind kind) {
+        return kind.loss().components().get("similarity") == Similarity.DOT;
     }
 
     private static boolean takesPairLabels(LossKind kind) {
@@ -120,10 +128,12 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
         return switch (form.negatives()) {
             case IN_BATCH -> inBatch(form);
             case SHARED, OWN ->
-                Stream.of(negatives.stream()
-                        .filter(Set.of(Negatives.SHARED, Negatives.OWN)::contains)
-                        .map(which -> which == Negatives.SHARED ? "M x D (shared)" : "N x M x D (own)")
-                        .collect(Collectors.joining(" or ", "N keys and negatives ", "")));
+                form.takesTeacherScores()
+                        ? Stream.of("N keys, negatives N x M x D (own) and teacher scores N x (M + 1)")
+                        : Stream.of(negatives.stream()
+                                .filter(Set.of(Negatives.SHARED, Negatives.OWN)::contains)
+                                .map(which -> which == Negatives.SHARED ? "M x D (shared)" : "N x M x D (own)")
+                                .collect(Collectors.joining(" or ", "N keys and negatives ", "")));
             case IN_BATCH_AND_OWN ->
                 Stream.of("queries, keys (M rows) and negatives N x K x D, with --own-negatives-too");
             case PAIRED ->

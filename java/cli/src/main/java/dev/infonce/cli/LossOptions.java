@@ -29,7 +29,7 @@ final class LossOptions {
         LossOptions options = new LossOptions(kind(command));
         options.checkFiles(command);
         checkStandardInput(command);
-        // a loss with a margin ignores a temperature
+        // a loss without a temperature ignores one
         if (command.kind.loss().hasTemperature()) {
             options.need("temperature", command.temperature);
         }
@@ -47,6 +47,7 @@ final class LossOptions {
         options.takeOwnNegativesToo(command);
         options.checkQueue(command);
         options.takeKeyOffsets(command);
+        options.checkTeacherScores(command);
         options.take("negativeReduction", command.negativeReduction);
         options.take(MINING, command.mining);
         options.take("softMargin", command.softMargin);
@@ -164,6 +165,14 @@ final class LossOptions {
         } else if (command.keyOffsets != null) {
             checkOthersAreNegatives(command, "--key-offsets");
             components.put("hasKeyOffsets", true);
+        }
+    }
+
+    private void checkTeacherScores(LossCommand command) {
+        if (kind.must(ContrastiveLoss::takesTeacherScores)) {
+            require(command.teacherScores, "--teacher-scores");
+        } else {
+            forbid(command.teacherScores, "--teacher-scores");
         }
     }
 

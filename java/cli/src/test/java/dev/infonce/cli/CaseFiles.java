@@ -71,6 +71,13 @@ final class CaseFiles {
             add(arguments, "queue", matrix(folder, "queue", c.dtype(), c.queue()));
         }
         addFloats(arguments, folder, "key-offsets", c.keyOffsets());
+        if (c.teacherScores() != null) {
+            double[][] scores = new double[c.rows()][(int) c.shape().m() + 1];
+            for (int k = 0; k < c.teacherScores().length; k++) {
+                scores[k / scores[0].length][k % scores[0].length] = c.teacherScores()[k];
+            }
+            add(arguments, "teacher-scores", matrix(folder, "teacher-scores", c.dtype(), scores));
+        }
         if (c.labels() != null) {
             addLabels(arguments, folder, c.loss().takesClassLabels() ? "row-labels" : "labels", c.labels());
         }

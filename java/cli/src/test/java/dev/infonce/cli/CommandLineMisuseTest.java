@@ -42,6 +42,7 @@ class CommandLineMisuseTest {
         floats("wnan", "(3,)", 1, Double.NaN, 1);
         NpyTestFiles.doubles(folder.resolve("whuge.npy"), "(3,)", 1, 1e300, 1);
         floats("w2d", "(1, 3)", 1, 1, 1);
+        floats("scores", "(3, 2)", 1, 2, 3, 4, 5, Double.NEGATIVE_INFINITY);
         NpyTestFiles.bytes(folder.resolve("y.npy"), "|i1", "(3,)", 0, 1, 1);
         NpyTestFiles.bytes(folder.resolve("y2.npy"), "|i1", "(3,)", 0, 2, 1);
         NpyTestFiles.bytes(folder.resolve("ints.npy"), "|i1", "(3, 4)", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
@@ -98,6 +99,16 @@ class CommandLineMisuseTest {
                 "--loss triplet --queries q --keys k --margin 1; --negatives is needed for --loss triplet",
                 "--loss triplet --queries q --keys k --negatives n --margin 1 --similarity dot; --similarity has no meaning",
                 "--loss triplet --queries q --keys k --negatives n --margin NaN; margin",
+                "--loss kl-distillation --queries q --keys k --teacher-scores y --temperature 1;"
+                        + " --negatives is needed for --loss kl-distillation",
+                "--loss kl-distillation --queries q --keys k --negatives n --temperature 1;"
+                        + " --teacher-scores is needed for --loss kl-distillation",
+                "--loss kl-distillation --queries q --keys k --negatives n --teacher-scores y;"
+                        + " --temperature is needed for --loss kl-distillation",
+                "--loss margin-mse --queries q --keys k --negatives n; --teacher-scores is needed for --loss margin-mse",
+                "--loss margin-mse --queries q --keys k --negatives n --teacher-scores y --margin 1; --margin has no meaning",
+                "--loss infonce --queries q --keys k --negatives n --teacher-scores y --temperature 1;"
+                        + " --teacher-scores has no meaning for --loss infonce",
                 "--loss siglip --queries q --temperature 1; --keys is needed for --loss siglip",
                 "--loss siglip --queries q --keys k; --temperature is needed for --loss siglip",
                 "--loss siglip --queries q --keys k --temperature 1 --bias NaN; bias",
@@ -247,6 +258,12 @@ class CommandLineMisuseTest {
                 "--loss infonce --queries q --keys k --key-offsets wnan --temperature 1; wnan.npy has NaN at row 1",
                 "--loss infonce --queries q --keys k --key-offsets whuge --temperature 1;"
                         + " whuge.npy has 1.0E300 at row 1; allowed are numbers from -30 to 30",
+                "--loss margin-mse --queries q --keys k --negatives cube --teacher-scores w;"
+                        + " w.npy has shape 3; needed is 3 x 2, for each query its key and then its negatives",
+                "--loss kl-distillation --queries q --keys k --negatives n --teacher-scores scores --temperature 1;"
+                        + " scores.npy has -Infinity at row 2; allowed are numbers from -1e30 to 1e30",
+                "--loss margin-mse --queries two --keys two --negatives n --teacher-scores scores;"
+                        + " n.npy has 3 rows; needed is a multiple of the 2 of --queries",
                 "--loss infonce --queries nan --keys k --temperature 1; queries",
                 "--loss infonce --queries q --keys infinite --temperature 1; keys",
                 "--loss infonce --queries q --keys k --negatives nan --temperature 1; negatives",
@@ -312,6 +329,7 @@ class CommandLineMisuseTest {
                 "--negatives",
                 "--queue",
                 "--key-offsets",
+                "--teacher-scores",
                 "--labels",
                 "--row-labels",
                 "--key-labels",

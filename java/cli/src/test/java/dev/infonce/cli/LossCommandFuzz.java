@@ -50,6 +50,7 @@ public final class LossCommandFuzz {
         add(in, arguments, "negatives", 8, rows, dim);
         add(in, arguments, "queue", 3, rows, dim);
         add(in, arguments, "key-offsets", 3, in.flag() ? rows : 2 * rows, 1);
+        add(in, arguments, "teacher-scores", 3, rows, 1 + in.below(3));
         add(in, arguments, "labels", 4, rows, 1);
         add(in, arguments, "groups", 3, rows, 1);
         add(in, arguments, "key-groups", 2, rows, 1);

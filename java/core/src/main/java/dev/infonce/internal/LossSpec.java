@@ -8,6 +8,8 @@ import dev.infonce.Distance;
 import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
 import dev.infonce.Inputs;
+import dev.infonce.KlDistillation;
+import dev.infonce.MarginMse;
 import dev.infonce.Matryoshka;
 import dev.infonce.Mining;
 import dev.infonce.Negatives;
@@ -66,6 +68,7 @@ public record LossSpec(
     /** The rows of a matrix that a loss does not take. */
     public static final long NONE = -1;
 
+    private static final double NO_TEMPERATURE = Double.NaN;
     private static final double NO_BIAS = Double.NaN;
 
     /** What the rows of a loss are made of. */
@@ -89,6 +92,13 @@ public record LossSpec(
         /** Distances compared with a margin, of rows that the caller puts together, or that are mined. */
         record Distances(RowFunction.OfDistances row, double margin, Distance distance, Mining mining)
                 implements Terms {}
+
+        /**
+         * Similarities of each row's own candidates, the key and the row's negatives, beside a teacher's scores of them.
+         *
+         * @param temperature what similarities are divided by; NaN: they are as they are
+         */
+        record Scores(RowFunction.OfScores row, double temperature, Similarity similarity) implements Terms {}
     }
 
     /** How rows and columns meet. */
@@ -157,6 +167,14 @@ public record LossSpec(
                         .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), 0.0, 0.0)
                         .towers(it.twoTowers())
                         .aggregating(it.aggregation());
+            case KlDistillation it ->
+                draft.named("kl-distillation", 6)
+                        .scores(RowFunction.OfScores.KL_DIVERGENCE, it.temperature(), it.similarity())
+                        .twoTowers(Negatives.OWN, false);
+            case MarginMse it ->
+                draft.named("margin-mse", 7)
+                        .scores(RowFunction.OfScores.MARGIN_MSE, NO_TEMPERATURE, it.similarity())
+                        .twoTowers(Negatives.OWN, false);
             case Matryoshka it -> {
                 return of(it.loss()).with(1.0, it.prefixes());
             }
@@ -227,12 +245,18 @@ public record LossSpec(
             return this;
         }
 
+        Draft scores(RowFunction.OfScores row, double temperature, Similarity similarity) {
+            terms = new Terms.Scores(row, temperature, similarity);
+            return this;
+        }
+
         /** For distances, after them. */
         Draft mined(Mining mining) {
             terms = switch (terms) {
                 case Terms.Distances given ->
                     new Terms.Distances(given.row(), given.margin(), given.distance(), mining);
                 case Terms.Logits given -> throw new IllegalStateException(given + " are not mined");
+                case Terms.Scores given -> throw new IllegalStateException(given + " are not mined");
             };
             return switch (mining) {
                 case NONE -> this;
@@ -255,6 +279,7 @@ public record LossSpec(
                             given.hardness(),
                             aggregation);
                 case Terms.Distances given -> throw new IllegalStateException(given + " have one positive");
+                case Terms.Scores given -> throw new IllegalStateException(given + " have one positive");
             };
             return labelled();
         }
@@ -352,11 +377,16 @@ public record LossSpec(
         return with(prefix.weight(), List.of());
     }
 
-    /** Whether there is a temperature; else there is a margin. */
+    /** Whether there is a temperature. */
     public boolean hasTemperature() {
+        return !Double.isNaN(temperature());
+    }
+
+    /** Whether distances are compared with a margin. */
+    public boolean hasMargin() {
         return switch (terms) {
-            case Terms.Logits _ -> true;
-            case Terms.Distances _ -> false;
+            case Terms.Distances _ -> true;
+            case Terms.Logits _, Terms.Scores _ -> false;
         };
     }
 
@@ -364,7 +394,8 @@ public record LossSpec(
     public double temperature() {
         return switch (terms) {
             case Terms.Logits logits -> logits.temperature();
-            case Terms.Distances _ -> Double.NaN;
+            case Terms.Scores scores -> scores.temperature();
+            case Terms.Distances _ -> NO_TEMPERATURE;
         };
     }
 
@@ -377,7 +408,7 @@ public record LossSpec(
     public double bias() {
         return switch (terms) {
             case Terms.Logits logits -> logits.bias();
-            case Terms.Distances _ -> NO_BIAS;
+            case Terms.Distances _, Terms.Scores _ -> NO_BIAS;
         };
     }
 
@@ -397,7 +428,7 @@ public record LossSpec(
     /** Whether triplets are mined. */
     public boolean isMined() {
         return switch (terms) {
-            case Terms.Logits _ -> false;
+            case Terms.Logits _, Terms.Scores _ -> false;
             case Terms.Distances distances ->
                 switch (distances.mining()) {
                     case NONE -> false;
@@ -410,7 +441,7 @@ public record LossSpec(
     public Aggregation aggregation() {
         return switch (terms) {
             case Terms.Logits logits -> logits.aggregation();
-            case Terms.Distances _ -> null;
+            case Terms.Distances _, Terms.Scores _ -> null;
         };
     }
 
@@ -422,6 +453,14 @@ public record LossSpec(
     /** Whether rows of one label are alike, and one with a label below 0 is like no other; else labels are of pairs. */
     public boolean classLabels() {
         return isMined() || hasPositivesByLabels();
+    }
+
+    /** Whether calls bring a teacher's scores of each row's candidates. */
+    public boolean takesTeacherScores() {
+        return switch (terms) {
+            case Terms.Scores _ -> true;
+            case Terms.Logits _, Terms.Distances _ -> false;
+        };
     }
 
     /** Whether calls bring a third matrix. */
@@ -475,7 +514,8 @@ public record LossSpec(
                         logits.aggregation(),
                         threshold,
                         offsets);
-            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, 0.0, count, null, threshold, false);
+            case Terms.Distances _, Terms.Scores _ ->
+                new RowRule(share, 0.0, bias, 0.0, 0.0, count, null, threshold, false);
         };
     }
 
@@ -560,7 +600,7 @@ public record LossSpec(
                             case SOFTMAX, DECOUPLED, DEBIASED -> true;
                             case LOGISTIC -> false;
                         };
-                    case Terms.Distances _ -> false;
+                    case Terms.Distances _, Terms.Scores _ -> false;
                 };
     }
 

@@ -12,7 +12,7 @@ import java.util.function.Consumer;
 
 /**
  * A loss with everything that a call reads, as doubles. Values are what the device gets: already rounded to dtype.
- * keys, negatives, queue, labels, groups, offsets, weights and upstream are null where there are none; temperature is NaN for margin losses.
+ * keys, negatives, queue, labels, groups, offsets, teacherScores, weights and upstream are null where there are none; temperature is NaN for margin losses.
  */
 public record Case(
         ContrastiveLoss loss,
@@ -27,6 +27,7 @@ public record Case(
         int[] groups,
         int[] keyGroups,
         float[] keyOffsets,
+        float[] teacherScores,
         float[] weights,
         float[] upstream,
         double temperature) {
@@ -42,7 +43,22 @@ public record Case(
         int m = keys == null ? 0 : keys.length;
         Shape shape = Shape.of(queries.length, m, queries[0].length);
         return new Case(
-                loss, shape, dtype, queries, keys, null, null, null, null, null, null, null, null, null, temperature);
+                loss,
+                shape,
+                dtype,
+                queries,
+                keys,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                temperature);
     }
 
     /** The components, to be changed. */
@@ -59,6 +75,7 @@ public record Case(
         int[] groups;
         int[] keyGroups;
         float[] keyOffsets;
+        float[] teacherScores;
         float[] weights;
         float[] upstream;
         double temperature;
@@ -76,6 +93,7 @@ public record Case(
             groups = from.groups;
             keyGroups = from.keyGroups;
             keyOffsets = from.keyOffsets;
+            teacherScores = from.teacherScores;
             weights = from.weights;
             upstream = from.upstream;
             temperature = from.temperature;
@@ -95,6 +113,7 @@ public record Case(
                     groups,
                     keyGroups,
                     keyOffsets,
+                    teacherScores,
                     weights,
                     upstream,
                     temperature);
@@ -139,6 +158,11 @@ public record Case(
     /** Of keys, and then of the queue. */
     public Case withKeyOffsets(float... other) {
         return with(to -> to.keyOffsets = other);
+    }
+
+    /** Of each row's key, and then of its own negatives. */
+    public Case withTeacherScores(float... other) {
+        return with(to -> to.teacherScores = other);
     }
 
     /** Keys and queue in all; of two towers. */
@@ -238,6 +262,7 @@ public record Case(
                 groups,
                 keyGroups,
                 keyOffsets,
+                teacherScores,
                 weights,
                 upstream,
                 tau,

@@ -8,6 +8,8 @@ import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
+import dev.infonce.KlDistillation;
+import dev.infonce.MarginMse;
 import dev.infonce.Mining;
 import dev.infonce.Negatives;
 import dev.infonce.NtXent;
@@ -46,6 +48,11 @@ public final class Cases {
     /** Every loss that has a margin. */
     static List<ContrastiveLoss> withMargin(double margin, Distance d) {
         return forms(ContrastiveLoss::hasMargin, Map.of("margin", margin, "distance", d));
+    }
+
+    /** Every loss that learns a teacher's scores. */
+    static List<ContrastiveLoss> distilled(Similarity s, double tau) {
+        return List.of(KlDistillation.withTemperature(tau).withSimilarity(s), MarginMse.ofSimilarity(s));
     }
 
     /** Every loss of triplets that are mined; easy ones cost nothing without a margin beyond most distances. */
@@ -239,6 +246,9 @@ public final class Cases {
         for (Distance d : Distance.values()) {
             losses.addAll(withMargin(0.8, d));
         }
+        for (Similarity s : Similarity.values()) {
+            losses.add(MarginMse.ofSimilarity(s));
+        }
         for (Distance d : Distance.values()) {
             losses.addAll(mined(0.3, d));
         }
@@ -254,7 +264,20 @@ public final class Cases {
      */
     public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {
         Random random = new Random(seed);
-        return withKeyOffsets(withGroups(random(loss, n, m, dim, dtype, random), random), random);
+        return withTeacherScores(
+                withKeyOffsets(withGroups(random(loss, n, m, dim, dtype, random), random), random), random);
+    }
+
+    /** The case with random scores of its candidates, some of them the same, if its loss takes some. */
+    static Case withTeacherScores(Case c, Random random) {
+        if (!c.loss().takesTeacherScores()) {
+            return c;
+        }
+        float[] scores = new float[c.rows() * (int) (c.shape().m() + 1)];
+        for (int k = 0; k < scores.length; k++) {
+            scores[k] = k > 0 && random.nextInt(8) == 0 ? scores[k - 1] : (float) (2 * random.nextGaussian());
+        }
+        return c.withTeacherScores(scores);
     }
 
     /** The case with random offsets of its keys, of a few natural units, if its loss takes some. */

@@ -176,7 +176,7 @@ public final class MisuseFuzz {
         ContrastiveLoss loss = LOSSES.get(in.below(LOSSES.size()));
         Case random = Cases.random(loss, 2 + in.below(3), 1 + in.below(4), 2 + in.below(5), DType.FLOAT32, in.next());
         Case c = loss.takesQueue() && in.flag() ? Cases.withQueue(random, 1 + in.below(4), in.next()) : random;
-        int wrong = in.below(23);
+        int wrong = in.below(25);
         boolean hasKeys = c.keys() != null;
         for (Map.Entry<String, Device> device : DEVICES.entrySet()) {
             String what = device.getKey() + ", " + c + ", wrong " + wrong;
@@ -249,6 +249,8 @@ public final class MisuseFuzz {
             case 20 -> new Call(in.withQueue(extraRows), out);
             case 21 -> new Call(in.withKeyOffsets(new float[1000]), out);
             case 22 -> new Call(in.withKeyOffsets(in.keyOffsets() == null ? new float[] {1} : null), out);
+            case 23 -> new Call(in.withTeacherScores(new float[1000]), out);
+            case 24 -> new Call(in.withTeacherScores(in.teacherScores() == null ? new float[] {1} : null), out);
             default -> call;
         };
     }
@@ -272,6 +274,7 @@ public final class MisuseFuzz {
                 in.groups(),
                 in.keyGroups(),
                 in.keyOffsets(),
+                in.teacherScores(),
                 in.weights(),
                 in.upstream(),
                 in.temperature(),

@@ -5,6 +5,8 @@ import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
+import dev.infonce.KlDistillation;
+import dev.infonce.MarginMse;
 import dev.infonce.Matryoshka;
 import dev.infonce.Metrics;
 import dev.infonce.NtLogistic;
@@ -248,6 +250,8 @@ public final class Oracle {
             case PairwiseContrastive loss -> pair(term, scale, loss.margin());
             case Triplet loss -> triplet(term, scale, loss.margin(), loss.softMargin());
             case SigLip loss -> pairwiseSigmoid(term, scale, loss.bias());
+            case KlDistillation _ -> divergence(term, scale);
+            case MarginMse _ -> marginMse(term, scale);
             case Matryoshka loss -> throw new AssertionError(loss);
         };
     }
@@ -483,6 +487,66 @@ public final class Oracle {
         return soft ? minusLogSigmoid(-missing) : Math.max(0, missing);
     }
 
+    /** sum_c p_c (log p_c - log q_c), p being the softmax of the teacher's scores and q that of the similarities over tau. */
+    private double divergence(Terms.Term term, double scale) {
+        int[] candidates = candidates(term);
+        double[] s = similarities(term.anchor(), candidates);
+        double[] t = teacherScores(term);
+        double top = Arrays.stream(s).max().orElseThrow();
+        double topScore = Arrays.stream(t).max().orElseThrow();
+        double[] q = softmax(s, top);
+        double[] exponentials =
+                Arrays.stream(t).map(score -> Math.exp(score - topScore)).toArray();
+        double sumOfTeacher = Arrays.stream(exponentials).sum();
+        double logSum = Math.log(sumOfExponentials(s, top));
+        double loss = 0;
+        for (int k = 0; k < s.length; k++) {
+            double p = exponentials[k] / sumOfTeacher;
+            double logP = t[k] - topScore - Math.log(sumOfTeacher);
+            double logQ = (s[k] - top) / c.temperature() - logSum;
+            if (p > 0) {
+                loss += p * (logP - logQ);
+                rowSizes[term.row()] += p * (Math.abs(logP) + Math.abs(logQ));
+            }
+            // two terms, as they may cancel
+            addLogitGradient(term.anchor(), candidates[k], s[k], top, scale * q[k]);
+            addLogitGradient(term.anchor(), candidates[k], s[k], top, -scale * p);
+        }
+        return Math.max(0, loss);
+    }
+
+    /** The mean over negatives of ((s_+ - s_j) - (t_+ - t_j))^2. */
+    private double marginMse(Terms.Term term, double scale) {
+        double positive = similarity(term.anchor(), term.positive());
+        double[] negatives = similarities(term.anchor(), term.negatives());
+        double[] t = teacherScores(term);
+        int count = negatives.length;
+        double loss = 0;
+        for (int k = 0; k < count; k++) {
+            double error = positive - negatives[k] - t[0] + t[1 + k];
+            loss += error * error / count;
+            for (double part : new double[] {positive, -negatives[k], -t[0], t[1 + k]}) { // which may cancel
+                rowSizes[term.row()] += Math.abs(error * part) / count;
+                double slope = scale * 2 * part / count;
+                addSimilarityGradient(term.anchor(), term.positive(), positive, slope);
+                addSimilarityGradient(term.anchor(), term.negatives()[k], negatives[k], -slope);
+            }
+        }
+        return loss;
+    }
+
+    private static int[] candidates(Terms.Term term) {
+        return IntStream.concat(Arrays.stream(term.positives()), Arrays.stream(term.negatives()))
+                .toArray();
+    }
+
+    private double[] teacherScores(Terms.Term term) {
+        int count = 1 + term.negatives().length;
+        return IntStream.range(0, count)
+                .mapToDouble(k -> c.teacherScores()[term.row() * count + k])
+                .toArray();
+    }
+
     static double minusLogSigmoid(double z) {
         return z > 0 ? Math.log1p(Math.exp(-z)) : -z + Math.log1p(Math.exp(z));
     }
@@ -607,7 +671,7 @@ public final class Oracle {
         boolean softmax = switch (c.loss()) {
             case InfoNce loss -> !loss.hasKeyOffsets();
             case NtXent _, SupCon _ -> true;
-            case NtLogistic _, PairwiseContrastive _, Triplet _, SigLip _ -> false;
+            case NtLogistic _, PairwiseContrastive _, Triplet _, SigLip _, KlDistillation _, MarginMse _ -> false;
             case Matryoshka loss -> throw new AssertionError(loss);
         };
         DoubleSummaryStatistics top1 = new DoubleSummaryStatistics();

@@ -100,6 +100,9 @@ class PropertiesTest {
             if (c.labels() != null) {
                 permuted = permuted.withLabels(permuted(c.labels(), order), permuted(c.keyLabels(), order));
             }
+            if (c.teacherScores() != null) {
+                permuted = permuted.withTeacherScores(permuted(c.teacherScores(), order));
+            }
             Result one = run(device, c);
             Result expected = new Result(
                     one.loss(),
@@ -303,6 +306,16 @@ class PropertiesTest {
         int[] permuted = new int[numbers.length];
         for (int i = 0; i < numbers.length; i++) {
             permuted[i] = numbers[i / order.length * order.length + order[i % order.length]];
+        }
+        return permuted;
+    }
+
+    /** Of as many numbers a row. */
+    private static float[] permuted(float[] numbers, int[] order) {
+        int perRow = numbers.length / order.length;
+        float[] permuted = new float[numbers.length];
+        for (int i = 0; i < order.length; i++) {
+            System.arraycopy(numbers, order[i] * perRow, permuted, i * perRow, perRow);
         }
         return permuted;
     }

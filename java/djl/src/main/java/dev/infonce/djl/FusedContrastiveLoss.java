@@ -30,7 +30,8 @@ import java.util.Map;
  * own, N x dim paired); losses of one tower, as NT-Xent, also take one array with 2N rows, view i and view i + N being of one
  * thing. Labels are read by losses that take them ({@link ContrastiveLoss#takesLabels}): N numbers, 1 alike and 0 not, or, of
  * classes ({@link ContrastiveLoss#takesClassLabels}), a whole number for each row that has a loss, equal for rows that are alike and
- * below 0 for one like no other; one tower with class labels is of any number of rows.
+ * below 0 for one like no other; one tower with class labels is of any number of rows; or a teacher's scores, N x (M + 1), of each
+ * row's key and then of its negatives ({@link ContrastiveLoss#takesTeacherScores}).
  *
  * <p>Keeps a plan for each shape it met. The device stays the caller's. For use by one thread.
  */
@@ -87,7 +88,8 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
      * The loss, ready to go backward from.
      *
      * @param labels what the loss needs of whole numbers, one a row: labels, or groups of rows, and behind them those of the keys of
-     *     two towers where these are not those of their queries; numbers below 0 are like no other, and in no group
+     *     two towers where these are not those of their queries; numbers below 0 are like no other, and in no group; or a teacher's
+     *     scores
      * @param predictions queries, and keys, negatives and the learned temperature and bias where the loss has them
      * @return a scalar of the first prediction's manager
      * @throws IllegalArgumentException if there are too few or too many arrays, or shapes that do not fit
@@ -159,6 +161,9 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
         if (loss.takesLabels()) {
             return inputs.withLabels(intLabels(labels));
         }
+        if (loss.takesTeacherScores()) {
+            return inputs.withTeacherScores(scores(labels));
+        }
         return loss.takesGroups() ? withGroups(inputs, labels) : inputs;
     }
 
@@ -195,6 +200,13 @@ public final class FusedContrastiveLoss extends Loss implements AutoCloseable {
         try (NDArray numbers =
                 present(labels, "one number a row, 1 alike, 0 not").toType(ai.djl.ndarray.types.DataType.INT32, true)) {
             return numbers.toIntArray();
+        }
+    }
+
+    private float[] scores(NDList labels) {
+        try (NDArray numbers = present(labels, "a teacher's scores, N x (M + 1)")
+                .toType(ai.djl.ndarray.types.DataType.FLOAT32, true)) {
+            return numbers.toFloatArray();
         }
     }
 

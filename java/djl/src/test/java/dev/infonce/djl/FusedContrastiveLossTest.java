@@ -120,6 +120,12 @@ class FusedContrastiveLossTest {
                 Stream.of(c.labels(), c.keyLabels(), c.groups(), c.keyGroups())
                         .filter(Objects::nonNull)
                         .forEach(numbers -> labels.add(manager.create(numbers)));
+                if (c.teacherScores() != null) {
+                    labels.add(manager.create(
+                            c.teacherScores(),
+                            new ai.djl.ndarray.types.Shape(
+                                    c.shape().n(), c.shape().m() + 1)));
+                }
                 try (GradientCollector collector = engine.newGradientCollector()) {
                     collector.backward(fused.evaluate(labels, arrays));
                 }

@@ -82,9 +82,10 @@ public final class JavaPlanExecutor implements PlanExecutor {
             case LossSpec.Terms.Logits terms ->
                 switch (loss.engine()) {
                     case DENSE -> dense(loss, terms, shape, topK, room);
-                    case ROWWISE -> new OwnNegatives(loss, terms, shape, topK, room.workers);
+                    case ROWWISE -> OwnNegatives.of(loss, terms, shape, topK, room.workers);
                     case MINED -> throw new IllegalStateException(loss + " has no distances");
                 };
+            case LossSpec.Terms.Scores terms -> OwnNegatives.of(loss, terms, shape, topK, room.workers);
             case LossSpec.Terms.Distances terms ->
                 switch (loss.engine()) {
                     case DENSE -> throw new IllegalStateException(loss + " has distances");

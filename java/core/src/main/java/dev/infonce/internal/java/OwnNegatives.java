@@ -4,26 +4,26 @@ import dev.infonce.Gradients;
 import dev.infonce.Inputs;
 import dev.infonce.Matrix;
 import dev.infonce.Shape;
+import dev.infonce.Similarity;
 import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.Outcome;
-import dev.infonce.internal.java.row.Row;
-import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Losses of logits in which every row has negatives of its own, rows i m ... i m + m - 1 of the negatives. Rows do not meet, so
+ * Losses in which every row has negatives of its own, rows i m ... i m + m - 1 of the negatives. Rows do not meet, so
  * that a row's loss and gradients are made in one go.
  */
 final class OwnNegatives implements LossExecutor {
     private static final int STRIP = 16;
     private static final int CHUNK = 64; // negatives in memory at a time
     private static final double SAFE_GRADIENT = 1e38;
+    private static final double LEAST_SLOPE = 1e-9;
 
     private final LossSpec spec;
-    private final RowFunction.OfLogits loss;
+    private final Mathematics mathematics;
     private final SimilarityMeasure measure;
     private final int n;
     private final long m;
@@ -31,10 +31,56 @@ final class OwnNegatives implements LossExecutor {
     private final int topK;
     private final Workers workers;
 
-    OwnNegatives(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape, int topK, Workers workers) {
+    /** What tells losses apart: what is made of a row's similarities. */
+    private interface Mathematics {
+        /** For rows of a call, one after the other. */
+        OwnRow rows(Inputs in, double temperature, RowRule rule);
+
+        /** No derivative by a positive's similarity is larger, and the absolute ones by all of a row add up to at most twice this. */
+        double largestSlope(Inputs in, double temperature, RowRule rule, double similarity);
+    }
+
+    /** Of logits. */
+    static OwnNegatives of(LossSpec spec, LossSpec.Terms.Logits terms, Shape shape, int topK, Workers workers) {
+        Mathematics ofLogits = new Mathematics() {
+            @Override
+            public OwnRow rows(Inputs in, double temperature, RowRule rule) {
+                return new OwnRow.OfLogits(terms.row(), temperature, rule);
+            }
+
+            @Override
+            public double largestSlope(Inputs in, double temperature, RowRule rule, double similarity) {
+                return Math.max(1.0, rule.share() * rule.negatives()) / temperature;
+            }
+        };
+        return new OwnNegatives(spec, ofLogits, terms.similarity(), shape, topK, workers);
+    }
+
+    /** Of lists that a teacher has scored. */
+    static OwnNegatives of(LossSpec spec, LossSpec.Terms.Scores terms, Shape shape, int topK, Workers workers) {
+        Mathematics ofScores = new Mathematics() {
+            @Override
+            public OwnRow rows(Inputs in, double temperature, RowRule rule) {
+                return new OwnRow.OfScores(terms.row(), temperature, in.teacherScores(), rule.negatives());
+            }
+
+            @Override
+            public double largestSlope(Inputs in, double temperature, RowRule rule, double similarity) {
+                double largest = 0.0;
+                for (float score : in.teacherScores()) {
+                    largest = Math.max(largest, Math.abs(score));
+                }
+                return terms.row().largestSlope(temperature, similarity, largest);
+            }
+        };
+        return new OwnNegatives(spec, ofScores, terms.similarity(), shape, topK, workers);
+    }
+
+    private OwnNegatives(
+            LossSpec spec, Mathematics mathematics, Similarity similarity, Shape shape, int topK, Workers workers) {
         this.spec = spec;
-        this.loss = terms.row();
-        this.measure = new SimilarityMeasure(terms.similarity());
+        this.mathematics = mathematics;
+        this.measure = new SimilarityMeasure(similarity);
         this.n = Math.toIntExact(shape.n());
         this.m = spec.rows(shape).negatives() / n;
         this.dim = Math.toIntExact(shape.dim());
@@ -177,11 +223,11 @@ final class OwnNegatives implements LossExecutor {
         final double[][] dQueries = new double[n][];
         final double[][] dKeys = new double[n][];
 
+        private final Inputs in;
         private final double temperature;
         private final RowRule rule = spec.rowRule(m, 0.0);
         private final Embeddings queries;
         private final Embeddings keys;
-        private final Matrix negatives;
         private final boolean wantGradients;
         private final Matrix dNegatives;
         private final boolean add;
@@ -193,10 +239,10 @@ final class OwnNegatives implements LossExecutor {
 
         Call(Inputs in, double temperature, Gradients out, boolean add, Embeddings queries, Embeddings keys) {
             this.reducer = new Reducer(spec, n, in);
+            this.in = in;
             this.temperature = temperature;
             this.queries = queries;
             this.keys = keys;
-            this.negatives = in.negatives();
             this.wantGradients = out != null;
             this.dNegatives = out == null ? null : out.dNegatives();
             this.add = add;
@@ -204,7 +250,7 @@ final class OwnNegatives implements LossExecutor {
 
         /**
          * Whether neither a similarity nor a gradient can overflow. With room: what it refuses is only done with more care. What
-         * bounds gradients bounds similarities too: as slopes are at least 1e-9, elements are below 1e47.
+         * bounds gradients bounds similarities too: as slopes count as at least 1e-9, elements are below 1e47.
          */
         boolean isSafe(Sizes ofNegatives) {
             double scale = 1.0;
@@ -221,7 +267,8 @@ final class OwnNegatives implements LossExecutor {
                 largest = Math.max(largest, queries.vectors().largestElement());
                 largest = Math.max(largest, keys.vectors().largestElement());
             }
-            double slopes = scale * Math.max(1.0, rule.share() * m) / temperature;
+            double similarity = measure.largest(largest, dim);
+            double slopes = scale * Math.max(LEAST_SLOPE, mathematics.largestSlope(in, temperature, rule, similarity));
             return slopes * 4.0 * Math.max(largest, ofUnits) < SAFE_GRADIENT;
         }
 
@@ -238,47 +285,49 @@ final class OwnNegatives implements LossExecutor {
 
         /** Does rows first ... end - 1 and returns how many of their negatives are zero. */
         long strip(int first, int end, Tally tally, boolean write) {
-            Chunk chunk = new Chunk(m == 0 ? null : new MatrixRows(negatives), topK > 0);
+            Chunk chunk = new Chunk(m == 0 ? null : new MatrixRows(in.negatives()), topK > 0);
             MatrixRows writer = dNegatives == null || m == 0 ? null : new MatrixRows(dNegatives, add);
             double[] similarities = new double[CHUNK];
+            OwnRow state = mathematics.rows(in, temperature, rule);
             long zeros = 0;
             for (int row = first; row < end; row++) {
                 double[] x = queries.vectors().blockOf(row);
                 double[] y = keys.vectors().blockOf(row);
                 int at = Rows.offset(row, dim);
-                Row state = new Row(temperature, rule);
-                state.positive = measure.similarity(x, at, y, at, dim);
+                double positive = measure.similarity(x, at, y, at, dim);
+                state.begin(row, positive);
                 long[] ranks = new long[2];
                 for (long done = 0; done < m; done += CHUNK) {
                     zeros += chunk.read(row * m + done, (int) Math.min(CHUNK, m - done));
                     chunk.similarities(x, at, similarities);
-                    loss.function.add(state, similarities, chunk.count);
+                    state.add(similarities, chunk.count);
                     if (topK > 0) {
-                        tally(tally, chunk, row, similarities, state.positive, ranks);
+                        tally(tally, chunk, row, similarities, positive, ranks);
                     }
                 }
+                state.end();
                 double scale = reducer.scale(row);
-                losses[row] = loss.loss(state);
+                losses[row] = state.loss();
                 if (!state.isFinite() || !Double.isFinite(losses[row])) {
                     overflow.accumulateAndGet(row, Math::min);
                     continue;
                 }
-                temperatureSlopes[row] = scale * loss.temperatureSlope(state);
+                temperatureSlopes[row] = scale * state.temperatureSlope();
                 if (topK > 0) {
                     tally.rank(ranks[0], ranks[1], topK);
                     tally.positive(
-                            state.positive,
+                            positive,
                             Kernels.squaredDistance(
                                     queries.units().blockOf(row),
                                     at,
                                     keys.units().blockOf(row),
                                     at,
                                     dim));
-                    tally.effectiveNegatives(loss.effectiveNegatives(state), m);
+                    tally.effectiveNegatives(state.effectiveNegatives(), m);
                     tally.row(1, m);
                 }
                 if (wantGradients) {
-                    gradients(row, state, scale, chunk, similarities, writer, write);
+                    gradients(row, state, positive, scale, chunk, similarities, writer, write);
                 }
             }
             return zeros;
@@ -297,7 +346,8 @@ final class OwnNegatives implements LossExecutor {
 
         private void gradients(
                 int row,
-                Row state,
+                OwnRow state,
+                double positive,
                 double scale,
                 Chunk chunk,
                 double[] similarities,
@@ -308,11 +358,9 @@ final class OwnNegatives implements LossExecutor {
             int at = Rows.offset(row, dim);
             double[] dx = new double[dim];
             double[] dy = new double[dim];
-            double positiveFactor = scale * loss.positiveSlope(state) / temperature;
-            measure.addGradient(positiveFactor, state.positive, x, at, y, at, dim, dx, 0);
-            measure.addGradient(positiveFactor, state.positive, y, at, x, at, dim, dy, 0);
-            Slopes slopes = new Slopes(loss, temperature, rule, 1);
-            slopes.keep(0, state, scale);
+            double positiveFactor = state.positiveSlope(scale);
+            measure.addGradient(positiveFactor, positive, x, at, y, at, dim, dx, 0);
+            measure.addGradient(positiveFactor, positive, y, at, x, at, dim, dy, 0);
             double[] factors = new double[CHUNK];
             double[] dNegative = new double[dim];
             for (long done = 0; done < m; done += CHUNK) {
@@ -320,8 +368,7 @@ final class OwnNegatives implements LossExecutor {
                     chunk.read(row * m + done, (int) Math.min(CHUNK, m - done));
                     chunk.similarities(x, at, similarities);
                 }
-                Arrays.fill(factors, 0.0);
-                slopes.addOfOwn(0, similarities, chunk.count, factors);
+                state.negativeSlopes(scale, (int) done, similarities, chunk.count, factors);
                 for (int k = 0; k < chunk.count; k++) {
                     double s = similarities[k];
                     measure.addGradient(factors[k], s, x, at, chunk.vectors, k * dim, dim, dx, 0);

@@ -26,6 +26,16 @@ record SimilarityMeasure(Similarity similarity) {
         };
     }
 
+    /** No similarity of rows of so many elements, none of them larger than that, is larger. */
+    double largest(double element, int dim) {
+        return switch (similarity) {
+            case COSINE -> 2.0; // with room for roundings
+            case DOT -> dim * element * element;
+            case NEGATIVE_SQUARED_EUCLIDEAN -> 4.0 * dim * element * element;
+            case NEGATIVE_EUCLIDEAN -> 2.0 * Math.sqrt(dim) * element;
+        };
+    }
+
     /** Whether rows are to be divided by their norms before anything else. */
     boolean isOfUnitRows() {
         return switch (similarity) {

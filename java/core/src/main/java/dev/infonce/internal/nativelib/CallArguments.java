@@ -38,6 +38,7 @@ final class CallArguments {
     private long groups;
     private long keyGroups;
     private long keyOffsets;
+    private long teacherScores;
     private long loss;
     private long dTemperature;
     private long dBias;
@@ -88,6 +89,7 @@ final class CallArguments {
         groups = place(in.groups());
         keyGroups = place(in.keyGroups());
         keyOffsets = place(in.keyOffsets());
+        teacherScores = place(in.teacherScores());
         outputsAt = size;
         metrics = place(wantMetrics ? nce_metrics.sizeof() : 0);
         inputBytes = size; // the struct of metrics says how large it is
@@ -115,6 +117,7 @@ final class CallArguments {
         write(in.groups(), groups);
         write(in.keyGroups(), keyGroups);
         write(in.keyOffsets(), keyOffsets);
+        write(in.teacherScores(), teacherScores);
         if (metrics != NONE) {
             long structSize = metrics + nce_metrics.struct_size$offset();
             block.set(ValueLayout.JAVA_INT, structSize, (int) nce_metrics.sizeof());
@@ -182,6 +185,7 @@ final class CallArguments {
         pointer(inputs, nce_inputs.groups$offset(), address, groups);
         pointer(inputs, nce_inputs.key_groups$offset(), address, keyGroups);
         pointer(inputs, nce_inputs.key_offsets$offset(), address, keyOffsets);
+        pointer(inputs, nce_inputs.teacher_scores$offset(), address, teacherScores);
         pointer(inputs, nce_inputs.upstream$offset(), address, upstream);
         pointer(inputs, nce_inputs.bias$offset(), address, bias);
         nce_inputs.upstream_per_row(inputs, perRowUpstream ? 1 : 0);
@@ -214,6 +218,7 @@ final class CallArguments {
         nce_inputs.groups(inputs, segment(in.groups()));
         nce_inputs.key_groups(inputs, segment(in.keyGroups()));
         nce_inputs.key_offsets(inputs, segment(in.keyOffsets()));
+        nce_inputs.teacher_scores(inputs, segment(in.teacherScores()));
         nce_inputs.upstream(inputs, segment(in.upstream()));
         nce_inputs.upstream_per_row(
                 inputs, in.upstream() != null && in.upstream().bytes() > Float.BYTES ? 1 : 0);

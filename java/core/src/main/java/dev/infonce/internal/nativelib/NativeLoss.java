@@ -41,6 +41,7 @@ final class NativeLoss {
                     nce_plan_desc.aggregation(desc, aggregation(terms.aggregation()));
                 }
             }
+            case LossSpec.Terms.Scores terms -> nce_plan_desc.similarity(desc, similarity(terms.similarity()));
             case LossSpec.Terms.Distances terms -> {
                 nce_plan_desc.distance(desc, distance(terms.distance()));
                 nce_plan_desc.margin(desc, terms.margin());

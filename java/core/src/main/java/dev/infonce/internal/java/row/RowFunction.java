@@ -305,6 +305,89 @@ public sealed interface RowFunction {
         }
     }
 
+    /** Losses of a row's candidates, the key and its negatives, that a teacher has scored. */
+    enum OfScores implements RowFunction {
+        /**
+         * l = the sum of p ln(p / q), p being the softmax of the scores and q that of s / tau (1503.02531 section 2). Where the two are
+         * alike it is a difference of nearly equal numbers, and accurate to roundings of these.
+         */
+        KL_DIVERGENCE {
+            @Override
+            public void evaluate(ScoredRow row) {
+                double[] s = row.similarities;
+                double largest = Double.NEGATIVE_INFINITY;
+                double largestScore = Double.NEGATIVE_INFINITY;
+                for (int c = 0; c < s.length; c++) {
+                    largest = Math.max(largest, s[c]);
+                    largestScore = Math.max(largestScore, row.score(c));
+                }
+                double sum = 0.0;
+                double sumOfTeacher = 0.0;
+                for (int c = 0; c < s.length; c++) {
+                    sum += Math.exp((s[c] - largest) / row.temperature);
+                    sumOfTeacher += Math.exp(row.score(c) - largestScore);
+                }
+                double logSum = Math.log(sum);
+                double logSumOfTeacher = Math.log(sumOfTeacher);
+                double loss = 0.0;
+                double moment = 0.0;
+                for (int c = 0; c < s.length; c++) {
+                    double logit = (s[c] - largest) / row.temperature;
+                    double p = Math.exp(row.score(c) - largestScore) / sumOfTeacher;
+                    double difference = Math.exp(logit) / sum - p;
+                    if (p > 0.0) {
+                        loss += p * ((row.score(c) - largestScore - logSumOfTeacher) - (logit - logSum));
+                    }
+                    if (difference != 0.0) {
+                        moment += difference * (s[c] - largest);
+                    }
+                    row.slopes[c] = difference / row.temperature;
+                }
+                row.loss = Math.max(0.0, loss);
+                row.temperatureSlope = -moment / (row.temperature * row.temperature);
+            }
+
+            @Override
+            public double largestSlope(double temperature, double similarity, double score) {
+                return 1.0 / temperature;
+            }
+        },
+
+        /** l = the mean over negatives of ((s+ - s-) - (t+ - t-))^2 (2010.02666 eq. 2). */
+        MARGIN_MSE {
+            @Override
+            public void evaluate(ScoredRow row) {
+                double[] s = row.similarities;
+                int negatives = s.length - 1;
+                double squares = 0.0;
+                double slopeOfPositive = 0.0;
+                for (int c = 1; c < s.length; c++) {
+                    double missing = (s[0] - s[c]) - (row.score(0) - row.score(c));
+                    squares += missing * missing;
+                    row.slopes[c] = -2.0 * missing / negatives;
+                    slopeOfPositive -= row.slopes[c];
+                }
+                row.slopes[0] = slopeOfPositive;
+                row.loss = negatives == 0 ? 0.0 : squares / negatives;
+                row.temperatureSlope = 0.0;
+            }
+
+            @Override
+            public double largestSlope(double temperature, double similarity, double score) {
+                return 4.0 * (similarity + score);
+            }
+        };
+
+        /** Finds loss and slopes of a row that has all its candidates. */
+        public abstract void evaluate(ScoredRow row);
+
+        /**
+         * No derivative by the positive's similarity is larger, and no sum of the absolute derivatives by all similarities is larger than
+         * twice this, where similarities and scores are at most so large.
+         */
+        public abstract double largestSlope(double temperature, double similarity, double score);
+    }
+
     /** Losses of the distances to a positive and to a negative; a row may have but one of them, and the other distance is NaN. */
     enum OfDistances implements RowFunction {
         /** l = d^2 / 2 for a positive, max(0, margin - d)^2 / 2 for a negative (Hadsell 2006 eq. 4). */
