@@ -2,6 +2,7 @@ package dev.infonce.internal;
 
 import dev.infonce.Aggregation;
 import dev.infonce.Block;
+import dev.infonce.Circle;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
@@ -10,6 +11,7 @@ import dev.infonce.InfoNce;
 import dev.infonce.Inputs;
 import dev.infonce.Matryoshka;
 import dev.infonce.Mining;
+import dev.infonce.MultiSimilarity;
 import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
@@ -21,6 +23,7 @@ import dev.infonce.Similarity;
 import dev.infonce.SupCon;
 import dev.infonce.Threshold;
 import dev.infonce.Triplet;
+import dev.infonce.internal.java.row.PairRule;
 import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
 import java.util.List;
@@ -89,6 +92,9 @@ public record LossSpec(
         /** Distances compared with a margin, of rows that the caller puts together, or that are mined. */
         record Distances(RowFunction.OfDistances row, double margin, Distance distance, Mining mining)
                 implements Terms {}
+
+        /** Similarities that are 0, or 1 for cosines, less distances, of all pairs that labels find. */
+        record Pairs(RowFunction.OfPairs row, PairRule rule, Similarity similarity) implements Terms {}
     }
 
     /** How rows and columns meet. */
@@ -157,6 +163,18 @@ public record LossSpec(
                         .odds(it.denominator(), it.temperature(), it.similarity(), it.positiveMargin(), 0.0, 0.0)
                         .towers(it.twoTowers())
                         .aggregating(it.aggregation());
+            case MultiSimilarity it ->
+                draft.named("multi-similarity", 8)
+                        .pairs(
+                                RowFunction.OfPairs.MULTI_SIMILARITY,
+                                new PairRule(it.positiveScale(), it.negativeScale(), it.base(), 0.0),
+                                it.similarity());
+            case Circle it ->
+                draft.named("circle", 9)
+                        .pairs(
+                                RowFunction.OfPairs.CIRCLE,
+                                new PairRule(it.scale(), it.scale(), 0.0, it.margin()),
+                                it.similarity());
             case Matryoshka it -> {
                 return of(it.loss()).with(1.0, it.prefixes());
             }
@@ -227,12 +245,18 @@ public record LossSpec(
             return this;
         }
 
+        Draft pairs(RowFunction.OfPairs row, PairRule rule, Similarity similarity) {
+            terms = new Terms.Pairs(row, rule, similarity);
+            return oneTower(Negatives.IN_BATCH).labelled();
+        }
+
         /** For distances, after them. */
         Draft mined(Mining mining) {
             terms = switch (terms) {
                 case Terms.Distances given ->
                     new Terms.Distances(given.row(), given.margin(), given.distance(), mining);
                 case Terms.Logits given -> throw new IllegalStateException(given + " are not mined");
+                case Terms.Pairs given -> throw new IllegalStateException(given + " are all there are");
             };
             return switch (mining) {
                 case NONE -> this;
@@ -255,6 +279,7 @@ public record LossSpec(
                             given.hardness(),
                             aggregation);
                 case Terms.Distances given -> throw new IllegalStateException(given + " have one positive");
+                case Terms.Pairs given -> throw new IllegalStateException(given + " are summed up as they are");
             };
             return labelled();
         }
@@ -352,11 +377,24 @@ public record LossSpec(
         return with(prefix.weight(), List.of());
     }
 
-    /** Whether there is a temperature; else there is a margin. */
+    /** Whether there is a temperature. */
     public boolean hasTemperature() {
         return switch (terms) {
             case Terms.Logits _ -> true;
-            case Terms.Distances _ -> false;
+            case Terms.Distances _, Terms.Pairs _ -> false;
+        };
+    }
+
+    /** Whether there is a margin, beside that of a positive's logit. */
+    public boolean hasMargin() {
+        return switch (terms) {
+            case Terms.Logits _ -> false;
+            case Terms.Distances _ -> true;
+            case Terms.Pairs pairs ->
+                switch (pairs.row()) {
+                    case MULTI_SIMILARITY -> false;
+                    case CIRCLE -> true;
+                };
         };
     }
 
@@ -364,7 +402,7 @@ public record LossSpec(
     public double temperature() {
         return switch (terms) {
             case Terms.Logits logits -> logits.temperature();
-            case Terms.Distances _ -> Double.NaN;
+            case Terms.Distances _, Terms.Pairs _ -> Double.NaN;
         };
     }
 
@@ -377,7 +415,7 @@ public record LossSpec(
     public double bias() {
         return switch (terms) {
             case Terms.Logits logits -> logits.bias();
-            case Terms.Distances _ -> NO_BIAS;
+            case Terms.Distances _, Terms.Pairs _ -> NO_BIAS;
         };
     }
 
@@ -394,10 +432,11 @@ public record LossSpec(
         };
     }
 
-    /** Whether triplets are mined. */
+    /** Whether triplets are mined, or pairs found by labels, among the rows of one tower. */
     public boolean isMined() {
         return switch (terms) {
             case Terms.Logits _ -> false;
+            case Terms.Pairs _ -> true;
             case Terms.Distances distances ->
                 switch (distances.mining()) {
                     case NONE -> false;
@@ -410,7 +449,7 @@ public record LossSpec(
     public Aggregation aggregation() {
         return switch (terms) {
             case Terms.Logits logits -> logits.aggregation();
-            case Terms.Distances _ -> null;
+            case Terms.Distances _, Terms.Pairs _ -> null;
         };
     }
 
@@ -475,7 +514,8 @@ public record LossSpec(
                         logits.aggregation(),
                         threshold,
                         offsets);
-            case Terms.Distances _ -> new RowRule(share, 0.0, bias, 0.0, 0.0, count, null, threshold, false);
+            case Terms.Distances _, Terms.Pairs _ ->
+                new RowRule(share, 0.0, bias, 0.0, 0.0, count, null, threshold, false);
         };
     }
 
@@ -560,13 +600,17 @@ public record LossSpec(
                             case SOFTMAX, DECOUPLED, DEBIASED -> true;
                             case LOGISTIC -> false;
                         };
-                    case Terms.Distances _ -> false;
+                    case Terms.Distances _, Terms.Pairs _ -> false;
                 };
     }
 
     private Rows rowsOfTower(long n, long m) {
         if (isMined()) {
-            check(m == 0, "shape: a mined %s needs m = 0, all rows in one matrix, but got n = %d, m = %d", name, n, m);
+            String mined = switch (terms) {
+                case Terms.Logits _, Terms.Pairs _ -> name;
+                case Terms.Distances _ -> "mined " + name;
+            };
+            check(m == 0, "shape: a %s needs m = 0, all rows in one matrix, but got n = %d, m = %d", mined, n, m);
             return new Rows(NONE, NONE, n);
         }
         if (m == 0) {
