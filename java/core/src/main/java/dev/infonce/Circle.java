@@ -6,7 +6,8 @@ import java.util.Objects;
  * The circle loss (2002.10857 eq. 6) of the pairs of one tower, which labels say. With s the similarity, m the margin and g the scale,
  * {@code l_i = softplus(ln(sum over negatives j of exp(g max(0, s_ij + m) (s_ij - m))) + ln(sum over positives p of exp(-g max(0, 1 + m
  * - s_ip) (s_ip - 1 + m))))}, softplus(x) = ln(1 + exp(x)): each pair is weighed by how far it is from its best, 1 or 0. Both factors
- * are differentiated, as in pytorch-metric-learning; some hold the first constant. Has no temperature.
+ * are differentiated; where the first is held constant, as in pytorch-metric-learning, losses are the same and gradients are not. Has no
+ * temperature.
  *
  * <p>The positives of a row are the other rows of its label, its negatives the rows of another label; a label below 0 is like no other.
  * A row without positives, or without negatives, has loss 0, gradient 0, and no share in a mean. {@link Metrics} counts both.
@@ -34,8 +35,8 @@ public record Circle(double margin, double scale, Similarity similarity, Reducti
     }
 
     /**
-     * Cosines, mean. {@code CircleLoss(m, gamma)} of pytorch-metric-learning, whose defaults are 0.4 and 80; the paper has 0.25, and 80
-     * or 256.
+     * Cosines, mean. {@code CircleLoss(m, gamma)} of pytorch-metric-learning, whose defaults are 0.4 and 80 and whose mean is over the
+     * rows with a loss above 0; the paper has m = 0.25 and g = 256 for faces.
      *
      * @param margin m, in [0, 1]
      * @param scale g, in (0, 1e4]

@@ -33,6 +33,7 @@ class LossKindsTest {
         assertThat(kinds())
                 .extracting(ContrastiveLoss::word)
                 .startsWith("infonce", "ntxent", "nt-logistic", "contrastive", "triplet", "siglip", "supcon")
+                .contains("multi-similarity", "circle")
                 .doesNotHaveDuplicates();
     }
 
@@ -46,7 +47,8 @@ class LossKindsTest {
                         PairwiseContrastive.withMargin(1),
                         Triplet.withMargin(1),
                         SigLip.withTemperatureAndBias(1, 0),
-                        SupCon.withTemperature(1));
+                        SupCon.withTemperature(1))
+                .contains(MultiSimilarity.withScales(1, 1), Circle.withMarginAndScale(1, 1));
     }
 
     /** But for SupCon, which is another's code with several positives. */
@@ -93,6 +95,8 @@ class LossKindsTest {
                 told(Triplet.withMargin(1).mining(mining), Negatives.IN_BATCH, "margin labels classes tower mined");
             }
         }
+        told(MultiSimilarity.withScales(2, 50), Negatives.IN_BATCH, "labels classes tower mined");
+        told(Circle.withMarginAndScale(0.25, 80), Negatives.IN_BATCH, "margin labels classes tower mined");
         told(SigLip.learned(), Negatives.IN_BATCH, "temperature bias");
         told(SupCon.withTemperature(1), Negatives.IN_BATCH, "temperature tower labels classes");
         told(SupCon.withTemperature(1).ofTwoTowers(), Negatives.IN_BATCH, "temperature labels classes queue");
@@ -150,7 +154,8 @@ class LossKindsTest {
     private static String properties(ContrastiveLoss loss) {
         return String.join(
                 " ",
-                loss.hasTemperature() ? "temperature" : "margin",
+                loss.hasTemperature() ? "temperature" : "",
+                loss.hasMargin() ? "margin" : "",
                 loss.hasBias() ? "bias" : "",
                 loss.isSymmetric() ? "symmetric" : "",
                 loss.isOneTower() ? "tower" : "",
@@ -215,6 +220,7 @@ class LossKindsTest {
             case Exclude _ -> Exclude.sameGroup();
             case Set<?> _ -> Set.of(Block.KEY_QUERY);
             case Boolean is -> !is;
+            case Similarity _ -> Similarity.NEGATIVE_EUCLIDEAN; // which every kind with one takes
             case Enum<?> constant -> constant.getDeclaringClass().getEnumConstants()[1];
             default -> throw new AssertionError(name);
         };

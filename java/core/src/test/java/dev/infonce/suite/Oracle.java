@@ -1,12 +1,14 @@
 package dev.infonce.suite;
 
 import dev.infonce.Aggregation;
+import dev.infonce.Circle;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
 import dev.infonce.InfoNce;
 import dev.infonce.Matryoshka;
 import dev.infonce.Metrics;
+import dev.infonce.MultiSimilarity;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
@@ -144,7 +146,7 @@ public final class Oracle {
             return PrefixOracle.evaluate(c, loss, topK);
         }
         if (c.loss().isMined()) {
-            return new MinedOracle(c).evaluate(topK);
+            return TowerOracle.of(c).evaluate(topK);
         }
         return new Oracle(c).evaluate(topK);
     }
@@ -160,7 +162,7 @@ public final class Oracle {
             return PrefixOracle.objective(c, loss);
         }
         if (c.loss().isMined()) {
-            return new MinedOracle(c).objective();
+            return TowerOracle.of(c).objective();
         }
         Oracle oracle = new Oracle(c);
         double sum = 0;
@@ -248,6 +250,8 @@ public final class Oracle {
             case PairwiseContrastive loss -> pair(term, scale, loss.margin());
             case Triplet loss -> triplet(term, scale, loss.margin(), loss.softMargin());
             case SigLip loss -> pairwiseSigmoid(term, scale, loss.bias());
+            case MultiSimilarity loss -> throw new AssertionError(loss);
+            case Circle loss -> throw new AssertionError(loss);
             case Matryoshka loss -> throw new AssertionError(loss);
         };
     }
@@ -599,7 +603,7 @@ public final class Oracle {
     }
 
     private Metrics metrics(int topK) {
-        boolean margin = c.loss().hasMargin();
+        boolean margin = distance != null;
         boolean byLabels = Terms.hasPositivesByLabels(c.loss());
         boolean ranks = byLabels || !c.loss().takesLabels();
         long withoutPositives = 0;
@@ -608,6 +612,8 @@ public final class Oracle {
             case InfoNce loss -> !loss.hasKeyOffsets();
             case NtXent _, SupCon _ -> true;
             case NtLogistic _, PairwiseContrastive _, Triplet _, SigLip _ -> false;
+            case MultiSimilarity loss -> throw new AssertionError(loss);
+            case Circle loss -> throw new AssertionError(loss);
             case Matryoshka loss -> throw new AssertionError(loss);
         };
         DoubleSummaryStatistics top1 = new DoubleSummaryStatistics();
