@@ -29,12 +29,16 @@ final class LossOptions {
         LossOptions options = new LossOptions(kind(command));
         options.checkFiles(command);
         checkStandardInput(command);
-        // a loss with a margin ignores a temperature
+        // a loss without a temperature ignores one
         if (command.kind.loss().hasTemperature()) {
             options.need("temperature", command.temperature);
         }
         options.take("bias", command.bias);
         options.need("margin", command.margin);
+        options.need("scale", command.scale);
+        options.need("positiveScale", command.positiveScale);
+        options.need("negativeScale", command.negativeScale);
+        options.take("base", command.base);
         options.take("similarity", command.similarity);
         options.take("distance", command.distance);
         options.take("denominator", command.denominator);

@@ -331,7 +331,7 @@ class LossCommandTest {
                                 + " --mining ",
                         "For triplet, triplets among the rows: none, batch-all, batch-hard, semi-hard, easy-positive,"
                                 + " batch-easy (default: none)",
-                        "With --mining and for supcon: a whole number for each row",
+                        "With --mining and for supcon, multi-similarity and circle: a whole number for each row",
                         "For supcon, how a row's positives make one loss: outside, inside, sum (default: outside).",
                         " supcon queries and row labels; or one view each as queries and keys, and 2N row labels;"
                                 + " or two towers: queries, row labels, keys (M rows), key labels");

@@ -125,20 +125,25 @@ final class MiningPass {
         tally.row(positives.size(), negatives.size());
         for (int k = 0; k < positives.size(); k++) {
             int row = positives.row(k);
-            tally.positive(origin - ofAnchor[row], tower.unitSquaredDistance(anchor, row));
+            tally.positive(similarity(ofAnchor[row]), tower.unitSquaredDistance(anchor, row));
         }
         double nearest = positives.isEmpty() ? Double.NaN : ofAnchor[positives.nearest(ofAnchor)];
         long nearer = 0;
         long asNear = 0;
         for (int k = 0; k < negatives.size(); k++) {
             int row = negatives.row(k);
-            tally.negative(origin - ofAnchor[row], tower.unitSquaredDistance(anchor, row));
+            tally.negative(similarity(ofAnchor[row]), tower.unitSquaredDistance(anchor, row));
             nearer += ofAnchor[row] < nearest ? 1 : 0;
             asNear += ofAnchor[row] == nearest ? 1 : 0;
         }
         if (!positives.isEmpty() && !negatives.isEmpty()) {
             tally.rank(nearer, asNear, topK);
         }
+    }
+
+    /** What metrics call it. */
+    private double similarity(double distance) {
+        return origin - distance;
     }
 
     /** NON_FINITE for the first anchor with a distance or a loss beyond float64. */
