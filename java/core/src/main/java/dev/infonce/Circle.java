@@ -9,8 +9,8 @@ import java.util.Objects;
  * are differentiated; where the first is held constant, as in pytorch-metric-learning, losses are the same and gradients are not. Has no
  * temperature.
  *
- * <p>The positives of a row are the other rows of its label, its negatives the rows of another label; a label below 0 is like no other.
- * A row without positives, or without negatives, has loss 0, gradient 0, and no share in a mean. {@link Metrics} counts both.
+ * <p>The positives of a row are the other rows of its label, its negatives the rows of another label or of none. A row with a label
+ * below 0 has neither, and is a negative of all that have a label. A row without positives, or without negatives, has loss 0, gradient 0, and no share in a mean. {@link Metrics} counts both.
  *
  * <p>Shapes: {@code Shape.tower(t, dim)} with any t >= 1, one matrix, and t labels ({@link Inputs#withLabels(int...)}).
  *

@@ -12,7 +12,16 @@ import java.util.Map;
  * the loss of row i.
  */
 public sealed interface ContrastiveLoss
-        permits InfoNce, NtXent, NtLogistic, PairwiseContrastive, Triplet, SigLip, SupCon, MultiSimilarity, Circle, Matryoshka {
+        permits InfoNce,
+                NtXent,
+                NtLogistic,
+                PairwiseContrastive,
+                Triplet,
+                SigLip,
+                SupCon,
+                MultiSimilarity,
+                Circle,
+                Matryoshka {
     /**
      * One loss of every kind there is, with default values: temperature, margin and scales 1, bias 0, base 0.5, cosine similarity or Euclidean distance,
      * in-batch negatives where a kind has a choice, not symmetric, one tower, means. A {@link Matryoshka} is of the kind of the loss

@@ -8,9 +8,9 @@ import java.util.Objects;
  * of exp(b (s_ij - base))) / b}: a pair pulls, or pushes, the more the farther it is on the wrong side of the base, and the more it
  * stands out among the row's others. Has no temperature and no margin.
  *
- * <p>The positives of a row are the other rows of its label, its negatives the rows of another label; a label below 0 is like no other.
- * A row without positives, or without negatives, lacks that term, and all rows count in a mean. Every pair counts: the paper's mining
- * (its eqs. 11 and 12) is not done.
+ * <p>The positives of a row are the other rows of its label, its negatives the rows of another label or of none. A row with a label
+ * below 0 has neither, and is a negative of all that have a label. A row without positives, or without negatives, lacks that term, and
+ * all rows count in a mean. Every pair counts: the paper's mining (its eqs. 11 and 12) is not done.
  *
  * <p>Shapes: {@code Shape.tower(t, dim)} with any t >= 1, one matrix, and t labels ({@link Inputs#withLabels(int...)}).
  *

@@ -172,10 +172,7 @@ final class LossCommand implements Callable<Integer> {
             description = "A weight >= 0 for each row that has a loss (default: 1).")
     String weights;
 
-    @Option(
-            names = "--temperature",
-            paramLabel = "TAU",
-            description = "Temperature; a loss without one ignores it.")
+    @Option(names = "--temperature", paramLabel = "TAU", description = "Temperature; a loss without one ignores it.")
     Double temperature;
 
     @Option(
@@ -187,7 +184,10 @@ final class LossCommand implements Callable<Integer> {
     @Option(names = "--margin", paramLabel = "M", description = "Margin, needed for ${bundle:with a margin}.")
     Double margin;
 
-    @Option(names = "--scale", paramLabel = "G", description = "Needed for ${bundle:with a scale}: of its penalties, above 0.")
+    @Option(
+            names = "--scale",
+            paramLabel = "G",
+            description = "Needed for ${bundle:with a scale}: of its penalties, above 0.")
     Double scale;
 
     @Option(

@@ -72,7 +72,9 @@ public final class Cases {
         return s == Similarity.DOT
                 ? List.of()
                 : List.of(
-                        MultiSimilarity.withScales(scale / 2, scale).withBase(base).withSimilarity(s),
+                        MultiSimilarity.withScales(scale / 2, scale)
+                                .withBase(base)
+                                .withSimilarity(s),
                         MultiSimilarity.withScales(0.3, 2).withBase(-base).withSimilarity(s),
                         Circle.withMarginAndScale(0.25, scale).withSimilarity(s),
                         Circle.withMarginAndScale(0, 3).withSimilarity(s));

@@ -108,7 +108,8 @@ class MatryoshkaTest extends DeviceSuite {
     @ParameterizedTest
     @MethodSource("losses")
     void gradientsAreThoseOfTheLossByCentralDifferences(ContrastiveLoss loss) {
-        if (loss instanceof Triplet && loss.isMined() || Devices.leavesOut(deviceName, "central differences of prefixes")) {
+        if (loss instanceof Triplet && loss.isMined()
+                || Devices.leavesOut(deviceName, "central differences of prefixes")) {
             return; // what is mined may change with a step
         }
         Case c = Cases.random(loss.matryoshka(3, 4).withWeights(0.5, 2), 4, 6, 5, DType.FLOAT64, SEED);

@@ -25,13 +25,6 @@ final class MinedOracle extends TowerOracle {
     }
 
     @Override
-    int[] negatives(int anchor) {
-        return IntStream.range(0, x.length)
-                .filter(j -> labels[anchor] >= 0 && labels[j] != labels[anchor])
-                .toArray();
-    }
-
-    @Override
     double similarity(int i, int j) {
         return -distances[i][j];
     }

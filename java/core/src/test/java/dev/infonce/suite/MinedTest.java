@@ -43,8 +43,7 @@ class MinedTest extends DeviceSuite {
     }
 
     static Stream<ContrastiveLoss> losses() {
-        return Stream.concat(
-                triplets(), Arrays.stream(Similarity.values()).flatMap(s -> Cases.pairs(10, s).stream()));
+        return Stream.concat(triplets(), Arrays.stream(Similarity.values()).flatMap(s -> Cases.pairs(10, s).stream()));
     }
 
     static Stream<Mining> minings() {

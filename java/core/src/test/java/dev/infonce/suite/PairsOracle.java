@@ -29,14 +29,6 @@ final class PairsOracle extends TowerOracle {
         };
     }
 
-    /** A row without a label is unlike all. */
-    @Override
-    int[] negatives(int anchor) {
-        return IntStream.range(0, x.length)
-                .filter(j -> j != anchor && (labels[anchor] < 0 || labels[j] != labels[anchor]))
-                .toArray();
-    }
-
     /** All distances of zero rows are those of cosine 0. */
     @Override
     double similarity(int i, int j) {
@@ -60,8 +52,7 @@ final class PairsOracle extends TowerOracle {
 
     @Override
     double count(int anchor) {
-        return c.loss() instanceof MultiSimilarity
-                        || positives(anchor).length > 0 && negatives(anchor).length > 0
+        return c.loss() instanceof MultiSimilarity || positives(anchor).length > 0 && negatives(anchor).length > 0
                 ? 1
                 : 0;
     }
@@ -87,7 +78,8 @@ final class PairsOracle extends TowerOracle {
 
     private static double logSum(double... z) {
         double largest = Arrays.stream(z).max().orElseThrow();
-        return largest + Math.log(Arrays.stream(z).map(v -> Math.exp(v - largest)).sum());
+        return largest
+                + Math.log(Arrays.stream(z).map(v -> Math.exp(v - largest)).sum());
     }
 
     private static double logOnePlus(double... z) {
@@ -114,8 +106,7 @@ final class PairsOracle extends TowerOracle {
             default -> throw new AssertionError(c.loss());
         };
         double all = switch (c.loss()) {
-            case MultiSimilarity of ->
-                Oracle.sigmoid(logSum(z)) / (alike ? of.positiveScale() : of.negativeScale());
+            case MultiSimilarity of -> Oracle.sigmoid(logSum(z)) / (alike ? of.positiveScale() : of.negativeScale());
             case Circle of ->
                 Oracle.sigmoid(logSum(exponents(of, anchor, true)) + logSum(exponents(of, anchor, false)));
             default -> throw new AssertionError(c.loss());

@@ -20,8 +20,7 @@ class RangesTest extends DeviceSuite {
         return Stream.concat(
                 Cases.withTemperature(Similarity.COSINE, 0.07).stream(),
                 Stream.concat(
-                        Cases.withMargin(0.8, Distance.COSINE).stream(),
-                        Cases.pairs(10, Similarity.COSINE).stream()));
+                        Cases.withMargin(0.8, Distance.COSINE).stream(), Cases.pairs(10, Similarity.COSINE).stream()));
     }
 
     @ParameterizedTest

@@ -2,8 +2,8 @@ package dev.infonce.suite;
 
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
-import dev.infonce.Distance;
 import dev.infonce.Device;
+import dev.infonce.Distance;
 import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
 import java.util.ArrayList;

@@ -60,13 +60,16 @@ abstract class TowerOracle {
                 .toArray();
     }
 
+    final int[] negatives(int anchor) {
+        return IntStream.range(0, x.length)
+                .filter(j -> labels[anchor] >= 0 && labels[j] != labels[anchor])
+                .toArray();
+    }
+
     /** What the oracle of a case with such a loss is. */
     static TowerOracle of(Case c) {
         return c.loss() instanceof Triplet ? new MinedOracle(c) : new PairsOracle(c);
     }
-
-    /** What is unlike an anchor. */
-    abstract int[] negatives(int anchor);
 
     /** What metrics call a similarity. */
     abstract double similarity(int i, int j);

@@ -128,7 +128,8 @@ class WeighedPairsTest extends DeviceSuite {
         // negatives are beyond -m, where they cost nothing and have no gradient; positives have 1 - s = 1 + 1
         double each = softplus(2 * (2 + 0.5) * (2 - 0.5));
         assertThat(of.rowLosses()).containsExactly(new double[] {each, each, 0}, within(DIGITS));
-        double slope = 2 * 2 * 2 * (1 - Math.exp(-each)) * -2; // by the first point, of one row: g 2 (1 - s) sigma 2 (x - y)
+        double slope =
+                2 * 2 * 2 * (1 - Math.exp(-each)) * -2; // by the first point, of one row: g 2 (1 - s) sigma 2 (x - y)
         assertThat(of.dQueries()[0][0]).isCloseTo(2 * slope, within(1e-11));
         assertThat(of.dQueries()[2][0]).isZero();
     }
@@ -147,7 +148,8 @@ class WeighedPairsTest extends DeviceSuite {
         }
         double sum = DoubleStream.of(losses).sum();
         Compare.relative(
-                Result.of(device, c.withLoss(c.loss().withReduction(Reduction.SUM))).loss(),
+                Result.of(device, c.withLoss(c.loss().withReduction(Reduction.SUM)))
+                        .loss(),
                 sum,
                 DIGITS,
                 what(c, SEED));
@@ -193,14 +195,16 @@ class WeighedPairsTest extends DeviceSuite {
     @ParameterizedTest
     @ValueSource(doubles = {1e-6, 0.1, 300, 1e4})
     void anyScaleIsTheOracles(double scale) {
-        for (Similarity s : List.of(
-                Similarity.COSINE, Similarity.NEGATIVE_SQUARED_EUCLIDEAN, Similarity.NEGATIVE_EUCLIDEAN)) {
+        for (Similarity s :
+                List.of(Similarity.COSINE, Similarity.NEGATIVE_SQUARED_EUCLIDEAN, Similarity.NEGATIVE_EUCLIDEAN)) {
             for (ContrastiveLoss loss : Cases.pairs(scale, s)) {
                 for (DType dtype : List.of(DType.FLOAT32, DType.FLOAT64)) {
                     Case c = Cases.random(loss, 21, 0, 5, dtype, SEED);
                     Result actual = Result.of(device, c);
                     Compare.assertClose(actual, Oracle.evaluate(c), Tolerances.of(deviceName, c), what(c, SEED));
-                    assertThat(Compare.largest(actual.dQueries())).as(what(c, SEED)).isPositive();
+                    assertThat(Compare.largest(actual.dQueries()))
+                            .as(what(c, SEED))
+                            .isPositive();
                 }
             }
         }
@@ -225,25 +229,26 @@ class WeighedPairsTest extends DeviceSuite {
                 .containsExactly(new double[] {tiny, tiny, tiny, tiny}, within(tiny * 1e-12));
     }
 
-    /** All unlike, all alike, one row: a circle has nothing to compare, and a multi-similarity one side. */
+    /** All unlike, no labels, all alike, one row: a circle has nothing to compare, and a multi-similarity one side, or none. */
     @Test
     void rowsWithoutPositivesOrNegativesLackThem() {
         double[][] rows = Cases.gaussian(new Random(SEED), 5, 3);
         int[][] patterns = {{0, 1, 2, 3, 4}, {-1, -1, -7, -1, -1}, {2, 2, 2, 2, 2}};
         for (int[] labels : patterns) {
             boolean alike = labels[0] == 2;
+            boolean none = labels[0] < 0;
             Result round = Result.of(device, of(Circle.withMarginAndScale(0.25, 80), rows, labels));
             assertThat(round.loss()).isZero();
             assertThat(Compare.largest(round.dQueries())).isZero();
             Case many = of(MultiSimilarity.withScales(2, 50), rows, labels);
             Result result = Result.of(device, many);
-            assertThat(result.loss()).isPositive();
+            assertThat(result.loss() == 0).isEqualTo(none);
             Compare.assertClose(result, Oracle.evaluate(many), Tolerances.of(deviceName, many), what(many, SEED));
             for (Metrics metrics : List.of(round.metrics(), result.metrics())) {
                 assertThat(metrics.rowsWithoutPositives()).isEqualTo(alike ? 0 : 5);
-                assertThat(metrics.rowsWithoutNegatives()).isEqualTo(alike ? 5 : 0);
+                assertThat(metrics.rowsWithoutNegatives()).isEqualTo(alike || none ? 5 : 0);
                 assertThat(metrics.top1Accuracy()).isNaN();
-                assertThat(Double.isNaN(metrics.negativeSimilarity())).isEqualTo(alike);
+                assertThat(Double.isNaN(metrics.negativeSimilarity())).isEqualTo(alike || none);
                 assertThat(Double.isNaN(metrics.positiveSimilarity())).isEqualTo(!alike);
             }
         }
@@ -254,7 +259,7 @@ class WeighedPairsTest extends DeviceSuite {
         }
     }
 
-    /** A row that is like no other counts in the mean of a multi-similarity, and has no share in that of a circle. */
+    /** A row without positives, or without a label, counts in the mean of a multi-similarity, and has no share in that of a circle. */
     @Test
     void meansAreOfTheRowsThatTheyAreSaidToBeOf() {
         int[] labels = {0, 0, 1, 1, -1, 7};
@@ -264,7 +269,8 @@ class WeighedPairsTest extends DeviceSuite {
             Case c = of(loss.withReduction(Reduction.NONE), rows, labels).withWeights(weights);
             double[] each = Result.of(device, c).rowLosses();
             boolean circle = loss instanceof Circle;
-            assertThat(each[4] == 0 && each[5] == 0).isEqualTo(circle);
+            assertThat(each[4]).isZero();
+            assertThat(each[5] == 0).isEqualTo(circle);
             double mean = Arrays.stream(each).sum() / (circle ? 6.5 : 11.75);
             Compare.relative(Result.of(device, c.withLoss(loss)).loss(), mean, DIGITS, what(c, SEED));
         }
@@ -318,8 +324,7 @@ class WeighedPairsTest extends DeviceSuite {
     /** A loss that float64 holds, of penalties times scale that it does not. */
     @Test
     void aScaleDoesNotTakeALossOutOfRange() {
-        MultiSimilarity loss =
-                MultiSimilarity.withScales(1e4, 1e4).withSimilarity(Similarity.NEGATIVE_EUCLIDEAN);
+        MultiSimilarity loss = MultiSimilarity.withScales(1e4, 1e4).withSimilarity(Similarity.NEGATIVE_EUCLIDEAN);
         Case c = of(loss.withReduction(Reduction.NONE), new double[][] {{0}, {1e306}, {1}}, 5, 5, 6);
         Result result = Result.of(device, c);
         assertThat(result.rowLosses()[0]).isCloseTo(1e306, within(1e293));

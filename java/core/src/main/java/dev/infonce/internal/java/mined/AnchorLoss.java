@@ -30,8 +30,13 @@ abstract sealed class AnchorLoss permits AnchorMiner, AnchorPairs {
         return 2 * Integer.BYTES;
     }
 
-    /** Whether a row may have a loss. */
-    abstract boolean isAnchor(int row);
+    /** Whether a row may have a loss: it has a label. */
+    final boolean isAnchor(int row) {
+        return labels[row] >= 0;
+    }
+
+    /** How often a row that is no anchor counts in a mean. */
+    abstract double countOfOthers();
 
     /**
      * Finds the loss of an anchor.
@@ -50,18 +55,14 @@ abstract sealed class AnchorLoss permits AnchorMiner, AnchorPairs {
     /** Of an anchor whose sides are known; loss and count are 0. */
     abstract void take(double[] distances, double[] slopes, double scale);
 
-    /** A row without a label is like no other. */
     private void takeSides(int anchor) {
         positives.clear();
         negatives.clear();
         for (int row = 0; row < labels.length; row++) {
-            if (row == anchor) {
-                continue;
-            }
-            if (labels[anchor] >= 0 && labels[row] == labels[anchor]) {
-                positives.add(row);
-            } else {
+            if (labels[row] != labels[anchor]) {
                 negatives.add(row);
+            } else if (row != anchor) {
+                positives.add(row);
             }
         }
     }

@@ -37,8 +37,8 @@ final class AnchorMiner extends AnchorLoss {
     }
 
     @Override
-    boolean isAnchor(int row) {
-        return labels[row] >= 0;
+    double countOfOthers() {
+        return 0.0;
     }
 
     @Override

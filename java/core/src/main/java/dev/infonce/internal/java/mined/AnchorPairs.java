@@ -23,10 +23,9 @@ final class AnchorPairs extends AnchorLoss {
         this.ofNegatives = new LogSum(rule.negativeScale());
     }
 
-    /** Whoever has no label has negatives nevertheless. */
     @Override
-    boolean isAnchor(int row) {
-        return true;
+    double countOfOthers() {
+        return function.counts(0, 0) ? 1.0 : 0.0;
     }
 
     @Override

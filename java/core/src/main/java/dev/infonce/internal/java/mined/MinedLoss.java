@@ -10,8 +10,8 @@ import dev.infonce.internal.Outcome;
 import dev.infonce.internal.java.LossExecutor;
 import dev.infonce.internal.java.Reducer;
 import dev.infonce.internal.java.Refusals;
-import dev.infonce.internal.java.TowerDistances;
 import dev.infonce.internal.java.Tally;
+import dev.infonce.internal.java.TowerDistances;
 import dev.infonce.internal.java.Workers;
 import java.util.function.Function;
 

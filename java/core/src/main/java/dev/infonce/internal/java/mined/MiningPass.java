@@ -80,6 +80,7 @@ final class MiningPass {
         }
         AnchorLoss ofGroup = ofGroups[group];
         if (!ofGroup.isAnchor(anchor)) {
+            counts[anchor] = ofGroup.countOfOthers();
             tallies[group].row(0, 0);
             return;
         }
