@@ -321,12 +321,19 @@ class WeighedPairsTest extends DeviceSuite {
         }
     }
 
-    /** A loss that float64 holds, of penalties times scale that it does not. */
+    /** A loss that float64 holds, of penalties times scale that it does not: in Java right, elsewhere right or refused. */
     @Test
     void aScaleDoesNotTakeALossOutOfRange() {
         MultiSimilarity loss = MultiSimilarity.withScales(1e4, 1e4).withSimilarity(Similarity.NEGATIVE_EUCLIDEAN);
         Case c = of(loss.withReduction(Reduction.NONE), new double[][] {{0}, {1e306}, {1}}, 5, 5, 6);
-        Result result = Result.of(device, c);
+        Result result;
+        try {
+            result = Result.of(device, c);
+        } catch (InfoNceException e) {
+            assertThat(deviceName).doesNotStartWith("java");
+            assertThat(e.status()).isEqualTo(Status.NON_FINITE);
+            return;
+        }
         assertThat(result.rowLosses()[0]).isCloseTo(1e306, within(1e293));
         assertThat(result.dQueries()[1][0]).isCloseTo(2, within(1e-12));
     }
