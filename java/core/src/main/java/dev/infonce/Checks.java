@@ -86,6 +86,22 @@ final class Checks {
                 positiveMargin);
     }
 
+    static void scale(String name, double scale) {
+        argument(scale > 0 && scale <= 1e4, "%s: must be in (0, 1e4], but got %s", name, scale);
+    }
+
+    /** Of losses whose rows are compared by their distances. */
+    static void ofDistances(String loss, Similarity similarity) {
+        boolean has = switch (Objects.requireNonNull(similarity, "similarity")) {
+            case COSINE, NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> true;
+            case DOT -> false;
+        };
+        argument(
+                has,
+                "similarity: %s compares rows by distances, and there is none of DOT; normalise the rows and use COSINE",
+                loss);
+    }
+
     static void shape(long n, long m, long dim, long ownNegatives, long queue) {
         range("n", n, 1, Long.MAX_VALUE);
         range("m", m, 0, Long.MAX_VALUE);

@@ -21,10 +21,13 @@ public sealed interface ContrastiveLoss
                 SupCon,
                 KlDistillation,
                 MarginMse,
+                MultiSimilarity,
+                Circle,
                 Matryoshka {
     /**
-     * One loss of every kind there is, with default values: temperature or margin 1, bias 0, cosine similarity (dot products
-     * for {@link MarginMse}) or Euclidean distance, in-batch negatives where a kind has a choice, not symmetric, one tower, means. A {@link Matryoshka} is of the kind of the loss
+     * One loss of every kind there is, with default values: temperature, margin and scales 1, bias 0, base 0.5, cosine similarity (dot
+     * products for {@link MarginMse}) or Euclidean distance, in-batch negatives where a kind has a choice, not symmetric, one tower,
+     * means. A {@link Matryoshka} is of the kind of the loss
      * within.
      *
      * @return the losses, in the order in which this interface permits them; unmodifiable
@@ -39,7 +42,7 @@ public sealed interface ContrastiveLoss
     /**
      * The word by which command lines and files call this kind of loss.
      *
-     * @return infonce, ntxent, nt-logistic, contrastive, triplet, siglip, supcon, kl-distillation or margin-mse
+     * @return infonce, ntxent, nt-logistic, contrastive, triplet, siglip, supcon, kl-distillation, margin-mse, multi-similarity or circle
      */
     default String word() {
         return LossSpec.of(this).word();
@@ -49,7 +52,7 @@ public sealed interface ContrastiveLoss
      * Which rows are the negatives of row i.
      *
      * @return the negatives; {@link Negatives#PAIRED} for {@link PairwiseContrastive}, whose key i is itself the negative where
-     *     label i is 0; {@link Negatives#IN_BATCH} where triplets are mined
+     *     label i is 0; {@link Negatives#IN_BATCH} where {@link #isMined()}
      */
     default Negatives negatives() {
         return LossSpec.of(this).negatives();
@@ -79,7 +82,7 @@ public sealed interface ContrastiveLoss
     /**
      * Whether similarities are divided by a temperature, which a call may bring and has a gradient.
      *
-     * @return false for losses with a margin, and for {@link MarginMse}
+     * @return false for losses of distances, for {@link MarginMse}, and for {@link MultiSimilarity} and {@link Circle}, which have scales
      */
     default boolean hasTemperature() {
         return LossSpec.of(this).hasTemperature();
@@ -95,9 +98,10 @@ public sealed interface ContrastiveLoss
     }
 
     /**
-     * Whether the loss compares distances with a margin.
+     * Whether the loss has a margin that its distances, or similarities, are compared with.
      *
-     * @return true for {@link PairwiseContrastive} and {@link Triplet}
+     * @return true for {@link PairwiseContrastive}, {@link Triplet} and {@link Circle}; false for losses with a temperature, whose
+     *     positive may have a margin of its own, and for {@link MarginMse} and {@link MultiSimilarity}
      */
     default boolean hasMargin() {
         return LossSpec.of(this).hasMargin();
@@ -116,7 +120,7 @@ public sealed interface ContrastiveLoss
      * Whether the labels that calls bring are of classes: rows of one label are alike, and a label below 0 is like no other. Keys of
      * two towers have labels of their own then.
      *
-     * @return true for {@link SupCon}, and where triplets are mined
+     * @return true for {@link SupCon}, and where {@link #isMined()}
      */
     default boolean takesClassLabels() {
         return LossSpec.of(this).classLabels();
@@ -177,8 +181,8 @@ public sealed interface ContrastiveLoss
     }
 
     /**
-     * Whether rows and columns are one tower, t rows that all have a loss: {@code Shape.tower(t, dim)} with one matrix, or, but for
-     * mined triplets, {@code Shape.of(n, n, dim)} with the first views as queries and the second ones as keys, t = 2n.
+     * Whether rows and columns are one tower, t rows that all have a loss: {@code Shape.tower(t, dim)} with one matrix, or, unless
+     * {@link #isMined()}, {@code Shape.of(n, n, dim)} with the first views as queries and the second ones as keys, t = 2n.
      *
      * @return false for two towers
      */
@@ -187,9 +191,10 @@ public sealed interface ContrastiveLoss
     }
 
     /**
-     * Whether the loss finds its triplets among the rows of one tower by their labels, so that there are no views.
+     * Whether the loss finds its triplets, or its pairs, among the rows of one tower by their labels, so that there are no views: all
+     * rows are in one matrix.
      *
-     * @return true for a {@link Triplet} with a {@link Mining} other than NONE
+     * @return true for a {@link Triplet} with a {@link Mining} other than NONE, for {@link MultiSimilarity} and for {@link Circle}
      */
     default boolean isMined() {
         return LossSpec.of(this).isMined();
@@ -223,7 +228,7 @@ public sealed interface ContrastiveLoss
     }
 
     /**
-     * What this loss is made of, by name: of temperature, bias, margin, similarity, distance, negatives, negativeReduction,
+     * What this loss is made of, by name: of temperature, bias, margin, scale, positiveScale, negativeScale, base, similarity, distance, negatives, negativeReduction,
      * isSymmetric, blocks, hasKeyOffsets, denominator, positiveMargin, classPrior, excluded, aggregation, twoTowers, mining, softMargin
      * and reduction those that its kind has.
      *

@@ -15,7 +15,7 @@ import java.util.function.Consumer;
  * @param logTemperature whether temperature is ln tau, and the gradient is then by that
  * @param weights r finite floats >= 0, or null for all 1
  * @param labels n ints, 1 alike and 0 not, for {@link PairwiseContrastive}; r ints, equal for rows that are alike and below 0 for
- *     a row that is like no other, for {@link SupCon} and mined {@link Triplet}; else null
+ *     a row that is like no other, for {@link SupCon} and where {@link ContrastiveLoss#isMined()}; else null
  * @param keyLabels likewise m + queue ints for the keys of two towers and the queue, for {@link SupCon}; else null
  * @param groups r ints, for losses that exclude rows of the same group; a number below 0 is in no group; else null
  * @param keyGroups likewise m + queue ints for the keys of two towers and the queue; else null

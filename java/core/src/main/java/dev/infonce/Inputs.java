@@ -13,7 +13,7 @@ import java.util.function.Consumer;
  * @param negatives as the loss says; null if it takes none, or m = 0
  * @param queue the {@link Shape#queue} rows that are further keys, x dim; null if there are none
  * @param labels n numbers, 1 alike and 0 not, for {@link PairwiseContrastive}; r numbers, equal for rows that are alike and below
- *     0 for a row that is like no other, for {@link SupCon} and mined {@link Triplet}; else null
+ *     0 for a row that is like no other, for {@link SupCon} and where {@link ContrastiveLoss#isMined()}; else null
  * @param keyLabels likewise m + queue numbers for the keys of two towers and the queue, for {@link SupCon}; else null
  * @param groups r numbers, for losses that exclude rows of the same group; a number below 0 is in no group; else null
  * @param keyGroups likewise m + queue numbers for the keys of two towers and the queue; else null

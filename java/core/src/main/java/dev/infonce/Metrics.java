@@ -12,7 +12,7 @@ package dev.infonce;
  *
  * <p>Where triplets are mined, every row with a label is an anchor: all rows of its label are positives, all rows of other labels
  * or of none are negatives, whichever the loss is made of. The accuracies are of anchors that have both, and of the nearest
- * positive among the negatives.
+ * positive among the negatives. So it is of {@link MultiSimilarity} and {@link Circle}.
  *
  * <p>Of an {@link InfoNce} with {@link Block}s negatives are those among the other keys, and the row's own where it has some beside
  * them, but for effectiveNegatives, which is of all that a row has.

@@ -41,7 +41,9 @@ class LossKindsTest {
                         "siglip",
                         "supcon",
                         "kl-distillation",
-                        "margin-mse")
+                        "margin-mse",
+                        "multi-similarity",
+                        "circle")
                 .doesNotHaveDuplicates();
     }
 
@@ -57,7 +59,9 @@ class LossKindsTest {
                         SigLip.withTemperatureAndBias(1, 0),
                         SupCon.withTemperature(1),
                         KlDistillation.withTemperature(1),
-                        MarginMse.ofDots());
+                        MarginMse.ofDots(),
+                        MultiSimilarity.withScales(1, 1),
+                        Circle.withMarginAndScale(1, 1));
     }
 
     /** But for SupCon, which is another's code with several positives. */
@@ -106,6 +110,8 @@ class LossKindsTest {
         }
         told(KlDistillation.withTemperature(1), Negatives.OWN, "temperature matrix scores");
         told(MarginMse.ofDots(), Negatives.OWN, "matrix scores");
+        told(MultiSimilarity.withScales(2, 50), Negatives.IN_BATCH, "labels classes tower mined");
+        told(Circle.withMarginAndScale(0.25, 80), Negatives.IN_BATCH, "margin labels classes tower mined");
         told(SigLip.learned(), Negatives.IN_BATCH, "temperature bias");
         told(SupCon.withTemperature(1), Negatives.IN_BATCH, "temperature tower labels classes");
         told(SupCon.withTemperature(1).ofTwoTowers(), Negatives.IN_BATCH, "temperature labels classes queue");
@@ -231,6 +237,7 @@ class LossKindsTest {
             case Exclude _ -> Exclude.sameGroup();
             case Set<?> _ -> Set.of(Block.KEY_QUERY);
             case Boolean is -> !is;
+            case Similarity _ -> Similarity.NEGATIVE_EUCLIDEAN; // which every kind with one takes
             case Enum<?> constant -> constant.getDeclaringClass().getEnumConstants()[1];
             default -> throw new AssertionError(name);
         };

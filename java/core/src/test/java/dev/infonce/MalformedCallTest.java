@@ -41,6 +41,11 @@ class MalformedCallTest extends OnEachDevice {
                 plan("pairs of two sizes", PairwiseContrastive.withMargin(1), Shape.of(4, 5, 2), "m = n", "m = 5"),
                 plan("triplets of two sizes", Triplet.withMargin(1), Shape.of(4, 3, 2), "m = n", "m = 3"),
                 plan(
+                        "pairs of two matrices",
+                        MultiSimilarity.withScales(2, 50),
+                        Shape.of(4, 4, 2),
+                        "shape: a MultiSimilarity needs m = 0, all rows in one matrix, but got n = 4, m = 4"),
+                plan(
                         "mined triplets of two matrices",
                         Triplet.withMargin(1).mining(Mining.BATCH_HARD),
                         Shape.pairs(4, 2),
@@ -89,6 +94,7 @@ class MalformedCallTest extends OnEachDevice {
                 noQueue(PairwiseContrastive.withMargin(1), Shape.pairs(4, 2)),
                 noQueue(Triplet.withMargin(1), Shape.pairs(4, 2)),
                 noQueue(Triplet.withMargin(1).mining(Mining.BATCH_ALL), Shape.tower(4, 2)),
+                noQueue(Circle.withMarginAndScale(0.25, 80), Shape.tower(4, 2)),
                 gradients(DType.FLOAT32, DType.FLOAT16, "FLOAT32"),
                 gradients(DType.FLOAT64, DType.FLOAT32, "FLOAT64"),
                 gradients(DType.FLOAT16, DType.BFLOAT16, "FLOAT16 or FLOAT32"),
@@ -281,6 +287,29 @@ class MalformedCallTest extends OnEachDevice {
                                 tower.withWeights(1, 1),
                                 "weights: must be 4 numbers, but got 2"),
                         refused("a temperature", mined, tower.withTemperature(1), "temperature: Triplet has none"))
+                .forEach(Malformed::check);
+    }
+
+    @Test
+    void inputsOfPairsByLabelsAreRefused() {
+        Plan circle = device.plan(Circle.withMarginAndScale(0.25, 80), Shape.tower(N, DIM), DType.FLOAT32);
+        Inputs tower = Inputs.of(four).withLabels(-3, 1 << 30, 0, 0);
+        assertThat(circle.forward(tower).loss()).isNotNegative();
+        List.of(
+                        refused("no labels", circle, Inputs.of(four), "labels: Circle needs 4, but got null"),
+                        refused(
+                                "labels short",
+                                circle,
+                                tower.withLabels(1, 2, 3),
+                                "labels: must be 4 numbers, but got 3"),
+                        refused("keys", circle, good.withLabels(0, 0, 1, 1), "keys: Circle", "takes none"),
+                        refused("negatives", circle, tower.withNegatives(keys), "negatives: Circle", "takes none"),
+                        refused(
+                                "labels of keys",
+                                circle,
+                                tower.withLabels(new int[] {0, 0, 1, 1}, new int[] {0, 1}),
+                                "keyLabels"),
+                        refused("a temperature", circle, tower.withTemperature(1), "temperature: Circle has none"))
                 .forEach(Malformed::check);
     }
 

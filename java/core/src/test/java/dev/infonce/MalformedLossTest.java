@@ -360,6 +360,53 @@ class MalformedLossTest {
                         () -> Triplet.withMargin(-0.5).withSoftMargin(),
                         "margin: must be finite and >= 0, but got -0.5"),
                 argument(
+                        "positive scale 0",
+                        () -> MultiSimilarity.withScales(0, 50),
+                        "positiveScale: must be in (0, 1e4], but got 0.0"),
+                argument(
+                        "negative scale too large",
+                        () -> MultiSimilarity.withScales(2, 10001),
+                        "negativeScale: must be in (0, 1e4], but got 10001.0"),
+                argument("scale NaN", () -> MultiSimilarity.withScales(Double.NaN, 1), "positiveScale", "NaN"),
+                argument(
+                        "base too small",
+                        () -> MultiSimilarity.withScales(2, 50).withBase(-10001),
+                        "base: must be in [-1e4, 1e4], but got -10001.0"),
+                argument("base NaN", () -> MultiSimilarity.withScales(2, 50).withBase(Double.NaN), "base", "NaN"),
+                argument(
+                        "multi-similarity of dot products",
+                        () -> MultiSimilarity.withScales(2, 50).withSimilarity(Similarity.DOT),
+                        "similarity: MultiSimilarity compares rows by distances, and there is none of DOT; normalise the rows"
+                                + " and use COSINE"),
+                new Malformed(
+                        "multi-similarity of nothing",
+                        NullPointerException.class,
+                        () -> MultiSimilarity.withScales(2, 50).withSimilarity(null),
+                        "similarity"),
+                argument(
+                        "margin of a circle below 0",
+                        () -> Circle.withMarginAndScale(-0.1, 80),
+                        "margin: must be in [0, 1], but got -0.1"),
+                argument("margin of a circle above 1", () -> Circle.withMarginAndScale(1.01, 80), "margin", "1.01"),
+                argument("margin of a circle NaN", () -> Circle.withMarginAndScale(Double.NaN, 80), "margin", "NaN"),
+                argument(
+                        "scale of a circle infinite",
+                        () -> Circle.withMarginAndScale(0.25, 1.0 / 0),
+                        "scale: must be in (0, 1e4], but got Infinity"),
+                argument(
+                        "circle of dot products",
+                        () -> Circle.withMarginAndScale(0.25, 80).withSimilarity(Similarity.DOT),
+                        "similarity: Circle compares rows by distances"),
+                new Malformed(
+                        "circle without a reduction",
+                        NullPointerException.class,
+                        () -> Circle.withMarginAndScale(0.25, 80).withReduction(null),
+                        "reduction"),
+                argument(
+                        "temperature of a circle",
+                        () -> Circle.withMarginAndScale(0.25, 80).with(Map.of("temperature", 0.1)),
+                        "temperature: Circle has none, only margin, scale, similarity, reduction"),
+                argument(
                         "mining of another loss",
                         () -> InfoNce.withTemperature(1).with(Map.of("mining", Mining.BATCH_ALL)),
                         "mining: InfoNce has none"),

@@ -103,7 +103,7 @@ final class LossCommand implements Callable<Integer> {
             names = "--row-labels",
             paramLabel = "FILE",
             description =
-                    "With --mining and for ${bundle:with aggregation}: a whole number for each row that has a loss;"
+                    "With --mining and for ${bundle:with row labels}: a whole number for each row that has a loss;"
                             + " equal ones alike, one below 0 like no other.")
     String rowLabels;
 
@@ -191,6 +191,30 @@ final class LossCommand implements Callable<Integer> {
 
     @Option(names = "--margin", paramLabel = "M", description = "Margin, needed for ${bundle:with a margin}.")
     Double margin;
+
+    @Option(
+            names = "--scale",
+            paramLabel = "G",
+            description = "Needed for ${bundle:with a scale}: of its penalties, above 0.")
+    Double scale;
+
+    @Option(
+            names = "--positive-scale",
+            paramLabel = "A",
+            description = "Needed for ${bundle:with scales}: of the penalties of positives, above 0.")
+    Double positiveScale;
+
+    @Option(
+            names = "--negative-scale",
+            paramLabel = "B",
+            description = "Needed for ${bundle:with scales}: of the penalties of negatives, above 0.")
+    Double negativeScale;
+
+    @Option(
+            names = "--base",
+            paramLabel = "S",
+            description = "For ${bundle:with scales}: the similarity about which pairs are weighed (default: 0.5).")
+    Double base;
 
     @Option(
             names = "--denominator",

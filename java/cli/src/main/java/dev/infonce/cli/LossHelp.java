@@ -29,6 +29,9 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
             Map.entry("with labels", () -> String.join(", ", words(LossHelp::takesPairLabels))),
             Map.entry("with aggregation", () -> spoken(words(kind -> kind.has("aggregation")))),
             Map.entry("with a bias", () -> spoken(words(kind -> kind.has("bias")))),
+            Map.entry("with row labels", () -> spoken(words(kind -> kind.can(ContrastiveLoss::takesClassLabels)))),
+            Map.entry("with a scale", () -> spoken(words(kind -> kind.has("scale")))),
+            Map.entry("with scales", () -> spoken(words(kind -> kind.has("positiveScale")))),
             Map.entry("with a margin", () -> spoken(words(kind -> kind.has("margin")))),
             Map.entry("with a distance", () -> spoken(words(kind -> kind.has("distance")))),
             Map.entry("with a denominator", () -> spoken(words(kind -> kind.has("denominator")))),
@@ -147,6 +150,9 @@ final class LossHelp extends ResourceBundle implements IModelTransformer {
     }
 
     private static Stream<String> inBatch(ContrastiveLoss form) {
+        if (form.isMined()) {
+            return Stream.of("queries and row labels");
+        }
         if (form.takesClassLabels()) {
             return Stream.of(
                     "queries and row labels",

@@ -35,6 +35,10 @@ final class LossOptions {
         }
         options.take("bias", command.bias);
         options.need("margin", command.margin);
+        options.need("scale", command.scale);
+        options.need("positiveScale", command.positiveScale);
+        options.need("negativeScale", command.negativeScale);
+        options.take("base", command.base);
         options.take("similarity", command.similarity);
         options.take("distance", command.distance);
         options.take("denominator", command.denominator);

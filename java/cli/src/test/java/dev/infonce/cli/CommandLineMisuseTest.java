@@ -126,6 +126,25 @@ class CommandLineMisuseTest {
                 "--loss triplet --mining none --queries q --row-labels y --margin 1; --keys is needed for --loss triplet",
                 "--loss infonce --mining batch-all --queries q --keys k --temperature 1; --mining has no meaning",
                 "--loss contrastive --soft-margin --queries q --keys k --labels y --margin 1; --soft-margin has no",
+                "--loss multi-similarity --queries q --positive-scale 2 --negative-scale 50; --row-labels is needed for --loss"
+                        + " multi-similarity",
+                "--loss multi-similarity --queries q --row-labels y --negative-scale 50; --positive-scale is needed",
+                "--loss multi-similarity --queries q --row-labels y --positive-scale 2; --negative-scale is needed",
+                "--loss multi-similarity --queries q --row-labels y --positive-scale 0 --negative-scale 50; positiveScale: must"
+                        + " be in (0, 1e4], but got 0.0",
+                "--loss multi-similarity --queries q --row-labels y --positive-scale 2 --negative-scale 50 --base 1e5; base: must"
+                        + " be in [-1e4, 1e4], but got 100000.0",
+                "--loss multi-similarity --queries q --row-labels y --positive-scale 2 --negative-scale 50 --margin 1; --margin has"
+                        + " no meaning for --loss multi-similarity",
+                "--loss multi-similarity --queries q --keys k --row-labels y --positive-scale 2 --negative-scale 50; --keys has no",
+                "--loss circle --queries q --row-labels y --scale 80; --margin is needed for --loss circle",
+                "--loss circle --queries q --row-labels y --margin 0.25; --scale is needed for --loss circle",
+                "--loss circle --queries q --row-labels y --margin 1.5 --scale 80; margin: must be in [0, 1], but got 1.5",
+                "--loss circle --queries q --row-labels y --margin 0.25 --scale 80 --base 0; --base has no meaning for --loss circle",
+                "--loss circle --queries q --row-labels y --margin 0.25 --scale 80 --similarity dot; similarity: Circle compares rows"
+                        + " by distances, and there is none of DOT; normalise the rows and use COSINE",
+                "--loss circle --queries q --row-labels y --margin 0.25 --scale 80 --distance cosine; --distance has no meaning",
+                "--loss triplet --mining semi-hard --queries q --row-labels y --margin 1 --scale 80; --scale has no meaning",
                 "--loss supcon --queries q --temperature 1; --row-labels is needed for --loss supcon",
                 "--loss supcon --queries q --row-labels y; --temperature is needed for --loss supcon",
                 "--loss supcon --queries q --labels y --row-labels y --temperature 1; --labels has no meaning",

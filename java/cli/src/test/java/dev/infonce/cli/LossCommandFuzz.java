@@ -105,6 +105,10 @@ public final class LossCommandFuzz {
         if (in.oneIn(8)) {
             arguments.add("--soft-margin");
         }
+        number(in, arguments, "--scale", 6);
+        number(in, arguments, "--positive-scale", 6);
+        number(in, arguments, "--negative-scale", 6);
+        number(in, arguments, "--base", 3);
         Cli.Result result = Cli.run(arguments.toArray(String[]::new));
         String what = arguments + " gave " + result;
         if (result.code() == CommandRunner.OK) {

@@ -314,7 +314,7 @@ class LossCommandTest {
                         "Which loss: infonce, symmetric, ",
                         "those beside the other keys; for infonce, ",
                         "of any number type; for contrastive.",
-                        "Margin, needed for contrastive and triplet.",
+                        "Margin, needed for contrastive, triplet and circle.",
                         "For contrastive and triplet: euclidean, squared-euclidean, cosine",
                         "For nt-logistic without --negatives",
                         "For siglip: added to every logit (default: 0).",
@@ -331,7 +331,12 @@ class LossCommandTest {
                                 + " --mining ",
                         "For triplet, triplets among the rows: none, batch-all, batch-hard, semi-hard, easy-positive,"
                                 + " batch-easy (default: none)",
-                        "With --mining and for supcon: a whole number for each row",
+                        "With --mining and for supcon, multi-similarity and circle: a whole number for each row",
+                        " multi-similarity queries and row labels ",
+                        " circle as multi-similarity ",
+                        "Needed for circle: of its penalties, above 0.",
+                        "Needed for multi-similarity: of the penalties of positives, above 0.",
+                        "For multi-similarity: the similarity about which pairs are weighed (default: 0.5).",
                         "For supcon, how a row's positives make one loss: outside, inside, sum (default: outside).",
                         " supcon queries and row labels; or one view each as queries and keys, and 2N row labels;"
                                 + " or two towers: queries, row labels, keys (M rows), key labels");

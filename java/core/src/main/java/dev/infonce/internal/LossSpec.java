@@ -2,6 +2,7 @@ package dev.infonce.internal;
 
 import dev.infonce.Aggregation;
 import dev.infonce.Block;
+import dev.infonce.Circle;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
@@ -12,6 +13,7 @@ import dev.infonce.KlDistillation;
 import dev.infonce.MarginMse;
 import dev.infonce.Matryoshka;
 import dev.infonce.Mining;
+import dev.infonce.MultiSimilarity;
 import dev.infonce.Negatives;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
@@ -23,6 +25,7 @@ import dev.infonce.Similarity;
 import dev.infonce.SupCon;
 import dev.infonce.Threshold;
 import dev.infonce.Triplet;
+import dev.infonce.internal.java.row.PairRule;
 import dev.infonce.internal.java.row.RowFunction;
 import dev.infonce.internal.java.row.RowRule;
 import java.util.List;
@@ -99,6 +102,8 @@ public record LossSpec(
          * @param temperature what similarities are divided by; NaN: they are as they are
          */
         record Scores(RowFunction.OfScores row, double temperature, Similarity similarity) implements Terms {}
+        /** Similarities that are 0, or 1 for cosines, less distances, of all pairs that labels find. */
+        record Pairs(RowFunction.OfPairs row, PairRule rule, Similarity similarity) implements Terms {}
     }
 
     /** How rows and columns meet. */
@@ -175,6 +180,18 @@ public record LossSpec(
                 draft.named("margin-mse", 7)
                         .scores(RowFunction.OfScores.MARGIN_MSE, NO_TEMPERATURE, it.similarity())
                         .twoTowers(Negatives.OWN, false);
+            case MultiSimilarity it ->
+                draft.named("multi-similarity", 8)
+                        .pairs(
+                                RowFunction.OfPairs.MULTI_SIMILARITY,
+                                new PairRule(it.positiveScale(), it.negativeScale(), it.base(), 0.0),
+                                it.similarity());
+            case Circle it ->
+                draft.named("circle", 9)
+                        .pairs(
+                                RowFunction.OfPairs.CIRCLE,
+                                new PairRule(it.scale(), it.scale(), 0.0, it.margin()),
+                                it.similarity());
             case Matryoshka it -> {
                 return of(it.loss()).with(1.0, it.prefixes());
             }
@@ -250,6 +267,11 @@ public record LossSpec(
             return this;
         }
 
+        Draft pairs(RowFunction.OfPairs row, PairRule rule, Similarity similarity) {
+            terms = new Terms.Pairs(row, rule, similarity);
+            return oneTower(Negatives.IN_BATCH).labelled();
+        }
+
         /** For distances, after them. */
         Draft mined(Mining mining) {
             terms = switch (terms) {
@@ -257,6 +279,7 @@ public record LossSpec(
                     new Terms.Distances(given.row(), given.margin(), given.distance(), mining);
                 case Terms.Logits given -> throw new IllegalStateException(given + " are not mined");
                 case Terms.Scores given -> throw new IllegalStateException(given + " are not mined");
+                case Terms.Pairs given -> throw new IllegalStateException(given + " are all there are");
             };
             return switch (mining) {
                 case NONE -> this;
@@ -280,6 +303,7 @@ public record LossSpec(
                             aggregation);
                 case Terms.Distances given -> throw new IllegalStateException(given + " have one positive");
                 case Terms.Scores given -> throw new IllegalStateException(given + " have one positive");
+                case Terms.Pairs given -> throw new IllegalStateException(given + " are summed up as they are");
             };
             return labelled();
         }
@@ -385,8 +409,13 @@ public record LossSpec(
     /** Whether distances are compared with a margin. */
     public boolean hasMargin() {
         return switch (terms) {
-            case Terms.Distances _ -> true;
             case Terms.Logits _, Terms.Scores _ -> false;
+            case Terms.Distances _ -> true;
+            case Terms.Pairs pairs ->
+                switch (pairs.row()) {
+                    case MULTI_SIMILARITY -> false;
+                    case CIRCLE -> true;
+                };
         };
     }
 
@@ -395,7 +424,7 @@ public record LossSpec(
         return switch (terms) {
             case Terms.Logits logits -> logits.temperature();
             case Terms.Scores scores -> scores.temperature();
-            case Terms.Distances _ -> NO_TEMPERATURE;
+            case Terms.Distances _, Terms.Pairs _ -> NO_TEMPERATURE;
         };
     }
 
@@ -408,7 +437,7 @@ public record LossSpec(
     public double bias() {
         return switch (terms) {
             case Terms.Logits logits -> logits.bias();
-            case Terms.Distances _, Terms.Scores _ -> NO_BIAS;
+            case Terms.Distances _, Terms.Scores _, Terms.Pairs _ -> NO_BIAS;
         };
     }
 
@@ -425,10 +454,11 @@ public record LossSpec(
         };
     }
 
-    /** Whether triplets are mined. */
+    /** Whether triplets are mined, or pairs found by labels, among the rows of one tower. */
     public boolean isMined() {
         return switch (terms) {
             case Terms.Logits _, Terms.Scores _ -> false;
+            case Terms.Pairs _ -> true;
             case Terms.Distances distances ->
                 switch (distances.mining()) {
                     case NONE -> false;
@@ -441,7 +471,7 @@ public record LossSpec(
     public Aggregation aggregation() {
         return switch (terms) {
             case Terms.Logits logits -> logits.aggregation();
-            case Terms.Distances _, Terms.Scores _ -> null;
+            case Terms.Distances _, Terms.Scores _, Terms.Pairs _ -> null;
         };
     }
 
@@ -459,7 +489,7 @@ public record LossSpec(
     public boolean takesTeacherScores() {
         return switch (terms) {
             case Terms.Scores _ -> true;
-            case Terms.Logits _, Terms.Distances _ -> false;
+            case Terms.Logits _, Terms.Distances _, Terms.Pairs _ -> false;
         };
     }
 
@@ -514,7 +544,7 @@ public record LossSpec(
                         logits.aggregation(),
                         threshold,
                         offsets);
-            case Terms.Distances _, Terms.Scores _ ->
+            case Terms.Distances _, Terms.Scores _, Terms.Pairs _ ->
                 new RowRule(share, 0.0, bias, 0.0, 0.0, count, null, threshold, false);
         };
     }
@@ -600,13 +630,17 @@ public record LossSpec(
                             case SOFTMAX, DECOUPLED, DEBIASED -> true;
                             case LOGISTIC -> false;
                         };
-                    case Terms.Distances _, Terms.Scores _ -> false;
+                    case Terms.Distances _, Terms.Scores _, Terms.Pairs _ -> false;
                 };
     }
 
     private Rows rowsOfTower(long n, long m) {
         if (isMined()) {
-            check(m == 0, "shape: a mined %s needs m = 0, all rows in one matrix, but got n = %d, m = %d", name, n, m);
+            String mined = switch (terms) {
+                case Terms.Logits _, Terms.Scores _, Terms.Pairs _ -> name;
+                case Terms.Distances _ -> "mined " + name;
+            };
+            check(m == 0, "shape: a %s needs m = 0, all rows in one matrix, but got n = %d, m = %d", mined, n, m);
             return new Rows(NONE, NONE, n);
         }
         if (m == 0) {

@@ -2,6 +2,7 @@ package dev.infonce.suite;
 
 import dev.infonce.Aggregation;
 import dev.infonce.Block;
+import dev.infonce.Circle;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Denominator;
@@ -11,6 +12,7 @@ import dev.infonce.InfoNce;
 import dev.infonce.KlDistillation;
 import dev.infonce.MarginMse;
 import dev.infonce.Mining;
+import dev.infonce.MultiSimilarity;
 import dev.infonce.Negatives;
 import dev.infonce.NtXent;
 import dev.infonce.Reduction;
@@ -45,9 +47,9 @@ public final class Cases {
         return forms(ContrastiveLoss::hasTemperature, Map.of("temperature", tau, "similarity", s));
     }
 
-    /** Every loss that has a margin. */
+    /** Every loss that compares distances with a margin. */
     static List<ContrastiveLoss> withMargin(double margin, Distance d) {
-        return forms(ContrastiveLoss::hasMargin, Map.of("margin", margin, "distance", d));
+        return forms(loss -> loss.components().containsKey("distance"), Map.of("margin", margin, "distance", d));
     }
 
     /** Every loss that learns a teacher's scores. */
@@ -65,6 +67,24 @@ public final class Cases {
                         : loss)
                 .flatMap(loss -> each(loss, "softMargin", List.of(false, true)))
                 .toList();
+    }
+
+    /** Every loss of all pairs that labels find, weighed by scales, at the ends of what may be of a margin; none of DOT. */
+    static List<ContrastiveLoss> pairs(double scale, Similarity s) {
+        double base = switch (s) {
+            case COSINE -> 0.4;
+            case DOT -> Double.NaN;
+            case NEGATIVE_SQUARED_EUCLIDEAN, NEGATIVE_EUCLIDEAN -> -0.7;
+        };
+        return s == Similarity.DOT
+                ? List.of()
+                : List.of(
+                        MultiSimilarity.withScales(scale / 2, scale)
+                                .withBase(base)
+                                .withSimilarity(s),
+                        MultiSimilarity.withScales(0.3, 2).withBase(-base).withSimilarity(s),
+                        Circle.withMarginAndScale(0.25, scale).withSimilarity(s),
+                        Circle.withMarginAndScale(0, 3).withSimilarity(s));
     }
 
     /** Those of the kinds that there are, with all that they can have of negatives, biases, symmetry and reductions of negatives. */
@@ -252,6 +272,9 @@ public final class Cases {
         for (Distance d : Distance.values()) {
             losses.addAll(mined(0.3, d));
         }
+        for (Similarity s : Similarity.values()) {
+            losses.addAll(pairs(1 / tau, s));
+        }
         return losses;
     }
 
@@ -259,7 +282,7 @@ public final class Cases {
      * Random inputs: rows of norm about 1, keys like their queries. m counts the keys of two towers in-batch (at least n, unless
      * they have labels) or negatives, and rows with some of their own beside have OWN; other losses have none of it. An odd n puts
      * the views of a one-tower loss into two matrices.
-     * Where triplets are mined n rows have three labels, or none, and those of one label are alike; so it is, with a few more labels
+     * Where triplets are mined, or pairs found by labels, n rows have three labels, or none, and those of one label are alike; so it is, with a few more labels
      * that have few rows, where labels say which the positives are.
      */
     public static Case random(ContrastiveLoss loss, int n, int m, int dim, DType dtype, long seed) {

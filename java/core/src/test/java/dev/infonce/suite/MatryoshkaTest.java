@@ -16,6 +16,7 @@ import dev.infonce.PlanOptions;
 import dev.infonce.Reduction;
 import dev.infonce.Shape;
 import dev.infonce.Similarity;
+import dev.infonce.Triplet;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -107,7 +108,8 @@ class MatryoshkaTest extends DeviceSuite {
     @ParameterizedTest
     @MethodSource("losses")
     void gradientsAreThoseOfTheLossByCentralDifferences(ContrastiveLoss loss) {
-        if (loss.isMined() || Devices.leavesOut(deviceName, "central differences of prefixes")) {
+        if (loss instanceof Triplet && loss.isMined()
+                || Devices.leavesOut(deviceName, "central differences of prefixes")) {
             return; // what is mined may change with a step
         }
         Case c = Cases.random(loss.matryoshka(3, 4).withWeights(0.5, 2), 4, 6, 5, DType.FLOAT64, SEED);

@@ -14,6 +14,7 @@ import dev.infonce.Mining;
 import dev.infonce.Plan;
 import dev.infonce.Reduction;
 import dev.infonce.Shape;
+import dev.infonce.Similarity;
 import dev.infonce.Status;
 import dev.infonce.Triplet;
 import java.util.ArrayList;
@@ -28,7 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Triplets mined in a batch: what labels, ties and sizes there may be, and what other libraries publish. */
+/** Triplets mined in a batch, and pairs that labels find there: what labels, ties and sizes there may be, and what other libraries publish. */
 class MinedTest extends DeviceSuite {
     private static final long SEED = 91;
 
@@ -37,8 +38,12 @@ class MinedTest extends DeviceSuite {
 
     private static final int[] SIZES = {1, 2, 3, 17, 130};
 
-    static Stream<ContrastiveLoss> losses() {
+    static Stream<ContrastiveLoss> triplets() {
         return Arrays.stream(Distance.values()).flatMap(distance -> Cases.mined(0.3, distance).stream());
+    }
+
+    static Stream<ContrastiveLoss> losses() {
+        return Stream.concat(triplets(), Arrays.stream(Similarity.values()).flatMap(s -> Cases.pairs(10, s).stream()));
     }
 
     static Stream<Mining> minings() {
@@ -115,7 +120,7 @@ class MinedTest extends DeviceSuite {
     }
 
     private boolean assertAsOracle(Case c, String pattern) {
-        MinedOracle oracle = new MinedOracle(c);
+        TowerOracle oracle = TowerOracle.of(c);
         Result actual = Result.of(device, c);
         if (oracle.isAmbiguous(ERROR)) {
             return false;
@@ -182,7 +187,7 @@ class MinedTest extends DeviceSuite {
         double[][] mixed = {one, one, zero, zero, zero, other, one, other};
         for (double[][] rows : List.of(equal, zeros, mixed)) {
             Case c = Case.of(loss, Double.NaN, DType.FLOAT64, rows, null).withLabels(labels);
-            assertThat(new MinedOracle(c).isAmbiguous(0))
+            assertThat(TowerOracle.of(c).isAmbiguous(0))
                     .as("ties of rows that differ, %s", c)
                     .isEqualTo(rows == mixed && hasCosine(c));
             Result expected = Oracle.evaluate(c);
@@ -193,7 +198,8 @@ class MinedTest extends DeviceSuite {
     }
 
     private static boolean hasCosine(Case c) {
-        return c.loss().components().containsValue(Distance.COSINE);
+        return c.loss().components().containsValue(Distance.COSINE)
+                || c.loss().components().containsValue(Similarity.COSINE);
     }
 
     /** Renumbered labels are the same labels: not a bit changes. */
@@ -262,7 +268,7 @@ class MinedTest extends DeviceSuite {
             int[] labels = {0, 0, 1, 1, -1, 0};
             Case c = Case.of(loss, Double.NaN, DType.FLOAT64, clustered(new Random(SEED + seed), labels, 3), null)
                     .withLabels(labels);
-            if (new MinedOracle(c).isAmbiguous(0.01)) {
+            if (TowerOracle.of(c).isAmbiguous(0.01)) {
                 continue;
             }
             try (Plan plan = device.plan(c.loss(), c.shape(), c.dtype())) {
@@ -368,7 +374,7 @@ class MinedTest extends DeviceSuite {
     }
 
     @ParameterizedTest
-    @MethodSource("losses")
+    @MethodSource("triplets")
     void rowsAtTheEndsOfFloat64(ContrastiveLoss loss) {
         int[] labels = Pattern.FEW.labels(12);
         double[][] rows = clustered(new Random(SEED), labels, 4);

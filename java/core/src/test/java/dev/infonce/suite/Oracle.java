@@ -1,6 +1,7 @@
 package dev.infonce.suite;
 
 import dev.infonce.Aggregation;
+import dev.infonce.Circle;
 import dev.infonce.Denominator;
 import dev.infonce.Distance;
 import dev.infonce.Exclude;
@@ -9,6 +10,7 @@ import dev.infonce.KlDistillation;
 import dev.infonce.MarginMse;
 import dev.infonce.Matryoshka;
 import dev.infonce.Metrics;
+import dev.infonce.MultiSimilarity;
 import dev.infonce.NtLogistic;
 import dev.infonce.NtXent;
 import dev.infonce.PairwiseContrastive;
@@ -146,7 +148,7 @@ public final class Oracle {
             return PrefixOracle.evaluate(c, loss, topK);
         }
         if (c.loss().isMined()) {
-            return new MinedOracle(c).evaluate(topK);
+            return TowerOracle.of(c).evaluate(topK);
         }
         return new Oracle(c).evaluate(topK);
     }
@@ -162,7 +164,7 @@ public final class Oracle {
             return PrefixOracle.objective(c, loss);
         }
         if (c.loss().isMined()) {
-            return new MinedOracle(c).objective();
+            return TowerOracle.of(c).objective();
         }
         Oracle oracle = new Oracle(c);
         double sum = 0;
@@ -252,6 +254,8 @@ public final class Oracle {
             case SigLip loss -> pairwiseSigmoid(term, scale, loss.bias());
             case KlDistillation _ -> divergence(term, scale);
             case MarginMse _ -> marginMse(term, scale);
+            case MultiSimilarity loss -> throw new AssertionError(loss);
+            case Circle loss -> throw new AssertionError(loss);
             case Matryoshka loss -> throw new AssertionError(loss);
         };
     }
@@ -663,7 +667,7 @@ public final class Oracle {
     }
 
     private Metrics metrics(int topK) {
-        boolean margin = c.loss().hasMargin();
+        boolean margin = distance != null;
         boolean byLabels = Terms.hasPositivesByLabels(c.loss());
         boolean ranks = byLabels || !c.loss().takesLabels();
         long withoutPositives = 0;
@@ -672,6 +676,8 @@ public final class Oracle {
             case InfoNce loss -> !loss.hasKeyOffsets();
             case NtXent _, SupCon _ -> true;
             case NtLogistic _, PairwiseContrastive _, Triplet _, SigLip _, KlDistillation _, MarginMse _ -> false;
+            case MultiSimilarity loss -> throw new AssertionError(loss);
+            case Circle loss -> throw new AssertionError(loss);
             case Matryoshka loss -> throw new AssertionError(loss);
         };
         DoubleSummaryStatistics top1 = new DoubleSummaryStatistics();

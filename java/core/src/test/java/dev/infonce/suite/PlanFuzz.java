@@ -191,7 +191,7 @@ public final class PlanFuzz {
     }
 
     private static boolean isDecidedByRoundings(Case c) {
-        return c.loss().isMined() && MinedOracle.isAmbiguous(c) || Oracle.distanceFromLimits(c) < NEAR_A_LIMIT;
+        return c.loss().isMined() && TowerOracle.isAmbiguous(c) || Oracle.distanceFromLimits(c) < NEAR_A_LIMIT;
     }
 
     private static Case randomCase(FuzzInput in) {

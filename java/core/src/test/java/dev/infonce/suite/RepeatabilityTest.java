@@ -3,6 +3,7 @@ package dev.infonce.suite;
 import dev.infonce.ContrastiveLoss;
 import dev.infonce.DType;
 import dev.infonce.Device;
+import dev.infonce.Distance;
 import dev.infonce.Plan;
 import dev.infonce.PlanOptions;
 import java.util.ArrayList;
@@ -89,6 +90,7 @@ class RepeatabilityTest extends DeviceSuite {
                 Cases.all(0.07).get(1),
                 Cases.all(0.07).get(3),
                 Cases.all(0.07).get(4),
+                Cases.mined(0.3, Distance.COSINE).getLast(),
                 Cases.all(0.07).getLast())) {
             List<Case> cases = new ArrayList<>();
             for (int i = 0; i < threads; i++) {

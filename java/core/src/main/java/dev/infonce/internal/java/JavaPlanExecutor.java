@@ -92,6 +92,11 @@ public final class JavaPlanExecutor implements PlanExecutor {
                     case ROWWISE -> new MarginLoss(loss, terms, shape, topK, room.workers);
                     case MINED -> new MinedLoss(loss, terms, shape, topK, room.workers);
                 };
+            case LossSpec.Terms.Pairs terms ->
+                switch (loss.engine()) {
+                    case DENSE, ROWWISE -> throw new IllegalStateException(loss + " has pairs of one tower");
+                    case MINED -> new MinedLoss(loss, terms, shape, topK, room.workers);
+                };
         };
     }
 

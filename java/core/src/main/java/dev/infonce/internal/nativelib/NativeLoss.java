@@ -48,6 +48,13 @@ final class NativeLoss {
                 nce_plan_desc.mining(desc, mining(terms.mining()));
                 nce_plan_desc.soft_margin(desc, softMargin(terms.row()));
             }
+            case LossSpec.Terms.Pairs terms -> {
+                nce_plan_desc.similarity(desc, similarity(terms.similarity()));
+                nce_plan_desc.margin(desc, terms.rule().margin());
+                nce_plan_desc.positive_scale(desc, terms.rule().positiveScale());
+                nce_plan_desc.negative_scale(desc, negativeScale(terms));
+                nce_plan_desc.base(desc, terms.rule().base());
+            }
         }
         if (loss.takesNegatives()) {
             nce_plan_desc.negatives(desc, negatives(loss.negatives()));
@@ -137,6 +144,14 @@ final class NativeLoss {
             case QUERY_QUERY -> infonce_h.NCE_BLOCK_QUERY_QUERY();
             case KEY_QUERY -> infonce_h.NCE_BLOCK_KEY_QUERY();
             case KEY_KEY -> infonce_h.NCE_BLOCK_KEY_KEY();
+        };
+    }
+
+    /** Where the two scales are one, that of positives says it. */
+    private static double negativeScale(LossSpec.Terms.Pairs pairs) {
+        return switch (pairs.row()) {
+            case MULTI_SIMILARITY -> pairs.rule().negativeScale();
+            case CIRCLE -> 0.0;
         };
     }
 

@@ -9,74 +9,43 @@ import java.util.Arrays;
  * by the distances. Everything is found without looking at pairs of other rows, but for all triplets with a soft margin, whose
  * sum does not come apart. Not for several threads at once: it has buffers.
  */
-final class AnchorMiner {
+final class AnchorMiner extends AnchorLoss {
     private static final int NO_ROW = -1;
 
     private final Mining mining;
     private final RowFunction.OfDistances function;
     private final double margin;
-    private final int[] labels;
-    private final RowList positives;
-    private final RowList negatives;
     private final SortedDistances sorted; // for minings that sort
     private final int[] nearestAbove;
 
     private double[] distances;
     private double[] slopes;
     private double scale;
-    private double loss;
-    private double count;
 
     AnchorMiner(Mining mining, RowFunction.OfDistances function, double margin, int[] labels) {
+        super(labels);
         this.mining = mining;
         this.function = function;
         this.margin = margin;
-        this.labels = labels;
-        this.positives = new RowList(labels.length);
-        this.negatives = new RowList(labels.length);
         this.sorted = new SortedDistances(labels.length);
         this.nearestAbove = new int[labels.length + 1];
     }
 
     /** The bytes that the buffers take for each row that there is. */
     static long bytesPerRow() {
-        return 2 * Integer.BYTES + SortedDistances.bytesPerRow() + Integer.BYTES;
+        return AnchorLoss.bytesPerRow() + SortedDistances.bytesPerRow() + Integer.BYTES;
     }
 
-    /** The sum over the triplets. */
-    double loss() {
-        return loss;
+    @Override
+    double countOfOthers() {
+        return 0.0;
     }
 
-    /** How often the anchor counts in a mean. */
-    double count() {
-        return count;
-    }
-
-    /** The rows of the anchor's label, but for itself. */
-    RowList positives() {
-        return positives;
-    }
-
-    /** The rows of other labels, or of none. */
-    RowList negatives() {
-        return negatives;
-    }
-
-    /**
-     * Finds the triplets of an anchor.
-     *
-     * @param anchor a row with a label
-     * @param newDistances from the anchor to every row
-     * @param newSlopes where newScale times the slopes by the distances are added; null if nobody wants them
-     */
-    void mine(int anchor, double[] newDistances, double[] newSlopes, double newScale) {
+    @Override
+    void take(double[] newDistances, double[] newSlopes, double newScale) {
         distances = newDistances;
         slopes = newSlopes;
         scale = newScale;
-        loss = 0.0;
-        count = 0.0;
-        takeSides(anchor);
         if (positives.isEmpty() || negatives.isEmpty()) {
             return;
         }
@@ -87,18 +56,6 @@ final class AnchorMiner {
             case SEMI_HARD -> semiHard();
             case EASY_POSITIVE -> only(positives.nearest(distances), negatives.nearest(distances));
             case BATCH_EASY -> only(positives.nearest(distances), negatives.farthest(distances));
-        }
-    }
-
-    private void takeSides(int anchor) {
-        positives.clear();
-        negatives.clear();
-        for (int row = 0; row < labels.length; row++) {
-            if (labels[row] != labels[anchor]) {
-                negatives.add(row);
-            } else if (row != anchor) {
-                positives.add(row);
-            }
         }
     }
 

@@ -35,8 +35,8 @@ record AnchorStrips(int rows, int length) {
         return Math.ceilDiv(length, GROUP);
     }
 
-    /** What the distances of a strip, their slopes if wanted, and the miners of its groups take for each row. */
-    long bytesPerRow(boolean gradients) {
-        return (gradients ? 2L : 1L) * Double.BYTES * length + groups() * AnchorMiner.bytesPerRow();
+    /** What the distances of a strip, their slopes if wanted, and the buffers of its groups take for each row. */
+    long bytesPerRow(boolean gradients, long ofGroup) {
+        return (gradients ? 2L : 1L) * Double.BYTES * length + groups() * ofGroup;
     }
 }

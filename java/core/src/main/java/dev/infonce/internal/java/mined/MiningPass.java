@@ -1,13 +1,13 @@
 package dev.infonce.internal.java.mined;
 
-import dev.infonce.internal.LossSpec;
 import dev.infonce.internal.java.Reducer;
 import dev.infonce.internal.java.Tally;
 import dev.infonce.internal.java.TowerDistances;
 import dev.infonce.internal.java.Workers;
 import java.util.Arrays;
+import java.util.function.Supplier;
 
-/** One call: a strip of anchors after the other, by the same miners. */
+/** One call: a strip of anchors after the other, by the same buffers. */
 final class MiningPass {
     /** Rows whose gradient one thread adds to at a time. */
     private static final int TARGETS = 64;
@@ -19,25 +19,26 @@ final class MiningPass {
     final TowerDistances.Gradient gradient;
 
     private final TowerDistances tower;
-    private final int[] labels;
+    private final double origin;
     private final AnchorStrips strips;
     private final int topK;
     private final boolean[] overflows;
     private final double[][] distances; // of the anchors of a strip
     private final double[][] slopes;
-    private final AnchorMiner[] miners; // of the groups of a strip
+    private final AnchorLoss[] ofGroups; // of a strip
     private final Tally[] tallies;
 
+    /** origin less a distance is what metrics call a similarity; one of ofGroup for each group of a strip. */
     MiningPass(
             TowerDistances tower,
-            LossSpec.Terms.Distances terms,
-            int[] labels,
+            Supplier<AnchorLoss> ofGroup,
+            double origin,
             AnchorStrips strips,
             boolean gradients,
             int topK) {
         int n = tower.count();
         this.tower = tower;
-        this.labels = labels;
+        this.origin = origin;
         this.strips = strips;
         this.topK = topK;
         this.losses = new double[n];
@@ -46,15 +47,15 @@ final class MiningPass {
         this.gradient = gradients ? tower.gradient() : null;
         this.distances = new double[strips.length()][n];
         this.slopes = gradients ? new double[strips.length()][n] : null;
-        this.miners = new AnchorMiner[strips.groups()];
+        this.ofGroups = new AnchorLoss[strips.groups()];
         this.tallies = new Tally[strips.groups()];
-        for (int group = 0; group < miners.length; group++) {
-            miners[group] = new AnchorMiner(terms.mining(), terms.row(), terms.margin(), labels);
+        for (int group = 0; group < ofGroups.length; group++) {
+            ofGroups[group] = ofGroup.get();
             tallies[group] = new Tally();
         }
     }
 
-    /** Mines the anchors of a strip, and adds to the gradient what comes of them. */
+    /** Finds the losses of a strip, and adds to the gradient what comes of them. */
     void run(Workers workers, int strip, Reducer reducer) {
         int first = strips.first(strip);
         int end = strips.end(strip);
@@ -62,7 +63,7 @@ final class MiningPass {
         workers.run(groups, group -> {
             int begin = first + group * AnchorStrips.GROUP;
             for (int anchor = begin; anchor < Math.min(end, begin + AnchorStrips.GROUP); anchor++) {
-                mine(anchor, first, group, reducer.scaleBeforeMean(anchor));
+                take(anchor, first, group, reducer.scaleBeforeMean(anchor));
             }
         });
         if (gradient != null) {
@@ -71,24 +72,25 @@ final class MiningPass {
         }
     }
 
-    private void mine(int anchor, int first, int group, double scale) {
+    private void take(int anchor, int first, int group, double scale) {
         double[] ofAnchor = distances[anchor - first];
         double[] slopesOfAnchor = slopes == null ? null : slopes[anchor - first];
         if (slopesOfAnchor != null) {
             Arrays.fill(slopesOfAnchor, 0.0);
         }
-        if (labels[anchor] < 0) {
+        AnchorLoss ofGroup = ofGroups[group];
+        if (!ofGroup.isAnchor(anchor)) {
+            counts[anchor] = ofGroup.countOfOthers();
             tallies[group].row(0, 0);
             return;
         }
         tower.distances(anchor, ofAnchor, 0);
-        AnchorMiner miner = miners[group];
-        miner.mine(anchor, ofAnchor, slopesOfAnchor, scale);
-        losses[anchor] = miner.loss();
-        counts[anchor] = miner.count();
-        overflows[anchor] = !Double.isFinite(miner.loss()) || !areFinite(ofAnchor);
+        ofGroup.take(anchor, ofAnchor, slopesOfAnchor, scale);
+        losses[anchor] = ofGroup.loss;
+        counts[anchor] = ofGroup.count;
+        overflows[anchor] = !Double.isFinite(ofGroup.loss) || !areFinite(ofAnchor);
         if (topK > 0) {
-            tally(anchor, ofAnchor, miner, tallies[group]);
+            tally(anchor, ofAnchor, ofGroup.positives, ofGroup.negatives, tallies[group]);
         }
     }
 
@@ -120,26 +122,29 @@ final class MiningPass {
     }
 
     /** All pairs of an anchor, mined or not; its rank is that of its nearest positive among the negatives. */
-    private void tally(int anchor, double[] ofAnchor, AnchorMiner miner, Tally tally) {
-        RowList positives = miner.positives();
-        RowList negatives = miner.negatives();
+    private void tally(int anchor, double[] ofAnchor, RowList positives, RowList negatives, Tally tally) {
         tally.row(positives.size(), negatives.size());
         for (int k = 0; k < positives.size(); k++) {
             int row = positives.row(k);
-            tally.positive(-ofAnchor[row], tower.unitSquaredDistance(anchor, row));
+            tally.positive(similarity(ofAnchor[row]), tower.unitSquaredDistance(anchor, row));
         }
         double nearest = positives.isEmpty() ? Double.NaN : ofAnchor[positives.nearest(ofAnchor)];
         long nearer = 0;
         long asNear = 0;
         for (int k = 0; k < negatives.size(); k++) {
             int row = negatives.row(k);
-            tally.negative(-ofAnchor[row], tower.unitSquaredDistance(anchor, row));
+            tally.negative(similarity(ofAnchor[row]), tower.unitSquaredDistance(anchor, row));
             nearer += ofAnchor[row] < nearest ? 1 : 0;
             asNear += ofAnchor[row] == nearest ? 1 : 0;
         }
         if (!positives.isEmpty() && !negatives.isEmpty()) {
             tally.rank(nearer, asNear, topK);
         }
+    }
+
+    /** What metrics call it. */
+    private double similarity(double distance) {
+        return origin - distance;
     }
 
     /** NON_FINITE for the first anchor with a distance or a loss beyond float64. */

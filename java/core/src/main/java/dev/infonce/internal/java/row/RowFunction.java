@@ -458,4 +458,123 @@ public sealed interface RowFunction {
         /** The derivative of the loss by the distance to the negative, where there is one. */
         public abstract double negativeSlope(double toPositive, double toNegative, double margin);
     }
+
+    /**
+     * Losses of all positives and negatives of a row, of which each has a penalty by its similarity, and those of a side make one by
+     * the log-sum-exp of scale times penalty. Distances are 0, or 1 for cosines, less similarities; origin says which.
+     */
+    enum OfPairs implements RowFunction {
+        /** l = softplus(LSE over p of a (base - s)) / a + softplus(LSE over n of b (s - base)) / b (1904.06627 eq. 16). */
+        MULTI_SIMILARITY {
+            @Override
+            public boolean counts(int positives, int negatives) {
+                return true;
+            }
+
+            @Override
+            public double positivePenalty(double distance, double origin, PairRule rule) {
+                return distance - (origin - rule.base());
+            }
+
+            @Override
+            public double negativePenalty(double distance, double origin, PairRule rule) {
+                return origin - rule.base() - distance;
+            }
+
+            @Override
+            public double positiveSlope(double distance, double origin, PairRule rule) {
+                return 1.0;
+            }
+
+            @Override
+            public double negativeSlope(double distance, double origin, PairRule rule) {
+                return -1.0;
+            }
+
+            @Override
+            public double loss(LogSum positives, LogSum negatives) {
+                return ofSide(positives) + ofSide(negatives);
+            }
+
+            private static double ofSide(LogSum side) {
+                double log = side.log();
+                return log == Double.POSITIVE_INFINITY ? side.largest() : LogitFunction.softplus(log) / side.scale();
+            }
+
+            @Override
+            public double share(LogSum side, LogSum other) {
+                return LogitFunction.sigmoid(side.log());
+            }
+        },
+
+        /**
+         * l = softplus(LSE over n of g c(s) + LSE over p of g c(1 - s)), c(x) = max(0, x + m) (x - m) (2002.10857 eq. 6 with the optima
+         * and margins of its section 3.2).
+         */
+        CIRCLE {
+            @Override
+            public boolean counts(int positives, int negatives) {
+                return positives > 0 && negatives > 0;
+            }
+
+            @Override
+            public double positivePenalty(double distance, double origin, PairRule rule) {
+                return penalty(1.0 - origin + distance, rule.margin());
+            }
+
+            @Override
+            public double negativePenalty(double distance, double origin, PairRule rule) {
+                return penalty(origin - distance, rule.margin());
+            }
+
+            @Override
+            public double positiveSlope(double distance, double origin, PairRule rule) {
+                return slope(1.0 - origin + distance, rule.margin());
+            }
+
+            @Override
+            public double negativeSlope(double distance, double origin, PairRule rule) {
+                return -slope(origin - distance, rule.margin());
+            }
+
+            private static double penalty(double fromBest, double margin) {
+                return fromBest > -margin ? (fromBest + margin) * (fromBest - margin) : 0.0;
+            }
+
+            private static double slope(double fromBest, double margin) {
+                return fromBest > -margin ? 2.0 * fromBest : 0.0;
+            }
+
+            @Override
+            public double loss(LogSum positives, LogSum negatives) {
+                return LogitFunction.softplus(positives.log() + negatives.log());
+            }
+
+            @Override
+            public double share(LogSum side, LogSum other) {
+                return side.scale() * LogitFunction.sigmoid(side.log() + other.log());
+            }
+        };
+
+        /** Whether a row with so many positives and negatives has a loss, and a share in a mean. */
+        public abstract boolean counts(int positives, int negatives);
+
+        /** What a positive at a distance costs, before the scale. */
+        public abstract double positivePenalty(double distance, double origin, PairRule rule);
+
+        /** Likewise a negative. */
+        public abstract double negativePenalty(double distance, double origin, PairRule rule);
+
+        /** The derivative of {@link #positivePenalty} by the distance. */
+        public abstract double positiveSlope(double distance, double origin, PairRule rule);
+
+        /** The derivative of {@link #negativePenalty} by the distance. */
+        public abstract double negativeSlope(double distance, double origin, PairRule rule);
+
+        /** The loss of a row that counts. */
+        public abstract double loss(LogSum positives, LogSum negatives);
+
+        /** What the penalties of a side, of a row that counts, share of the derivative of the loss, as their softmax does. */
+        public abstract double share(LogSum side, LogSum other);
+    }
 }
