@@ -228,6 +228,7 @@ struct Candidate {
   /// Its share of the divergence, p ln(p / q) + q - p, which is never below 0; the two further terms have the sum 0. Of
   /// near probabilities it is of the second order, and q - p has not the digits.
   NCE_HOST_DEVICE double divergence() const {
+    if (p == 0.0) return q;  // whatever the gap, which may be infinite
     return std::fabs(gap) < 0.5 ? p * (std::expm1(gap) - gap) : q - p - p * gap;
   }
 };
@@ -251,11 +252,12 @@ NCE_HOST_DEVICE RowTerms divergence_terms(const Comparison* comparisons, int64_t
   for (int64_t k = lanes.first(); k < count; k += lanes.step()) {
     const Candidate candidate = candidate_of(value(k), tau, student, score(k), teacher);
     loss += candidate.divergence();
-    pull += candidate.excess() * ((value(k) - student.maximum) / tau);
+    pull += candidate.excess() * (value(k) - student.maximum);
   }
   // What rounding leaves of a row that its teacher has taught may be below 0.
   const double divergence = lanes.sum(loss);
-  return {divergence > 0.0 ? divergence : 0.0, -lanes.sum(pull) / tau, 0.0, 0.0, 0.0, std::nan(""), student, teacher};
+  return {
+      divergence > 0.0 ? divergence : 0.0, -lanes.sum(pull) / tau / tau, 0.0, 0.0, 0.0, std::nan(""), student, teacher};
 }
 
 /// (s+ - s-) - (t+ - t-) of negative k.

@@ -115,6 +115,21 @@ TEST_P(Distillation, ASureTeacherGivesTheCrossEntropy) {
   EXPECT_NEAR(result.loss[1], cross_entropy(2.0, -0.125, -2.125), 1e-14);
 }
 
+TEST_P(Distillation, ACandidateThatTheTeacherRulesOutCostsNothing) {
+  // Its logit is minus infinity to the student, too: 0 ln 0 is 0.
+  Problem problem = two_lists(kKlDistillation, NCE_SIMILARITY_DOT);
+  problem.desc.n = 1;
+  problem.tau = 1e-9;
+  problem.queries = {1.0, 0.0};
+  problem.keys = {0.0, 1.0};
+  problem.negatives = {-1e300, 0.0, 0.0, 2.0};
+  problem.teacher_scores = {0.0F, -1e30F, 0.0F};
+  const Result result = run(problem);
+  EXPECT_NEAR(result.loss[0], 0.0, 1e-30);
+  EXPECT_EQ(result.d_temperature, 0.0);
+  EXPECT_EQ(largest(result.d_queries), 0.0);
+}
+
 TEST_P(Distillation, LongListsAreTheOracles) {
   // More candidates than lanes of a warp, and than a warp's rounds.
   for (const Kind& kind : {kKlDistillation, kMarginMse}) {

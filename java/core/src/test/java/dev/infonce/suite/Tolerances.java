@@ -2,6 +2,7 @@ package dev.infonce.suite;
 
 import dev.infonce.DType;
 import dev.infonce.Similarity;
+import dev.infonce.SupCon;
 
 /**
  * The errors that devices promise against float64 of the given inputs, for tau >= 0.01. Everything that a test allows is from
@@ -48,7 +49,7 @@ public record Tolerances(
             return cuda ? CUDA_FLOAT64 : FLOAT64;
         }
         if (cuda) {
-            return cuda(c.dtype(), Oracle.temperatureOfNegatives(c), c.shape().dim());
+            return cuda(c, Oracle.temperatureOfNegatives(c));
         }
         return multipliesBfloat16(c) ? CPU_BFLOAT16 : FLOAT32;
     }
@@ -76,16 +77,20 @@ public record Tolerances(
      * The CUDA kernels: loss max(1e-6, 2e-5 * 0.01 / tau) (1 + loss), since products of two 16-bit planes are off by 2^-22 and
      * logits by that over tau; a row's own 3e-5 for 2e-5, since its positive may be off by five roundings of 2^-24; gradients
      * max(3e-6, 5e-5 * 0.01 / tau). Of 16-bit inputs tensor cores cut off sums of products, by up to 2^-28 a product, and weights
-     * are rounded to as many bits: gradients 5e-3. Losses with a margin are computed in double.
+     * are rounded to as many bits: gradients 5e-3, and with several positives, whose exponentials and whose constant are rounded apart
+     * before they cancel, 2e-2. Losses with a margin are computed in double.
      */
-    private static Tolerances cuda(DType dtype, double tau, long dim) {
+    private static Tolerances cuda(Case c, double tau) {
+        DType dtype = c.dtype();
+        long dim = c.shape().dim();
         double hundredths = Double.isNaN(tau) ? 0 : 0.01 / tau;
         double loss = Math.max(1e-6, 2e-5 * hundredths);
         if (dtype != DType.FLOAT32) {
             loss = Math.max(loss, (2e-5 + 100 * dim * 0x1p-28) * hundredths);
         }
         double rowLoss = Math.max(loss, 3e-5 * hundredths);
-        double gradient = dtype == DType.FLOAT32 ? Math.max(3e-6, 5e-5 * hundredths) : 5e-3;
+        double ofWeights = c.loss() instanceof SupCon ? 2e-2 : 5e-3;
+        double gradient = dtype == DType.FLOAT32 ? Math.max(3e-6, 5e-5 * hundredths) : ofWeights;
         double spacing = dtype == DType.FLOAT16 ? HALF_SPACING : Float.MIN_VALUE;
         return new Tolerances(loss, rowLoss, true, gradient, gradient, spacing, Math.max(1e-5, loss));
     }
