@@ -154,7 +154,7 @@ Run::Run(const Device& where, const Problem& problem, const RunOptions& options)
       d_queries_(where, stream, problem.queries, problem.gradient_dtype(), desc.dim, problem.gaps.d_queries),
       d_keys_(where, stream, problem.keys, problem.gradient_dtype(), desc.dim, problem.gaps.d_keys),
       d_negatives_(where, stream, problem.negatives, problem.gradient_dtype(), desc.dim, problem.gaps.d_negatives),
-      temperature_(where, stream, problem.shape().margin ? 0 : 8),
+      temperature_(where, stream, problem.shape().margin || problem.shape().weighed ? 0 : 8),
       weights_(where, stream, static_cast<int64_t>(4 * problem.weights.size())),
       labels_(where, stream, static_cast<int64_t>(4 * problem.labels.size())),
       key_labels_(where, stream, static_cast<int64_t>(4 * problem.key_labels.size())),

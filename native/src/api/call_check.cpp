@@ -80,13 +80,14 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
   if (problem.has_temperature()) {
     check_pointer(inputs->temperature, "inputs->temperature", alignof(double));
   } else {
-    check_absent(inputs->temperature, "inputs->temperature", "the plan's loss has a margin and no temperature");
+    check_absent(inputs->temperature, "inputs->temperature", "the plan's loss has no temperature");
   }
   if (problem.has_labels()) {
     check_pointer(inputs->labels, "inputs->labels", alignof(int32_t));
   } else {
     check_absent(inputs->labels, "inputs->labels",
-                 "only NCE_LOSS_CONTRASTIVE, mined triplets and plans with positives = 1 have labels");
+                 "only NCE_LOSS_CONTRASTIVE, mined triplets, NCE_LOSS_MULTI_SIMILARITY, NCE_LOSS_CIRCLE and plans with "
+                 "positives = 1 have labels");
   }
   if (problem.by_labels && !problem.tower) {
     check_pointer(inputs->key_labels, "inputs->key_labels", alignof(int32_t));
