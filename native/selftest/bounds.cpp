@@ -25,7 +25,7 @@ double smallest_of(nce_dtype dtype) {
 }  // namespace
 
 oracle::Bounds bounds_of(const oracle::Problem& problem, bool cpu) {
-  const double tau = problem.shape().margin ? 1.0 : problem.tau;
+  const double tau = problem.shape().margin || problem.shape().weighed ? 1.0 : problem.tau;
   const bool fast = problem.desc.precision == NCE_PRECISION_FAST;
   oracle::Bounds bounds;
   bounds.smallest = smallest_of(problem.gradient_dtype());

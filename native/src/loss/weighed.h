@@ -86,7 +86,7 @@ struct WeighedRow {
 /// Every row counts, and lacks what it has no pairs for.
 NCE_HOST_DEVICE inline WeighedRow multi_similarity_row(const MinedRule& rule, const ExponentialSum& positives,
                                                        const ExponentialSum& negatives) {
-  WeighedRow result{{0.0, 1.0}, 0.0, 0.0};
+  WeighedRow result{MinedRow{0.0, 1.0}, 0.0, 0.0};
   if (!positives.none()) {
     const OneMore of = one_more(positives.top, positives.sum);
     result.row.loss += of.log / rule.positive_scale;
