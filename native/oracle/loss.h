@@ -19,12 +19,13 @@ struct Shape {
   bool margin = false;      ///< of distances, without a temperature
   bool softmax = false;     ///< over a row's negatives, whose entropy is a metric
   bool labelled = false;    ///< a row has a positive or a negative, as its label says, and not both
-  bool mined = false;       ///< labels and distances choose the triplets of one tower
+  bool mined = false;       ///< labels and distances choose the triplets of one tower, or the pairs that are weighed
   bool square = false;      ///< m is n, or 0 for a tower in one matrix
   bool by_labels = false;   ///< positives of a row are those of its label
   bool shared = false;      ///< negatives are a matrix for all rows
   bool biased = false;      ///< logits have a bias
   bool distilled = false;   ///< a teacher has scored a row's candidates
+  bool weighed = false;     ///< of one tower by labels, whose similarities say what each pair weighs
   bool untempered = false;  ///< similarities have no temperature
   int64_t own = 0;          ///< negatives of a row, where each has its own
   int64_t rows = 0;         ///< that have a loss
@@ -64,13 +65,14 @@ inline Shape shape_of(const nce_plan_desc& desc) {
       break;
     case NCE_LOSS_MULTI_SIMILARITY:
     case NCE_LOSS_CIRCLE:
+      shape.weighed = shape.untempered = true;
       break;
   }
   shape.by_labels = desc.positives == NCE_POSITIVES_LABELS;
   shape.rows = shape.keys = desc.n;
   switch (static_cast<nce_negatives>(desc.negatives)) {
     case NCE_NEGATIVES_IN_BATCH:
-      shape.mined = desc.loss == NCE_LOSS_TRIPLET;
+      shape.mined = desc.loss == NCE_LOSS_TRIPLET || shape.weighed;
       shape.tower = views;
       shape.square = shape.square || views;
       shape.keys = desc.m;

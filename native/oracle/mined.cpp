@@ -1,12 +1,14 @@
-// Triplets mined in the batch, by the definition: every anchor looks at every row, or at every pair of rows.
+// Triplets mined in the batch, and pairs that are weighed, by the definition: every anchor looks at every row, or at
+// every pair of rows.
 
 #include "oracle/rows.h"
 
 namespace nce::oracle {
 namespace {
 
-/// Minus the distance, or one more than it.
+/// Minus the distance, or one less it.
 nce_similarity similarity_for(const nce_plan_desc& desc) {
+  if (shape_of(desc).weighed) return static_cast<nce_similarity>(desc.similarity);
   switch (static_cast<nce_distance>(desc.distance)) {
     case NCE_DISTANCE_EUCLIDEAN:
       return NCE_SIMILARITY_NEG_EUCLIDEAN;
@@ -28,13 +30,19 @@ class Mined {
         dim_(problem.desc.dim),
         samples_(samples),
         x_(as<Number>(problem.queries)),
+        weighed_(problem.shape().weighed),
         similarities_(similarity_for(problem.desc), x_, x_, problem.desc.dim),
-        by_distance_(static_cast<std::size_t>(n_ * n_), Number{0}) {}
+        by_distance_(static_cast<std::size_t>(n_ * n_), Number{0}),
+        slope_sizes_(weighed_ ? by_distance_.size() : 0, Number{0}) {}
 
   Answer run() {
     for (int64_t a = 0; a < n_; ++a) {
       loss_ = count_ = size_ = 0;
-      if (label(a) >= 0) mine(a);
+      if (weighed_) {
+        weigh(a);
+      } else if (label(a) >= 0) {
+        mine(a);
+      }
       const Number w = weight(a);
       answer_.losses.push_back(static_cast<double>(w * loss_));
       answer_.loss_sizes.push_back(static_cast<double>(w * size_));
@@ -51,10 +59,12 @@ class Mined {
  private:
   int32_t label(int64_t row) const { return problem_.labels.data()[row]; }
   const Number* x(int64_t row) const { return x_.data() + row * dim_; }
-  bool cosine() const { return desc_.distance == NCE_DISTANCE_COSINE; }
+  bool cosine() const { return similarity_for(desc_) == NCE_SIMILARITY_COSINE; }
   Number distance(int64_t a, int64_t b) const { return (cosine() ? 1 : 0) - similarities_.s(a, b); }
   bool positive(int64_t a, int64_t p) const { return p != a && label(p) == label(a); }
   bool negative(int64_t a, int64_t n) const { return label(n) != label(a); }
+  /// What metrics are means of: a similarity, or of losses of distances minus one of these.
+  Number measured(int64_t a, int64_t b) const { return weighed_ ? similarities_.s(a, b) : -distance(a, b); }
   Number weight(int64_t a) const {
     return problem_.weights.empty() ? 1 : static_cast<Number>(problem_.weights.data()[a]);
   }
@@ -138,6 +148,87 @@ class Mined {
     unknown("no such mining");
   }
 
+  /// z of a pair, dz/ds, what dz/ds is added up from, and the size of the similarity's part of z.
+  struct Weighed {
+    int64_t row;
+    Number z, slope, slope_size, size;
+  };
+
+  Weighed weighed_pair(int64_t a, int64_t b, bool is_positive) {
+    const Number s = similarities_.s(a, b);
+    const Number roundings = std::max<Number>(distance(a, b), cosine() ? 1 : 0);
+    const auto scale =
+        static_cast<Number>(is_positive || desc_.loss == NCE_LOSS_CIRCLE ? desc_.positive_scale : desc_.negative_scale);
+    if (desc_.loss == NCE_LOSS_MULTI_SIMILARITY) {
+      const Number slope = is_positive ? -scale : scale;
+      const Number z = slope * (s - static_cast<Number>(desc_.base));
+      return {b, z, slope, scale, scale * roundings + std::fabs(z)};
+    }
+    const auto m = static_cast<Number>(desc_.margin);
+    // The first factor and its derivative, and the second and its.
+    const Number first = std::max<Number>(0, is_positive ? 1 + m - s : s + m);
+    const Number of_first = first > 0 ? (is_positive ? -1 : 1) : 0;
+    const Number second = is_positive ? s - 1 + m : s - m;
+    const Number sign = is_positive ? -scale : scale;
+    if (!is_positive && m > 0) {
+      answer_.limit_gap = std::min(answer_.limit_gap, static_cast<double>(std::fabs(s + m) / (roundings + m)));
+    }
+    const Number slope = sign * (of_first * second + first);
+    const Number slope_size = first > 0 ? 2 * scale * (1 + std::fabs(s)) : 0;
+    return {b, sign * first * second, slope, slope_size, slope_size * (roundings + 1)};
+  }
+
+  /// ln of the sum of e^z over pairs, and what each is of the sum.
+  static Number log_sum(const std::vector<Weighed>& pairs) {
+    Number top = -std::numeric_limits<Number>::infinity(), sum = 0;
+    for (const Weighed& pair : pairs) top = std::max(top, pair.z);
+    for (const Weighed& pair : pairs) sum += std::exp(pair.z - top);
+    return top + std::log(sum);
+  }
+
+  /// The pairs' part of the loss has the slope `by_sum` by the logarithm of their sum.
+  void add_weighed(int64_t a, const std::vector<Weighed>& pairs, Number log, Number by_sum) {
+    // Errors of a sum are means of those of exponents, and a slope has those of its own exponent beside them.
+    Number of_sum = 0, slopes = 0, of_slopes = 0;
+    for (const Weighed& pair : pairs) {
+      const Number share = std::exp(pair.z - log);
+      by_distance_.data()[a * n_ + pair.row] = -by_sum * share * pair.slope;
+      slope_sizes_.data()[a * n_ + pair.row] = by_sum * share * pair.slope_size;
+      of_sum += share * pair.size;
+      slopes += share * pair.slope_size;
+      of_slopes += share * pair.slope_size * pair.size;
+    }
+    if (slopes > 0) of_sum += of_slopes / slopes;
+    answer_.condition = std::max(answer_.condition, static_cast<double>(1 + of_sum));
+  }
+
+  void weigh(int64_t a) {
+    std::vector<Weighed> positives, negatives;
+    for (int64_t b = 0; b < n_ && label(a) >= 0; ++b) {
+      if (positive(a, b)) positives.push_back(weighed_pair(a, b, true));
+      if (negative(a, b)) negatives.push_back(weighed_pair(a, b, false));
+    }
+    const Number of_positives = log_sum(positives), of_negatives = log_sum(negatives);
+    if (desc_.loss == NCE_LOSS_CIRCLE) {
+      if (positives.empty() || negatives.empty()) return;
+      const Number gap = of_negatives + of_positives;
+      loss_ = size_ = softplus(gap);
+      count_ = 1;
+      add_weighed(a, positives, of_positives, sigmoid(gap));
+      add_weighed(a, negatives, of_negatives, sigmoid(gap));
+      return;
+    }
+    count_ = 1;
+    const auto add_kind = [&](const std::vector<Weighed>& pairs, Number log, double scale) {
+      if (pairs.empty()) return;
+      loss_ += softplus(log) / static_cast<Number>(scale);
+      add_weighed(a, pairs, log, sigmoid(log) / static_cast<Number>(scale));
+    };
+    add_kind(positives, of_positives, desc_.positive_scale);
+    add_kind(negatives, of_negatives, desc_.negative_scale);
+    size_ = loss_;
+  }
+
   void semi_hard(int64_t a, int64_t p) {
     for (int64_t n = 0; n < n_; ++n) {
       if (negative(a, n)) compared(a, p, n);
@@ -171,6 +262,11 @@ class Mined {
     return weight(a) * up * share_;
   }
 
+  /// What the slope of an anchor's pair is added up from.
+  Number slope_size(int64_t a, int64_t b, Number slope) const {
+    return weighed_ ? std::fabs(factor(a)) * slope_sizes_.data()[a * n_ + b] : std::fabs(slope);
+  }
+
   GradientRows gradient() const {
     GradientRows result;
     result.rows = sample_rows(n_, samples_);
@@ -183,8 +279,8 @@ class Mined {
         // As an anchor, and as what anchor j meets. A similarity falls as its distance grows.
         const Number as_anchor = factor(i) * by_distance_.data()[i * n_ + j];
         const Number as_met = factor(j) * by_distance_.data()[j * n_ + i];
-        if (as_anchor != 0) row.add(-as_anchor, similarities_.at(i, j), x(j));
-        if (as_met != 0) row.add(-as_met, similarities_.at(i, j), x(j));
+        if (as_anchor != 0) row.add(-as_anchor, similarities_.at(i, j), x(j), slope_size(i, j, as_anchor));
+        if (as_met != 0) row.add(-as_met, similarities_.at(i, j), x(j), slope_size(j, i, as_met));
       }
       row.write(result.values.data() + static_cast<std::ptrdiff_t>(k) * dim_);
       terms.push_back(row.terms());
@@ -209,14 +305,14 @@ class Mined {
       int64_t nearest = -1, above = 0, tied = 0, others = 0;
       for (int64_t p = 0; p < n_; ++p) {
         if (!positive(a, p)) continue;
-        positive_sum -= distance(a, p);
+        positive_sum += measured(a, p);
         alignment += similarities_.unit_distance(a, p);
         ++positives;
         if (nearest < 0 || distance(a, p) < distance(a, nearest)) nearest = p;
       }
       for (int64_t n = 0; n < n_; ++n) {
         if (!negative(a, n)) continue;
-        negative_sum -= distance(a, n);
+        negative_sum += measured(a, n);
         uniformity += std::exp(-2 * similarities_.unit_distance(a, n));
         ++others;
         if (nearest < 0) continue;
@@ -252,8 +348,10 @@ class Mined {
   const nce_plan_desc& desc_;
   const int64_t n_, dim_, samples_;
   const std::vector<Number> x_;
+  const bool weighed_;
   const SimilarityMatrix<Number> similarities_;
   std::vector<Number> by_distance_;  ///< [anchor][other row]: dl_a / d(distance)
+  std::vector<Number> slope_sizes_;  ///< likewise: what it is added up from, where pairs are weighed
   Answer answer_;
   Number loss_ = 0, count_ = 0, size_ = 0;  ///< of the anchor that is mined
   Number loss_sum_ = 0, size_sum_ = 0, counted_ = 0, share_ = 1;

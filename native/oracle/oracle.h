@@ -32,7 +32,8 @@ struct Answer {
   nce_metrics metrics{};
   double nearest_choice = HUGE_VAL;  ///< mined triplets: how near, relative to what is compared, any two numbers came
                                      ///< that are compared to choose; equal ones choose by their index
-  double limit_gap = HUGE_VAL;       ///< thresholds: how near a similarity came to a limit that it is compared with
+  double limit_gap = HUGE_VAL;       ///< thresholds, and the circle loss's factors that end at 0: how near a similarity
+                                     ///< came to a limit that it is compared with
 };
 
 constexpr int64_t kAllRows = int64_t{1} << 40;

@@ -69,7 +69,8 @@ const char* name_of_loss(const nce_plan_desc& desc) {
            kind.aggregation == desc.aggregation && kind.threshold == desc.threshold &&
            kind.threshold_margin == desc.threshold_margin && kind.blocks == desc.blocks &&
            kind.own_negatives == desc.own_negatives && kind.offsets == (desc.offsets != 0) &&
-           kind.queue == desc.queue && kind.hardness == desc.hardness &&
+           kind.queue == desc.queue && kind.hardness == desc.hardness && kind.positive_scale == desc.positive_scale &&
+           kind.negative_scale == desc.negative_scale && kind.base == desc.base &&
            (kind.margin == desc.margin || shape_of(desc).margin);
   };
   for (const std::span<const Kind> kinds :
@@ -80,7 +81,7 @@ const char* name_of_loss(const nce_plan_desc& desc) {
         std::span<const Kind>(&kQwen3, 1), std::span<const Kind>(&kOwnTooDebiased, 1),
         std::span<const Kind>(kQueueKinds), std::span<const Kind>(&kQueueDebiased, 1),
         std::span<const Kind>(kHardKinds), std::span<const Kind>(&kHardOwn, 1), std::span<const Kind>(kOffsetKinds),
-        std::span<const Kind>(&kOffsetsQueue, 1)}) {
+        std::span<const Kind>(&kOffsetsQueue, 1), std::span<const Kind>(kWeighedKinds)}) {
     const auto found = std::find_if(kinds.begin(), kinds.end(), is);
     if (found != kinds.end()) return found->name;
   }
@@ -142,6 +143,9 @@ bool is_softmax(const Kind& kind) { return empty_problem_of({.kind = kind}).shap
 std::vector<int32_t> measures_of(const Kind& kind) {
   if (is_margin(kind)) return {NCE_DISTANCE_EUCLIDEAN, NCE_DISTANCE_SQUARED_EUCLIDEAN, NCE_DISTANCE_COSINE};
   if (kind.class_prior > 0.0) return {NCE_SIMILARITY_COSINE};
+  if (shape_of(empty_problem_of({.kind = kind}).desc).weighed) {
+    return {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN};
+  }
   return {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_DOT, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN,
           NCE_SIMILARITY_NEG_EUCLIDEAN};
 }
@@ -168,6 +172,9 @@ Problem empty_problem_of(const Case& of) {
   desc.offsets = of.kind.offsets ? 1 : 0;
   desc.queue = of.kind.queue;
   desc.hardness = of.kind.hardness;
+  desc.positive_scale = of.kind.positive_scale;
+  desc.negative_scale = of.kind.negative_scale;
+  desc.base = of.kind.base;
   desc.negative_reduction = of.kind.sum ? NCE_REDUCTION_SUM : NCE_REDUCTION_MEAN;
   desc.dtype = of.dtype;
   desc.gradient_dtype = bytes_of(of.dtype) == 2 && !of.narrow_gradients ? NCE_DTYPE_FLOAT32 : of.dtype;

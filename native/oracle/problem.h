@@ -68,6 +68,9 @@ struct Kind {
   bool offsets = false;       ///< of keys
   int64_t queue = 0;
   double hardness = 0.0;
+  double positive_scale = 0.0;
+  double negative_scale = 0.0;
+  double base = 0.0;
 };
 
 inline constexpr Kind kInfoNce = {"InfoNCE"};
@@ -145,6 +148,15 @@ inline constexpr Kind kMinedKinds[] = {mined_kind("batch all", NCE_MINING_BATCH_
                                        mined_kind("semi-hard, soft", NCE_MINING_SEMI_HARD, true),
                                        mined_kind("easy positive, soft", NCE_MINING_EASY_POSITIVE, true),
                                        mined_kind("batch easy, soft", NCE_MINING_BATCH_EASY, true)};
+
+inline constexpr Kind kMultiSimilarity = {.name = "multi-similarity",
+                                          .loss = NCE_LOSS_MULTI_SIMILARITY,
+                                          .positive_scale = 2.0,
+                                          .negative_scale = 10.0,
+                                          .base = 0.5};
+inline constexpr Kind kCircle = {.name = "circle", .loss = NCE_LOSS_CIRCLE, .margin = 0.25, .positive_scale = 16.0};
+/// Pairs of one tower by labels, each weighed by its similarity.
+inline constexpr Kind kWeighedKinds[] = {kMultiSimilarity, kCircle};
 
 constexpr Kind blocks_kind(const char* name, int32_t blocks) { return {.name = name, .blocks = blocks}; }
 inline constexpr int32_t kAllBlocks = NCE_BLOCK_QUERY_QUERY | NCE_BLOCK_KEY_QUERY | NCE_BLOCK_KEY_KEY;

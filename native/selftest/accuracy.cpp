@@ -123,16 +123,18 @@ void check_rowwise_accuracy(const Session& session) {
 
 void check_mined_accuracy(const Session& session) {
   uint64_t turn = 0;
-  for (const Kind& kind : oracle::kMinedKinds) {
-    for (const int32_t distance : measures_of(kind)) {
+  const auto check = [&](const Kind& kind) {
+    for (const int32_t measure : measures_of(kind)) {
       for (const nce_dtype dtype : oracle::kDtypes) {
         for_extents(session, ++turn, [&](const Extent& s) {
-          compare(session, problem_of({.kind = kind, .measure = distance, .dtype = dtype, .size = s, .seed = turn}),
+          compare(session, problem_of({.kind = kind, .measure = measure, .dtype = dtype, .size = s, .seed = turn}),
                   oracle::kAllRows);
         });
       }
     }
-  }
+  };
+  for (const Kind& kind : oracle::kMinedKinds) check(kind);
+  for (const Kind& kind : oracle::kWeighedKinds) check(kind);
 }
 
 void check_variants(const Session& session) {
@@ -158,6 +160,7 @@ void check_variants(const Session& session) {
   for (const Kind& kind : oracle::kDenseKinds) vary(kind);
   for (const Kind& kind : oracle::kRowwiseKinds) vary(kind);
   for (const Kind& kind : oracle::kMinedKinds) vary(kind);
+  for (const Kind& kind : oracle::kWeighedKinds) vary(kind);
 }
 
 void check_fast(const Session& session) {

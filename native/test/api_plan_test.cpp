@@ -37,6 +37,8 @@ TEST(ApiPlan, RefusesMalformedDescriptions) {
   const nce_plan_desc triplet = describe(NCE_LOSS_TRIPLET, 4, 4, 3);
   nce_plan_desc mined = with(describe(NCE_LOSS_TRIPLET, 4, 0, 3), NCE_NEGATIVES_IN_BATCH);
   mined.mining = NCE_MINING_BATCH_HARD;
+  const nce_plan_desc multi = describe(NCE_LOSS_MULTI_SIMILARITY, 4, 0, 3);
+  const nce_plan_desc circle = describe(NCE_LOSS_CIRCLE, 4, 0, 3);
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
   const Case cases[] = {
@@ -195,6 +197,56 @@ TEST(ApiPlan, RefusesMalformedDescriptions) {
       {mined, [](auto& d) { d.soft_margin = 2; }, "desc->soft_margin"},
       {own, [](auto& d) { d.soft_margin = 1; }, "desc->soft_margin"},
       {contrastive, [](auto& d) { d.soft_margin = 1; }, "desc->soft_margin"},
+      {multi, [](auto& d) { d.similarity = NCE_SIMILARITY_DOT; },
+       "desc->similarity is 1 (DOT); NCE_LOSS_MULTI_SIMILARITY allows 0 (COSINE), 2 (NEG_SQUARED_EUCLIDEAN), 3 "
+       "(NEG_EUCLIDEAN), because it compares rows by distances"},
+      {circle, [](auto& d) { d.similarity = NCE_SIMILARITY_DOT; }, "NCE_LOSS_CIRCLE allows 0 (COSINE)"},
+      {multi, [](auto& d) { d.similarity = 4; }, "desc->similarity is 4"},
+      {multi, [](auto& d) { d.distance = NCE_DISTANCE_COSINE; }, "desc->distance"},
+      {circle, [](auto& d) { d.negatives = NCE_NEGATIVES_SHARED; }, "desc->negatives"},
+      {multi, [](auto& d) { d.m = 4; }, "desc->m is 4 with desc->n is 4; allowed: 0"},
+      {circle, [](auto& d) { d.m = 4; }, "desc->m"},
+      {multi, [](auto& d) { d.mining = NCE_MINING_BATCH_ALL; }, "desc->mining"},
+      {circle, [](auto& d) { d.mining = NCE_MINING_SEMI_HARD; }, "desc->mining"},
+      {circle, [](auto& d) { d.soft_margin = 1; }, "desc->soft_margin"},
+      {multi, [](auto& d) { d.symmetric = 1; }, "desc->symmetric"},
+      {multi, [](auto& d) { d.negative_reduction = NCE_REDUCTION_SUM; }, "desc->negative_reduction"},
+      {multi, [](auto& d) { d.denominator = NCE_DENOMINATOR_NEGATIVES; }, "desc->denominator"},
+      {circle, [](auto& d) { d.groups = 1; }, "desc->groups"},
+      {multi, [](auto& d) { d.positives = NCE_POSITIVES_LABELS; }, "desc->positives"},
+      {circle, [](auto& d) { d.class_prior = 0.1; }, "desc->class_prior"},
+      {multi, [](auto& d) { d.threshold = 1; }, "desc->threshold"},
+      {multi, [](auto& d) { d.blocks = 1; }, "desc->blocks"},
+      {circle, [](auto& d) { d.offsets = 1; }, "desc->offsets"},
+      {circle, [](auto& d) { d.queue = 2; }, "desc->queue"},
+      {multi, [](auto& d) { d.own_negatives = 2; }, "desc->own_negatives"},
+      {multi, [](auto& d) { d.hardness = 1.0; }, "desc->hardness"},
+      {multi, [](auto& d) { d.margin = 0.1; },
+       "desc->margin is 0.100000; allowed: 0, because NCE_LOSS_MULTI_SIMILARITY does not use it"},
+      {circle, [](auto& d) { d.margin = 1.5; }, "desc->margin is 1.500000; allowed for NCE_LOSS_CIRCLE: 0 to 1"},
+      {circle, [](auto& d) { d.margin = -0.5; }, "desc->margin"},
+      {circle, [](auto& d) { d.margin = kNan; }, "desc->margin"},
+      {multi, [](auto& d) { d.positive_scale = 0.0; },
+       "desc->positive_scale is 0.000000; allowed for NCE_LOSS_MULTI_SIMILARITY: above 0, and at most 10000"},
+      {multi, [](auto& d) { d.positive_scale = 10001.0; }, "desc->positive_scale"},
+      {multi, [](auto& d) { d.positive_scale = kNan; }, "desc->positive_scale"},
+      {multi, [](auto& d) { d.negative_scale = 0.0; }, "desc->negative_scale"},
+      {multi, [](auto& d) { d.negative_scale = -1.0; }, "desc->negative_scale"},
+      {multi, [](auto& d) { d.negative_scale = HUGE_VAL; }, "desc->negative_scale"},
+      {circle, [](auto& d) { d.positive_scale = 0.0; }, "desc->positive_scale"},
+      {circle, [](auto& d) { d.positive_scale = 1e5; }, "desc->positive_scale"},
+      {circle, [](auto& d) { d.negative_scale = 2.0; },
+       "desc->negative_scale is 2.000000; allowed: 0, because NCE_LOSS_CIRCLE does not use it"},
+      {circle, [](auto& d) { d.negative_scale = kNan; }, "desc->negative_scale"},
+      {triplet, [](auto& d) { d.positive_scale = 2.0; }, "desc->positive_scale"},
+      {own, [](auto& d) { d.positive_scale = kNan; }, "desc->positive_scale"},
+      {own, [](auto& d) { d.negative_scale = 2.0; }, "desc->negative_scale"},
+      {multi, [](auto& d) { d.base = 10001.0; },
+       "desc->base is 10001.000000; allowed for NCE_LOSS_MULTI_SIMILARITY: -1"},
+      {multi, [](auto& d) { d.base = kNan; }, "desc->base"},
+      {circle, [](auto& d) { d.base = 0.5; }, "desc->base is 0.500000; allowed: 0, because NCE_LOSS_CIRCLE"},
+      {mined, [](auto& d) { d.base = -0.5; }, "desc->base"},
+      {siglip, [](auto& d) { d.base = kNan; }, "desc->base"},
   };
   const ContextOwner context = open_cpu();
   for (const Case& c : cases) {
@@ -258,6 +310,23 @@ TEST(ApiPlan, TakesEveryAllowedCombination) {
     plan(NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH, 0, 0);
     plan(NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_IN_BATCH, 4, 0);
     plan(NCE_LOSS_NT_LOGISTIC, NCE_NEGATIVES_PAIRED, 4, 0);
+  }
+  for (const nce_loss loss : {NCE_LOSS_MULTI_SIMILARITY, NCE_LOSS_CIRCLE}) {
+    for (const int32_t similarity :
+         {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN, NCE_SIMILARITY_NEG_EUCLIDEAN}) {
+      for (const double scale : {1e-300, 1e4}) {
+        nce_plan_desc desc = describe(loss, 5, 0, 3);
+        desc.similarity = similarity;
+        desc.positive_scale = scale;
+        if (loss == NCE_LOSS_MULTI_SIMILARITY) {
+          desc.negative_scale = scale;
+          desc.base = -scale;
+        } else {
+          desc.margin = scale < 1.0 ? 0.0 : 1.0;
+        }
+        expect_plan(desc);
+      }
+    }
   }
   for (int32_t distance = 0; distance < 3; ++distance) {
     for (const nce_loss loss : {NCE_LOSS_CONTRASTIVE, NCE_LOSS_TRIPLET}) {

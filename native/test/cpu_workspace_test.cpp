@@ -65,7 +65,7 @@ TEST(CpuWorkspace, OfTheForwardPassAloneIsNeverLarger) {
     const ContextOwner context = open_cpu(threads);
     for (const int64_t n : {1, 2, 8, 100}) {
       for (const nce_loss loss : {NCE_LOSS_INFONCE, NCE_LOSS_NT_XENT, NCE_LOSS_NT_LOGISTIC, NCE_LOSS_CONTRASTIVE,
-                                  NCE_LOSS_TRIPLET, NCE_LOSS_SIGLIP}) {
+                                  NCE_LOSS_TRIPLET, NCE_LOSS_SIGLIP, NCE_LOSS_MULTI_SIMILARITY, NCE_LOSS_CIRCLE}) {
         for (const nce_negatives negatives :
              {NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_SHARED, NCE_NEGATIVES_OWN, NCE_NEGATIVES_PAIRED}) {
           for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64, NCE_DTYPE_FLOAT16, NCE_DTYPE_BFLOAT16}) {
@@ -100,6 +100,25 @@ TEST(CpuWorkspace, OfMinedTripletsIsAStripAndAMultipleOfTheRows) {
         EXPECT_LE(bytes_of(make_plan(context, desc), NCE_PASS_FORWARD),
                   bytes_of(make_plan(context, desc), NCE_PASS_FORWARD_BACKWARD));
       }
+    }
+  }
+}
+
+TEST(CpuWorkspace, OfWeighedPairsHasNoRoomToSort) {
+  const ContextOwner context = open_cpu(2);
+  nce_plan_desc all = describe(NCE_LOSS_TRIPLET, 1 << 17, 0, 128);
+  all.negatives = NCE_NEGATIVES_IN_BATCH;
+  all.mining = NCE_MINING_BATCH_ALL;
+  for (const nce_loss loss : {NCE_LOSS_MULTI_SIMILARITY, NCE_LOSS_CIRCLE}) {
+    for (const int64_t n : {int64_t{1}, int64_t{1000}, int64_t{1} << 17, int64_t{1} << 20}) {
+      const nce_plan_desc desc = describe(loss, n, 0, 128);
+      EXPECT_LE(bytes_of(make_plan(context, desc), NCE_PASS_FORWARD_BACKWARD),
+                64 * kMiB + n * (3 * desc.dim * 8 + 1024))
+          << n << " rows, loss " << loss;
+      if (n != all.n) continue;
+      // Of a strip that is one panel of anchors: two numbers of 16 bytes a row less, and one of 8 more.
+      EXPECT_LE(bytes_of(make_plan(context, desc), NCE_PASS_FORWARD),
+                bytes_of(make_plan(context, all), NCE_PASS_FORWARD) - 24 * n + 4096);
     }
   }
 }

@@ -75,6 +75,8 @@ inline nce_plan_desc describe(nce_loss loss, int64_t n, int64_t m, int64_t dim) 
   desc.workspace_budget_bytes = -1;
   if (loss == NCE_LOSS_TRIPLET) desc.negatives = NCE_NEGATIVES_PAIRED;
   if (loss == NCE_LOSS_TRIPLET || loss == NCE_LOSS_CONTRASTIVE) desc.margin = 1.0;
+  if (loss == NCE_LOSS_MULTI_SIMILARITY || loss == NCE_LOSS_CIRCLE) desc.positive_scale = 2.0;
+  if (loss == NCE_LOSS_MULTI_SIMILARITY) desc.negative_scale = 10.0;
   return desc;
 }
 

@@ -74,6 +74,10 @@ void compare(const Device& device, int64_t n) {
     Run member(device, problem_of(kind, n));
     print(kind.name, "InfoNCE, forward", in_turns({plain, Calls::kForward}, {member, Calls::kTogether}));
   }
+  for (const Kind& kind : kWeighedKinds) {
+    Run member(device, problem_of(kind, n));
+    print(kind.name, "InfoNCE, forward", in_turns({plain, Calls::kForward}, {member, Calls::kTogether}));
+  }
 }
 
 }  // namespace

@@ -86,7 +86,8 @@ nce_inputs checked_inputs(const loss::Problem& problem, const nce_inputs* inputs
     check_pointer(inputs->labels, "inputs->labels", alignof(int32_t));
   } else {
     check_absent(inputs->labels, "inputs->labels",
-                 "only NCE_LOSS_CONTRASTIVE, mined triplets and plans with positives = 1 have labels");
+                 "only NCE_LOSS_CONTRASTIVE, mined triplets, NCE_LOSS_MULTI_SIMILARITY, NCE_LOSS_CIRCLE and plans with "
+                 "positives = 1 have labels");
   }
   if (problem.by_labels && !problem.tower) {
     check_pointer(inputs->key_labels, "inputs->key_labels", alignof(int32_t));

@@ -11,6 +11,9 @@ namespace {
 
 constexpr double kLargestHardness = 1e3;
 constexpr int64_t kLargestDim = int64_t{1} << 20;
+constexpr double kLargestScale = 1e4;
+constexpr double kLargestBase = 1e4;
+constexpr double kLargestCircleMargin = 1.0;
 constexpr double kLargestMargin = 1e100;  // over the least temperature, squared, it is in range
 constexpr int64_t kLargestVolume = int64_t{1} << 60;
 
@@ -212,8 +215,8 @@ void check_queue(const nce_plan_desc& desc) {
 
 /// Triplets are mined exactly where negatives are those of the batch.
 void check_mining(const nce_plan_desc& desc, const LossRule& rule) {
-  const bool mined =
-      loss::arrangement_of(rule, static_cast<nce_negatives>(desc.negatives)) == loss::Arrangement::kMined;
+  const bool mined = loss::has_mining(rule) && loss::arrangement_of(rule, static_cast<nce_negatives>(desc.negatives)) ==
+                                                   loss::Arrangement::kMined;
   if (mined && desc.mining == NCE_MINING_NONE) {
     refuse_argument(std::string("desc->mining is 0 with desc->negatives 0; allowed: 1 to 5, or desc->negatives 3 ") +
                     "(PAIRED), because triplets of a batch are mined");
@@ -221,6 +224,34 @@ void check_mining(const nce_plan_desc& desc, const LossRule& rule) {
   if (!mined) {
     check_zero(desc.mining, "desc->mining", "only NCE_LOSS_TRIPLET with NCE_NEGATIVES_IN_BATCH mines");
   }
+}
+
+/// Rows that are weighed by similarities are compared by distances.
+void check_similarity(const nce_plan_desc& desc, const LossRule& rule) {
+  if (loss::family_of(rule.row) != loss::RowFamily::kWeighed || desc.similarity != NCE_SIMILARITY_DOT) return;
+  refuse_argument(std::string("desc->similarity is 1 (DOT); ") + rule.name +
+                  " allows 0 (COSINE), 2 (NEG_SQUARED_EUCLIDEAN), 3 (NEG_EUCLIDEAN), because it compares rows by "
+                  "distances; of rows of norm 1 COSINE is the same number");
+}
+
+/// A number above 0 and at most kLargestScale where the loss uses it, else 0.
+void check_scale(double value, const char* field, bool used, const LossRule& rule) {
+  const std::string given = std::string(field) + " is " + std::to_string(value) + "; allowed";
+  if (!used && value != 0.0) refuse_argument(given + ": 0, because " + rule.name + " does not use it");
+  if (used && !(value > 0.0 && value <= kLargestScale)) {
+    refuse_argument(given + " for " + rule.name + ": above 0, and at most 10000");
+  }
+}
+
+void check_scales(const nce_plan_desc& desc, const LossRule& rule) {
+  check_scale(desc.positive_scale, "desc->positive_scale", loss::has_positive_scale(rule), rule);
+  check_scale(desc.negative_scale, "desc->negative_scale", loss::has_negative_scale(rule), rule);
+  const std::string given = "desc->base is " + std::to_string(desc.base) + "; allowed";
+  if (!loss::has_base(rule)) {
+    if (desc.base != 0.0) refuse_argument(given + ": 0, because " + rule.name + " does not use it");
+    return;
+  }
+  if (!(std::fabs(desc.base) <= kLargestBase)) refuse_argument(given + " for " + rule.name + ": -10000 to 10000");
 }
 
 void check_combinations(const nce_plan_desc& desc) {
@@ -245,6 +276,7 @@ void check_combinations(const nce_plan_desc& desc) {
       unused(desc.similarity, "desc->similarity");
       break;
   }
+  check_similarity(desc, rule);
   const bool in_batch = negatives == NCE_NEGATIVES_IN_BATCH;
   if (desc.symmetric != 0 && !(rule.symmetric && in_batch)) {
     refuse_argument(
@@ -315,7 +347,7 @@ void check_sizes(const nce_plan_desc& desc) {
       }
       break;
     case Arrangement::kMined:
-      if (desc.m != 0) refuse_argument(given + "; allowed: 0, as queries hold all rows that triplets are mined from");
+      if (desc.m != 0) refuse_argument(given + "; allowed: 0, as queries hold all rows of the batch");
       break;
     case Arrangement::kShared:
     case Arrangement::kOwn:
@@ -355,6 +387,7 @@ void check_numbers(const nce_plan_desc& desc) {
   const LossRule rule = loss::rule_of(static_cast<nce_loss>(desc.loss));
   check_class_prior(desc, rule);
   check_hardness(desc, rule);
+  check_scales(desc, rule);
   const std::string given = "desc->margin is " + std::to_string(desc.margin);
   if (!loss::has_margin(rule)) {
     if (desc.margin != 0.0) refuse_argument(given + "; allowed: 0, because " + rule.name + " does not use it");
@@ -363,6 +396,9 @@ void check_numbers(const nce_plan_desc& desc) {
   if (!std::isfinite(desc.margin) || desc.margin < 0.0) refuse_argument(given + "; allowed: finite and >= 0");
   if (loss::has_denominator(rule) && desc.margin > kLargestMargin) {
     refuse_argument(given + "; allowed for " + rule.name + ": 0 to 1e100");
+  }
+  if (loss::family_of(rule.row) == loss::RowFamily::kWeighed && desc.margin > kLargestCircleMargin) {
+    refuse_argument(given + "; allowed for " + rule.name + ": 0 to 1");
   }
   if (rule.positive_margin && desc.margin == 0.0) refuse_argument(given + "; allowed for " + rule.name + ": above 0");
 }

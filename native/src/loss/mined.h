@@ -1,7 +1,7 @@
 #pragma once
-// Triplets mined in the batch: which rows an anchor is compared with. A row of distances holds an anchor's positives
-// (other rows of its label) and its negatives (rows of another label). In double, on host and device. Sources:
-// batch-all and batch-hard 1703.07737, semi-hard 1503.03832.
+// Rows of distances: an anchor's positives (other rows of its label) and its negatives (rows of another label), of
+// which triplets are mined, or which are all weighed (weighed.h). In double, on host and device. Sources: batch-all and
+// batch-hard 1703.07737, semi-hard 1503.03832.
 
 #include <cstdint>
 
@@ -48,15 +48,29 @@ NCE_HOST_DEVICE constexpr Signs signs_of(nce_mining mining) {
 
 /// What all anchors of a call have in common.
 struct MinedRule {
+  RowFunction function;
   nce_mining mining;
   bool soft;
   double margin;
+  double positive_scale;
+  double negative_scale;
+  double base;
+  double top;  ///< the similarity at a distance of 0: all similarities are this less the distance
+
+  /// Whether all pairs are weighed, instead of triplets being mined.
+  NCE_HOST_DEVICE bool weighed() const { return family_of(function) == RowFamily::kWeighed; }
 };
 
 inline MinedRule mined_rule_of(const Problem& problem) {
-  return {.mining = problem.mining,
+  const bool cosines = measured_by(problem.row.function) == Measured::kSimilarity && problem.cosine();
+  return {.function = problem.row.function,
+          .mining = problem.mining,
           .soft = problem.row.function == RowFunction::kSoftTriplet,
-          .margin = problem.desc.margin};
+          .margin = problem.desc.margin,
+          .positive_scale = problem.desc.positive_scale,
+          .negative_scale = problem.desc.negative_scale,
+          .base = problem.desc.base,
+          .top = cosines ? 1.0 : 0.0};
 }
 
 /// An anchor's loss l and the number c of its triplets that a mean counts.

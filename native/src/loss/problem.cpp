@@ -93,7 +93,7 @@ Problem::Problem(const nce_plan_desc& description)
     case Arrangement::kMined:
       key_rows = -1;
       y_rows = desc.n;
-      similarity = similarity_of(distance);
+      if (measured_by(row.function) == Measured::kDistance) similarity = similarity_of(distance);
       break;
   }
   if (by_labels) {

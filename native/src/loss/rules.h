@@ -97,7 +97,7 @@ enum class Arrangement : int32_t {
   kOwn,        ///< query i with key i and m negatives of its own
   kTriples,    ///< query i with key i and negative i
   kLabelled,   ///< query i with key i, which its label calls positive or negative
-  kMined       ///< every row with rows of its label and rows of others, chosen by their distances
+  kMined       ///< every row with rows of its label and rows of others, chosen or weighed by their distances
 };
 
 /// A set of nce_negatives.
@@ -145,6 +145,14 @@ constexpr bool has_margin(const LossRule& rule) {
   return false;
 }
 
+/// Whether nce_plan_desc.mining is used, if triplets are not the caller's.
+constexpr bool has_mining(const LossRule& rule) { return family_of(rule.row) == RowFamily::kTriplet; }
+
+/// Whether nce_plan_desc.positive_scale is used; and negative_scale, and base.
+constexpr bool has_positive_scale(const LossRule& rule) { return family_of(rule.row) == RowFamily::kWeighed; }
+constexpr bool has_negative_scale(const LossRule& rule) { return rule.row == RowFunction::kMultiSimilarity; }
+constexpr bool has_base(const LossRule& rule) { return rule.row == RowFunction::kMultiSimilarity; }
+
 constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator denominator, double class_prior,
                                       bool soft_margin) {
   if (soft_margin) return RowFunction::kSoftTriplet;
@@ -157,7 +165,7 @@ constexpr RowFunction row_function_of(const LossRule& rule, nce_denominator deno
   return {};
 }
 
-constexpr nce_loss kLastLoss = NCE_LOSS_MARGIN_MSE;
+constexpr nce_loss kLastLoss = NCE_LOSS_CIRCLE;
 
 constexpr LossRule rule_of(nce_loss loss) {
   switch (loss) {

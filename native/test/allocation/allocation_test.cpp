@@ -89,6 +89,11 @@ std::vector<Problem> problems() {
     result.push_back(problem_of(
         {.kind = kind, .dtype = NCE_DTYPE_BFLOAT16, .size = {70, 1, 9}, .seed = 8, .narrow_gradients = true}));
   }
+  for (const Kind& kind : oracle::kWeighedKinds) {
+    result.push_back(problem_of({.kind = kind, .size = {130, 1, 9}, .seed = 7}));
+    result.push_back(problem_of(
+        {.kind = kind, .dtype = NCE_DTYPE_BFLOAT16, .size = {70, 1, 9}, .seed = 8, .narrow_gradients = true}));
+  }
   for (const Kind& kind : oracle::kRowwiseKinds) {
     for (const nce_dtype dtype : oracle::kDtypes) {
       result.push_back(problem_of(

@@ -34,7 +34,9 @@ constexpr Kind kKinds[] = {kInfoNce,
                            oracle::kContrastive,
                            oracle::kTriplet,
                            oracle::mined_kind("batch all", NCE_MINING_BATCH_ALL),
-                           oracle::mined_kind("batch hard", NCE_MINING_BATCH_HARD)};
+                           oracle::mined_kind("batch hard", NCE_MINING_BATCH_HARD),
+                           oracle::kMultiSimilarity,
+                           oracle::kCircle};
 
 /// The distance of a number's neighbours in its type.
 double unit_of(nce_dtype dtype, double x) {

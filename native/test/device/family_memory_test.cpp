@@ -45,6 +45,10 @@ TEST_P(FamilyMemory, OfMinedTripletsIsAStrip) {
   for (const Kind& kind : oracle::kMinedKinds) EXPECT_LE(bytes_of(kind), 256 * kMiB) << kind.name;
 }
 
+TEST_P(FamilyMemory, OfWeighedPairsIsAStrip) {
+  for (const Kind& kind : oracle::kWeighedKinds) EXPECT_LE(bytes_of(kind), 256 * kMiB) << kind.name;
+}
+
 /// With eight times the rows a matrix of their pairs would be 64 times as large.
 TEST_P(FamilyMemory, GrowsAsRowsDo) {
   for (const Kind& kind : {oracle::kInfoNce, oracle::kSupCon, oracle::kSupConTwoTowers, oracle::kSigLip, oracle::kGte,

@@ -34,14 +34,14 @@ class AnchorMeasure {
 
  private:
   void add_positive(double distance, int64_t row) {
-    metrics_.positive_similarity -= distance * loss::kSimilarityShare;
+    metrics_.positive_similarity += (call_.rule.top - distance) * loss::kSimilarityShare;
     metrics_.alignment += unit_distance_squared(distance, row);
     ++metrics_.positives;
     nearest_ = std::min(nearest_, distance);
   }
 
   void add_negative(double distance, int64_t row) {
-    metrics_.negative_similarity -= distance * loss::kSimilarityShare;
+    metrics_.negative_similarity += (call_.rule.top - distance) * loss::kSimilarityShare;
     metrics_.uniformity += std::exp(-2.0 * unit_distance_squared(distance, row));
     ++metrics_.negatives;
   }

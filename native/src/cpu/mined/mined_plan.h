@@ -1,6 +1,6 @@
 #pragma once
-// Triplets mined in the batch: those of loss::Engine::kMined. Distances come a strip of rows at a time from the tiles
-// of the dense losses, and each row is mined as a whole.
+// Triplets mined in the batch, and pairs of it that are all weighed: those of loss::Engine::kMined. Distances come a
+// strip of rows at a time from the tiles of the dense losses, and each row is mined as a whole.
 
 #include <memory>
 

@@ -184,6 +184,7 @@ void DistanceRow<Real>::clear() const {
 template <typename Real>
 MinedRow mine_row(const MinedRule& rule, const DistanceRow<Real>& row, const int32_t* labels, int64_t anchor,
                   const RowSpace& space, const Weights& weights) {
+  if (rule.weighed()) return weigh_row(rule, row, labels, anchor, space.terms, weights);
   Anchor<Real> of(rule, row, labels, anchor, space, weights);
   if (!of.find_positives()) {
     if (weights.wanted) row.clear();

@@ -1,5 +1,5 @@
 #pragma once
-// One row of distances: its triplets' loss, and what each distance weighs in the gradient.
+// One row of distances: its loss, of triplets or of all pairs, and what each distance weighs in the gradient.
 
 #include <cstdint>
 
@@ -45,6 +45,7 @@ struct RowSpace {
   Bucket* buckets;     ///< the same memory; batch-all
   double* slopes;      ///< the same memory, half of it; batch-all with a soft margin
   double* powers;      ///< the other half
+  double* terms;       ///< [rows]; where all pairs are weighed, and then nothing else
 };
 
 /// How a distance's slope becomes an element of G = -dL / d(distance), over the distance if that is Euclidean.
@@ -59,9 +60,14 @@ struct Weights {
   }
 };
 
-/// Mines all pairs, or semi-hard ones, of anchor `anchor`. If weights are wanted, they replace the distances.
+/// Mines all pairs, or semi-hard ones, of anchor `anchor`, or weighs all. If weights are wanted, they replace the
+/// distances.
 template <typename Real>
 MinedRow mine_row(const MinedRule& rule, const DistanceRow<Real>& row, const int32_t* labels, int64_t anchor,
                   const RowSpace& space, const Weights& weights);
+/// Weighs all pairs of an anchor; `terms` has room for one number a row.
+template <typename Real>
+MinedRow weigh_row(const MinedRule& rule, const DistanceRow<Real>& row, const int32_t* labels, int64_t anchor,
+                   double* terms, const Weights& weights);
 
 }  // namespace nce::cpu::mined

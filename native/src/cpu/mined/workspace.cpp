@@ -42,12 +42,21 @@ template <typename Real>
 Strip<Real>::Strip(Carver& carver, const Problem& problem, const Kernels<Real>& kernels, const State<Real>& state)
     : length(0),
       tiles_stride(checked_product(state.panel_count, kernels.width * kernels.width)),
-      space_stride(loss::one_pair(problem.mining) ? 0 : problem.x_rows + 1) {
+      space_stride(loss::one_pair(problem.mining) ? 0 : problem.x_rows + 1),
+      positives(nullptr),
+      between(nullptr),
+      terms(nullptr) {
   if (loss::one_pair(problem.mining) && problem.desc.metrics == 0) return;
-  const int64_t bytes = checked_sum(checked_bytes(tiles_stride, sizeof(Real)),
-                                    checked_product(2, checked_bytes(space_stride, sizeof(Distant))));
+  const bool weighed = family_of(problem.row.function) == loss::RowFamily::kWeighed;
+  const int64_t space = weighed ? checked_bytes(space_stride, sizeof(double))
+                                : checked_product(2, checked_bytes(space_stride, sizeof(Distant)));
+  const int64_t bytes = checked_sum(checked_bytes(tiles_stride, sizeof(Real)), space);
   length = std::clamp<int64_t>(kStripBytes / bytes, 1, state.panel_count);
   tiles = carver.take<Real>(checked_product(length, tiles_stride));
+  if (weighed) {
+    terms = carver.take<double>(checked_product(length, space_stride));
+    return;
+  }
   positives = carver.take<Distant>(checked_product(length, space_stride));
   between = carver.take<Distant>(checked_product(length, space_stride));
 }

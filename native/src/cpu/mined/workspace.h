@@ -58,12 +58,14 @@ struct Strip {
   int64_t space_stride;  ///< rows that a panel's room is for
   Distant* positives;
   Distant* between;
+  double* terms;  ///< where all pairs are weighed; else the two above
 
   RowSpace space(int64_t panel) const {
+    if (terms != nullptr) return {nullptr, nullptr, nullptr, nullptr, nullptr, terms + panel * space_stride};
     Distant* const middle = between + panel * space_stride;
     auto* const numbers = reinterpret_cast<double*>(middle);
     return {positives + panel * space_stride, middle, reinterpret_cast<Bucket*>(middle), numbers,
-            numbers + space_stride};
+            numbers + space_stride,           nullptr};
   }
 };
 

@@ -13,9 +13,6 @@ constexpr int64_t kKindShift = 60;
 constexpr int64_t kRowMask = (int64_t{1} << kKindShift) - 1;
 constexpr int64_t kMineBytes = kReduceBytes + kBlockThreads * int64_t{sizeof(double)};
 
-/// Beyond it, what is made of distances may overflow.
-constexpr double kFar = loss::reach_of(false).largest;
-
 NCE_DEVICE int64_t row_of(const Ranked& ranked) { return ranked.tag & kRowMask; }
 
 NCE_DEVICE bool comes_before(const Ranked& a, const Ranked& b) {
@@ -46,12 +43,6 @@ struct MinedBlock {
   NCE_DEVICE const Ranked* negatives() const { return ranked + positive_count; }
   NCE_DEVICE double gap(int64_t positive, int64_t negative) const {
     return triplet_gap(positives()[positive].distance, negatives()[negative].distance, p.rule.margin);
-  }
-
-  NCE_DEVICE bool is_far() const {
-    int64_t far = 0;
-    for (int64_t j = threadIdx.x; j < p.rows; j += kBlockThreads) far += distances[j] <= kFar ? 0 : 1;
-    return combine_block<Count>(far) > 0;
   }
 
   template <typename Candidate>
@@ -128,9 +119,7 @@ struct MinedBlock {
   }
 
   NCE_DEVICE void put(const Ranked& ranked_row, double slope, double factor) const {
-    const double g = -slope * factor;
-    const bool over = p.measure.base == loss::Base::kDistance;
-    distances[row_of(ranked_row)] = !over ? g : ranked_row.distance == 0.0 ? 0.0 : g / ranked_row.distance;
+    distances[row_of(ranked_row)] = weight_of(p, slope * factor, ranked_row.distance);
   }
 
   NCE_DEVICE void clear() const {
@@ -240,7 +229,7 @@ template <bool kWeights>
 __global__ void mine_rows(const MinedParams p) {
   if (p.call->status != NCE_STATUS_OK) return;
   MinedBlock block(p);
-  const bool far = !kWeights && block.is_far();
+  const bool far = !kWeights && is_far(p, block.distances);
   const double factor = kWeights ? p.factors.factor(block.anchor, 0.0) : 0.0;
   MinedRow row = p.pairs != nullptr ? block.choose_pair() : block.mine(kWeights, factor);
   if (far) row.loss = std::nan("");
@@ -250,6 +239,7 @@ __global__ void mine_rows(const MinedParams p) {
 }  // namespace
 
 void launch_mine_rows(const MinedParams& params, bool weights, cudaStream_t stream) {
+  if (params.rule.weighed()) return launch_weigh_pairs(params, weights, stream);
   const Launch how{"mine_rows", blocks_of(params.strip_rows, 1), kBlockThreads, kMineBytes, stream};
   if (weights) {
     launch(how, mine_rows<true>, params);

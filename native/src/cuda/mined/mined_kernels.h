@@ -33,7 +33,7 @@ struct MinedParams {
   CallState* call;
   uint64_t plan;  ///< whose forward pass the workspace then holds
   loss::MinedRule rule;
-  loss::Measure measure;
+  loss::Measure measure;  ///< its base
   loss::RowFunction function;
   loss::SimilarityRange range;
   nce_dtype gradient_dtype;
@@ -53,7 +53,7 @@ struct MinedParams {
   int64_t strip_first;  ///< the strip's anchors
   int64_t strip_rows;
   double* distances;  ///< [strip rows][rows]; then G, -dL / d(distance), over it if it is Euclidean
-  Ranked* ranked;     ///< [strip rows][ranked_stride], a power of two
+  Ranked* ranked;     ///< [strip rows][ranked_stride], a power of two; 0 where nothing is sorted
   double* sums;       ///< likewise: of negatives' distances from the nearest on
   int64_t ranked_stride;
 
@@ -81,6 +81,8 @@ void launch_mined_distances(const MinedParams& params, cudaStream_t stream);
 void launch_mined_metrics(const MinedParams& params, cudaStream_t stream);
 /// The strip's losses, counts and pairs; `weights`: distances become G.
 void launch_mine_rows(const MinedParams& params, bool weights, cudaStream_t stream);
+/// Likewise where all pairs are weighed.
+void launch_weigh_pairs(const MinedParams& params, bool weights, cudaStream_t stream);
 /// The status of losses beyond double, or loss, metrics, counted and the plan's mark.
 void launch_mined_loss(const MinedParams& params, cudaStream_t stream);
 /// Adds the strip's G to the gradients.

@@ -29,12 +29,12 @@ __global__ void mined_metrics(const MinedParams p) {
   double nearest = HUGE_VAL;
   for (int64_t j = threadIdx.x; j < p.rows; j += kBlockThreads) {
     if (is_positive(p, anchor, j)) {
-      mine.positive_similarity -= distances[j] * loss::kSimilarityShare;
+      mine.positive_similarity += (p.rule.top - distances[j]) * loss::kSimilarityShare;
       mine.alignment += unit_distance_squared(p, anchor, j);
       mine.positives += 1;
       nearest = Smallest()(nearest, distances[j]);
     } else if (is_negative(p, anchor, j)) {
-      mine.negative_similarity -= distances[j] * loss::kSimilarityShare;
+      mine.negative_similarity += (p.rule.top - distances[j]) * loss::kSimilarityShare;
       mine.uniformity += std::exp(-2.0 * unit_distance_squared(p, anchor, j));
       mine.negatives += 1;
     }

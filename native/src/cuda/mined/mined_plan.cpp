@@ -20,7 +20,8 @@ class MinedPlan final : public DevicePlan<MinedPlan> {
       : DevicePlan(device), problem_(problem), rows_(problem.loss_rows), one_pair_(loss::one_pair(problem.mining)) {
     const double bytes = static_cast<double>(rows_) * (2.0 * static_cast<double>(problem.desc.dim) + 256.0) * 8.0;
     if (bytes > static_cast<double>(kLargestWorkspace)) refuse_sizes(problem.desc, kLargestWorkspaceText);
-    ranked_stride_ = one_pair_ ? 0 : static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows_)));
+    const bool ranked = !one_pair_ && !loss::mined_rule_of(problem).weighed();
+    ranked_stride_ = !ranked ? 0 : static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows_)));
     const int64_t row_bytes =
         rows_ * int64_t{sizeof(double)} + ranked_stride_ * static_cast<int64_t>(sizeof(Ranked) + sizeof(double));
     strip_rows_ = std::clamp<int64_t>(kStripBytes / row_bytes, 1, std::min(rows_, kMostStripRows));
@@ -83,7 +84,7 @@ class MinedPlan final : public DevicePlan<MinedPlan> {
     params.call = call_state_of(of.workspace);
     params.plan = id();
     params.rule = loss::mined_rule_of(problem_);
-    params.measure = loss::measure_of(problem_.distance);
+    params.measure = loss::measure_of(problem_);
     params.function = problem_.row.function;
     params.range = loss::similarity_range(problem_);
     params.gradient_dtype = problem_.gradient_dtype;

@@ -1,0 +1,92 @@
+// A block weighs all pairs of an anchor: their exponents' maxima, their sums, and then what each weighs.
+
+#include "cuda/mined/mined.cuh"
+#include "loss/weighed.h"
+
+namespace nce::cuda {
+namespace {
+
+/// A block's row. All threads call every function.
+struct WeighedBlock {
+  const MinedParams& p;
+  int64_t anchor;
+  double* distances;
+
+  NCE_DEVICE WeighedBlock(const MinedParams& params)
+      : p(params), anchor(p.strip_first + blockIdx.x), distances(p.distances + int64_t{blockIdx.x} * p.rows) {}
+
+  NCE_DEVICE loss::Exponent exponent(int64_t other, bool positive) const {
+    return loss::exponent_of(p.rule, distances[other], positive);
+  }
+
+  /// body(row, whether it is a positive) for the thread's pairs.
+  template <typename Body>
+  NCE_DEVICE void for_pairs(const Body& body) const {
+    for (int64_t j = threadIdx.x; j < p.rows; j += kBlockThreads) {
+      const bool positive = is_positive(p, anchor, j);
+      if (positive || is_negative(p, anchor, j)) body(j, positive);
+    }
+  }
+
+  NCE_DEVICE loss::WeighedRow weigh(loss::ExponentialSum& positives, loss::ExponentialSum& negatives) const {
+    double positive_top = -HUGE_VAL, negative_top = -HUGE_VAL;
+    for_pairs([&](int64_t j, bool positive) {
+      double& top = positive ? positive_top : negative_top;
+      top = Largest()(top, exponent(j, positive).value);
+    });
+    positives = {combine_block<Largest>(positive_top), 0.0};
+    negatives = {combine_block<Largest>(negative_top), 0.0};
+    double positive_sum = 0.0, negative_sum = 0.0;
+    for_pairs([&](int64_t j, bool positive) {
+      const double term = (positive ? positives : negatives).term(exponent(j, positive).value);
+      (positive ? positive_sum : negative_sum) += term;
+    });
+    positives.sum = combine_block<Sum>(positive_sum);
+    negatives.sum = combine_block<Sum>(negative_sum);
+    return loss::weighed_row(p.rule, positives, negatives);
+  }
+
+  /// The anchor itself, and rows that are no pair of it, weigh nothing.
+  NCE_DEVICE void put_weights(const loss::WeighedRow& row, const loss::ExponentialSum& positives,
+                              const loss::ExponentialSum& negatives, double factor) const {
+    for (int64_t j = threadIdx.x; j < p.rows; j += kBlockThreads) {
+      const bool positive = is_positive(p, anchor, j);
+      double weight = 0.0;
+      if (positive || is_negative(p, anchor, j)) {
+        const loss::Exponent of = exponent(j, positive);
+        const double share =
+            (positive ? positives : negatives).term(of.value) * (positive ? row.positives : row.negatives);
+        weight = weight_of(p, share * of.slope * factor, distances[j]);
+      }
+      distances[j] = weight;
+    }
+  }
+};
+
+/// A block an anchor. A row with a distance that is too far has no loss that is a number, and ends the call.
+template <bool kWeights>
+__global__ void weigh_pairs(const MinedParams p) {
+  if (p.call->status != NCE_STATUS_OK) return;
+  const WeighedBlock block(p);
+  loss::ExponentialSum positives, negatives;
+  const loss::WeighedRow row = block.weigh(positives, negatives);
+  if constexpr (kWeights) {
+    block.put_weights(row, positives, negatives, p.factors.factor(block.anchor, 0.0));
+  } else {
+    const bool far = is_far(p, block.distances);
+    if (threadIdx.x == 0) p.mined[block.anchor] = {far ? std::nan("") : row.row.loss, row.row.count};
+  }
+}
+
+}  // namespace
+
+void launch_weigh_pairs(const MinedParams& params, bool weights, cudaStream_t stream) {
+  const Launch how{"weigh_pairs", blocks_of(params.strip_rows, 1), kBlockThreads, kReduceBytes, stream};
+  if (weights) {
+    launch(how, weigh_pairs<true>, params);
+  } else {
+    launch(how, weigh_pairs<false>, params);
+  }
+}
+
+}  // namespace nce::cuda
