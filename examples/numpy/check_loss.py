@@ -257,12 +257,51 @@ def mined(distance, x, labels, mining, margin, soft):
     return total / max(count, 1), gradient / max(count, 1)
 
 
+def weighed(case, kind, x, data):
+    """Multi-similarity or circle: the mean loss of one tower's pairs by labels, and its gradient."""
+    labels = data["row-labels"]
+    s = all_similarities(kind, x, x)
+    same = (labels[:, None] == labels[None, :]) & (labels[:, None] >= 0)
+    positive = same & ~np.eye(len(x), dtype=bool)
+    negative = ~same & (labels[:, None] >= 0) & ~np.eye(len(x), dtype=bool)
+
+    def of_class(among, z):
+        """ln of the sum of e^z of each row, and the share of each z in it."""
+        z = np.where(among, z, -np.inf)
+        log = log_sum(z)
+        return log, np.where(among, np.exp(z - np.where(np.isfinite(log), log, 0)[:, None]), 0)
+
+    if case == "multi-similarity":
+        a, b = data["positive-scale"], data["negative-scale"]
+        of_positives, share_of_positives = of_class(positive, -a * (s - data["base"]))
+        of_negatives, share_of_negatives = of_class(negative, b * (s - data["base"]))
+        losses = softplus(of_positives) / a + softplus(of_negatives) / b
+        g = (sigmoid(of_negatives)[:, None] * share_of_negatives - sigmoid(of_positives)[:, None] * share_of_positives)
+        counted = np.ones(len(x), dtype=bool)
+    else:
+        m, scale = data["margin"], data["scale"]
+        below, above = np.maximum(0, 1 + m - s), np.maximum(0, s + m)
+        of_positives, share_of_positives = of_class(positive, -scale * below * (s - 1 + m))
+        of_negatives, share_of_negatives = of_class(negative, scale * above * (s - m))
+        counted = positive.any(1) & negative.any(1)
+        together = np.where(counted, of_positives + of_negatives, -np.inf)
+        losses = softplus(together)
+        by_positive = scale * ((s < 1 + m) * (s - 1 + m) - below)
+        by_negative = scale * ((s > -m) * (s - m) + above)
+        g = sigmoid(together)[:, None] * (share_of_positives * by_positive + share_of_negatives * by_negative)
+        g[~counted] = 0
+    dx, dy = pull_back(kind, x, x, g / counted.sum())
+    return losses[counted].mean(), 0.0, dx + dy, None, None
+
+
 def reference(case, kind, tau, data):
     q, k, negatives = (None if data.get(name) is None else data[name].astype(np.float64)
                        for name in ("queries", "keys", "negatives"))
     n = len(q)
     if case.startswith("joint"):
         return joint(kind, q, k, tau, data)
+    if case in ("multi-similarity", "circle"):
+        return weighed(case, kind, q, data)
     if case.startswith("supcon"):
         return labelled(kind, q, k, tau, data)
     if case in ("infonce", "infonce-more-keys"):
@@ -507,6 +546,14 @@ def main():
                 cases.append((f"mined-{mining}", kind, None, data, None,
                               ["--loss", "triplet", "--mining", mining, "--margin", repr(margin), "--distance", kind,
                                *(["--soft-margin"] if soft else [])]))
+    for kind, base in (("cosine", 0.5), ("neg-euclidean", -4.0), ("neg-squared-euclidean", -16.0)):
+        pairs = {"queries": tower, "row-labels": labels}
+        scales = {"positive-scale": 2.0, "negative-scale": 10.0, "base": base}
+        cases.append(("multi-similarity", kind, None, {**pairs, **scales}, None,
+                      ["--loss", "multi-similarity", "--similarity", kind,
+                       *(word for name, value in scales.items() for word in (f"--{name}", repr(value)))]))
+        cases.append(("circle", kind, None, {**pairs, "margin": 0.25, "scale": 16.0}, None,
+                      ["--loss", "circle", "--similarity", kind, "--margin", "0.25", "--scale", "16.0"]))
     lists = {"queries": q, "keys": near(q, 0.7), "negatives": rows(n, 11),
              "teacher-scores": (2 * generator.standard_normal((n, 12))).astype(np.float32)}
     for kind in SIMILARITIES:
