@@ -120,7 +120,7 @@ struct RowTerms {
   double temperature_slope;  ///< dl/dtau
   double positive_slope;     ///< dl / d(value of the positive)
   double largest_slope;      ///< kOdds: and of the most similar negative
-  double maximum;            ///< kOdds: its value
+  double maximum;            ///< kOdds: its value; with a teacher: the largest size of a slope
   double entropy;            ///< kOdds: of the softmax over the negatives; NaN without any
   Softmax student{};         ///< kKlDivergence: of all comparisons
   Softmax teacher{};
@@ -249,15 +249,24 @@ NCE_HOST_DEVICE RowTerms divergence_terms(const Comparison* comparisons, int64_t
   const Softmax teacher = softmax_over(count, 1.0, score, lanes);
   double loss = 0.0;
   double pull = 0.0;
+  double largest = 0.0;
   for (int64_t k = lanes.first(); k < count; k += lanes.step()) {
     const Candidate candidate = candidate_of(value(k), tau, student, score(k), teacher);
     loss += candidate.divergence();
+    largest = std::fmax(largest, std::fabs(candidate.excess()));
     pull += candidate.excess() * (value(k) - student.maximum);
   }
   // What rounding leaves of a row that its teacher has taught may be below 0.
   const double divergence = lanes.sum(loss);
-  return {
-      divergence > 0.0 ? divergence : 0.0, -lanes.sum(pull) / tau / tau, 0.0, 0.0, 0.0, std::nan(""), student, teacher};
+  const double by_tau = -lanes.sum(pull) / tau / tau;
+  return {.loss = divergence > 0.0 ? divergence : 0.0,
+          .temperature_slope = by_tau,
+          .positive_slope = 0.0,
+          .largest_slope = 0.0,
+          .maximum = lanes.largest(largest) / tau,
+          .entropy = std::nan(""),
+          .student = student,
+          .teacher = teacher};
 }
 
 /// (s+ - s-) - (t+ - t-) of negative k.
@@ -273,12 +282,20 @@ NCE_HOST_DEVICE RowTerms margin_mse_terms(const Comparison* comparisons, int64_t
   const double share = 1.0 / static_cast<double>(count - 1);
   double squares = 0.0;
   double errors = 0.0;
+  double largest = 0.0;
   for (int64_t k = 1 + lanes.first(); k < count; k += lanes.step()) {
     const double error = margin_error(comparisons, k, teacher_scores);
     squares += error * error;
     errors += error;
+    largest = std::fmax(largest, std::fabs(error));
   }
-  return {lanes.sum(squares) * share, 0.0, 2.0 * share * lanes.sum(errors), -2.0 * share, 0.0, std::nan("")};
+  const double by_positive = 2.0 * share * lanes.sum(errors);
+  return {.loss = lanes.sum(squares) * share,
+          .temperature_slope = 0.0,
+          .positive_slope = by_positive,
+          .largest_slope = -2.0 * share,
+          .maximum = std::fmax(std::fabs(by_positive), 2.0 * share * lanes.largest(largest)),
+          .entropy = std::nan("")};
 }
 
 template <typename Lanes>
@@ -327,9 +344,9 @@ NCE_HOST_DEVICE RowTerms row_terms(const PairwiseRule& rule, const Comparison* c
   return {std::nan(""), std::nan(""), 0.0, 0.0, 0.0, 0.0};
 }
 
-/// dl / d(value of comparison k).
-NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparison* comparisons, int64_t k,
-                                        const RowTargets& targets, const RowTerms& terms) {
+/// dl / d(value of comparison k), of losses without a teacher.
+NCE_HOST_DEVICE inline double slope_without_teacher(const PairwiseRule& rule, const Comparison* comparisons, int64_t k,
+                                                    bool alike, const RowTerms& terms) {
   const double tau = rule.tau;
   switch (family_of(rule.function)) {
     case RowFamily::kOdds: {
@@ -342,18 +359,24 @@ NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparis
                      : logistic_negative_slope(comparisons[1].value / tau)) /
              tau;
     case RowFamily::kContrastive:
-      return contrastive_slope(comparisons[0].value, targets.alike, rule.margin);
+      return contrastive_slope(comparisons[0].value, alike, rule.margin);
     case RowFamily::kTriplet: {
       const double slope = triplet_slope(triplet_gap(comparisons[0].value, comparisons[1].value, rule.margin),
                                          rule.function == RowFunction::kSoftTriplet);
       return k == 0 ? slope : -slope;
     }
     case RowFamily::kDistilled:
-      return distilled_slope(rule, comparisons, k, targets.teacher, terms);
     case RowFamily::kWeighed:
       break;
   }
   return std::nan("");
+}
+
+/// dl / d(value of comparison k).
+NCE_HOST_DEVICE inline double row_slope(const PairwiseRule& rule, const Comparison* comparisons, int64_t k,
+                                        const RowTargets& targets, const RowTerms& terms) {
+  return targets.teacher != nullptr ? distilled_slope(rule, comparisons, k, targets.teacher, terms)
+                                    : slope_without_teacher(rule, comparisons, k, targets.alike, terms);
 }
 
 }  // namespace nce::loss

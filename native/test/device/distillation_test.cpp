@@ -130,6 +130,21 @@ TEST_P(Distillation, ACandidateThatTheTeacherRulesOutCostsNothing) {
   EXPECT_EQ(largest(result.d_queries), 0.0);
 }
 
+TEST_P(Distillation, TinySlopesBesideNoneOfTheKeyKeepTheirDigits) {
+  // The margins are off by 1 and by -1, so that the key's slope is 0; the others are 2^-160 and its negative.
+  Problem problem = two_lists(kMarginMse, NCE_SIMILARITY_DOT);
+  problem.desc.dtype = problem.desc.gradient_dtype = NCE_DTYPE_FLOAT32;
+  problem.desc.n = 1;
+  problem.desc.loss_weight = 0x1p-160;
+  problem.queries = {0x1p-39, 0.0};
+  problem.keys = {0.0, 0.0};
+  problem.negatives = {0x1p39, 0.0, -0x1p39, 0.0};
+  problem.teacher_scores = {0.0F, 0.0F, 0.0F};
+  const Result result = run(problem);
+  EXPECT_EQ(result.d_queries[0], 0x1p-120);
+  EXPECT_EQ(result.d_queries[1], 0.0);
+}
+
 TEST_P(Distillation, LongListsAreTheOracles) {
   // More candidates than lanes of a warp, and than a warp's rounds.
   for (const Kind& kind : {kKlDistillation, kMarginMse}) {

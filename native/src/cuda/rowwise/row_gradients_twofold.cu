@@ -12,11 +12,11 @@ namespace {
 /// The power of two of a number's size; 0 for what has none.
 NCE_DEVICE int exponent_of(double size) { return size > 0.0 && is_finite(size) ? std::ilogb(size) : 0; }
 
-/// The largest slope of a row, or one that no other is above: that of the positive, unless there is one negative.
+/// The largest slope of a row, or one that no other is above: without a teacher that of the positive, unless there is
+/// one negative.
 NCE_DEVICE double largest_slope(const RowwiseParams& p, int64_t row) {
-  const auto slope = [&](int64_t k) {
-    return std::fabs(loss::row_slope(rule_of(p), comparisons_of(p, row), k, targets_of(p, row), p.terms[row]));
-  };
+  if (p.taught_slopes != nullptr) return p.terms[row].maximum;
+  const auto slope = [&](int64_t k) { return std::fabs(slope_of(p, row, k)); };
   return p.comparisons_of_row == 2 ? Largest()(slope(0), slope(1)) : slope(0);
 }
 

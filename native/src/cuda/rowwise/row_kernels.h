@@ -85,6 +85,7 @@ struct RowwiseParams {
   Comparison* comparisons;  ///< [rows][comparisons_of_row]
   double* cosines;          ///< likewise; null without metrics
   RowTerms* terms;
+  double* taught_slopes;  ///< [rows][comparisons_of_row]; null without a teacher
   RowwiseTotals* totals;  ///< [kMostParts]
   double* slopes;         ///< [kMostParts]
 

@@ -89,6 +89,10 @@ NCE_DEVICE void finish_row(const RowwiseParams& p, int64_t row, const Lanes<kLan
   above = lanes.sum(above);
   tied = lanes.sum(tied);
   const RowTerms terms = loss::row_terms(rule_of(p), comparisons, p.comparisons_of_row, targets, lanes);
+  for (int64_t k = lanes.first(); p.taught_slopes != nullptr && k < p.comparisons_of_row; k += lanes.step()) {
+    p.taught_slopes[row * p.comparisons_of_row + k] =
+        loss::distilled_slope(rule_of(p), comparisons, k, targets.teacher, terms);
+  }
   if (lanes.first() != 0) return;
   if (!good_query) keep_first(totals.bad_query, row);
   p.terms[row] = terms;

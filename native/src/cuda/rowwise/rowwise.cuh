@@ -50,6 +50,12 @@ NCE_DEVICE loss::PairwiseRule rule_of(const RowwiseParams& p) {
           .hardness = p.hardness};
 }
 
+/// dl / d(value of comparison k of a row). A teacher's are found once, as they take registers that sums need.
+NCE_DEVICE double slope_of(const RowwiseParams& p, int64_t row, int64_t k) {
+  if (p.taught_slopes != nullptr) return p.taught_slopes[row * p.comparisons_of_row + k];
+  return loss::slope_without_teacher(rule_of(p), comparisons_of(p, row), k, targets_of(p, row).alike, p.terms[row]);
+}
+
 /// Whether another kernel has done the row.
 NCE_DEVICE bool left_to_floats(const RowwiseParams& p, int64_t row) {
   return p.out_of_range != nullptr && p.out_of_range[row] == 0;
@@ -77,8 +83,7 @@ template <typename T>
 NCE_DEVICE Pull pull_of(const RowwiseParams& p, int64_t row, int64_t k, double factor) {
   const Comparison* const comparisons = comparisons_of(p, row);
   const double value = comparisons[k].value;
-  const double slope =
-      factor * p.measure.sign * loss::row_slope(rule_of(p), comparisons, k, targets_of(p, row), p.terms[row]);
+  const double slope = factor * p.measure.sign * slope_of(p, row, k);
   switch (p.measure.base) {
     case loss::Base::kCosine:
       return {slope, comparisons[k].inverse_norm, p.measure.sign * (value - p.measure.offset)};

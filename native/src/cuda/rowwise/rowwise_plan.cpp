@@ -55,6 +55,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
     Comparison* comparisons;
     double* cosines;
     RowTerms* terms;
+    double* taught_slopes;
     RowwiseTotals* totals;
     double* slopes;
     uint32_t* out_of_range;
@@ -72,6 +73,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
     arrays.comparisons = carver.take<Comparison>(comparisons);
     arrays.cosines = carver.take<double>(problem_.desc.metrics != 0 ? comparisons : 0);
     arrays.terms = carver.take<RowTerms>(rows_);
+    arrays.taught_slopes = carver.take<double>(problem_.has_teacher() ? comparisons : 0);
     arrays.totals = carver.take<RowwiseTotals>(kMostParts);
     arrays.slopes = carver.take<double>(kMostParts);
     arrays.out_of_range = carver.take<uint32_t>(twofold_ ? rows_ : 0);
@@ -107,6 +109,7 @@ class RowwisePlan final : public DevicePlan<RowwisePlan> {
             .comparisons = arrays.comparisons,
             .cosines = out.metrics != nullptr ? arrays.cosines : nullptr,
             .terms = arrays.terms,
+            .taught_slopes = problem_.has_teacher() ? arrays.taught_slopes : nullptr,
             .totals = arrays.totals,
             .slopes = arrays.slopes,
             .out_of_range = arrays.out_of_range,
