@@ -98,6 +98,25 @@ void hostile_context(Decoder& from) {
   calls += 9;
 }
 
+/// Makes mined triplets a loss of all pairs of the same batch.
+void weigh_pairs(Decoder& from, nce_plan_desc& desc) {
+  constexpr double kScales[] = {2.0, 50.0, 1e4, 1e-300};
+  constexpr int32_t kSimilarities[] = {NCE_SIMILARITY_COSINE, NCE_SIMILARITY_NEG_SQUARED_EUCLIDEAN,
+                                       NCE_SIMILARITY_NEG_EUCLIDEAN};
+  desc.similarity = kSimilarities[desc.distance];
+  desc.distance = desc.mining = desc.soft_margin = 0;
+  desc.positive_scale = kScales[from.below(4)];
+  if (from.below(2) == 0) {
+    desc.loss = NCE_LOSS_CIRCLE;
+    desc.margin = 0.25 * from.below(5);
+    return;
+  }
+  desc.loss = NCE_LOSS_MULTI_SIMILARITY;
+  desc.margin = 0.0;
+  desc.negative_scale = kScales[from.below(4)];
+  desc.base = 0.5 * from.below(4) - 0.5;
+}
+
 nce_plan_desc decode_plan(Decoder& from) {
   nce_plan_desc desc{};
   desc.struct_size = sizeof desc;
@@ -196,6 +215,7 @@ nce_plan_desc decode_plan(Decoder& from) {
   if (list && desc.denominator == 0 && desc.margin == 0.0 && desc.hardness == 0.0 && from.once_in(2)) {
     desc.loss = from.once_in(2) ? NCE_LOSS_MARGIN_MSE : NCE_LOSS_KL_DISTILLATION;
   }
+  if (desc.mining != NCE_MINING_NONE && from.once_in(3)) weigh_pairs(from, desc);
   return desc;
 }
 
@@ -234,8 +254,9 @@ bool spoil_plan(Decoder& from, nce_plan_desc& desc) {
       break;
     }
     case 2: {
-      double* const numbers[] = {&desc.margin, &desc.threshold_margin, &desc.loss_weight, &desc.hardness};
-      *numbers[from.below(4)] = from.number<double>();
+      double* const numbers[] = {&desc.margin,         &desc.threshold_margin, &desc.loss_weight, &desc.hardness,
+                                 &desc.positive_scale, &desc.negative_scale,   &desc.base};
+      *numbers[from.below(7)] = from.number<double>();
       break;
     }
     default:

@@ -87,6 +87,7 @@ Shapes::Shapes(const nce_plan_desc& desc)
       negatives(0),
       queue(desc.queue),
       losses(desc.n),
+      weighed(desc.loss == NCE_LOSS_MULTI_SIMILARITY || desc.loss == NCE_LOSS_CIRCLE),
       temperature(true),
       bias(desc.loss == NCE_LOSS_SIGLIP),
       labels(desc.positives != 0),
@@ -119,8 +120,9 @@ Shapes::Shapes(const nce_plan_desc& desc)
       negatives = desc.n;
       break;
   }
-  temperature = desc.loss != NCE_LOSS_CONTRASTIVE && desc.loss != NCE_LOSS_TRIPLET && desc.loss != NCE_LOSS_MARGIN_MSE;
-  labels = labels || desc.loss == NCE_LOSS_CONTRASTIVE || desc.mining != NCE_MINING_NONE;
+  temperature = desc.loss != NCE_LOSS_CONTRASTIVE && desc.loss != NCE_LOSS_TRIPLET &&
+                desc.loss != NCE_LOSS_MARGIN_MSE && !weighed;
+  labels = labels || desc.loss == NCE_LOSS_CONTRASTIVE || desc.mining != NCE_MINING_NONE || weighed;
 }
 
 Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
@@ -182,7 +184,7 @@ Arguments::Arguments(Decoder& from, const nce_plan_desc& desc)
   }
   if (shapes_.labels && desc.positives == 0) {
     labels_ = array(desc.n, 4, 0);
-    const bool classes = desc.mining != NCE_MINING_NONE;
+    const bool classes = desc.mining != NCE_MINING_NONE || shapes_.weighed;
     for (int64_t i = 0; i < desc.n; ++i) {
       const auto bits = random.bits() >> 58;
       const int32_t label = classes ? static_cast<int32_t>(bits % 6) - 1 : static_cast<int32_t>(bits & 1);

@@ -39,6 +39,7 @@ struct Shapes {
 
   int64_t queries, keys, negatives, queue;  ///< rows; 0: there is no such matrix
   int64_t losses;                           ///< rows that have one
+  bool weighed;                             ///< all pairs of a batch, whose labels are classes
   bool temperature, bias, labels, key_labels, groups, key_groups, key_offsets, teacher_scores;
 };
 

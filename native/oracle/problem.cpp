@@ -69,9 +69,8 @@ const char* name_of_loss(const nce_plan_desc& desc) {
            kind.aggregation == desc.aggregation && kind.threshold == desc.threshold &&
            kind.threshold_margin == desc.threshold_margin && kind.blocks == desc.blocks &&
            kind.own_negatives == desc.own_negatives && kind.offsets == (desc.offsets != 0) &&
-           kind.queue == desc.queue && kind.hardness == desc.hardness && kind.positive_scale == desc.positive_scale &&
-           kind.negative_scale == desc.negative_scale && kind.base == desc.base &&
-           (kind.margin == desc.margin || shape_of(desc).margin);
+           kind.queue == desc.queue && kind.hardness == desc.hardness &&
+           (kind.margin == desc.margin || shape_of(desc).margin || shape_of(desc).weighed);
   };
   for (const std::span<const Kind> kinds :
        {std::span<const Kind>(kDenseKinds), std::span<const Kind>(kRowwiseKinds), std::span<const Kind>(kMinedKinds),

@@ -56,9 +56,12 @@ struct ExponentialSum {
   double sum;
 
   NCE_HOST_DEVICE bool none() const { return top == -HUGE_VAL; }
-  /// A term of the sum, from its exponent.
-  NCE_HOST_DEVICE double term(double exponent) const { return none() ? 0.0 : std::exp(exponent - top); }
 };
+
+/// A term of a sum, from its exponent and the largest.
+NCE_HOST_DEVICE inline double exponential_term(double exponent, double top) {
+  return top == -HUGE_VAL ? 0.0 : std::exp(exponent - top);
+}
 
 /// ln(1 + x), and dl / d ln x of it, x / (1 + x).
 struct OneMore {

@@ -21,7 +21,7 @@ MinedRow weigh_row(const MinedRule& rule, const DistanceRow<Real>& row, const in
       sums[positive].top = std::max(sums[positive].top, terms[other]);
     });
     for_pairs([&](int64_t other, Real&, bool positive) {
-      terms[other] = sums[positive].term(terms[other]);
+      terms[other] = loss::exponential_term(terms[other], sums[positive].top);
       sums[positive].sum += terms[other];
     });
   }

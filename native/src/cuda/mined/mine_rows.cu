@@ -119,7 +119,7 @@ struct MinedBlock {
   }
 
   NCE_DEVICE void put(const Ranked& ranked_row, double slope, double factor) const {
-    distances[row_of(ranked_row)] = weight_of(p, slope * factor, ranked_row.distance);
+    distances[row_of(ranked_row)] = weight_of(p, slope, factor, ranked_row.distance);
   }
 
   NCE_DEVICE void clear() const {

@@ -27,10 +27,11 @@ NCE_DEVICE bool is_far(const MinedParams& p, const double* distances) {
   return combine_block<Count>(far) > 0;
 }
 
-/// An element of G from the slope by its distance.
-NCE_DEVICE double weight_of(const MinedParams& p, double slope, double distance) {
-  if (p.measure.base != loss::Base::kDistance) return -slope;
-  return distance == 0.0 ? 0.0 : -slope / distance;
+/// An element of G from the slope by its distance, times the anchor's factor.
+NCE_DEVICE double weight_of(const MinedParams& p, double slope, double factor, double distance) {
+  const double g = -slope * factor;
+  const bool over = p.measure.base == loss::Base::kDistance;
+  return !over ? g : distance == 0.0 ? 0.0 : g / distance;
 }
 
 /// Warps that share so much work: as many, unless there are too many.

@@ -28,35 +28,38 @@ struct WeighedBlock {
     }
   }
 
+  /// Numbers of both kinds are chosen by their values: by address they would lie in local memory.
   NCE_DEVICE loss::WeighedRow weigh(loss::ExponentialSum& positives, loss::ExponentialSum& negatives) const {
     double positive_top = -HUGE_VAL, negative_top = -HUGE_VAL;
     for_pairs([&](int64_t j, bool positive) {
-      double& top = positive ? positive_top : negative_top;
-      top = Largest()(top, exponent(j, positive).value);
+      const double value = exponent(j, positive).value;
+      positive_top = Largest()(positive_top, positive ? value : -HUGE_VAL);
+      negative_top = Largest()(negative_top, positive ? -HUGE_VAL : value);
     });
-    positives = {combine_block<Largest>(positive_top), 0.0};
-    negatives = {combine_block<Largest>(negative_top), 0.0};
+    positive_top = combine_block<Largest>(positive_top);
+    negative_top = combine_block<Largest>(negative_top);
     double positive_sum = 0.0, negative_sum = 0.0;
     for_pairs([&](int64_t j, bool positive) {
-      const double term = (positive ? positives : negatives).term(exponent(j, positive).value);
-      (positive ? positive_sum : negative_sum) += term;
+      const double term = loss::exponential_term(exponent(j, positive).value, positive ? positive_top : negative_top);
+      positive_sum += positive ? term : 0.0;
+      negative_sum += positive ? 0.0 : term;
     });
-    positives.sum = combine_block<Sum>(positive_sum);
-    negatives.sum = combine_block<Sum>(negative_sum);
+    positives = {positive_top, combine_block<Sum>(positive_sum)};
+    negatives = {negative_top, combine_block<Sum>(negative_sum)};
     return loss::weighed_row(p.rule, positives, negatives);
   }
 
   /// The anchor itself, and rows that are no pair of it, weigh nothing.
-  NCE_DEVICE void put_weights(const loss::WeighedRow& row, const loss::ExponentialSum& positives,
-                              const loss::ExponentialSum& negatives, double factor) const {
+  NCE_DEVICE void put_weights(const loss::WeighedRow& row, double positive_top, double negative_top,
+                              double factor) const {
     for (int64_t j = threadIdx.x; j < p.rows; j += kBlockThreads) {
       const bool positive = is_positive(p, anchor, j);
       double weight = 0.0;
       if (positive || is_negative(p, anchor, j)) {
         const loss::Exponent of = exponent(j, positive);
-        const double share =
-            (positive ? positives : negatives).term(of.value) * (positive ? row.positives : row.negatives);
-        weight = weight_of(p, share * of.slope * factor, distances[j]);
+        const double term = loss::exponential_term(of.value, positive ? positive_top : negative_top);
+        const double share = term * (positive ? row.positives : row.negatives);
+        weight = weight_of(p, share * of.slope, factor, distances[j]);
       }
       distances[j] = weight;
     }
@@ -71,7 +74,7 @@ __global__ void weigh_pairs(const MinedParams p) {
   loss::ExponentialSum positives, negatives;
   const loss::WeighedRow row = block.weigh(positives, negatives);
   if constexpr (kWeights) {
-    block.put_weights(row, positives, negatives, p.factors.factor(block.anchor, 0.0));
+    block.put_weights(row, positives.top, negatives.top, p.factors.factor(block.anchor, 0.0));
   } else {
     const bool far = is_far(p, block.distances);
     if (threadIdx.x == 0) p.mined[block.anchor] = {far ? std::nan("") : row.row.loss, row.row.count};
