@@ -135,12 +135,15 @@ typedef enum nce_loss {
   NCE_LOSS_MARGIN_MSE = 7,
   /*
    * One tower with labels, rows and positives as in mined triplets: l_i = log(1 + sum over positives p of exp(-a (s_ip -
-   * base))) / a + log(1 + sum over negatives j of exp(b (s_ij - base))) / b, a = positive_scale, b = negative_scale.
+   * base))) / a + log(1 + sum over negatives j of exp(b (s_ij - base))) / b, a = positive_scale, b = negative_scale. A row
+   * without positives, or negatives, lacks that sum; one with a label < 0 has neither. Not with DOT: rows are compared by
+   * their distances.
    */
   NCE_LOSS_MULTI_SIMILARITY = 8,
   /*
    * Likewise, m = margin, g = positive_scale: l_i = softplus(log of the sum over negatives j of exp(g max(0, s_ij + m) (s_ij
-   * - m)) + log of the sum over positives p of exp(-g max(0, 1 + m - s_ip) (s_ip - 1 + m))), both factors differentiated.
+   * - m)) + log of the sum over positives p of exp(-g max(0, 1 + m - s_ip) (s_ip - 1 + m))), both factors differentiated. A
+   * row without positives, or negatives, has the loss 0, no gradient, and no share in a mean. Not with DOT.
    */
   NCE_LOSS_CIRCLE = 9
 } nce_loss;
@@ -297,13 +300,14 @@ typedef struct nce_device_info {
  * Shapes: two towers: queries n x dim, keys m x dim, m >= n, m = n if symmetric. SHARED and OWN: keys n x dim, m >= 0
  * counts negatives (for each row, if OWN). One tower (NT_XENT, NT_LOGISTIC in-batch): m = 0 and n even: queries holds all
  * t = n rows; or m = n: queries is the first view, keys the second, t = 2n. PAIRED, CONTRASTIVE, TRIPLET: m = n. With
- * positives by labels: two towers of any n and m >= 1; one tower of any n.
+ * positives by labels: two towers of any n and m >= 1; one tower of any n. Mined triplets, MULTI_SIMILARITY and CIRCLE: one
+ * tower of any n, m = 0.
  * Limits: 1 <= n, 0 <= m, 1 <= dim <= 2^20, n * max(1, m) * dim < 2^60.
  */
 typedef struct nce_plan_desc {
   uint32_t struct_size;
   int32_t loss;               /* nce_loss */
-  int32_t negatives;          /* nce_negatives; 0 for CONTRASTIVE, PAIRED for TRIPLET */
+  int32_t negatives;          /* nce_negatives; see nce_loss */
   int32_t similarity;         /* nce_similarity; 0 for CONTRASTIVE and TRIPLET */
   int32_t distance;           /* nce_distance; CONTRASTIVE and TRIPLET only */
   int32_t reduction;          /* nce_reduction */
@@ -380,9 +384,9 @@ typedef struct nce_inputs {
   int64_t negatives_stride;
   const double *temperature; /* one number; NULL for losses without one: CONTRASTIVE, TRIPLET and from MARGIN_MSE on */
   const float *weights;      /* r finite numbers >= 0, or NULL for all 1 */
-  const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not. Mined triplets, and where the plan has positives by
-                                labels: r numbers, rows of one number >= 0 are alike, and a row with a number < 0 is like no
-                                other. Else NULL */
+  const int32_t *labels;     /* CONTRASTIVE: n numbers, 1 alike, 0 not. Mined triplets, MULTI_SIMILARITY, CIRCLE, and where
+                                the plan has positives by labels: r numbers, rows of one number >= 0 are alike, and a row
+                                with a number < 0 is like no other. Else NULL */
   const float *upstream;     /* gradient of the caller's objective by the loss (finite), or NULL for 1 */
   const double *bias;        /* SIGLIP: one number of size at most 1e30, or NULL for 0; else NULL */
   const int32_t *groups;     /* where the plan has groups: r numbers; a number < 0 is in no group. Else NULL */
