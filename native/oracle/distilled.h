@@ -9,8 +9,12 @@ namespace nce::oracle {
 
 /// As RowLoss, of a list: the similarities s and the scores t of all candidates, the key's first.
 template <typename Number>
-class DistilledLoss {
+class DistilledLoss : public LossNumbers<Number> {
  public:
+  using Numbers = LossNumbers<Number>;
+  using Numbers::by_temperature, Numbers::by_temperature_slopes, Numbers::by_temperature_terms, Numbers::condition,
+      Numbers::value;
+
   DistilledLoss(nce_loss loss, double temperature, const std::vector<Number>& s, const float* t)
       : tau_(static_cast<Number>(temperature)), slopes_(s.size(), Number{0}) {
     if (loss == NCE_LOSS_KL_DISTILLATION) {
@@ -21,15 +25,6 @@ class DistilledLoss {
       unknown("no loss of a list");
     }
   }
-
-  Number value = 0;
-  Number size = -1;
-  Number by_temperature = 0;
-  Number by_temperature_terms = 0;
-  Number by_temperature_slopes = 0;
-  Number by_bias = 0;
-  Number by_bias_terms = 0;
-  Number condition = 1;
 
   /// dl / ds of a candidate.
   Number by_candidate(std::size_t c) const { return slopes_.at(c); }

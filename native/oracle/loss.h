@@ -106,11 +106,28 @@ Number sigmoid(Number x) {
   return x > 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
 }
 
+/// What a row's loss tells of itself.
+template <typename Number>
+struct LossNumbers {
+  Number value = 0;
+  Number size = -1;  ///< sum of the sizes of the loss's terms where they may cancel; below 0: |value|
+  Number by_temperature = 0;
+  Number by_temperature_terms = 0;   ///< sum of the sizes of what by_temperature is the sum of
+  Number by_temperature_slopes = 0;  ///< sum of its derivatives by differences of similarities, which are rounded too
+  Number by_bias = 0;
+  Number by_bias_terms = 0;  ///< likewise of by_bias
+  Number condition = 1;      ///< how much relative errors of similarities grow on the way to the loss
+};
+
 /// One row's loss l and its derivatives by the similarities s of its positive and its negatives; a margin loss takes
 /// minus distances for similarities.
 template <typename Number>
-class RowLoss {
+class RowLoss : public LossNumbers<Number> {
  public:
+  using Numbers = LossNumbers<Number>;
+  using Numbers::by_bias, Numbers::by_bias_terms, Numbers::by_temperature, Numbers::by_temperature_slopes,
+      Numbers::by_temperature_terms, Numbers::condition, Numbers::size, Numbers::value;
+
   RowLoss() = default;
 
   /// `positive` is null where the row has none. negatives(visit) calls visit(s) for each negative, or visit(s, offset)
@@ -153,15 +170,7 @@ class RowLoss {
     unknown("no such loss");
   }
 
-  Number value = 0;
-  Number size = -1;  ///< sum of the sizes of the loss's terms where they may cancel; below 0: |value|
   Number by_positive = 0;
-  Number by_temperature = 0;
-  Number by_temperature_terms = 0;   ///< sum of the sizes of what by_temperature is the sum of
-  Number by_temperature_slopes = 0;  ///< sum of its derivatives by differences of similarities, which are rounded too
-  Number by_bias = 0;
-  Number by_bias_terms = 0;  ///< likewise of by_bias
-  Number condition = 1;      ///< how much relative errors of similarities grow on the way to the loss
 
   /// dl / ds of a negative, whose logit may have an offset.
   Number by_negative(Number s, Number offset = 0) const {

@@ -85,8 +85,7 @@ struct RowSums {
   Number positive = 0, alignment = 0, negative = 0, uniformity = 0, effective = 0;
   int64_t positives = 0, negatives = 0, above = 0, tied = 0;
 
-  template <typename Row>
-  void add_loss(const Problem& problem, const Row& row, Number weight, Number slope) {
+  void add_loss(const Problem& problem, const LossNumbers<Number>& row, Number weight, Number slope) {
     const Number factor = weight * slope * static_cast<Number>(problem.temperature_slope());
     loss += weight * row.value;
     size += weight * (row.size < 0 ? std::fabs(row.value) : row.size);

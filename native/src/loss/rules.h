@@ -114,13 +114,13 @@ constexpr NegativesSet negatives_set(Negatives... negatives) {
 
 struct LossRule {
   const char* name;
-  RowFunction row;         ///< with NCE_DENOMINATOR_ALL, see row_function_of
-  NegativesSet negatives;  ///< that nce_plan_desc may ask for
-  Arrangement in_batch;    ///< what IN_BATCH means
-  bool symmetric;          ///< whether columns may have losses too, if IN_BATCH
-  bool reduces_negatives;  ///< whether nce_plan_desc.negative_reduction is used, if IN_BATCH
-  bool positive_margin;    ///< whether a margin of 0 would leave nothing to learn
-  bool bias;               ///< whether nce_inputs.bias is used; kLogistic in batch only
+  RowFunction row;                 ///< with NCE_DENOMINATOR_ALL, see row_function_of
+  NegativesSet negatives;          ///< that nce_plan_desc may ask for
+  Arrangement in_batch;            ///< what IN_BATCH means
+  bool symmetric = false;          ///< whether columns may have losses too, if IN_BATCH
+  bool reduces_negatives = false;  ///< whether nce_plan_desc.negative_reduction is used, if IN_BATCH
+  bool positive_margin = false;    ///< whether a margin of 0 would leave nothing to learn
+  bool bias = false;               ///< whether nce_inputs.bias is used; kLogistic in batch only
 };
 
 /// Whether nce_plan_desc.denominator is used.
@@ -174,91 +174,55 @@ constexpr LossRule rule_of(nce_loss loss) {
               .row = RowFunction::kSoftmax,
               .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_SHARED, NCE_NEGATIVES_OWN),
               .in_batch = Arrangement::kTwoTowers,
-              .symmetric = true,
-              .reduces_negatives = false,
-              .positive_margin = false,
-              .bias = false};
+              .symmetric = true};
     case NCE_LOSS_NT_XENT:
       return {.name = "NCE_LOSS_NT_XENT",
               .row = RowFunction::kSoftmax,
               .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
-              .in_batch = Arrangement::kOneTower,
-              .symmetric = false,
-              .reduces_negatives = false,
-              .positive_margin = false,
-              .bias = false};
+              .in_batch = Arrangement::kOneTower};
     case NCE_LOSS_NT_LOGISTIC:
       return {.name = "NCE_LOSS_NT_LOGISTIC",
               .row = RowFunction::kLogistic,
               .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_PAIRED),
               .in_batch = Arrangement::kOneTower,
-              .symmetric = false,
-              .reduces_negatives = true,
-              .positive_margin = false,
-              .bias = false};
+              .reduces_negatives = true};
     case NCE_LOSS_CONTRASTIVE:
       return {.name = "NCE_LOSS_CONTRASTIVE",
               .row = RowFunction::kContrastive,
               .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
               .in_batch = Arrangement::kLabelled,
-              .symmetric = false,
-              .reduces_negatives = false,
-              .positive_margin = true,
-              .bias = false};
+              .positive_margin = true};
     case NCE_LOSS_TRIPLET:
       return {.name = "NCE_LOSS_TRIPLET",
               .row = RowFunction::kTriplet,
               .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH, NCE_NEGATIVES_PAIRED),
-              .in_batch = Arrangement::kMined,
-              .symmetric = false,
-              .reduces_negatives = false,
-              .positive_margin = false,
-              .bias = false};
+              .in_batch = Arrangement::kMined};
     case NCE_LOSS_SIGLIP:
       return {.name = "NCE_LOSS_SIGLIP",
               .row = RowFunction::kLogistic,
               .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
               .in_batch = Arrangement::kTwoTowers,
-              .symmetric = false,
-              .reduces_negatives = false,
-              .positive_margin = false,
               .bias = true};
     case NCE_LOSS_KL_DISTILLATION:
       return {.name = "NCE_LOSS_KL_DISTILLATION",
               .row = RowFunction::kKlDivergence,
               .negatives = negatives_set(NCE_NEGATIVES_OWN),
-              .in_batch = Arrangement::kOwn,
-              .symmetric = false,
-              .reduces_negatives = false,
-              .positive_margin = false,
-              .bias = false};
+              .in_batch = Arrangement::kOwn};
     case NCE_LOSS_MARGIN_MSE:
       return {.name = "NCE_LOSS_MARGIN_MSE",
               .row = RowFunction::kMarginMse,
               .negatives = negatives_set(NCE_NEGATIVES_OWN),
-              .in_batch = Arrangement::kOwn,
-              .symmetric = false,
-              .reduces_negatives = false,
-              .positive_margin = false,
-              .bias = false};
+              .in_batch = Arrangement::kOwn};
     case NCE_LOSS_MULTI_SIMILARITY:
       return {.name = "NCE_LOSS_MULTI_SIMILARITY",
               .row = RowFunction::kMultiSimilarity,
               .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
-              .in_batch = Arrangement::kMined,
-              .symmetric = false,
-              .reduces_negatives = false,
-              .positive_margin = false,
-              .bias = false};
+              .in_batch = Arrangement::kMined};
     case NCE_LOSS_CIRCLE:
       return {.name = "NCE_LOSS_CIRCLE",
               .row = RowFunction::kCircle,
               .negatives = negatives_set(NCE_NEGATIVES_IN_BATCH),
-              .in_batch = Arrangement::kMined,
-              .symmetric = false,
-              .reduces_negatives = false,
-              .positive_margin = false,
-              .bias = false};
+              .in_batch = Arrangement::kMined};
   }
   return {};
 }
