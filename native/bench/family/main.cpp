@@ -70,14 +70,12 @@ void compare(const Device& device, int64_t n) {
     Run member(device, problem_of(kind, n / 2));
     print(kind.name, "NT-Xent, forward+backward", in_turns({tower, Calls::kTogether}, {member, Calls::kTogether}));
   }
-  for (const Kind& kind : kMinedKinds) {
+  const auto beside_one_product = [&](const Kind& kind) {
     Run member(device, problem_of(kind, n));
     print(kind.name, "InfoNCE, forward", in_turns({plain, Calls::kForward}, {member, Calls::kTogether}));
-  }
-  for (const Kind& kind : kWeighedKinds) {
-    Run member(device, problem_of(kind, n));
-    print(kind.name, "InfoNCE, forward", in_turns({plain, Calls::kForward}, {member, Calls::kTogether}));
-  }
+  };
+  for (const Kind& kind : kMinedKinds) beside_one_product(kind);
+  for (const Kind& kind : kWeighedKinds) beside_one_product(kind);
 }
 
 }  // namespace

@@ -5,6 +5,18 @@
 #include "api/refusals.h"
 
 namespace nce::cpu {
+namespace {
+
+/// Throws at the first of so many numbers that is not allowed; null has none.
+template <typename Allowed>
+void check_all(const float* numbers, int64_t count, const char* name, const Allowed& allowed, const char* what) {
+  for (int64_t i = 0; numbers != nullptr && i < count; ++i) {
+    const auto number = static_cast<double>(numbers[i]);
+    if (!allowed(number)) refuse_element(name, i, number, what);
+  }
+}
+
+}  // namespace
 
 Temperature read_temperature(const nce_inputs& in) {
   const double given = *in.temperature;
@@ -40,29 +52,17 @@ void check_labels(const nce_inputs& in, int64_t rows) {
 }
 
 void check_upstream(const nce_inputs& in, int64_t rows) {
-  if (in.upstream == nullptr) return;
-  const int64_t count = in.upstream_per_row != 0 ? rows : 1;
-  for (int64_t i = 0; i < count; ++i) {
-    if (!std::isfinite(in.upstream[i])) {
-      refuse_element("upstream", i, static_cast<double>(in.upstream[i]), "finite");
-    }
-  }
+  check_all(
+      in.upstream, in.upstream_per_row != 0 ? rows : 1, "upstream", [](double x) { return std::isfinite(x); },
+      "finite");
 }
 
 void check_offsets(const nce_inputs& in, int64_t columns) {
-  if (in.key_offsets == nullptr) return;
-  for (int64_t j = 0; j < columns; ++j) {
-    const auto offset = static_cast<double>(in.key_offsets[j]);
-    if (!loss::offset_allowed(offset)) refuse_element("key_offsets", j, offset, loss::kOffsetsAllowed);
-  }
+  check_all(in.key_offsets, columns, "key_offsets", loss::offset_allowed, loss::kOffsetsAllowed);
 }
 
 void check_teacher_scores(const nce_inputs& in, int64_t count) {
-  if (in.teacher_scores == nullptr) return;
-  for (int64_t i = 0; i < count; ++i) {
-    const auto score = static_cast<double>(in.teacher_scores[i]);
-    if (!loss::score_allowed(score)) refuse_element("teacher_scores", i, score, loss::kScoresAllowed);
-  }
+  check_all(in.teacher_scores, count, "teacher_scores", loss::score_allowed, loss::kScoresAllowed);
 }
 
 }  // namespace nce::cpu

@@ -84,16 +84,13 @@ std::vector<Problem> problems() {
   for (const Kind& kind : {oracle::kInfoNce, oracle::kShared}) {
     result.push_back(problem_of({.kind = kind, .size = {4, 200, 9}, .tau = 0.2, .seed = 6}));
   }
-  for (const Kind& kind : oracle::kMinedKinds) {
+  const auto add_of_distances = [&](const Kind& kind) {
     result.push_back(problem_of({.kind = kind, .size = {130, 1, 9}, .seed = 7}));
     result.push_back(problem_of(
         {.kind = kind, .dtype = NCE_DTYPE_BFLOAT16, .size = {70, 1, 9}, .seed = 8, .narrow_gradients = true}));
-  }
-  for (const Kind& kind : oracle::kWeighedKinds) {
-    result.push_back(problem_of({.kind = kind, .size = {130, 1, 9}, .seed = 7}));
-    result.push_back(problem_of(
-        {.kind = kind, .dtype = NCE_DTYPE_BFLOAT16, .size = {70, 1, 9}, .seed = 8, .narrow_gradients = true}));
-  }
+  };
+  for (const Kind& kind : oracle::kMinedKinds) add_of_distances(kind);
+  for (const Kind& kind : oracle::kWeighedKinds) add_of_distances(kind);
   for (const Kind& kind : oracle::kRowwiseKinds) {
     for (const nce_dtype dtype : oracle::kDtypes) {
       result.push_back(problem_of(

@@ -1,11 +1,11 @@
 // Triplets mined in the batch: against the oracle, closed forms and published values, and to the same bits.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <limits>
 #include <utility>
 
-#include "device_test.h"
+#include "distances_test.h"
 
 namespace nce::test {
 namespace {
@@ -18,7 +18,6 @@ constexpr Kind kEasy = mined_kind("batch easy", NCE_MINING_BATCH_EASY);
 constexpr Kind kEasyPositive = mined_kind("easy positive", NCE_MINING_EASY_POSITIVE);
 constexpr Kind kSemiHard = mined_kind("semi-hard", NCE_MINING_SEMI_HARD);
 constexpr Kind kAll = mined_kind("batch all", NCE_MINING_BATCH_ALL);
-constexpr double kAnything = 1e30;  // finite, as a bound times 0 is to stay 0
 
 /// Every mining, hard and soft, with every distance.
 template <typename Body>
@@ -28,49 +27,25 @@ void for_each_kind(const Body& body) {
   }
 }
 
-class Mined : public DeviceTest {
+class Mined : public DistancesTest {
  protected:
-  /// Distances are of double, whatever the elements, but for PRECISION_FAST: |x - y|^2 keeps all but 2^-10 of the
-  /// digits of |x|^2 + |y|^2, whose sums of dim terms have errors of dim 2^-53 at most. Gradients round once more.
-  static Bounds bounds_of(const Problem& problem) {
-    Bounds bounds;
-    const double distance = problem.desc.precision == NCE_PRECISION_FAST ? 0x1p-18 : 0x1p-42;
-    const bool half = oracle::bytes_of(problem.gradient_dtype()) == 2;
-    const double rounding = half ? 0x1p-8 : problem.gradient_dtype() == NCE_DTYPE_FLOAT32 ? 0x1p-23 : 0x1p-52;
-    bounds.loss = distance;
-    bounds.gradient = 16.0 * distance + rounding;
-    bounds.terms = 16.0 * distance;
-    bounds.smallest = half ? 0x1p-25 : problem.gradient_dtype() == NCE_DTYPE_FLOAT32 ? 0x1p-149 : 0x1p-1060;
-    bounds.metrics = problem.desc.precision == NCE_PRECISION_FAST ? 1e-3 : 1e-9;
-    bounds.accuracy = 1e-12;
-    return bounds;
-  }
-
-  /// As turn(). The emulator takes a tenth of a second for a case; 7 divides no number of those that loops go through.
-  bool mined_turn() { return turn() && (!emulated() || cases_++ % 7 == 0); }
+  Mined() : DistancesTest(7) {}
 
   /// Where two numbers that are compared nearly tie, an error chooses: then the losses of other rows are chosen, which
   /// are as large, but gradients, counts and ranks are not near.
   void check(const Problem& problem) {
-    if (!mined_turn()) return;
+    if (!long_turn()) return;
     SCOPED_TRACE(problem.label());
     const Answer answer = answer_to(problem);
     Bounds bounds = bounds_of(problem);
-    ++checked_;
-    if (answer.nearest_choice < 4.0 * bounds.loss) {
-      ++ambiguous_;
+    const bool ambiguous = answer.nearest_choice < 4.0 * distance_error(problem);
+    count_case(ambiguous);
+    if (ambiguous) {
       bounds.gradient = bounds.accuracy = kAnything;
       if (problem.desc.reduction == NCE_REDUCTION_MEAN) bounds.loss_floor = kAnything;
     }
     expect_close(problem, run(problem), answer, bounds);
   }
-
-  void expect_mostly_clear() const {
-    EXPECT_LE(ambiguous_ * 10, checked_) << ambiguous_ << " of " << checked_ << " have near ties";
-  }
-
- private:
-  int64_t cases_ = 0, checked_ = 0, ambiguous_ = 0;
 };
 
 Problem on_a_line(const Kind& kind, const std::vector<double>& points, const std::vector<int32_t>& labels) {
@@ -118,7 +93,7 @@ TEST_P(Mined, EveryPatternOfLabels) {
 TEST_P(Mined, NoTripletsMeanNoLossAndNoGradient) {
   for_each_kind([&](const Kind& kind, int32_t distance) {
     for (const bool alike : {false, true}) {
-      if (!mined_turn()) continue;
+      if (!long_turn()) continue;
       Problem problem = problem_of({.kind = kind, .measure = distance, .size = {7, 1, 5}, .seed = 3});
       for (int32_t i = 0; i < 7; ++i) problem.labels[static_cast<std::size_t>(i)] = alike ? 4 : i;
       const Result result = run(problem);
@@ -151,15 +126,7 @@ TEST_P(Mined, ReductionsWeightsUpstreamAndStrides) {
   expect_mostly_clear();
 }
 
-TEST_P(Mined, WeightsThatAreAllZeroMakeAMeanOfZero) {
-  for (const Kind& kind : kMinedKinds) {
-    Problem problem = problem_of({.kind = kind, .size = {17, 1, 4}, .seed = 5});
-    problem.weights.assign(17, 0.0F);
-    const Result result = run(problem);
-    EXPECT_EQ(result.loss[0], 0.0);
-    EXPECT_EQ(result.d_queries, std::vector<double>(68, 0.0));
-  }
-}
+TEST_P(Mined, WeightsThatAreAllZeroMakeAMeanOfZero) { expect_zero_of_zero_weights(kMinedKinds); }
 
 TEST_P(Mined, SixteenBitElementsAndGradients) {
   for_each_kind([&](const Kind& kind, int32_t distance) {
@@ -245,7 +212,7 @@ TEST_P(Mined, EqualPointsHaveNoGradientOfTheirDistance) {
       Problem problem = problem_of({.kind = kind, .measure = distance, .dtype = dtype, .size = {30, 1, 6}, .seed = 4});
       for (std::size_t i = 0; i < problem.queries.size(); ++i) problem.queries[i] = problem.queries[i % 18];
       check(problem);
-      if (!mined_turn()) continue;
+      if (!long_turn()) continue;
       std::fill(problem.queries.begin(), problem.queries.end(), 0.5);
       const Result result = run(problem);
       EXPECT_LE(largest(result.d_queries), distance == NCE_DISTANCE_COSINE ? 1e-7 : 0.0);
@@ -260,13 +227,7 @@ TEST_P(Mined, ZeroRowsAreTheOracles) {
         problem_of({.kind = kind, .measure = distance, .dtype = NCE_DTYPE_FLOAT64, .size = {23, 1, 6}, .seed = 6});
     for (const std::ptrdiff_t row : {0, 4, 5, 22}) std::fill_n(problem.queries.begin() + row * 6, 6, 0.0);
     check(problem);
-    if (!mined_turn()) return;
-    const Result result = run(problem);
-    EXPECT_EQ(result.metrics.zero_rows, 4);
-    if (distance == NCE_DISTANCE_COSINE) {
-      EXPECT_EQ(std::vector<double>(result.d_queries.begin(), result.d_queries.begin() + 6),
-                std::vector<double>(6, 0.0));
-    }
+    if (long_turn()) expect_zero_rows_counted(problem, 4, distance == NCE_DISTANCE_COSINE);
   });
 }
 
@@ -315,7 +276,7 @@ TEST_P(Mined, PublishedLossesOfSixUnitRows) {
 TEST_P(Mined, GradientsAreCentralDifferences) {
   constexpr double kStep = 1e-6;
   for_each_kind([&](const Kind& kind, int32_t distance) {
-    if (!mined_turn()) return;
+    if (!long_turn()) return;
     Problem problem =
         problem_of({.kind = kind, .measure = distance, .dtype = NCE_DTYPE_FLOAT64, .size = {11, 1, 3}, .seed = 17});
     problem.labels = {0, 0, 0, 1, 1, 1, 2, 2, -1, 3, 3};
@@ -337,28 +298,10 @@ TEST_P(Mined, GradientsAreCentralDifferences) {
 
 TEST_P(Mined, CallsApartThreadsOtherOrdersAndMetricsChangeNoBit) {
   for_each_kind([&](const Kind& kind, int32_t distance) {
-    if (!mined_turn()) return;
+    if (!long_turn()) return;
     Problem problem =
         problem_of({.kind = kind, .measure = distance, .size = {emulated() ? 70 : 300, 1, 19}, .seed = 6});
-    SCOPED_TRACE(problem.label());
-    const Result first = run(problem);
-    {
-      const OtherOrder other;
-      EXPECT_EQ(run(problem, Calls::kSeparate).difference(first), "");
-    }
-    for (const int32_t threads : {2, 7}) {
-      if (emulated()) break;
-      const auto device = with_threads(threads);
-      EXPECT_EQ(DeviceRun(*device, problem)(Calls::kTogether).difference(first), "") << threads << " threads";
-    }
-    problem.desc.metrics = 0;
-    problem.desc.top_k = 0;
-    Result without = run(problem);
-    without.metrics = first.metrics;
-    EXPECT_EQ(without.difference(first), "") << "without metrics";
-    DeviceRun loss(device(), problem);
-    loss.out.d_queries = nullptr;
-    EXPECT_EQ(loss(Calls::kTogether).loss, first.loss) << "without a gradient";
+    expect_same_bits(problem);
   });
 }
 
@@ -388,7 +331,7 @@ TEST_P(Mined, PairsOfCloseRowsAreTheSameWithoutMetricsAndForAnyThreads) {
     for (const int32_t distance : measures_of(kind)) {
       for (const CloseRows& rows : kCloseRows) {
         for (const nce_dtype dtype : {NCE_DTYPE_FLOAT32, NCE_DTYPE_FLOAT64}) {
-          if (!mined_turn()) continue;
+          if (!long_turn()) continue;
           constexpr int64_t kDim = 5;
           Problem problem = problem_of(
               {.kind = kind, .measure = distance, .dtype = dtype, .size = {emulated() ? 70 : 430, 1, kDim}, .seed = 9});
@@ -478,15 +421,7 @@ TEST_P(Mined, MoreRowsThanAStripHolds) {
   }
 }
 
-TEST_P(Mined, RowsThatAreNotFiniteAreRefused) {
-  for (const Kind& kind : kMinedKinds) {
-    Problem problem = problem_of({.kind = kind, .size = {9, 1, 4}, .seed = 2});
-    problem.queries[5 * 4 + 1] = std::numeric_limits<double>::quiet_NaN();
-    problem.queries[7 * 4] = std::numeric_limits<double>::infinity();
-    expect_refused(problem, NCE_STATUS_NON_FINITE,
-                   "inputs->queries holds a NaN or an infinity in row 5; all elements must be finite");
-  }
-}
+TEST_P(Mined, RowsThatAreNotFiniteAreRefused) { expect_rows_that_are_not_finite_refused(kMinedKinds); }
 
 /// Distances that double holds, of squares that it does not.
 TEST_P(Mined, DistancesWhoseSquaresLeaveTheRangeAreWhatTheyAre) {
@@ -518,31 +453,10 @@ TEST_P(Mined, DistancesBeyondTheirArithmeticAreRefused) {
 }
 
 TEST_P(Mined, AGradientBeyondItsTypeIsRefused) {
-  for (const Kind& kind : {kAll, kHard}) {
-    Problem problem =
-        problem_of({.kind = kind, .dtype = NCE_DTYPE_FLOAT16, .size = {9, 1, 4}, .seed = 2, .narrow_gradients = true});
-    problem.upstream = {1e6F};
-    DeviceRun run(device(), problem);
-    EXPECT_EQ(run.ended(Calls::kTogether), NCE_STATUS_NON_FINITE);
-    EXPECT_NE(std::string(nce_last_error()).find("d_queries"), std::string::npos);
-  }
+  expect_gradient_beyond_its_type_refused(std::array{kAll, kHard}, 1e6F);
 }
 
-TEST_P(Mined, ABackwardPassNeedsItsForwardPass) {
-  for (const Kind& kind : kMinedKinds) {
-    const Problem problem = problem_of({.kind = kind, .size = {9, 1, 4}, .seed = 2});
-    const Result expected = run(problem);
-    DeviceRun of_another(device(), problem);
-    EXPECT_EQ(of_another.ended(Calls::kForward), NCE_STATUS_OK);
-    DeviceRun run(device(), problem);
-    std::swap(run.workspace, of_another.workspace);
-    EXPECT_EQ(run.ended(Calls::kBackward), NCE_STATUS_INVALID_STATE);
-    EXPECT_TRUE(run.untouched());
-    EXPECT_EQ(run.ended(Calls::kForward), NCE_STATUS_OK);
-    EXPECT_EQ(run.ended(Calls::kBackward), NCE_STATUS_OK);
-    EXPECT_EQ(run.read().difference(expected), "");
-  }
-}
+TEST_P(Mined, ABackwardPassNeedsItsForwardPass) { expect_backward_needs_its_forward(kMinedKinds); }
 
 NCE_ON_EVERY_DEVICE(Mined);
 

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
-#include <utility>
 
-#include "device_test.h"
+#include "distances_test.h"
 
 namespace nce::test {
 namespace {
@@ -15,8 +13,6 @@ using oracle::kCircle;
 using oracle::kMultiSimilarity;
 using oracle::kWeighedKinds;
 
-constexpr double kAnything = 1e30;  // finite, as a bound times 0 is to stay 0
-
 template <typename Body>
 void for_each_kind(const Body& body) {
   for (const Kind& kind : kWeighedKinds) {
@@ -24,53 +20,23 @@ void for_each_kind(const Body& body) {
   }
 }
 
-class WeighedPairs : public DeviceTest {
+class WeighedPairs : public DistancesTest {
  protected:
-  /// Distances are those of mined triplets, see mined_test.cpp; the oracle's condition is how much of their errors
-  /// reaches losses and weights. Gradients round once more.
-  static Bounds bounds_of(const Problem& problem, const Answer& answer) {
-    Bounds bounds;
-    const double distance = distance_error(problem);
-    const bool half = oracle::bytes_of(problem.gradient_dtype()) == 2;
-    const double rounding = half ? 0x1p-8 : problem.gradient_dtype() == NCE_DTYPE_FLOAT32 ? 0x1p-23 : 0x1p-52;
-    bounds.loss = distance * answer.condition;
-    bounds.gradient = 16.0 * bounds.loss + rounding;
-    bounds.terms = 16.0 * bounds.loss;
-    bounds.smallest = half ? 0x1p-25 : problem.gradient_dtype() == NCE_DTYPE_FLOAT32 ? 0x1p-149 : 0x1p-1060;
-    bounds.metrics = problem.desc.precision == NCE_PRECISION_FAST ? 1e-3 : 1e-9;
-    bounds.accuracy = 1e-12;
-    return bounds;
-  }
-
-  /// As turn(), and of the emulator's cases one in five, which divides no number of those that loops go through.
-  bool weighed_turn() { return turn() && (!emulated() || cases_++ % 5 == 0); }
+  WeighedPairs() : DistancesTest(5) {}
 
   /// Where two numbers that are compared nearly tie, an error chooses: of ranks, or whether circle's factor is 0, where
   /// its slope jumps.
   void check(const Problem& problem) {
-    if (!weighed_turn()) return;
+    if (!long_turn()) return;
     SCOPED_TRACE(problem.label());
     const Answer answer = answer_to(problem);
-    Bounds bounds = bounds_of(problem, answer);
-    ++checked_;
+    Bounds bounds = bounds_of(problem, answer.condition);
     if (answer.nearest_choice < 4.0 * distance_error(problem)) bounds.accuracy = kAnything;
-    if (answer.limit_gap < 4.0 * distance_error(problem)) {
-      ++ambiguous_;
-      bounds.gradient = kAnything;
-    }
+    const bool ambiguous = answer.limit_gap < 4.0 * distance_error(problem);
+    count_case(ambiguous);
+    if (ambiguous) bounds.gradient = kAnything;
     expect_close(problem, run(problem), answer, bounds);
   }
-
-  void expect_mostly_clear() const {
-    EXPECT_LE(ambiguous_ * 10, checked_) << ambiguous_ << " of " << checked_ << " have near ties";
-  }
-
- private:
-  static double distance_error(const Problem& problem) {
-    return problem.desc.precision == NCE_PRECISION_FAST ? 0x1p-18 : 0x1p-42;
-  }
-
-  int64_t cases_ = 0, checked_ = 0, ambiguous_ = 0;
 };
 
 /// Nearer to each other: of distances as small as circle's margin.
@@ -187,7 +153,7 @@ TEST_P(WeighedPairs, RowsThatAreEqualOrOrthonormalHaveClosedForms) {
   for_each_kind([&](const Kind& kind, int32_t similarity) {
     for (const bool equal : {false, true}) {
       for (const int64_t alike : {int64_t{1}, int64_t{3}, kRows}) {
-        if (!weighed_turn()) continue;
+        if (!long_turn()) continue;
         Problem problem =
             problem_of({.kind = kind, .measure = similarity, .dtype = NCE_DTYPE_FLOAT64, .size = {kRows, 1, kRows}});
         SCOPED_TRACE(problem.label() + ", " + std::to_string(alike) + " of a label" + (equal ? ", equal" : ""));
@@ -247,7 +213,7 @@ TEST_P(WeighedPairs, AMeanCountsEveryRowOrThoseThatHaveBothKinds) {
 
 TEST_P(WeighedPairs, RowsWithoutPairsHaveNoLossAndNoGradient) {
   for_each_kind([&](const Kind& kind, int32_t similarity) {
-    if (!weighed_turn()) return;
+    if (!long_turn()) return;
     Problem problem = problem_of({.kind = kind, .measure = similarity, .size = {7, 1, 5}, .seed = 3});
     std::fill(problem.labels.begin(), problem.labels.end(), -4);
     const Result result = run(problem);
@@ -259,15 +225,7 @@ TEST_P(WeighedPairs, RowsWithoutPairsHaveNoLossAndNoGradient) {
   });
 }
 
-TEST_P(WeighedPairs, WeightsThatAreAllZeroMakeAMeanOfZero) {
-  for (const Kind& kind : kWeighedKinds) {
-    Problem problem = problem_of({.kind = kind, .size = {17, 1, 4}, .seed = 5});
-    problem.weights.assign(17, 0.0F);
-    const Result result = run(problem);
-    EXPECT_EQ(result.loss[0], 0.0);
-    EXPECT_EQ(result.d_queries, std::vector<double>(68, 0.0));
-  }
-}
+TEST_P(WeighedPairs, WeightsThatAreAllZeroMakeAMeanOfZero) { expect_zero_of_zero_weights(kWeighedKinds); }
 
 TEST_P(WeighedPairs, PublishedLossesOfFiveAngles) {
   // pytorch-metric-learning, the formulas of test_multi_similarity_loss.py and test_circle_loss.py in float64: unit
@@ -314,7 +272,7 @@ TEST_P(WeighedPairs, GradientsAreCentralDifferences) {
   constexpr double kStep = 1e-6;
   for_each_kind([&](const Kind& kind, int32_t similarity) {
     for (const double by : {0.4, 0.15}) {
-      if (!weighed_turn()) continue;
+      if (!long_turn()) continue;
       Problem problem =
           problem_of({.kind = kind, .measure = similarity, .dtype = NCE_DTYPE_FLOAT64, .size = {11, 1, 3}, .seed = 17});
       draw_together(problem, by);
@@ -402,7 +360,7 @@ TEST_P(WeighedPairs, TinyLossesKeepTheirDigits) {
     const Answer answer = answer_to(problem);
     EXPECT_LT(answer.loss, 1e-25);
     EXPECT_GT(answer.loss, 0.0);
-    expect_close(problem, run(problem), answer, bounds_of(problem, answer));
+    expect_close(problem, run(problem), answer, bounds_of(problem, answer.condition));
   }
 }
 
@@ -412,13 +370,7 @@ TEST_P(WeighedPairs, ZeroRowsAreTheOracles) {
         problem_of({.kind = kind, .measure = similarity, .dtype = NCE_DTYPE_FLOAT64, .size = {23, 1, 6}, .seed = 6});
     for (const std::ptrdiff_t row : {0, 4, 5, 22}) std::fill_n(problem.queries.begin() + row * 6, 6, 0.0);
     check(problem);
-    if (!weighed_turn()) return;
-    const Result result = run(problem);
-    EXPECT_EQ(result.metrics.zero_rows, 4);
-    if (similarity == NCE_SIMILARITY_COSINE) {
-      EXPECT_EQ(std::vector<double>(result.d_queries.begin(), result.d_queries.begin() + 6),
-                std::vector<double>(6, 0.0));
-    }
+    if (long_turn()) expect_zero_rows_counted(problem, 4, similarity == NCE_SIMILARITY_COSINE);
   });
 }
 
@@ -430,7 +382,7 @@ TEST_P(WeighedPairs, EqualPointsHaveNoGradientOfTheirDistance) {
       draw_together(problem, 0.25);
       for (std::size_t i = 0; i < problem.queries.size(); ++i) problem.queries[i] = problem.queries[i % 18];
       check(problem);
-      if (!weighed_turn()) continue;
+      if (!long_turn()) continue;
       std::fill(problem.queries.begin(), problem.queries.end(), 0.5);
       const Result result = run(problem);
       EXPECT_LE(largest(result.d_queries), similarity == NCE_SIMILARITY_COSINE ? 1e-6 : 0.0);
@@ -451,34 +403,16 @@ TEST_P(WeighedPairs, NearRowsFarFromTheOriginKeepTheirDigits) {
 
 TEST_P(WeighedPairs, CallsApartThreadsOtherOrdersAndMetricsChangeNoBit) {
   for_each_kind([&](const Kind& kind, int32_t similarity) {
-    if (!weighed_turn()) return;
+    if (!long_turn()) return;
     Problem problem =
         problem_of({.kind = kind, .measure = similarity, .size = {emulated() ? 70 : 300, 1, 19}, .seed = 6});
     draw_together(problem, 0.4);
-    SCOPED_TRACE(problem.label());
-    const Result first = run(problem);
-    {
-      const OtherOrder other;
-      EXPECT_EQ(run(problem, Calls::kSeparate).difference(first), "");
-    }
-    for (const int32_t threads : {2, 7}) {
-      if (emulated()) break;
-      const auto device = with_threads(threads);
-      EXPECT_EQ(DeviceRun(*device, problem)(Calls::kTogether).difference(first), "") << threads << " threads";
-    }
+    const Result first = expect_same_bits(problem);
     // What labels are called, and the budget, which is of dense losses.
     Problem renamed = problem;
     for (int32_t& label : renamed.labels) label = label < 0 ? label - 5 : 2000000000 - 77 * label;
     renamed.desc.workspace_budget_bytes = 0;
-    EXPECT_EQ(run(renamed).difference(first), "") << "labels of other names";
-    problem.desc.metrics = 0;
-    problem.desc.top_k = 0;
-    Result without = run(problem);
-    without.metrics = first.metrics;
-    EXPECT_EQ(without.difference(first), "") << "without metrics";
-    DeviceRun loss(device(), problem);
-    loss.out.d_queries = nullptr;
-    EXPECT_EQ(loss(Calls::kTogether).loss, first.loss) << "without a gradient";
+    EXPECT_EQ(run(renamed).difference(first), "") << problem.label() << ", labels of other names";
   });
 }
 
@@ -495,22 +429,14 @@ TEST_P(WeighedPairs, MoreRowsThanAStripHolds) {
     problem.desc.reduction = NCE_REDUCTION_SUM;
     SCOPED_TRACE(problem.label());
     const Answer answer = oracle::oracle<double>(problem, 50);
-    Bounds bounds = bounds_of(problem, answer);
+    Bounds bounds = bounds_of(problem, answer.condition);
     // Sums of so many rows, here and in the oracle.
     bounds.loss += 0x1p-42;
     expect_close(problem, run(problem), answer, bounds);
   }
 }
 
-TEST_P(WeighedPairs, RowsThatAreNotFiniteAreRefused) {
-  for (const Kind& kind : kWeighedKinds) {
-    Problem problem = problem_of({.kind = kind, .size = {9, 1, 4}, .seed = 2});
-    problem.queries[5 * 4 + 1] = std::numeric_limits<double>::quiet_NaN();
-    problem.queries[7 * 4] = std::numeric_limits<double>::infinity();
-    expect_refused(problem, NCE_STATUS_NON_FINITE,
-                   "inputs->queries holds a NaN or an infinity in row 5; all elements must be finite");
-  }
-}
+TEST_P(WeighedPairs, RowsThatAreNotFiniteAreRefused) { expect_rows_that_are_not_finite_refused(kWeighedKinds); }
 
 /// The second is a distance that double holds, and circle's exponent of it does not.
 TEST_P(WeighedPairs, NumbersBeyondTheirArithmeticAreRefused) {
@@ -534,32 +460,9 @@ TEST_P(WeighedPairs, NumbersBeyondTheirArithmeticAreRefused) {
   }
 }
 
-TEST_P(WeighedPairs, AGradientBeyondItsTypeIsRefused) {
-  for (const Kind& kind : kWeighedKinds) {
-    Problem problem =
-        problem_of({.kind = kind, .dtype = NCE_DTYPE_FLOAT16, .size = {9, 1, 4}, .seed = 2, .narrow_gradients = true});
-    problem.upstream = {1e7F};
-    DeviceRun run(device(), problem);
-    EXPECT_EQ(run.ended(Calls::kTogether), NCE_STATUS_NON_FINITE);
-    EXPECT_NE(std::string(nce_last_error()).find("d_queries"), std::string::npos);
-  }
-}
+TEST_P(WeighedPairs, AGradientBeyondItsTypeIsRefused) { expect_gradient_beyond_its_type_refused(kWeighedKinds, 1e7F); }
 
-TEST_P(WeighedPairs, ABackwardPassNeedsItsForwardPass) {
-  for (const Kind& kind : kWeighedKinds) {
-    const Problem problem = problem_of({.kind = kind, .size = {9, 1, 4}, .seed = 2});
-    const Result expected = run(problem);
-    DeviceRun of_another(device(), problem);
-    EXPECT_EQ(of_another.ended(Calls::kForward), NCE_STATUS_OK);
-    DeviceRun run(device(), problem);
-    std::swap(run.workspace, of_another.workspace);
-    EXPECT_EQ(run.ended(Calls::kBackward), NCE_STATUS_INVALID_STATE);
-    EXPECT_TRUE(run.untouched());
-    EXPECT_EQ(run.ended(Calls::kForward), NCE_STATUS_OK);
-    EXPECT_EQ(run.ended(Calls::kBackward), NCE_STATUS_OK);
-    EXPECT_EQ(run.read().difference(expected), "");
-  }
-}
+TEST_P(WeighedPairs, ABackwardPassNeedsItsForwardPass) { expect_backward_needs_its_forward(kWeighedKinds); }
 
 NCE_ON_EVERY_DEVICE(WeighedPairs);
 
