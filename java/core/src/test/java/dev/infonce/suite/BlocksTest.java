@@ -636,12 +636,17 @@ class BlocksTest extends DeviceSuite {
             weights[i] = (float) ((1 + sums[i]) / (2 + sums[i]) / sums.length);
         }
         InfoNce rows = Losses.gte(0.1).withReduction(Reduction.NONE);
-        double[] ours = Result.of(device, Case.of(rows, 0.1, DType.FLOAT64, QUERIES, KEYS))
+        double[] ours = Result.of(device, Case.of(rows, 0.1, DType.FLOAT64, GaussianPairs.QUERIES, GaussianPairs.KEYS))
                 .rowLosses();
         for (int i = 0; i < ours.length; i++) {
             Compare.relative(ours[i], Math.log1p(sums[i]), 1e-9, deviceName + ", row " + i);
         }
-        Case weighted = Case.of(Losses.gte(0.1).withReduction(Reduction.SUM), 0.1, DType.FLOAT64, QUERIES, KEYS)
+        Case weighted = Case.of(
+                        Losses.gte(0.1).withReduction(Reduction.SUM),
+                        0.1,
+                        DType.FLOAT64,
+                        GaussianPairs.QUERIES,
+                        GaussianPairs.KEYS)
                 .withWeights(weights);
         Result result = Result.of(device, weighted);
         Compare.frobenius(result.dQueries(), D_QUERIES, 1e-6, deviceName + ": dQueries");
@@ -649,22 +654,6 @@ class BlocksTest extends DeviceSuite {
         Compare.relative(result.dTemperature(), -67.9967235052045, 1e-6, deviceName + ": dTemperature");
     }
 
-    private static final double[][] QUERIES = {
-        {0.636291453381091, -0.5445166539723673, -0.541488116538265, 0.3111736661145095, -0.2742882980112428},
-        {0.316059003159224, 1.3192331161544577, -0.1225495063083302, -1.0135762770076437, 2.3962777896923093},
-        {0.14657825374592434, 1.6827649096904114, -1.415636492287258, 0.8840811005118082, -0.5949439183378414},
-        {-0.4641418039898093, 0.4357108386184064, -0.36638052021023876, -0.6928272715548587, 0.27649169404817286},
-        {-0.7362608870503841, 0.9661319536602302, -0.8587855181893141, 1.3357038110083024, -1.2753364630889121},
-        {1.6802777886612346, 0.016485774714348075, -0.12824507214485023, 0.5135819816581745, 0.4227830468297837}
-    };
-    private static final double[][] KEYS = {
-        {-1.0714880856907325, 0.38611646247053083, 0.992210182075872, 1.0496747011740428, 0.5135700750576959},
-        {0.9828052961724288, -1.312005411602344, 0.07189893201021316, -0.1507186163166866, 1.155861322855574},
-        {1.8171300069705505, 2.0579194323850105, -1.1287545673866102, -1.4155916989720858, -0.35813732303804224},
-        {-0.3385474746729271, -0.8354710354086002, 0.08262577586330229, -0.7493867721708402, -1.0489139164901355},
-        {0.9173984891223473, -0.3073783776008676, 2.2167595708299883, -0.2470491518255333, 0.6127442705887013},
-        {0.7212122043556066, -0.04325298328701366, -0.936511384889877, -0.012619542734475138, -0.3791903226001086}
-    };
     private static final double[][] D_QUERIES = {
         {0.7539597349702993, 1.0632356862451138, -1.0542153513993002, -1.7013703900103698, -0.21068335669219068},
         {-0.5964270877626938, 0.5501571025009573, -0.2743403011540566, -0.35051011641864827, -0.38650290429406764},
